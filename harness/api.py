@@ -1,0 +1,266 @@
+"""The contract: five kinds of part, and the values that pass between them and the harness."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FloatArray = NDArray[np.floating[Any]]
+BoolArray = NDArray[np.bool_]
+
+GOOD = "good"
+"""The defect kind of an image that has none."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images of one size with what is known of each; `pixels` and `masks` may be memory-mapped."""
+
+    pixels: NDArray[np.uint8]
+    """(N, H, W, 3), RGB, 0 to 255."""
+    paths: tuple[str, ...]
+    """N names, unique, relative to the category's folder, with forward slashes."""
+    defects: tuple[str, ...] = ()
+    """N defect kinds, `good` for a normal image; empty means that all are good."""
+    masks: NDArray[np.uint8] | None = None
+    """(N, H, W), 1 where the image is defective and 0 elsewhere; None where the data set has no masks."""
+
+    def __post_init__(self) -> None:
+        if not self.defects:
+            object.__setattr__(self, "defects", (GOOD,) * len(self.pixels))
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @cached_property
+    def labels(self) -> BoolArray:
+        """(N,), True for an anomalous image."""
+        return np.array([kind != GOOD for kind in self.defects], dtype=bool)
+
+    def take(self, chosen: slice | NDArray[np.intp]) -> Images:
+        """The images at a slice or at indices, in that order; a slice copies no pixels."""
+        at = range(len(self))[chosen] if isinstance(chosen, slice) else [int(i) for i in chosen]
+        return Images(
+            pixels=self.pixels[chosen],
+            paths=tuple(self.paths[i] for i in at),
+            defects=tuple(self.defects[i] for i in at),
+            masks=None if self.masks is None else self.masks[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """One category: normal images to fit on, and labelled ones to test on."""
+
+    train: Images
+    test: Images
+    incomplete: str = ""
+    """How the category differs from its official counts; empty when it does not, or when there are none."""
+    sizes: tuple[str, ...] = ()
+    """The sizes of the source's own images, as `900x900`, most frequent first."""
+    source_hash: str = ""
+    """A hash of the source's content, from a data set that knows it; else the pixels are hashed."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change when any image, mask, name or label does."""
+        digest = hashlib.sha256(self.source_hash.encode())
+        for images in (self.train, self.test):
+            digest.update(repr((len(images), images.paths, images.defects)).encode())
+            if not self.source_hash:
+                for start in range(0, len(images), 64):  # a data set larger than memory passes through
+                    digest.update(np.ascontiguousarray(images.pixels[start : start + 64]).data)
+                    if images.masks is not None:
+                        digest.update(np.ascontiguousarray(images.masks[start : start + 64]).data)
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of a fit, as a model reports it."""
+
+    epoch: int
+    """From 1."""
+    epochs: int
+    loss: float
+    """Mean training loss of this epoch so far."""
+    images: int
+    """Training images seen since the last report."""
+    epoch_done: bool = True
+
+
+def _silent(progress: Progress) -> None:
+    """Report to nobody."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one fit is asked to do, and where."""
+
+    seed: int = 0
+    image_size: int = 256
+    """Height and width in pixels."""
+    epochs: int = 50
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of training; scores are always made in float32."""
+    device: str = "cpu"
+    """As torch spells it."""
+    weights: Literal["pretrained", "random"] = "pretrained"
+    weights_dir: Path | None = None
+    """Where `<timm name>.safetensors` files lie; None asks timm's hub."""
+    report: Callable[[Progress], None] = field(default=_silent, compare=False, repr=False)
+    """To be called once an epoch or more often, by models that train in epochs."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How anomalous images are, higher is more; at least one of the two is given."""
+
+    maps: FloatArray | None = None
+    """(N, H, W), the error at each pixel."""
+    images: FloatArray | None = None
+    """(N,), for a model whose image score is not a pool of its map."""
+
+
+class Part(ABC):
+    """One choice on an axis. Subclasses are dataclasses whose fields, all with defaults, are their options."""
+
+    name: ClassVar[str]
+    """How it is spelt on the command line: lower case, digits, underscores."""
+    kind: ClassVar[Literal["model", "encoder", "loss", "threshold", "dataset"]]
+    licence: ClassVar[str] = ""
+    """SPDX identifier of the code, or of the images of a data set."""
+    source: ClassVar[str] = ""
+    """The publication or page that it follows."""
+    generic: ClassVar[bool] = False
+    """Whether it means nothing until an option is given; `all` leaves it out."""
+
+
+class Model(Part):
+    """Is fitted to normal images, then scores any image."""
+
+    kind = "model"
+    uses: ClassVar[frozenset[str]] = frozenset()
+    """Which of encoder, loss, pool and training (epochs, batch size, learning rate) it takes; others show as `-`."""
+    default_pool: ClassVar[str] = "mean"
+    """The pool that turns its maps into image scores when none is asked for: mean, max or topk."""
+
+    @abstractmethod
+    def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
+        """Learn from normal images alone, forgetting any earlier fit. Raises TrainingError, UnavailableError."""
+
+    @abstractmethod
+    def score(self, images: Images) -> Scores:
+        """Score each image on its own: neither its neighbours nor its label may matter."""
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """What fitting learned, as named arrays; by default every attribute that is an array or a number."""
+        options = getattr(self, "__dataclass_fields__", {})
+        return {
+            name: np.asarray(value)
+            for name, value in vars(self).items()
+            if name not in options and isinstance(value, np.ndarray | np.generic | int | float)
+        }
+
+    def restore(
+        self, state: Mapping[str, NDArray[Any]], *, encoder: Encoder | None, loss: Loss | None, run: Run
+    ) -> None:
+        """Become the fitted model whose `state()` this was; scores are then equal."""
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+class Encoder(Part):
+    """Turns images into feature maps. Normalisation belongs to it."""
+
+    kind = "encoder"
+    pretrained: ClassVar[bool] = False
+    """Whether it starts from published weights unless random ones are asked for."""
+    reduction: int | None = None
+    """How many times smaller features are than images; None where it is only known once built."""
+    bottleneck: ClassVar[bool] = False
+    """Whether autoencoders put a dense bottleneck after it unless told otherwise."""
+
+    @abstractmethod
+    def build(self, run: Run) -> nn.Module:
+        """A module from (N, 3, H, W) in [0, 1] to (N, channels, H/reduction, W/reduction), having both numbers.
+
+        Raises UnavailableError when its weights are out of reach; it never falls back to random ones.
+        """
+
+
+class Loss(Part):
+    """Says how far an output is from its target; trains models and makes the maps that score images."""
+
+    kind = "loss"
+    mean_of_map: ClassVar[bool] = True
+    """Whether calling it gives the mean of its error map."""
+
+    @abstractmethod
+    def error_map(self, output: Tensor, target: Tensor) -> Tensor:
+        """(N, 3, H, W) twice, in [0, 1], to (N, H, W): 0 where equal, differentiable in `output`."""
+
+    def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+        """The scalar to minimise."""
+        return self.error_map(output, target).mean()
+
+
+class Threshold(Part):
+    """Turns the scores of normal images into a limit; an image that scores above it is called anomalous."""
+
+    kind = "threshold"
+    oracle: ClassVar[bool] = False
+    """Whether it sees test labels; such rows are marked in every table and ranked apart."""
+
+    @abstractmethod
+    def fit(self, normal: FloatArray) -> float:
+        """The limit, from the scores (N,) of normal images, in any order."""
+
+
+class OracleThreshold(Threshold):
+    """A limit that no production line could have set: it is chosen with the test labels in hand."""
+
+    oracle = True
+
+    def fit(self, normal: FloatArray) -> float:
+        """Not possible without labels. Raises TypeError."""
+        raise TypeError(f"{self.name} needs test labels: call fit_oracle")
+
+    @abstractmethod
+    def fit_oracle(self, scores: FloatArray, labels: BoolArray) -> float:
+        """The limit, from test scores (N,) and labels (N,), True for anomalous."""
+
+
+class Dataset(Part):
+    """Loads the categories of one source of images."""
+
+    kind = "dataset"
+    root: Path | None = None
+    """The folder of `--data-root`, set by the harness."""
+    needs_root: ClassVar[bool] = True
+    """Whether it reads files from `root`."""
+    homepage: ClassVar[str] = ""
+    """Where to get it."""
+    layout: ClassVar[str] = ""
+    """One line that shows how its files lie under `root`."""
+
+    @abstractmethod
+    def categories(self) -> tuple[str, ...]:
+        """What can be loaded, sorted. Raises DataError when `root` holds nothing of this layout."""
+
+    @abstractmethod
+    def load(self, category: str, image_size: int) -> Split:
+        """Every image resized to (image_size, image_size), in an order that never changes. Raises DataError."""

@@ -1,0 +1,38 @@
+"""What can go wrong, by who can mend it; every message quotes the value and says what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class HarnessError(Exception):
+    """Root of all errors that the harness raises on purpose; its text is meant for a person."""
+
+
+class UsageError(HarnessError):
+    """The request cannot be carried out as written: an unknown part, a bad option, a missing folder."""
+
+
+class DataError(HarnessError):
+    """A category's files cannot be used; the trials of that category fail, the others go on."""
+
+
+class UnavailableError(HarnessError):
+    """Something a trial needs is out of reach here (weights, an extra); the trial is skipped, with this reason."""
+
+
+class TrainingError(HarnessError):
+    """A fit went wrong, as with a loss that is not finite; the trial fails, the others go on."""
+
+
+class StoreError(HarnessError):
+    """A store cannot be opened, read or written."""
+
+
+def unknown(kind: str, value: str, known: Iterable[str]) -> str:
+    """`no model 'dea'. Did you mean 'dae'? Available: cae, dae.`"""
+    names = sorted(known)
+    near = get_close_matches(value, names, n=1, cutoff=0.5)
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    return f"no {kind} {value!r}.{guess} Available: {', '.join(names) or 'none'}."

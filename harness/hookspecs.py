@@ -1,0 +1,42 @@
+"""The five hooks. Each takes no arguments and returns classes; import heavy packages inside the function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pluggy
+
+from harness.api import Dataset, Encoder, Loss, Model, Threshold
+
+hookspec = pluggy.HookspecMarker("harness")
+hookimpl = pluggy.HookimplMarker("harness")
+
+
+@hookspec
+def harness_models() -> Iterable[type[Model]]:
+    """Return the models offered: classes that are fitted to normal images and score any image."""
+    raise NotImplementedError
+
+
+@hookspec
+def harness_encoders() -> Iterable[type[Encoder]]:
+    """Return the encoders offered: classes that build a module from images to feature maps."""
+    raise NotImplementedError
+
+
+@hookspec
+def harness_losses() -> Iterable[type[Loss]]:
+    """Return the losses offered: classes that map an output and its target to an error at each pixel."""
+    raise NotImplementedError
+
+
+@hookspec
+def harness_thresholds() -> Iterable[type[Threshold]]:
+    """Return the thresholds offered: classes that turn the scores of normal images into a limit."""
+    raise NotImplementedError
+
+
+@hookspec
+def harness_datasets() -> Iterable[type[Dataset]]:
+    """Return the data sets offered: classes that load the categories of one source of images."""
+    raise NotImplementedError

@@ -1,0 +1,240 @@
+"""Finds plugins, keeps the broken ones apart with their reason, and makes parts from their spelling."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import importlib.util
+import inspect
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pluggy
+
+from harness import hookspecs
+from harness.api import Dataset, Encoder, Loss, Model, Part, Threshold
+from harness.errors import UsageError, unknown
+from harness.spec import make, options_of, parse, split_list
+
+P = TypeVar("P", bound=Part)
+
+GROUP = "anomaly_harness"
+"""The entry-point group."""
+DISTRIBUTION = "anomaly-harness"
+"""Our own distribution; its plugins are the built-in ones."""
+
+HOOKS: Mapping[type[Part], str] = {
+    Model: "harness_models",
+    Encoder: "harness_encoders",
+    Loss: "harness_losses",
+    Threshold: "harness_thresholds",
+    Dataset: "harness_datasets",
+}
+KINDS: Mapping[str, type[Part]] = {kind.kind: kind for kind in HOOKS}
+
+
+@dataclass
+class Plugin:
+    """One plugin, working or not."""
+
+    name: str
+    """Its entry point's name, or its file's."""
+    distribution: str
+    version: str
+    problems: list[str] = field(default_factory=list)
+    """Why some or all of it is left out; empty when all is well."""
+
+    @property
+    def builtin(self) -> bool:
+        """Whether it ships with the harness."""
+        return self.distribution == DISTRIBUTION
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.distribution} {self.version})"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A part and who offers it."""
+
+    part: type[Part]
+    plugin: Plugin
+    rivals: tuple[Plugin, ...] = ()
+    """Other plugins that offer the same name; then it cannot be used."""
+
+
+class Registry:
+    """All plugins that were found, and the parts they offer."""
+
+    def __init__(self) -> None:
+        self.plugins: list[Plugin] = []
+        self._manager = pluggy.PluginManager("harness")
+        self._manager.add_hookspecs(hookspecs)
+        self._modules: dict[str, Any] = {}
+        self._offers: dict[type[Part], dict[str, Offer]] = {}
+
+    @classmethod
+    def discover(cls, files: Sequence[Path] = (), environ: Mapping[str, str] = os.environ) -> Registry:
+        """Load every installed plugin and these files. `HARNESS_PLUGINS=a,b` limits which strangers are loaded.
+
+        A plugin that cannot be loaded is kept in `plugins` with its problem. Raises UsageError for a missing file.
+        """
+        registry = cls()
+        allowed = environ.get("HARNESS_PLUGINS")
+        names = None if allowed is None else {name.strip() for name in allowed.split(",")}
+        entries = {
+            (entry.dist.name if entry.dist else "", entry.name): entry
+            for entry in importlib.metadata.entry_points(group=GROUP)
+        }
+        for (distribution, _), entry in sorted(entries.items(), key=lambda item: (item[0][0] != DISTRIBUTION, item[0])):
+            plugin = Plugin(entry.name, distribution or "unknown", entry.dist.version if entry.dist else "unknown")
+            if plugin.builtin or names is None or names & {plugin.name, plugin.distribution}:
+                registry._load(plugin, entry.load)
+        for file in files:
+            if not file.is_file():
+                raise UsageError(f"no plugin file {str(file)!r}: expected the path of a Python file")
+            version = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
+            registry._load(Plugin(file.stem, str(file), version), lambda file=file: _module_of(file))
+        return registry
+
+    def register(self, module: object, name: str, distribution: str = "in this process", version: str = "-") -> Plugin:
+        """Add a plugin that is already imported, as tests and notebooks have it."""
+        plugin = Plugin(name, distribution, version)
+        self._load(plugin, lambda: module)
+        return plugin
+
+    def offers(self, kind: type[Part]) -> Mapping[str, Offer]:
+        """The parts of one kind by name, sorted."""
+        if kind not in self._offers:
+            self._offers[kind] = self._collect(kind)
+        return self._offers[kind]
+
+    def make(self, kind: type[P], text: str) -> P:
+        """The part that `name[option=value,...]` spells. Raises UsageError with a suggestion."""
+        name, options = parse(text)
+        offers = self.offers(kind)
+        if name not in offers:
+            raise UsageError(unknown(kind.kind, name, offers))
+        offer = offers[name]
+        if offer.rivals:
+            rivals = " and ".join(str(plugin) for plugin in (offer.plugin, *offer.rivals))
+            raise UsageError(f"{kind.kind} {name!r} is offered by {rivals}: uninstall one, or set HARNESS_PLUGINS")
+        return make(cast("type[P]", offer.part), options, f"{kind.kind} {name!r}")
+
+    def choose(self, kind: type[P], text: str) -> list[P]:
+        """The parts of a comma list, or of `all`, which leaves out generic ones. Raises UsageError."""
+        if text.strip() == "all":
+            return [self.make(kind, name) for name, offer in self.offers(kind).items() if not offer.part.generic]
+        parts = [self.make(kind, item) for item in split_list(text)]
+        if not parts:
+            raise UsageError(f"no {kind.kind} in {text!r}: expected a comma list, or 'all'")
+        return parts
+
+    @property
+    def broken(self) -> list[Plugin]:
+        """Plugins of which something is left out."""
+        for kind in HOOKS:
+            self.offers(kind)
+        return [plugin for plugin in self.plugins if plugin.problems]
+
+    @cached_property
+    def _hook_names(self) -> set[str]:
+        return set(HOOKS.values())
+
+    def _load(self, plugin: Plugin, load: Any) -> None:
+        """Import and register one plugin; whatever goes wrong becomes its problem."""
+        self.plugins.append(plugin)
+        self._offers.clear()
+        try:
+            module = load()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            plugin.problems.append(f"cannot be imported: {type(error).__name__}: {error}")
+            return
+        plugin.problems.extend(self._misnamed(module))
+        key = f"{plugin.distribution}:{plugin.name}"
+        try:
+            self._manager.register(module, name=key)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            plugin.problems.append(f"has a hook that does not fit: {reason}")
+            if self._manager.has_plugin(key):
+                self._manager.unregister(name=key)
+            return
+        self._modules[key] = plugin
+
+    def _misnamed(self, module: object) -> Iterable[str]:
+        """Hooks that pluggy would pass over in silence."""
+        for name in dir(module):
+            value = getattr(module, name, None)
+            if not inspect.isroutine(value):
+                continue
+            marked = self._manager.parse_hookimpl_opts(cast("Any", module), name) is not None
+            if marked and name not in self._hook_names:
+                yield f"has {unknown('hook', name, self._hook_names)}"
+            elif not marked and name in self._hook_names and not hasattr(value, "harness_spec"):
+                yield f"has a function {name!r} without @hookimpl in front of it"
+
+    def _collect(self, kind: type[Part]) -> dict[str, Offer]:
+        offers: dict[str, Offer] = {}
+        for key, plugin in self._modules.items():
+            others = [module for name, module in self._manager.list_name_plugin() if name != key]
+            try:
+                returned = self._manager.subset_hook_caller(HOOKS[kind], others)()
+                parts = [part for result in returned for part in result]
+            except Exception as error:
+                plugin.problems.append(f"{HOOKS[kind]} failed: {type(error).__name__}: {error}")
+                continue
+            for part in parts:
+                fault = _fault(part, kind)
+                if fault:
+                    plugin.problems.append(f"{HOOKS[kind]} returned {part!r}, {fault}")
+                    continue
+                earlier = offers.get(part.name)
+                if earlier is None:
+                    offers[part.name] = Offer(part, plugin)
+                    continue
+                plugin.problems.append(f"offers {kind.kind} {part.name!r}, which {earlier.plugin} offers too")
+                if not earlier.plugin.builtin and earlier.plugin is not plugin:
+                    offers[part.name] = dataclasses.replace(earlier, rivals=(*earlier.rivals, plugin))
+        return dict(sorted(offers.items()))
+
+
+def _fault(part: object, kind: type[Part]) -> str:
+    """Why something is not a usable part of this kind; empty when it is."""
+    if not (inspect.isclass(part) and issubclass(part, kind)):
+        return f"expected a subclass of harness.{kind.__name__}"
+    if inspect.isabstract(part):
+        missing = ", ".join(sorted(part.__abstractmethods__))
+        return f"which does not define {missing}"
+    name = getattr(part, "name", None)
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]+", name) or name == "all":
+        return f"whose name is {name!r}, expected lower case letters, digits and underscores, and not 'all'"
+    for option in options_of(part):
+        if option.default is dataclasses.MISSING:
+            return f"whose option {option.name!r} has no default"
+    return ""
+
+
+def _module_of(file: Path) -> object:
+    """The module that a single file holds, imported under a name of its own."""
+    name = f"harness_plugin_file_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

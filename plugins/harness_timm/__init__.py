@@ -1,0 +1,3 @@
+"""Nothing here yet."""
+
+from __future__ import annotations
