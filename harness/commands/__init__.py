@@ -1,0 +1,81 @@
+"""The command line. One file a subcommand, imported when it is called; the only room that prints or exits."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import click
+
+from harness.errors import HarnessError, unknown
+
+
+class Commands(click.Group):
+    """Finds a subcommand in the file of its name, so that `--help` imports none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        files = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+        return sorted(name.replace("_", "-") for name in files if not name.startswith("_"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
+            ctx.fail(unknown("command", args[0], self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, _SUMMARIES.get(name, "")) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except HarnessError as error:
+            click.echo(f"harness: {error}", err=True)
+            ctx.exit(2)
+
+
+_SUMMARIES = {
+    "check": "Put a part through the conformance kit.",
+    "compare": "Set our numbers beside published ones, with intervals and a verdict.",
+    "data": "Show what a data set holds.",
+    "export": "Write verdicts with their provenance as JSON lines.",
+    "leaderboard": "Show the ranked results of a store.",
+    "list": "Show the parts that can be crossed, and who offers them.",
+    "merge": "Bring the trials of several stores into one.",
+    "new-plugin": "Write a working plugin package to start from.",
+    "run": "Cross models, encoders, losses, categories and seeds; fit what is missing; show the leaderboard.",
+    "validate": "Recompute what a published table claims.",
+}
+"""Said here so that `--help` needs no import; a test keeps it equal to each command's own first line."""
+
+
+def _version() -> str:
+    try:
+        return version("anomaly-harness")
+    except PackageNotFoundError:
+        return "not installed"
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(_version(), prog_name="harness")
+def main() -> None:
+    """See which anomaly detector to trust, how far, and why."""
+
+
+def run_module() -> None:
+    """What `python -m harness` does."""
+    sys.argv[0] = "harness"
+    main(prog_name="harness")
