@@ -208,6 +208,8 @@ class Loss(Part):
     kind = "loss"
     mean_of_map: ClassVar[bool] = True
     """Whether calling it gives the mean of its error map."""
+    pretrained: ClassVar[bool] = False
+    """Whether it starts from published weights unless random ones are asked for."""
 
     @abstractmethod
     def error_map(self, output: Tensor, target: Tensor) -> Tensor:

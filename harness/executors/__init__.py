@@ -1,0 +1,16 @@
+"""Where trials run. An executor takes trials as fast as it can fit them, and gives outcomes as they end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from harness.trial import Outcome, Trial
+
+
+class Executor(Protocol):
+    """Fits trials somewhere. It asks for the next trial only when it can start it."""
+
+    def run(self, trials: Iterable[Trial]) -> Iterator[Outcome]:
+        """The outcome of each trial, in any order; only interrupts are raised."""
+        ...

@@ -1,0 +1,100 @@
+"""Crosses the axes into trials, and says which combinations do not fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
+
+from harness.api import Dataset, Encoder, Loss, Model
+from harness.spec import spell
+from harness.trial import UNUSED, Trial
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What is crossed, and the settings that all trials share."""
+
+    dataset: Dataset
+    categories: Sequence[str]
+    models: Sequence[Model]
+    encoders: Sequence[Encoder]
+    losses: Sequence[Loss]
+    seeds: Sequence[int]
+    image_size: int
+    epochs: int
+    batch_size: int
+    lr: float
+    holdout: float
+    precision: str
+    weights: str
+
+
+class Planned(NamedTuple):
+    """A trial, and why it cannot be run; an empty reason means that it can."""
+
+    trial: Trial
+    reason: str = ""
+
+
+class _Method(NamedTuple):
+    """What one model, encoder and loss come to, once the axes that the model does not use are collapsed."""
+
+    model: str
+    encoder: str
+    loss: str
+    trains: bool
+    weights: str
+    reason: str
+
+
+def plan(axes: Axes) -> Iterator[Planned]:
+    """Every trial once: category by category, so that a category is decoded once; then method, then seed."""
+    dataset = spell(axes.dataset)
+    methods = list(_methods(axes))
+    for category, method, seed in product(axes.categories, methods, axes.seeds):
+        trial = Trial(
+            dataset,
+            category,
+            method.model,
+            method.encoder,
+            method.loss,
+            seed,
+            axes.image_size,
+            axes.epochs if method.trains else 0,
+            axes.batch_size if method.trains else 0,
+            axes.lr if method.trains else 0.0,
+            axes.holdout,
+            axes.precision,
+            method.weights,
+        )
+        yield Planned(trial, method.reason)
+
+
+def _methods(axes: Axes) -> Iterator[_Method]:
+    seen = set()
+    for model, encoder, loss in product(axes.models, axes.encoders or [None], axes.losses or [None]):
+        used_encoder = encoder if "encoder" in model.uses else None
+        used_loss = loss if "loss" in model.uses else None
+        pretrained = any(part is not None and part.pretrained for part in (used_encoder, used_loss))
+        method = _Method(
+            model=spell(model),
+            encoder=spell(used_encoder) if used_encoder else UNUSED,
+            loss=spell(used_loss) if used_loss else UNUSED,
+            trains="training" in model.uses,
+            weights=axes.weights if pretrained else UNUSED,
+            reason=_misfit(used_encoder, axes.image_size),
+        )
+        if method[:3] not in seen:
+            seen.add(method[:3])
+            yield method
+
+
+def _misfit(encoder: Encoder | None, image_size: int) -> str:
+    """Why an encoder cannot take images of this size; empty when it can."""
+    if encoder is None or not encoder.reduction or image_size % encoder.reduction == 0:
+        return ""
+    step = encoder.reduction
+    near = max(step, round(image_size / step) * step)
+    return f"image size {image_size} is not a multiple of {step}, which {spell(encoder)} needs: try {near}"

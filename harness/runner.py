@@ -1,0 +1,181 @@
+"""Fits one trial and scores its images; whatever goes wrong becomes the outcome, never a crash of the run."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from harness import environment
+from harness.api import Dataset, Encoder, FloatArray, Images, Loss, Model, Part, Progress, Run, Split
+from harness.errors import HarnessError, TrainingError, UnavailableError
+from harness.pixels import PixelMetrics
+from harness.pools import POOLS
+from harness.registry import KINDS, Registry
+from harness.spec import parse
+from harness.trial import UNUSED, Evidence, Outcome, Trial
+
+CHUNK = 64
+"""Images scored at a time, so that error maps of any number of images fit into memory."""
+
+Report = Callable[[Trial, Progress], None]
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What a worker needs besides the trial itself; plain values, so that it can be sent to another process."""
+
+    device: str = "cpu"
+    data_root: Path | None = None
+    weights_dir: Path | None = None
+    plugin_files: tuple[Path, ...] = ()
+
+
+@dataclass
+class Worker:
+    """Fits trials in one process. It keeps the category it loaded last."""
+
+    workplace: Workplace
+    registry: Registry
+    _loaded: tuple[tuple[str, str, int], Split] | None = field(default=None, repr=False)
+
+    def split(self, dataset: str, category: str, image_size: int) -> Split:
+        """One category of a data set. Raises DataError, UsageError."""
+        wanted = (dataset, category, image_size)
+        if self._loaded is None or self._loaded[0] != wanted:
+            part = open_dataset(self.registry, dataset, self.workplace.data_root)
+            self._loaded = (wanted, part.load(category, image_size))
+        return self._loaded[1]
+
+    def perform(self, trial: Trial, report: Report) -> Outcome:
+        """The trial's outcome. Only KeyboardInterrupt and the like pass through."""
+        fingerprint, made_of = "", {}
+        try:
+            split = self.split(trial.dataset, trial.category, trial.image_size)
+            fingerprint = split.fingerprint
+            made_of = self._provenance(trial)
+            evidence, record = self._fit(trial, split, report)
+        except UnavailableError as error:
+            return Outcome(trial, "skipped", str(error), fingerprint, record=made_of)
+        except HarnessError as error:
+            return Outcome(trial, "error", str(error), fingerprint, record=made_of)
+        except Exception as error:  # a plugin may raise anything; the other trials go on
+            return Outcome(trial, "error", _where(error), fingerprint, record=made_of)
+        if split.incomplete:
+            record = {**record, "incomplete": split.incomplete}
+        return Outcome(trial, "done", "", fingerprint, evidence, {**made_of, **record})
+
+    def _fit(self, trial: Trial, split: Split, report: Report) -> tuple[Evidence, dict[str, Any]]:
+        model = self.registry.make(Model, trial.model)
+        encoder = None if trial.encoder == UNUSED else self.registry.make(Encoder, trial.encoder)
+        loss = None if trial.loss == UNUSED else self.registry.make(Loss, trial.loss)
+        fitted, calibration = hold_out(split.train, trial.holdout, trial.seed)
+        history: list[Progress] = []
+        images_seen = 0
+
+        def listen(progress: Progress) -> None:
+            nonlocal images_seen
+            images_seen += progress.images
+            if progress.epoch_done:
+                history.append(progress)
+            report(trial, progress)
+
+        started = time.perf_counter()
+        model.fit(fitted, encoder=encoder, loss=loss, run=replace(self._run(trial), report=listen))
+        fit_seconds = time.perf_counter() - started
+        started = time.perf_counter()
+        normal, _ = score(model, calibration)
+        test, pixels = score(model, split.test)
+        score_seconds = time.perf_counter() - started
+        evidence = Evidence(normal, test, split.test.defects, split.test.paths)
+        return evidence, {
+            "fit_seconds": fit_seconds,
+            "score_seconds": score_seconds,
+            "train_images_per_second": images_seen / fit_seconds if images_seen else None,
+            "n_train": len(fitted),
+            "loss_history": [step.loss for step in history],
+            "pixels": pixels,
+        }
+
+    def _run(self, trial: Trial) -> Run:
+        return Run(
+            seed=trial.seed,
+            image_size=trial.image_size,
+            epochs=trial.epochs,
+            batch_size=trial.batch_size,
+            learning_rate=trial.lr,
+            precision=cast("Any", trial.precision),
+            device=self.workplace.device,
+            weights=cast("Any", "pretrained" if trial.weights == UNUSED else trial.weights),
+            weights_dir=self.workplace.weights_dir,
+        )
+
+    def _provenance(self, trial: Trial) -> dict[str, Any]:
+        spelt = {"dataset": trial.dataset, "model": trial.model, "encoder": trial.encoder, "loss": trial.loss}
+        plugins = {}
+        for kind, text in spelt.items():
+            if text != UNUSED:
+                offer = self.registry.offers(cast("type[Part]", KINDS[kind])).get(parse(text)[0])
+                if offer:
+                    plugins[kind] = f"{offer.plugin.distribution} {offer.plugin.version}"
+        return {"plugins": plugins, **environment.describe(self.workplace.device)}
+
+
+def open_dataset(registry: Registry, text: str, root: Path | None) -> Dataset:
+    """The data set that is spelt so, looking at `root`. Raises UsageError."""
+    dataset = registry.make(Dataset, text)
+    dataset.root = root
+    return dataset
+
+
+def hold_out(normal: Images, share: float, seed: int) -> tuple[Images, Images]:
+    """Normal images to fit on, and to calibrate on: the same ones, or a random share of them kept apart."""
+    if not share:
+        return normal, normal
+    order = np.random.default_rng(seed).permutation(len(normal))
+    kept = min(max(1, round(share * len(normal))), len(normal) - 1)
+    return normal.take(np.sort(order[kept:])), normal.take(np.sort(order[:kept]))
+
+
+def score(model: Model, images: Images) -> tuple[dict[str, FloatArray], dict[str, float] | None]:
+    """Image scores by pool, and pixel metrics where there are maps and masks, in one pass. Raises TrainingError."""
+    pooled: dict[str, list[FloatArray]] = {}
+    pixels = PixelMetrics() if images.masks is not None and images.masks.any() else None
+    has_maps = False
+    for start in range(0, len(images), CHUNK):
+        chunk = images.take(slice(start, start + CHUNK))
+        scores = model.score(chunk)
+        by_pool: Mapping[str, FloatArray]
+        if scores.maps is not None and "pool" in model.uses:
+            by_pool = {name: pool(scores.maps) for name, pool in POOLS.items()}
+        elif scores.images is not None:
+            by_pool = {UNUSED: np.asarray(scores.images, dtype=np.float64)}
+        else:
+            raise TrainingError(f"{model.name} gave no scores: expected maps with 'pool' in its uses, or images")
+        for pool, values in by_pool.items():
+            if values.shape != (len(chunk),) or not np.isfinite(values).all():
+                bad = next((chunk.paths[i] for i, v in enumerate(values.ravel()[: len(chunk)]) if not np.isfinite(v)), "")
+                raise TrainingError(
+                    f"{model.name} gave scores of shape {values.shape} for {len(chunk)} images"
+                    + (f", the one of {bad} is not finite" if bad else "")
+                )
+            pooled.setdefault(pool, []).append(values)
+        if pixels is not None and scores.maps is not None and chunk.masks is not None:
+            has_maps = True
+            pixels.update(scores.maps, chunk.masks)
+    return (
+        {pool: np.concatenate(values) for pool, values in pooled.items()},
+        pixels.result() if pixels is not None and has_maps else None,
+    )
+
+
+def _where(error: Exception) -> str:
+    """An unforeseen error in one line, with the place that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"

@@ -1,0 +1,84 @@
+"""Decides what is still to be fitted, hands it to an executor, and stores each outcome as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from harness.errors import HarnessError
+from harness.executors import Executor
+from harness.grid import Planned
+from harness.runner import Worker
+from harness.store import Store
+from harness.trial import Outcome, Trial
+
+
+class Watcher(Protocol):
+    """Is told what happens."""
+
+    def found(self, trial: Trial) -> None:
+        """A trial needs no fit: the store has it."""
+        ...
+
+    def started(self, trial: Trial) -> None:
+        """A trial goes to the executor."""
+        ...
+
+    def ended(self, outcome: Outcome) -> None:
+        """A trial has ended, and is in the store."""
+        ...
+
+
+@dataclass
+class Tally:
+    """What became of a plan."""
+
+    ids: list[str] = field(default_factory=list)
+    """All its trials, whether fitted now or earlier."""
+    found: int = 0
+    fitted: int = 0
+    unfinished: list[Outcome] = field(default_factory=list)
+    """Skipped or failed."""
+
+
+def carry_out(plan: Iterable[Planned], *, store: Store, worker: Worker, executor: Executor, watcher: Watcher) -> Tally:
+    """Fit what the store lacks. Finished trials are in the store whenever this stops, however it stops."""
+    tally = Tally()
+    known = store.done()
+
+    def settle(outcome: Outcome) -> None:
+        store.put(outcome)
+        tally.ids.append(outcome.id)
+        if outcome.status == "done":
+            tally.fitted += 1
+        else:
+            tally.unfinished.append(outcome)
+        watcher.ended(outcome)
+
+    def missing() -> Iterator[Trial]:
+        unusable: dict[str, str] = {}
+        for trial, misfit in plan:
+            if misfit:
+                settle(Outcome(trial, "skipped", misfit))
+                continue
+            if trial.category not in unusable:
+                try:
+                    fingerprint = worker.split(trial.dataset, trial.category, trial.image_size).fingerprint
+                except HarnessError as error:
+                    unusable[trial.category] = str(error)
+            if trial.category in unusable:
+                settle(Outcome(trial, "error", unusable[trial.category]))
+                continue
+            trial_id = trial.identity(fingerprint)
+            if trial_id in known or store.has_done(trial_id):
+                tally.ids.append(trial_id)
+                tally.found += 1
+                watcher.found(trial)
+                continue
+            watcher.started(trial)
+            yield trial
+
+    for outcome in executor.run(missing()):
+        settle(outcome)
+    return tally

@@ -1,0 +1,210 @@
+"""Where finished trials are kept: one SQLite file. A record is on the disk when `put` returns."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from harness.api import FloatArray
+from harness.errors import StoreError
+from harness.trial import Evidence, Outcome, Trial
+
+VERSION = 1
+"""Of the tables below; a store of another version is refused."""
+FILE_NAME = "store.sqlite"
+_APPLICATION = 0x616E6F6D
+_WAIT_SECONDS = 60.0
+"""How long a writer waits for another run on the same store."""
+
+_TABLES = """
+CREATE TABLE test_sets (
+    fingerprint TEXT PRIMARY KEY,
+    paths TEXT NOT NULL,
+    defects TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE trials (
+    id TEXT PRIMARY KEY,
+    key TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('done', 'skipped', 'error')),
+    reason TEXT NOT NULL,
+    record TEXT NOT NULL,
+    finished_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE scores (
+    trial TEXT NOT NULL REFERENCES trials (id),
+    pool TEXT NOT NULL,
+    normal BLOB NOT NULL,
+    test BLOB NOT NULL,
+    PRIMARY KEY (trial, pool)
+) WITHOUT ROWID;
+"""
+
+
+class Store:
+    """A folder with the trials of any number of runs. Raises StoreError when it cannot be opened or written."""
+
+    def __init__(self, folder: Path, *, write: bool = False) -> None:
+        self.folder = folder
+        self.path = folder / FILE_NAME
+        if write:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"store {str(folder)!r} cannot be made: {error.strerror}") from error
+        elif not self.path.is_file():
+            raise StoreError(f"no store at {str(folder)!r}: `harness run --store {folder}` makes one")
+        with self._explained():
+            self._db = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode={'rwc' if write else 'ro'}",
+                uri=True,
+                timeout=_WAIT_SECONDS,
+                isolation_level=None,
+            )
+            if write:
+                self._db.execute("PRAGMA synchronous = FULL")
+            self._prepare(write)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def done(self) -> set[str]:
+        """The ids of all trials that need no fit."""
+        with self._explained():
+            return {row[0] for row in self._db.execute("SELECT id FROM trials WHERE status = 'done'")}
+
+    def has_done(self, trial_id: str) -> bool:
+        """Whether another run may have finished this trial in the meantime."""
+        with self._explained():
+            found = self._db.execute("SELECT 1 FROM trials WHERE id = ? AND status = 'done'", (trial_id,))
+            return found.fetchone() is not None
+
+    def put(self, outcome: Outcome) -> None:
+        """Keep an outcome. One that is done is never replaced; one that is not is replaced by a later try."""
+        row = (
+            outcome.id,
+            outcome.trial.key,
+            outcome.fingerprint,
+            outcome.status,
+            outcome.reason,
+            json.dumps(dict(outcome.record), sort_keys=True),
+            datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        with self._transaction() as db:
+            written = db.execute(
+                "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+                " status = excluded.status, reason = excluded.reason, record = excluded.record,"
+                " finished_at = excluded.finished_at WHERE trials.status != 'done'",
+                row,
+            )
+            if outcome.evidence is None or not written.rowcount:
+                return
+            evidence = outcome.evidence
+            db.execute(
+                "INSERT OR IGNORE INTO test_sets VALUES (?, ?, ?)",
+                (outcome.fingerprint, json.dumps(evidence.paths), json.dumps(evidence.defects)),
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)",
+                [
+                    (outcome.id, pool, _pack(evidence.normal[pool]), _pack(evidence.test[pool]))
+                    for pool in evidence.test
+                ],
+            )
+
+    def outcomes(self, ids: Iterable[str] | None = None) -> Iterator[Outcome]:
+        """All outcomes, or those of these ids, in an order that does not depend on when they were made."""
+        wanted = None if ids is None else set(ids)
+        with self._explained():
+            test_sets = {
+                fingerprint: (tuple(json.loads(paths)), tuple(json.loads(defects)))
+                for fingerprint, paths, defects in self._db.execute("SELECT * FROM test_sets")
+            }
+            scores: dict[str, list[tuple[str, bytes, bytes]]] = {}
+            for trial, *rest in self._db.execute("SELECT trial, pool, normal, test FROM scores ORDER BY pool"):
+                scores.setdefault(trial, []).append((rest[0], rest[1], rest[2]))
+            rows = self._db.execute(
+                "SELECT id, key, fingerprint, status, reason, record, finished_at FROM trials ORDER BY key, fingerprint"
+            ).fetchall()
+        for trial_id, key, fingerprint, status, reason, record, finished_at in rows:
+            if wanted is not None and trial_id not in wanted:
+                continue
+            evidence = None
+            if status == "done":
+                paths, defects = test_sets[fingerprint]
+                kept = scores.get(trial_id, [])
+                evidence = Evidence(
+                    normal={pool: np.frombuffer(normal) for pool, normal, _ in kept},
+                    test={pool: np.frombuffer(test) for pool, _, test in kept},
+                    defects=defects,
+                    paths=paths,
+                )
+            yield Outcome(
+                trial=Trial(**json.loads(key)),
+                status=status,
+                reason=reason,
+                fingerprint=fingerprint,
+                evidence=evidence,
+                record={**json.loads(record), "finished_at": finished_at},
+            )
+
+    def _prepare(self, write: bool) -> None:
+        version, application = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
+        )
+        if write and not version and not application and not self._has_tables():
+            with self._transaction() as db:
+                if not self._has_tables():  # another run may have been first
+                    for statement in _TABLES.split(";"):
+                        db.execute(statement)
+                    db.execute(f"PRAGMA application_id = {_APPLICATION}")
+                    db.execute(f"PRAGMA user_version = {VERSION}")
+            return
+        if application != _APPLICATION:
+            raise StoreError(f"{str(self.path)!r} is not a store of this harness: give another --store")
+        if version != VERSION:
+            raise StoreError(
+                f"store {str(self.folder)!r} has version {version}, this harness reads version {VERSION}: "
+                "give another --store, or use the harness that wrote it"
+            )
+        if write:
+            with self._transaction():
+                pass  # an unwritable store is better found before the first fit than after it
+
+    def _has_tables(self) -> bool:
+        return bool(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"store {str(self.folder)!r}: {error}") from error
+
+
+def _pack(scores: FloatArray) -> bytes:
+    return np.ascontiguousarray(scores, dtype="<f8").tobytes()

@@ -1,0 +1,91 @@
+"""A trial is what is fitted once; its evidence is what is kept, and every verdict is derived from that."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from harness.api import GOOD, BoolArray, FloatArray
+
+UNUSED = "-"
+"""What stands on an axis that a model does not use."""
+
+Status = Literal["done", "skipped", "error"]
+
+
+class Trial(NamedTuple):
+    """One fit: parts as they are spelt, and every setting that changes what is learned."""
+
+    dataset: str
+    category: str
+    model: str
+    encoder: str
+    loss: str
+    seed: int
+    image_size: int
+    epochs: int
+    """0, like the next two, for a model that does not train in epochs."""
+    batch_size: int
+    lr: float
+    holdout: float
+    """Share of the normal images kept from fitting, to calibrate thresholds on; 0 calibrates on the fitted ones."""
+    precision: str
+    weights: str
+    """pretrained, random, or `-` where no part starts from published weights."""
+
+    @property
+    def key(self) -> str:
+        """The canonical text."""
+        return json.dumps(self._asdict(), separators=(",", ":"))
+
+    @property
+    def method(self) -> str:
+        """Model, encoder and loss, as in `dae + vgg16 + mse`."""
+        return " + ".join(part for part in (self.model, self.encoder, self.loss) if part != UNUSED)
+
+    def identity(self, fingerprint: str) -> str:
+        """16 hexadecimal digits for this trial on the data of this fingerprint."""
+        return hashlib.sha256(f"{self.key}\n{fingerprint}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The scores of one trial, by pool, and the test set that they belong to."""
+
+    normal: Mapping[str, FloatArray]
+    """Pool to the scores (M,) of the normal images that thresholds are calibrated on."""
+    test: Mapping[str, FloatArray]
+    """Pool to the scores (N,) of the test images."""
+    defects: tuple[str, ...]
+    """N defect kinds, `good` where normal."""
+    paths: tuple[str, ...]
+    """N names."""
+
+    @property
+    def labels(self) -> BoolArray:
+        """(N,), True for anomalous."""
+        return np.array([kind != GOOD for kind in self.defects], dtype=bool)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended; only one that is `done` has evidence."""
+
+    trial: Trial
+    status: Status
+    reason: str = ""
+    fingerprint: str = ""
+    """Of the data; empty when the data could not be loaded."""
+    evidence: Evidence | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """What is remembered of its making: times, training history, pixel metrics, versions, machine. JSON values."""
+
+    @property
+    def id(self) -> str:
+        """The identity of the trial on its data."""
+        return self.trial.identity(self.fingerprint)
