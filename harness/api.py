@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import UnavailableError
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -200,6 +202,16 @@ class Encoder(Part):
 
         Raises UnavailableError when its weights are out of reach; it never falls back to random ones.
         """
+
+    def build_pyramid(self, run: Run, reductions: tuple[int, ...]) -> nn.Module:
+        """A module from (N, 3, H, W) in [0, 1] to a list of maps (N, any channels, H/r, W/r), one for each reduction r.
+
+        Raises UnavailableError as `build` does, and when it has no such maps; by default it has none.
+        """
+        asked = " and ".join(map(str, reductions))
+        raise UnavailableError(
+            f"encoder {self.name!r} gives one feature map, not maps of reductions {asked}: choose another encoder"
+        )
 
 
 class Loss(Part):
