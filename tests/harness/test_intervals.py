@@ -1,0 +1,104 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+from sklearn.metrics import roc_auc_score
+
+from harness.intervals import auroc_interval, wilson
+
+
+@given(st.integers(1, 500), st.data(), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
+def test_wilson_agrees_with_scipy(n, data, confidence):
+    k = data.draw(st.integers(0, n))
+    expected = binomtest(k, n).proportion_ci(confidence, method="wilson")
+    assert wilson(k, n, confidence) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_wilson_stays_within_zero_and_one_where_a_normal_interval_would_not():
+    assert wilson(0, 20)[0] == 0.0
+    assert wilson(20, 20)[1] == 1.0
+    assert wilson(20, 20)[0] == pytest.approx(0.8389, abs=1e-4)  # 20 of 20 leaves room for one error in six
+
+
+def test_wilson_knows_nothing_without_images():
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("k", "n"), [(-1, 5), (6, 5), (0, -1)])
+def test_wilson_refuses_counts_that_cannot_be(k, n):
+    with pytest.raises(ValueError, match=f"{k} of {n}"):
+        wilson(k, n)
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95])
+def test_a_confidence_in_percent_is_refused(confidence):
+    with pytest.raises(ValueError, match=f"confidence {confidence}"):
+        wilson(1, 2, confidence)
+    with pytest.raises(ValueError, match=f"confidence {confidence}"):
+        auroc_interval(np.array([0.0, 1.0]), np.array([False, True]), confidence)
+
+
+def scored(n_normal, n_abnormal, shift, seed=0):
+    draws = np.random.default_rng(seed)
+    scores = np.concatenate([draws.normal(size=n_normal), draws.normal(size=n_abnormal) + shift])
+    return scores, np.arange(n_normal + n_abnormal) >= n_normal
+
+
+def test_each_resample_is_the_auroc_that_scikit_learn_gives_for_it():
+    scores, labels = scored(7, 9, 0.5)
+    scores = scores.round()  # ties
+    low, high = auroc_interval(scores, labels, resamples=1, seed=3)
+    draws = np.random.default_rng(3)
+    normal = scores[~labels][draws.integers(7, size=7)]
+    abnormal = scores[labels][draws.integers(9, size=9)]
+    expected = roc_auc_score(np.arange(16) >= 7, np.concatenate([normal, abnormal]))
+    assert low == high == pytest.approx(expected)
+
+
+def test_the_bootstrap_is_as_wide_as_delongs_variance_says():
+    scores, labels = scored(60, 90, 1.0)
+    wins = scores[labels][:, None] > scores[~labels]
+    deviation = np.sqrt(wins.mean(axis=1).var(ddof=1) / 90 + wins.mean(axis=0).var(ddof=1) / 60)
+    low, high = auroc_interval(scores, labels)
+    assert low < wins.mean() < high
+    assert (high - low) / (2 * 1.96 * deviation) == pytest.approx(1, abs=0.1)
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
+    scores, labels = scored(20, 30, 0.5)
+    assert auroc_interval(scores, labels, seed=1) == auroc_interval(scores, labels, seed=1)
+    assert auroc_interval(scores, labels, seed=1) != auroc_interval(scores, labels, seed=2)
+
+
+def test_more_resamples_than_fit_in_memory_at_once_give_the_same_distribution(monkeypatch):
+    scores, labels = scored(20, 30, 0.5)
+    whole = auroc_interval(scores, labels)
+    monkeypatch.setattr("harness.intervals._AT_ONCE", 1000)
+    assert auroc_interval(scores, labels) == pytest.approx(whole, abs=0.02)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 3))
+def test_an_auroc_interval_is_ordered_and_within_zero_and_one(n_normal, n_abnormal, decimals):
+    scores, labels = scored(n_normal, n_abnormal, 0.3)
+    low, high = auroc_interval(scores.round(decimals), labels, resamples=50)
+    assert 0 <= low <= high <= 1
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels"),
+    [([0.1, 0.2], [True, True]), ([0.1, 0.2], [False, False]), ([0.1, np.nan], [False, True]), ([0.1], [False, True])],
+)
+def test_scores_that_have_no_auroc_are_refused(scores, labels):
+    with pytest.raises(ValueError, match="expected both"):
+        auroc_interval(np.array(scores), np.array(labels))
+
+
+def test_importing_intervals_loads_neither_torch_nor_scipy():
+    code = "import sys, harness.intervals; print({'torch', 'scipy', 'sklearn'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
