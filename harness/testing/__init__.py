@@ -1,0 +1,91 @@
+"""The conformance kit: small named checks of what the harness counts on in a part, for any plugin's own tests.
+
+    @parametrize_with_checks([Vae(), Pot()])
+    def test_keeps_the_contract(part, check):
+        check(part)
+
+Without pytest, `harness check vae` does the same. Importing this loads neither torch nor pytest.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.api import Part
+from harness.errors import UnavailableError
+from harness.spec import spell
+from harness.testing import datasets, encoders, losses, models, parts, thresholds
+from harness.testing.parts import Check
+from harness.testing.toys import toy_images
+
+if TYPE_CHECKING:
+    import pytest
+
+__all__ = ["Check", "Outcome", "attempt", "checks_for", "parametrize_with_checks", "toy_images"]
+
+_OF_KIND: Mapping[str, Callable[[Any], Iterable[Check]]] = {
+    "model": models.checks,
+    "encoder": encoders.checks,
+    "loss": losses.checks,
+    "threshold": thresholds.checks,
+    "dataset": datasets.checks,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a check ended."""
+
+    status: Literal["passed", "failed", "skipped"]
+    reason: str = ""
+    """Empty when it passed."""
+
+
+def checks_for(part: Part) -> list[Check]:
+    """The checks that apply to a part. Each takes the part, and raises AssertionError where it is wrong."""
+    return [*parts.checks(part), *_OF_KIND[part.kind](part)]
+
+
+def attempt(check: Check, part: Part) -> Outcome:
+    """Run one check; whatever a part raises is an outcome, and UnavailableError is a reason to skip."""
+    try:
+        check(part)
+    except UnavailableError as error:
+        return Outcome("skipped", str(error))
+    except AssertionError as error:
+        return Outcome("failed", str(error))
+    except Exception as error:
+        return Outcome("failed", f"{type(error).__name__}: {error}")
+    return Outcome("passed")
+
+
+def parametrize_with_checks(candidates: Iterable[Part | type[Part]]) -> pytest.MarkDecorator:
+    """Decorates a pytest test of `part` and `check`, to run once for each check of each of these parts or classes."""
+    import pytest
+
+    made = [candidate() if isinstance(candidate, type) else candidate for candidate in candidates]
+    return pytest.mark.parametrize(
+        ("part", "check"),
+        [
+            pytest.param(part, _skipping(check), id=f"{spell(part)}-{check.__name__}")
+            for part in made
+            for check in checks_for(part)
+        ],
+    )
+
+
+def _skipping(check: Check) -> Check:
+    """The check, for pytest, which has its own word for what cannot be told here."""
+    import pytest
+
+    @functools.wraps(check)
+    def run(part: Part) -> None:
+        try:
+            check(part)
+        except UnavailableError as error:
+            pytest.skip(str(error))
+
+    return run

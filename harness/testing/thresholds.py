@@ -1,0 +1,126 @@
+"""What the harness counts on in a threshold: that it follows the scores, and sees no labels unless it says so."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.api import BoolArray, FloatArray, OracleThreshold, Threshold
+from harness.testing.parts import Check, fresh
+
+
+def checks(threshold: Threshold) -> Iterator[Check]:
+    """Those that apply to this threshold."""
+    yield check_sees_labels_only_if_oracle
+    yield check_limit_is_a_finite_number
+    yield check_limit_does_not_depend_on_order
+    yield check_limit_moves_with_the_scores
+    yield check_same_scores_give_same_limit
+    yield check_leaves_scores_unchanged
+    yield check_copes_with_degenerate_scores
+
+
+def check_sees_labels_only_if_oracle(threshold: Threshold) -> None:
+    """`oracle` and OracleThreshold go together; any other threshold takes the scores of normal images alone."""
+    derived = isinstance(threshold, OracleThreshold)
+    assert threshold.oracle == derived, (
+        f"oracle is {threshold.oracle}, but it is {'' if derived else 'not '}derived from OracleThreshold"
+    )
+    if not derived:
+        takes = list(inspect.signature(threshold.fit).parameters)
+        assert len(takes) == 1, f"fit takes {', '.join(takes) or 'nothing'}, expected normal scores and nothing else"
+        assert not hasattr(threshold, "fit_oracle"), "it has fit_oracle, which only an OracleThreshold may have"
+
+
+def check_limit_is_a_finite_number(threshold: Threshold) -> None:
+    """For scores as models give them, many and few, large and small."""
+    for count in (200, 20):
+        for scale in (1.0, 1e-3, 1e3):
+            scores, labels = _scores(count)
+            limit = _limit(threshold, scale * scores, labels)
+            assert isinstance(limit, float), f"the limit is {limit!r} of type {type(limit).__name__}, expected a float"
+            assert np.isfinite(limit), f"{count} scores {_range(scale * scores)} gave a limit of {limit}"
+
+
+def check_limit_does_not_depend_on_order(threshold: Threshold) -> None:
+    """Scores come in no particular order."""
+    scores, labels = _scores(50)
+    order = np.random.default_rng(1).permutation(len(scores))
+    limit, other = _limit(threshold, scores, labels), _limit(threshold, scores[order], labels[order])
+    assert _close(limit, other), f"the limit is {limit:.6g}, but {other:.6g} for the same scores in another order"
+
+
+def check_limit_moves_with_the_scores(threshold: Threshold) -> None:
+    """Scores that all are higher give a higher limit, whatever their unit."""
+    scores, labels = _scores(50)
+    for unit in (1.0, 1e-3, 1e3):
+        limit = _limit(threshold, unit * scores, labels)
+        for what, moved in (("all raised", unit * (scores + 0.5)), ("all doubled", unit * 2 * scores)):
+            higher = _limit(threshold, moved, labels)
+            assert higher > limit, (
+                f"scores {_range(unit * scores)} gave a limit of {limit:.6g}; {what}, to {_range(moved)}, "
+                f"they gave {higher:.6g}: expected a higher one"
+            )
+
+
+def check_same_scores_give_same_limit(threshold: Threshold) -> None:
+    """Neither chance nor an earlier fit has a part in it."""
+    scores, labels = _scores(50)
+    used = fresh(threshold)
+    first = _fit(used, scores, labels)
+    _fit(used, 3 * scores, labels)
+    for second in (_fit(used, scores, labels), _limit(threshold, scores, labels)):
+        assert first == second, f"the same scores gave a limit of {first!r}, then of {second!r}"
+
+
+def check_leaves_scores_unchanged(threshold: Threshold) -> None:
+    """All thresholds are given the same array."""
+    scores, labels = _scores(50)
+    given = scores if isinstance(threshold, OracleThreshold) else scores[~labels]
+    before = given.copy()
+    if isinstance(threshold, OracleThreshold):
+        threshold.fit_oracle(given, labels)
+    else:
+        threshold.fit(given)
+    assert np.array_equal(given, before), f"the scores began with {before[:3]}, and after fitting with {given[:3]}"
+
+
+def check_copes_with_degenerate_scores(threshold: Threshold) -> None:
+    """One score, equal scores or labels of one class give a finite limit, not an error."""
+    cases = {"one score": [0.5], "ten equal scores": [0.5] * 10, "ten scores of 0": [0.0] * 10, "two": [0.1, 0.2]}
+    for what, values in cases.items():
+        scores = np.array(values)
+        labellings = [np.zeros(len(scores), dtype=bool)]
+        if isinstance(threshold, OracleThreshold):
+            labellings += [~labellings[0], np.arange(len(scores)) == 0]
+        for labels in labellings:
+            limit = _limit(threshold, scores, labels)
+            assert np.isfinite(limit), f"{what} ({values[0]}, ...) gave a limit of {limit}, expected a finite one"
+
+
+def _scores(count: int) -> tuple[FloatArray, BoolArray]:
+    """Scores of `count` normal images and half as many anomalous ones, which are higher but overlap, and the labels."""
+    rng = np.random.default_rng(0)
+    scores = np.concatenate([rng.gamma(4.0, 0.05, count), rng.gamma(8.0, 0.05, count // 2)])
+    return scores, np.arange(len(scores)) >= count
+
+
+def _limit(threshold: Threshold, scores: FloatArray, labels: BoolArray) -> float:
+    """Of a threshold that has seen nothing else."""
+    return _fit(fresh(threshold), scores, labels)
+
+
+def _fit(threshold: Threshold, scores: FloatArray, labels: BoolArray) -> float:
+    if isinstance(threshold, OracleThreshold):
+        return threshold.fit_oracle(scores.copy(), labels)
+    return threshold.fit(scores[~labels])
+
+
+def _close(left: float, right: float) -> bool:
+    return abs(left - right) <= 1e-9 * max(abs(left), abs(right))
+
+
+def _range(scores: FloatArray) -> str:
+    return f"from {scores.min():.3g} to {scores.max():.3g}"
