@@ -17,7 +17,7 @@ from harness.api import (
     Split,
     Threshold,
 )
-from harness.errors import DataError, HarnessError, StoreError, TrainingError, UnavailableError, UsageError
+from harness.errors import DataError, HarnessError, StoreError, TrainingError, UnavailableError, UsageError, unknown
 from harness.hookspecs import hookimpl
 from harness.spec import spell
 
@@ -45,4 +45,5 @@ __all__ = [
     "UsageError",
     "hookimpl",
     "spell",
+    "unknown",
 ]
