@@ -160,6 +160,10 @@ class Model(Part):
     default_pool: ClassVar[str] = "mean"
     """The pool that turns its maps into image scores when none is asked for: mean, max or topk."""
 
+    def resolved(self, encoder: Encoder | None) -> Mapping[str, str]:
+        """What its options come to with this encoder where they leave that open, for the record."""
+        return {}
+
     @abstractmethod
     def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
         """Learn from normal images alone, forgetting any earlier fit. Raises TrainingError, UnavailableError."""
@@ -223,6 +227,9 @@ class Loss(Part):
     pretrained: ClassVar[bool] = False
     """Whether it starts from published weights unless random ones are asked for."""
 
+    def prepare(self, run: Run) -> None:
+        """Called by models before they use it; a loss with a network builds it here. Raises UnavailableError."""
+
     @abstractmethod
     def error_map(self, output: Tensor, target: Tensor) -> Tensor:
         """(N, 3, H, W) twice, in [0, 1], to (N, H, W): 0 where equal, differentiable in `output`."""
@@ -268,6 +275,8 @@ class Dataset(Part):
     """Whether it reads files from `root`."""
     homepage: ClassVar[str] = ""
     """Where to get it."""
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    """Settings that suit it where none are asked for: image_size, epochs, weights."""
     layout: ClassVar[str] = ""
     """One line that shows how its files lie under `root`."""
 

@@ -98,6 +98,7 @@ class Worker:
             "score_seconds": score_seconds,
             "train_images_per_second": images_seen / fit_seconds if images_seen else None,
             "n_train": len(fitted),
+            "default_pool": model.default_pool,
             "loss_history": [step.loss for step in history],
             "pixels": pixels,
         }

@@ -181,8 +181,8 @@ class Store:
                 "give another --store, or use the harness that wrote it"
             )
         if write:
-            with self._transaction():
-                pass  # an unwritable store is better found before the first fit than after it
+            with self._transaction() as db:  # an unwritable store is better found before the first fit than after it
+                db.execute(f"PRAGMA user_version = {VERSION}")
 
     def _has_tables(self) -> bool:
         return bool(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])

@@ -1,0 +1,38 @@
+"""`harness leaderboard`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.api import Threshold
+from harness.commands._options import format_option, plugin_option, some_of, store_option
+from harness.errors import UsageError
+from harness.judge import METRICS, judge
+from harness.leaderboard import RANKED_BY
+from harness.pools import POOLS
+from harness.registry import Registry
+from harness.report.leaderboard import render
+from harness.store import Store
+
+
+@click.command()
+@click.option("--thresholds", default="mean", show_default=True, help="Comma list of thresholds, or all.")
+@click.option("--pools", help="Comma list of mean, max, topk, or all.  [default: what each model suits]")
+@click.option("--rank-by", default=RANKED_BY, show_default=True, type=click.Choice(METRICS), help="Higher is better.")
+@store_option
+@format_option
+@plugin_option
+def command(
+    thresholds: str, pools: str | None, rank_by: str, store: Path, style: str, plugin_files: tuple[Path, ...]
+) -> None:
+    """Show the ranked results of a store."""
+    registry = Registry.discover(plugin_files)
+    chosen = registry.choose(Threshold, thresholds)
+    wanted = None if pools is None else some_of(pools, list(POOLS), "pool")
+    with Store(store) as opened:
+        verdicts = [verdict for outcome in opened.outcomes() for verdict in judge(outcome, chosen, wanted)]
+    if not verdicts:
+        raise UsageError(f"the store {str(store)!r} is empty: `harness run --store {store}` fills it")
+    click.echo(render(verdicts, style, rank_by), nl=False)

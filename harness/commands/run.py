@@ -1,0 +1,190 @@
+"""`harness run`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness import environment
+from harness.api import Dataset, Encoder, Loss, Model, Threshold
+from harness.commands._options import (
+    config_option,
+    format_option,
+    plugin_option,
+    some_of,
+    store_option,
+    whole_numbers,
+)
+from harness.errors import UsageError
+from harness.executors.local import Serial
+from harness.grid import Axes, Planned, plan
+from harness.judge import judge
+from harness.pools import POOLS
+from harness.registry import Registry
+from harness.report.cells import render_cells
+from harness.report.leaderboard import render
+from harness.report.progress import describe, display
+from harness.runner import Worker, Workplace, open_dataset
+from harness.schedule import Tally, carry_out
+from harness.spec import spell
+from harness.store import Store
+
+SETTINGS: dict[str, Any] = {"image_size": 256, "epochs": 50, "weights": "pretrained"}
+"""What is taken where neither the person nor the data set says."""
+
+
+@click.command()
+@click.option("--models", default="dae,cae", show_default=True, help="Comma list of models, or all.")
+@click.option("--encoders", default="conv", show_default=True, help="Comma list of encoders, or all.")
+@click.option("--losses", default="mse,ssim", show_default=True, help="Comma list of losses, or all.")
+@click.option("--thresholds", default="mean", show_default=True, help="Comma list of thresholds, or all.")
+@click.option("--pools", default=None, help="Comma list of mean, max, topk, or all.  [default: what each model suits]")
+@click.option("--dataset", default=None, help="A data set.  [default: mvtec_ad with --data-root, else synthetic]")
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder that holds the data set.")
+@click.option("--categories", default="all", show_default=True, help="Comma list of categories, or all.")
+@click.option("--seeds", default="0", show_default=True, help="Comma list of whole numbers.")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the normal images.  [default: 50; 3 for the demo]")
+@click.option("--image-size", type=click.IntRange(1), help="Height and width in pixels.  [default: 256; 64 for the demo]")
+@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Images a training step.")
+@click.option("--lr", type=click.FloatRange(0, min_open=True), default=1e-4, show_default=True, help="Adam's step size.")
+@click.option(
+    "--holdout",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Share of normal images kept from fitting, to set thresholds on.",
+)
+@click.option(
+    "--weights",
+    type=click.Choice(["pretrained", "random"]),
+    help="Where pretrained encoders start.  [default: pretrained; random for the demo]",
+)
+@click.option("--weights-dir", type=click.Path(path_type=Path), help="Folder of <timm name>.safetensors files.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    default="auto",
+    show_default=True,
+    help="Of training; auto is bf16 where the device multiplies it.",
+)
+@click.option("--dry-run", is_flag=True, help="Show the cells; fit nothing.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@store_option
+@format_option
+@plugin_option
+@config_option
+@click.pass_context
+def command(ctx: click.Context, **given: Any) -> None:
+    """Cross models, encoders, losses, categories and seeds; fit what is missing; show the leaderboard."""
+    registry = Registry.discover(given["plugin_files"])
+    for plugin in registry.broken:
+        for problem in plugin.problems:
+            click.echo(f"harness: plugin {plugin} {problem}", err=True)
+    thresholds = registry.choose(Threshold, given["thresholds"])
+    pools = None if given["pools"] is None else some_of(given["pools"], list(POOLS), "pool")
+    axes = _axes(registry, given)
+    cells = list(plan(axes))
+    _refuse_if_nothing_fits(cells)
+    if given["dry_run"]:
+        click.echo(render_cells(cells, thresholds, pools, given["style"]), nl=False)
+        return
+    if axes.dataset.defaults and given["dataset"] is None and given["data_root"] is None:
+        click.echo(
+            f"No --data-root: running the demo on the built-in {axes.dataset.name!r} data set "
+            f"({axes.image_size} px, {axes.epochs} epochs, {axes.weights} weights). These are not results.",
+            err=True,
+        )
+    workplace = Workplace(
+        environment.device(given["device"]), given["data_root"], given["weights_dir"], tuple(given["plugin_files"])
+    )
+    with Store(given["store"], write=True) as store:
+        tally = _fit(ctx, cells, store, Worker(workplace, registry), given["quiet"])
+        outcomes = store.outcomes(tally.ids)
+        verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, thresholds, pools)]
+    click.echo(render(verdicts, given["style"]), nl=False)
+    _summarise(tally, given["store"])
+    if tally.unfinished:
+        ctx.exit(3)
+
+
+def _axes(registry: Registry, given: dict[str, Any]) -> Axes:
+    """What the options ask for. Raises UsageError."""
+    root = given["data_root"]
+    if root is not None and not root.is_dir():
+        raise UsageError(f"--data-root {str(root)!r} is not a folder: expected the folder that holds the data set")
+    name = given["dataset"] or ("mvtec_ad" if root else "synthetic")
+    dataset = open_dataset(registry, name, root)
+    if dataset.needs_root and root is None:
+        raise UsageError(
+            f"data set {name!r} needs --data-root, a folder such as {dataset.layout}. Get it from {dataset.homepage}"
+        )
+    if given["weights_dir"] is not None and not given["weights_dir"].is_dir():
+        raise UsageError(f"--weights-dir {str(given['weights_dir'])!r} is not a folder")
+    settings = {**SETTINGS, **dataset.defaults, **{k: given[k] for k in SETTINGS if given[k] is not None}}
+    return Axes(
+        dataset=dataset,
+        categories=some_of(given["categories"], dataset.categories(), "category"),
+        models=registry.choose(Model, given["models"]),
+        encoders=registry.choose(Encoder, given["encoders"]),
+        losses=registry.choose(Loss, given["losses"]),
+        seeds=whole_numbers(given["seeds"], "--seeds"),
+        batch_size=given["batch_size"],
+        lr=given["lr"],
+        holdout=given["holdout"],
+        precision=environment.precision(given["precision"], environment.device(given["device"])),
+        **settings,
+    )
+
+
+def _refuse_if_nothing_fits(cells: list[Planned]) -> None:
+    reasons = {cell.reason for cell in cells}
+    if "" not in reasons:
+        raise UsageError("; ".join(sorted(reasons)))
+
+
+def _fit(ctx: click.Context, cells: list[Planned], store: Store, worker: Worker, quiet: bool) -> Tally:
+    """Fit what is missing, shown live; an interrupt ends the command and keeps what is finished."""
+    try:
+        with _terminable(), display(len(cells), quiet=quiet) as shown:
+            return carry_out(cells, store=store, worker=worker, executor=Serial(worker, shown.progressed), watcher=shown)
+    except KeyboardInterrupt as stop:
+        number = stop.args[0] if stop.args else signal.SIGINT
+        click.echo(
+            f"\nStopped. Finished trials are kept in {store.folder}; the same command goes on from there.", err=True
+        )
+        ctx.exit(128 + number)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM stop a run as Ctrl-C does."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _summarise(tally: Tally, store: Path) -> None:
+    """What was done, which cells were not, and why: the same reason said once."""
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for outcome in tally.unfinished:
+        by_reason.setdefault((outcome.status, outcome.reason), []).append(describe(outcome.trial))
+    for (status, reason), trials in by_reason.items():
+        more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
+        click.echo(f"{status}: {trials[0]}{more}: {reason}", err=True)
+    parts = [f"{tally.fitted} fitted", f"{tally.found} already there"]
+    parts += [f"{len(tally.unfinished)} skipped or failed"] if tally.unfinished else []
+    click.echo(f"{', '.join(parts)}. Stored in {store}; `harness leaderboard --store {store}` shows it again.", err=True)
+    sys.stderr.flush()

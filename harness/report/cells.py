@@ -1,0 +1,31 @@
+"""The cells of a run before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.api import Threshold
+from harness.grid import Planned
+from harness.report.table import Table, csv_text, json_text, markdown, rich_text
+from harness.spec import spell
+
+COLUMNS = ("dataset", "category", "model", "encoder", "loss", "seed", "weights", "image_size", "epochs", "reason")
+
+
+def render_cells(cells: Sequence[Planned], thresholds: Sequence[Threshold], pools: Sequence[str] | None, style: str) -> str:
+    """Every trial with the reason for which it would be skipped, and how many verdicts they come to."""
+    rows = [{**cell.trial._asdict(), "reason": cell.reason} for cell in cells]
+    if style == "csv":
+        return csv_text(rows, COLUMNS)
+    if style == "json":
+        return json_text([{column: row[column] for column in COLUMNS} for row in rows])
+    fitting = sum(not cell.reason for cell in cells)
+    judged = f"thresholds {', '.join(spell(t) for t in thresholds)}; pools {', '.join(pools or ['of each model'])}"
+    table = Table(
+        title=f"{len(cells)} trials",
+        headings=COLUMNS,
+        rows=[[str(row[column]) for column in COLUMNS] for row in rows],
+        numbers=frozenset({"seed", "image_size", "epochs"}),
+        notes=[f"{fitting} to fit, {len(cells) - fitting} that do not fit together; judged by {judged}."],
+    )
+    return markdown([table]) if style == "md" else rich_text([table])

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.api import Dataset, Encoder, Loss, Model
+from harness.grid import Axes, plan
+from harness.registry import Registry
+from harness.trial import Trial
+
+
+@pytest.fixture
+def axes(dots_plugin: Path) -> Axes:
+    registry = Registry.discover([dots_plugin])
+    return Axes(
+        dataset=registry.make(Dataset, "dots"),
+        categories=["large", "small"],
+        models=registry.choose(Model, "trained"),
+        encoders=registry.choose(Encoder, "plain,deep"),
+        losses=registry.choose(Loss, "absolute"),
+        seeds=[0, 1],
+        image_size=16,
+        epochs=2,
+        batch_size=4,
+        lr=1e-4,
+        holdout=0.0,
+        precision="fp32",
+        weights="pretrained",
+    )
+
+
+def test_every_combination_is_one_trial_category_by_category(axes: Axes) -> None:
+    trials = [cell.trial for cell in plan(axes)]
+    assert len(trials) == len(set(trials)) == 2 * 2 * 2
+    assert [trial.category for trial in trials] == ["large"] * 4 + ["small"] * 4
+    assert {(trial.encoder, trial.seed) for trial in trials} == {("plain", 0), ("plain", 1), ("deep", 0), ("deep", 1)}
+
+
+def test_an_axis_that_a_model_does_not_use_collapses_to_one_trial(axes: Axes, dots_plugin: Path) -> None:
+    models = Registry.discover([dots_plugin]).choose(Model, "mean_image")
+    trials = [cell.trial for cell in plan(replace(axes, models=models, categories=["large"], seeds=[0]))]
+    assert len(trials) == 1
+    assert trials[0][3:5] == ("-", "-")
+    assert (trials[0].epochs, trials[0].batch_size, trials[0].lr, trials[0].weights) == (0, 0, 0.0, "-")
+
+
+def test_changing_epochs_asks_no_new_fit_of_a_model_that_does_not_train(axes: Axes, dots_plugin: Path) -> None:
+    models = Registry.discover([dots_plugin]).choose(Model, "mean_image")
+    first, second = (list(plan(replace(axes, models=models, epochs=n))) for n in (2, 3))
+    assert first == second
+
+
+def test_weights_are_shown_only_where_a_part_starts_from_published_ones(axes: Axes) -> None:
+    weights = {cell.trial.encoder: cell.trial.weights for cell in plan(replace(axes, weights="random"))}
+    assert weights == {"plain": "-", "deep": "random"}
+
+
+def test_an_image_size_that_an_encoder_cannot_take_is_a_reason_with_a_suggestion(axes: Axes) -> None:
+    reasons = {cell.trial.encoder: cell.reason for cell in plan(replace(axes, image_size=20))}
+    assert reasons["plain"] == ""
+    assert reasons["deep"] == "image size 20 is not a multiple of 8, which deep needs: try 16"
+
+
+def test_the_identity_of_a_trial_depends_on_each_setting_and_on_the_data(axes: Axes) -> None:
+    trial = next(iter(plan(axes))).trial
+    changes = {
+        "dataset": "x", "category": "x", "model": "x", "encoder": "x", "loss": "x", "seed": 9, "image_size": 8,
+        "epochs": 9, "batch_size": 9, "lr": 9.0, "holdout": 0.5, "precision": "bf16", "weights": "random",
+    }  # fmt: skip
+    assert changes.keys() == set(Trial._fields)
+    identities = {trial._replace(**{name: value}).identity("data") for name, value in changes.items()}
+    identities |= {trial.identity("data"), trial.identity("other data")}
+    assert len(identities) == len(changes) + 2
+
+
+def test_a_method_is_named_by_the_axes_it_uses(axes: Axes) -> None:
+    trial = next(iter(plan(axes))).trial
+    assert trial.method == "trained + plain + absolute"
+    assert trial._replace(encoder="-", loss="-").method == "trained"

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import Threshold, UsageError
+from harness.api import Model
+from harness.registry import Registry
+
+GOOD_PLUGIN = """
+from harness import Threshold, hookimpl
+
+class {cls}(Threshold):
+    name = {name!r}
+    def fit(self, normal):
+        return float(normal.max())
+
+@hookimpl
+def harness_thresholds():
+    return [{cls}]
+"""
+
+Install = Callable[[str, str], None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Install a distribution of one module, as pip would leave it."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    added: list[str] = []
+
+    def write(distribution: str, source: str, entry: str | None = None) -> None:
+        module = distribution.replace("-", "_")
+        added.append(module)
+        (site / f"{module}.py").write_text(source)
+        info = site / f"{module}-1.5.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\n")
+        (info / "entry_points.txt").write_text(f"[anomaly_harness]\n{entry or module} = {module}\n")
+
+    yield write
+    for module in added:
+        sys.modules.pop(module, None)
+
+
+def discover(**environ: str) -> Registry:
+    return Registry.discover(environ=environ)
+
+
+def plugin_of(registry: Registry, distribution: str) -> object:
+    return next(plugin for plugin in registry.plugins if plugin.distribution == distribution)
+
+
+def test_an_installed_plugin_offers_its_parts_under_its_name_and_version(install: Install) -> None:
+    install("acme-limits", GOOD_PLUGIN.format(cls="Highest", name="acme_highest"))
+    offer = discover().offers(Threshold)["acme_highest"]
+    assert str(offer.plugin) == "acme_limits (acme-limits 1.5)"
+    assert not offer.plugin.builtin
+    assert discover().make(Threshold, "acme_highest").name == "acme_highest"
+
+
+def test_the_built_in_plugins_come_by_the_same_door_and_none_is_broken() -> None:
+    registry = discover(HARNESS_PLUGINS="")
+    assert registry.broken == []
+    assert {plugin.name for plugin in registry.plugins} >= {"autoencoders", "datasets", "losses", "thresholds", "timm"}
+    assert all(plugin.builtin for plugin in registry.plugins)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import nonexistent_package", "cannot be imported: ModuleNotFoundError: No module named 'nonexistent_package'"),
+        ("raise SystemExit(3)", "cannot be imported: SystemExit: 3"),
+        ("def broken(:", "cannot be imported: SyntaxError"),
+        (GOOD_PLUGIN.format(cls="A", name="a").replace("harness_thresholds", "harness_treshold"), "Did you mean 'harness_thresholds'?"),
+        (GOOD_PLUGIN.format(cls="A", name="a").replace("@hookimpl", ""), "without @hookimpl"),
+        (GOOD_PLUGIN.format(cls="A", name="a").replace("thresholds()", "thresholds(config)"), "config"),
+        (GOOD_PLUGIN.format(cls="A", name="a").replace("return [A]", "return [3]"), "expected a subclass of harness.Threshold"),
+        (GOOD_PLUGIN.format(cls="A", name="a").replace("return [A]", "return 7"), "'int' object is not iterable"),
+        (GOOD_PLUGIN.format(cls="A", name="a").replace("return [A]", "return [1/0]"), "ZeroDivisionError: division by zero"),
+        (GOOD_PLUGIN.format(cls="A", name="a").replace("def fit", "def fitt"), "which does not define fit"),
+        (GOOD_PLUGIN.format(cls="A", name="Not A Name"), "whose name is 'Not A Name'"),
+        (GOOD_PLUGIN.format(cls="A", name="all"), "whose name is 'all'"),
+        (
+            "from dataclasses import dataclass\n"
+            + GOOD_PLUGIN.format(cls="A", name="a").replace("class A", "@dataclass\nclass A").replace("    name =", "    k: int\n    name ="),
+            "whose option 'k' has no default",
+        ),
+    ],
+)  # fmt: skip
+def test_a_broken_plugin_is_named_with_its_reason_and_the_others_go_on(
+    install: Install, source: str, reason: str
+) -> None:
+    install("acme-broken", source)
+    install("zeta-works", GOOD_PLUGIN.format(cls="Fine", name="fine"))
+    registry = discover()
+    assert "fine" in registry.offers(Threshold)
+    (broken,) = registry.broken
+    assert broken.distribution == "acme-broken"
+    assert len(broken.problems) == 1
+    assert reason in broken.problems[0]
+
+
+def test_one_bad_part_does_not_take_the_good_ones_of_its_plugin_along(install: Install) -> None:
+    install("acme-half", GOOD_PLUGIN.format(cls="A", name="half").replace("return [A]", "return [None, A]"))
+    registry = discover()
+    assert "half" in registry.offers(Threshold)
+    assert "returned None" in registry.broken[0].problems[0]
+
+
+def test_a_name_that_two_strangers_offer_is_refused_when_asked_for_and_names_both(install: Install) -> None:
+    install("acme-one", GOOD_PLUGIN.format(cls="A", name="twice"))
+    install("acme-two", GOOD_PLUGIN.format(cls="A", name="twice"))
+    registry = discover()
+    with pytest.raises(UsageError, match=r"acme_one \(acme-one 1.5\) and acme_two \(acme-two 1.5\)"):
+        registry.make(Threshold, "twice")
+    assert [plugin.distribution for plugin in registry.broken] == ["acme-two"]
+
+
+def test_a_stranger_cannot_take_the_name_of_a_built_in_part(install: Install) -> None:
+    builtin = next(iter(discover().offers(Threshold)))
+    install("aaa-greedy", GOOD_PLUGIN.format(cls="A", name=builtin))
+    registry = discover()
+    assert registry.offers(Threshold)[builtin].plugin.builtin
+    assert registry.make(Threshold, builtin).name == builtin
+    assert f"offers threshold {builtin!r}" in registry.broken[0].problems[0]
+
+
+def test_harness_plugins_limits_strangers_by_plugin_or_distribution(install: Install) -> None:
+    install("acme-one", GOOD_PLUGIN.format(cls="A", name="one"))
+    install("acme-two", GOOD_PLUGIN.format(cls="A", name="two"), entry="second")
+    assert {"one", "two"} <= discover().offers(Threshold).keys()
+    for allowed, expected in [("second", {"two"}), ("acme-one", {"one"}), ("acme-one, second", {"one", "two"}), ("", set())]:
+        offered = discover(HARNESS_PLUGINS=allowed).offers(Threshold).keys()
+        assert offered & {"one", "two"} == expected
+
+
+def test_removing_a_plugin_removes_its_parts(install: Install, tmp_path: Path) -> None:
+    install("acme-one", GOOD_PLUGIN.format(cls="A", name="one"))
+    assert "one" in discover().offers(Threshold)
+    for file in (tmp_path / "site" / "acme_one-1.5.dist-info").iterdir():
+        file.unlink()
+    assert "one" not in discover().offers(Threshold)
+
+
+def test_a_single_file_is_a_plugin_whose_version_is_its_content(dots_plugin: Path) -> None:
+    registry = Registry.discover([dots_plugin], environ={"HARNESS_PLUGINS": ""})
+    offer = registry.offers(Model)["mean_image"]
+    assert offer.plugin.distribution == str(dots_plugin)
+    assert len(offer.plugin.version) == 8
+    assert registry.broken == []
+
+
+def test_a_plugin_file_that_is_not_there_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="no plugin file 'nowhere.py'"):
+        Registry.discover([Path("nowhere.py")])
+
+
+def test_a_plugin_file_that_fails_is_broken_and_can_be_mended(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("1 / 0")
+    assert "ZeroDivisionError" in Registry.discover([file]).broken[0].problems[0]
+    file.write_text(GOOD_PLUGIN.format(cls="A", name="mended"))
+    assert "mended" in Registry.discover([file]).offers(Threshold)
+
+
+def test_an_unknown_part_is_refused_with_a_suggestion(dots_plugin: Path) -> None:
+    registry = Registry.discover([dots_plugin])
+    with pytest.raises(UsageError, match=r"no model 'mean_imag'. Did you mean 'mean_image'\? Available: "):
+        registry.make(Model, "mean_imag")
+
+
+def test_all_chooses_every_part_but_the_generic_ones(dots_plugin: Path) -> None:
+    registry = Registry.discover([dots_plugin])
+    names = {part.name for part in registry.choose(Model, "all")}
+    assert {"mean_image", "trained", "brightest"} <= names
+    registry.offers(Model)["trained"].part.generic = True
+    try:
+        assert "trained" not in {part.name for part in registry.choose(Model, "all")}
+    finally:
+        registry.offers(Model)["trained"].part.generic = False
+
+
+def test_a_comma_list_keeps_its_order_and_options(dots_plugin: Path) -> None:
+    registry = Registry.discover([dots_plugin])
+    chosen = registry.choose(Model, "mean_image[gain=2],brightest")
+    assert [part.name for part in chosen] == ["mean_image", "brightest"]
+    assert chosen[0].gain == 2.0
+    with pytest.raises(UsageError, match="no model in ' '"):
+        registry.choose(Model, " ")
+
+
+def test_a_module_in_this_process_can_be_registered(dots_plugin: Path) -> None:
+    import types
+
+    module = types.ModuleType("notebook")
+    exec(GOOD_PLUGIN.format(cls="A", name="here"), module.__dict__)
+    registry = discover(HARNESS_PLUGINS="")
+    plugin = registry.register(module, "notebook")
+    assert registry.make(Threshold, "here").name == "here"
+    assert plugin.problems == []

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import StoreError
+from harness.store import FILE_NAME, VERSION, Store
+from harness.trial import Evidence, Outcome, Trial
+
+TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
+
+
+def outcome(seed: int = 0, status: str = "done", score: float = 0.5) -> Outcome:
+    if status != "done":
+        return Outcome(TRIAL._replace(seed=seed), status, "no luck", "f00d")
+    evidence = Evidence(
+        normal={"mean": np.array([0.1, 0.2]), "max": np.array([1.0, 2.0])},
+        test={"mean": np.array([0.1, score]), "max": np.array([1 / 3, np.pi])},
+        defects=("good", "crack"),
+        paths=("test/good/0.png", "test/crack/ü 1.png"),
+    )
+    return Outcome(TRIAL._replace(seed=seed), "done", "", "f00d", evidence, {"fit_seconds": 1.5})
+
+
+def test_what_is_put_comes_back_whole_from_a_store_opened_anew(tmp_path: Path) -> None:
+    with Store(tmp_path / "runs", write=True) as store:
+        store.put(outcome())
+    with Store(tmp_path / "runs") as store:
+        (back,) = store.outcomes()
+    assert back.trial == TRIAL
+    assert (back.status, back.reason, back.fingerprint) == ("done", "", "f00d")
+    assert back.record["fit_seconds"] == 1.5
+    assert back.record["finished_at"].endswith("+00:00")
+    assert back.evidence.paths == ("test/good/0.png", "test/crack/ü 1.png")
+    assert back.evidence.labels.tolist() == [False, True]
+    for pool, scores in outcome().evidence.test.items():
+        assert np.array_equal(back.evidence.test[pool], scores), "scores are kept to the last bit"
+        assert np.array_equal(back.evidence.normal[pool], outcome().evidence.normal[pool])
+
+
+def test_a_finished_trial_is_never_replaced(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        store.put(outcome(score=0.5))
+        store.put(outcome(score=0.9))
+        store.put(outcome(status="error"))
+        (kept,) = store.outcomes()
+        assert kept.status == "done"
+        assert kept.evidence.test["mean"][1] == 0.5
+
+
+def test_a_failed_trial_is_not_done_and_a_later_success_replaces_it(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        store.put(outcome(status="error"))
+        assert store.done() == set()
+        assert not store.has_done(outcome().id)
+        store.put(outcome())
+        assert store.done() == {outcome().id}
+        assert store.has_done(outcome().id)
+        assert len(list(store.outcomes())) == 1
+
+
+def test_outcomes_come_in_an_order_that_does_not_depend_on_when_they_were_made(tmp_path: Path) -> None:
+    with Store(tmp_path / "a", write=True) as first, Store(tmp_path / "b", write=True) as second:
+        for seed in (2, 0, 1):
+            first.put(outcome(seed))
+        for seed in (0, 1, 2):
+            second.put(outcome(seed))
+        assert [o.trial for o in first.outcomes()] == [o.trial for o in second.outcomes()]
+        assert [o.trial.seed for o in first.outcomes([outcome(1).id])] == [1]
+
+
+def test_reading_where_there_is_no_store_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no store at .*nowhere.*harness run --store"):
+        Store(tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_a_store_of_another_version_is_refused_with_both_versions(tmp_path: Path, write: bool) -> None:
+    Store(tmp_path, write=True).close()
+    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match=f"has version 99, this harness reads version {VERSION}"):
+        Store(tmp_path, write=write)
+
+
+@pytest.mark.parametrize("content", [b"not a database, surely not one", b""])
+def test_another_file_of_that_name_is_not_read_as_a_store(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE_NAME).write_bytes(content)
+    with pytest.raises(StoreError):
+        Store(tmp_path)
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+        db.execute("CREATE TABLE recipes (name)")
+    before = (tmp_path / FILE_NAME).read_bytes()
+    with pytest.raises(StoreError, match="is not a store of this harness"):
+        Store(tmp_path, write=True)
+    assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+def test_a_store_below_a_file_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be made"):
+        Store(tmp_path / "file" / "runs", write=True)
+
+
+def as_nobody(action: Callable[[], object]) -> str:
+    """What an action raises when it is done by a user without rights; root could write anywhere."""
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forks beside threads
+        child = os.fork()
+    if child == 0:
+        try:
+            if os.getuid() == 0:
+                os.setgid(65534)
+                os.setuid(65534)
+            action()
+            said = ""
+        except BaseException as error:
+            said = f"{type(error).__name__}: {error}"
+        os.write(writing, said.encode())
+        os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading) as pipe:
+        return pipe.read()
+
+
+def test_an_unwritable_store_is_refused_before_anything_is_fitted(tmp_path: Path) -> None:
+    Store(tmp_path, write=True).close()
+    for parent in list(tmp_path.parents)[:3]:
+        parent.chmod(0o755)
+    tmp_path.chmod(0o755)
+    assert as_nobody(lambda: Store(tmp_path)) == "", "it can be read"
+    said = as_nobody(lambda: Store(tmp_path, write=True))
+    assert said.startswith("StoreError: ")
+    assert str(tmp_path) in said
+    assert "readonly" in said
+
+
+def test_two_writers_on_one_store_lose_and_double_nothing(tmp_path: Path) -> None:
+    script = """
+import sys
+sys.path[:0] = sys.argv[3:]
+from pathlib import Path
+import test_store
+from harness.store import Store
+with Store(Path(sys.argv[1]), write=True) as store:
+    for seed in range(int(sys.argv[2]), 60, 1 if sys.argv[2] == "0" else 2):
+        store.put(test_store.outcome(seed))
+"""
+    here = str(Path(__file__).parent)
+    writers = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path), start, here], stderr=subprocess.PIPE)
+        for start in ("0", "1")
+    ]
+    for writer in writers:
+        _, complaint = writer.communicate(timeout=120)
+        assert writer.returncode == 0, complaint.decode()
+    with Store(tmp_path) as store:
+        assert sorted(o.trial.seed for o in store.outcomes()) == list(range(60))
+        assert len(store.done()) == 60
+
+
+def test_a_write_that_fails_half_way_leaves_no_half_record(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        store.put(outcome(0))
+        broken = outcome(1)
+        broken.evidence.normal["mean"] = object()  # cannot be packed
+        with pytest.raises((TypeError, ValueError)):
+            store.put(broken)
+        assert [o.trial.seed for o in store.outcomes()] == [0]
+        store.put(outcome(2))
+        assert [o.trial.seed for o in store.outcomes()] == [0, 2]
+
+
+def test_a_store_whose_folder_vanishes_is_an_error_not_a_traceback(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    store = Store(folder, write=True)
+    (folder / FILE_NAME).unlink()
+    folder.rmdir()
+    with pytest.raises(StoreError):
+        store.put(outcome())
+    store.close()
