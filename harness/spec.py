@@ -74,7 +74,8 @@ def spell(part: Part) -> str:
         for option in options_of(type(part))
         if (value := getattr(part, option.name)) != option.default
     ]
-    return f"{part.name}[{','.join(said)}]" if said else part.name
+    name = type(part).name  # an option may be called `name` too, as in timm[name=resnet18]
+    return f"{name}[{','.join(said)}]" if said else name
 
 
 def options_of(cls: type[Part]) -> tuple[dataclasses.Field[Any], ...]:

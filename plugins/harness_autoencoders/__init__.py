@@ -1,3 +1,29 @@
-"""Nothing here yet."""
+"""Denoising and contractive autoencoders, and the training loop, network and scoring that other plugins may use."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness import Model, hookimpl
+from harness_autoencoders.models import CAE, DAE, Reconstruction
+
+if TYPE_CHECKING:
+    from harness_autoencoders.networks import Autoencoder, Decoder
+    from harness_autoencoders.training import reconstruction_errors, seeded, train
+
+__all__ = ["CAE", "DAE", "Autoencoder", "Decoder", "Reconstruction", "reconstruction_errors", "seeded", "train"]
+
+
+@hookimpl
+def harness_models() -> list[type[Model]]:
+    """The paper's two models."""
+    return [CAE, DAE]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs torch is imported when it is asked for, so that listing parts does not wait for it."""
+    if name in __all__:
+        from harness_autoencoders import networks, training
+
+        return getattr(networks, name, None) or getattr(training, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,165 @@
+"""The paper's two models. torch is imported when one is fitted."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import Encoder, Images, Loss, Model, Run, Scores
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from harness_autoencoders.networks import Autoencoder
+
+PAPER = "Kumar, Malik and Puglisi, Unsupervised Anomaly Detection in Industrial Image Data with Autoencoders, 3.3"
+
+
+@dataclass
+class Reconstruction(Model):
+    """An autoencoder of normal images; the error map of its reconstruction is the score."""
+
+    uses: ClassVar[frozenset[str]] = frozenset({"encoder", "loss", "pool", "training"})
+    widths: tuple[int, ...] = (128, 128, 64, 32)
+    """Of the decoder's first four convolutions."""
+    bottleneck: Literal["auto", "none", "dense"] = "auto"
+    latent_dim: int = 128
+    """Numbers in a dense bottleneck."""
+    attention: Literal["none", "squeeze_excite"] = "none"
+    """After each of the decoder's first four convolutions."""
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != 4 or min(self.widths) < 1:
+            raise ValueError(f"widths are {self.widths}, expected four positive numbers such as 128-128-64-32")
+        if self.latent_dim < 1:
+            raise ValueError(f"latent_dim is {self.latent_dim}, expected at least 1")
+
+    def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
+        """Train encoder and decoder together. Raises TrainingError, UnavailableError, UsageError."""
+        from harness_autoencoders.training import seeded, train
+
+        with seeded(run):
+            self._build(encoder, loss, run)
+            train(self._network, normal, self._step, run)
+
+    def score(self, images: Images) -> Scores:
+        """The error map of each image's reconstruction."""
+        from harness_autoencoders.training import reconstruction_errors
+
+        return Scores(maps=reconstruction_errors(images, self._error, self._run.device))
+
+    def resolved(self, encoder: Encoder | None) -> Mapping[str, str]:
+        """The bottleneck, where it is left to encoder or model."""
+        return {"bottleneck": self._resolved_bottleneck(encoder)} if self.bottleneck == "auto" else {}
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Every weight and statistic of the network."""
+        return {name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in self._network.state_dict().items()}
+
+    def restore(
+        self, state: Mapping[str, NDArray[Any]], *, encoder: Encoder | None, loss: Loss | None, run: Run
+    ) -> None:
+        """Become the fitted model whose `state()` this was. `run` is as it was at the fit."""
+        import torch
+
+        self._build(encoder, loss, run, weights="random")
+        self._network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
+        self._network.eval()
+
+    def _resolved_bottleneck(self, encoder: Encoder | None) -> str:
+        if self.bottleneck != "auto":
+            return self.bottleneck
+        return "dense" if encoder is not None and encoder.bottleneck else "none"
+
+    def _build(
+        self, encoder: Encoder | None, loss: Loss | None, run: Run, weights: Literal["random"] | None = None
+    ) -> None:
+        from harness_autoencoders.networks import Autoencoder
+
+        if encoder is None or loss is None:
+            raise TypeError(f"{self.name} takes an encoder and a loss")
+        loss.prepare(run)
+        built = encoder.build(replace(run, weights=weights or run.weights))
+        dense = self._resolved_bottleneck(encoder) == "dense"
+        network = Autoencoder(
+            built,
+            run.image_size,
+            widths=self.widths,
+            latent_dim=self.latent_dim if dense else None,
+            attention=self.attention,
+        )
+        self._network: Autoencoder = network.to(run.device)
+        self._loss, self._run = loss, run
+
+    def _error(self, clean: Tensor, pixels: NDArray[np.uint8]) -> Tensor:
+        """(N, H, W) from clean images (N, 3, H, W) and the pixels they come from."""
+        return self._loss.error_map(self._network(clean), clean)
+
+    @abstractmethod
+    def _step(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """The loss of one batch, (N, 3, H, W) in [0, 1]."""
+
+
+@dataclass
+class DAE(Reconstruction):
+    """Denoising autoencoder: reconstructs the clean image from a corrupted one, in training and in scoring."""
+
+    name = "dae"
+    licence = "MIT"
+    source = f"{PAPER}; Vincent et al. 2008, https://doi.org/10.1145/1390156.1390294"
+    noise: Literal["gaussian", "masking", "salt_pepper"] = "gaussian"
+    level: float = 0.1
+    """Standard deviation of the noise, or share of corrupted pixels; images are in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.level <= 1:
+            raise ValueError(f"level is {self.level:g}, expected a number from 0 to 1")
+
+    def _step(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        from harness_autoencoders.corruption import corrupt
+
+        return self._loss(self._network(corrupt(clean, self.noise, self.level, generator)), clean)
+
+    def _error(self, clean: Tensor, pixels: NDArray[np.uint8]) -> Tensor:
+        from harness_autoencoders.corruption import corrupt_by_content
+
+        corrupted = corrupt_by_content(clean, pixels, self.noise, self.level, self._run.seed)
+        return self._loss.error_map(self._network(corrupted), clean)
+
+
+@dataclass
+class CAE(Reconstruction):
+    """Contractive autoencoder: adds the squared Frobenius norm of the latent's Jacobian in the image to the loss."""
+
+    name = "cae"
+    licence = "MIT"
+    source = f"{PAPER}; Rifai et al. 2011, https://icml.cc/2011/papers/455_icmlpaper.pdf"
+    penalty: Literal["reverse", "forward", "exact"] = "reverse"
+    """How the norm is found: estimated from random vectors before or behind the Jacobian, or from all of it."""
+    probes: int = 1
+    """Random vectors an image and step."""
+    contraction: float = 1e-4
+    """The norm's weight, the paper's lambda."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.probes < 1:
+            raise ValueError(f"probes is {self.probes}, expected at least 1")
+        if self.contraction < 0:
+            raise ValueError(f"contraction is {self.contraction:g}, expected 0 or more")
+
+    def _resolved_bottleneck(self, encoder: Encoder | None) -> str:
+        return "none" if self.bottleneck == "none" else "dense"
+
+    def _step(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        from harness_autoencoders.contraction import contraction
+
+        latent, norm = contraction(self._network.encode, clean, self.penalty, self.probes, generator)
+        return self._loss(self._network.decode(latent), clean) + self.contraction * norm
