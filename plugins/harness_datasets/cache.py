@@ -1,0 +1,140 @@
+"""Bytes that are dear to make, kept in one memory-mapped file each; a fault of the cache costs time, never a run."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+VERSION = 1
+"""Of the file's form: the bytes, then a note as JSON, then `_TAIL`."""
+_TAIL = struct.Struct("<8sIII")
+"""Magic with the version, length of the note, CRC-32 of the note, CRC-32 of a sample of the bytes."""
+_MAGIC = b"HARNESS" + bytes([VERSION])
+_ABANDONED_S = 24 * 3600
+
+Write = Callable[[int, NDArray[np.uint8]], None]
+"""Puts an array's bytes at an offset; any thread may call it."""
+Note = Mapping[str, Any]
+
+
+def directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """$HARNESS_CACHE, else anomaly-harness in $XDG_CACHE_HOME, else in ~/.cache. Raises RuntimeError without a home."""
+    if environ.get("HARNESS_CACHE"):
+        return Path(environ["HARNESS_CACHE"])
+    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "anomaly-harness"
+
+
+def kept(name: str, key: str, length: int, make: Callable[[Write], Note]) -> tuple[NDArray[np.uint8], Note]:
+    """`length` bytes and their note: from the cache, where file `name` holds them under `key`, else made and kept.
+
+    Where the cache cannot be written, a nameless temporary file stands in, and then memory.
+    """
+    with suppress(OSError, RuntimeError):
+        path = directory() / name
+        return _opened(path, key, length) or _made(path, key, length, make)
+    with suppress(OSError), tempfile.TemporaryFile() as file:
+        note = make(_writer(file.fileno()))
+        os.ftruncate(file.fileno(), length)
+        return _mapped(file.fileno(), length), note
+    data = np.zeros(length, dtype=np.uint8)
+
+    def write(offset: int, array: NDArray[np.uint8]) -> None:
+        data[offset : offset + array.size] = array.reshape(-1)
+
+    return data, make(write)
+
+
+def _opened(path: Path, key: str, length: int) -> tuple[NDArray[np.uint8], Note] | None:
+    """What a file holds, or None where it is absent, cut, damaged, of another version or of another key.
+
+    Not all bytes are read: a sample of 512 places finds blocks that were lost or overwritten, not every changed bit.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(-_TAIL.size, os.SEEK_END)
+            magic, note_length, note_sum, sample_sum = _TAIL.unpack(file.read())
+            if magic != _MAGIC or file.tell() != length + note_length + _TAIL.size:
+                return None
+            file.seek(length)
+            text = file.read(note_length)
+            data = _mapped(file.fileno(), length)
+    except (OSError, struct.error):
+        return None
+    if zlib.crc32(text) != note_sum or _sample(data) != sample_sum:
+        return None
+    held: dict[str, Any] = json.loads(text)
+    return (data, held) if held.pop("key") == key else None
+
+
+def _made(path: Path, key: str, length: int, make: Callable[[Write], Note]) -> tuple[NDArray[np.uint8], Note]:
+    """Make and keep, so that others see the whole file or none. Raises OSError when it cannot be written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    part = Path(name)
+    try:
+        write = _writer(descriptor)
+        note = make(write)
+        os.ftruncate(descriptor, length)
+        data = _mapped(descriptor, length)
+        text = json.dumps({**note, "key": key}).encode()
+        tail = _TAIL.pack(_MAGIC, len(text), zlib.crc32(text), _sample(data))
+        write(length, np.frombuffer(text + tail, dtype=np.uint8))
+        os.fsync(descriptor)  # a power cut must not leave a name for bytes that never reached the disk
+        part.replace(path)
+    finally:
+        os.close(descriptor)
+        part.unlink(missing_ok=True)
+    return data, note
+
+
+def _writer(descriptor: int) -> Write:
+    """Writes by system call, not through a mapping: a full disk is then an OSError, and not a fatal signal."""
+
+    def write(offset: int, array: NDArray[np.uint8]) -> None:
+        rest = np.ascontiguousarray(array).data.cast("B")
+        while rest:
+            written = os.pwrite(descriptor, rest, offset)
+            rest, offset = rest[written:], offset + written
+
+    return write
+
+
+def _mapped(descriptor: int, length: int) -> NDArray[np.uint8]:
+    """The first bytes of a file, mapped copy-on-write: whoever writes to the array changes no file.
+
+    Linux reserves memory for such a mapping and refuses one larger than it has; that one is read-only.
+    """
+    try:
+        mapping = mmap.mmap(descriptor, length, access=mmap.ACCESS_COPY)
+    except OSError:
+        mapping = mmap.mmap(descriptor, length, access=mmap.ACCESS_READ)
+    return np.frombuffer(mapping, dtype=np.uint8)
+
+
+def _sample(data: NDArray[np.uint8]) -> int:
+    """CRC-32 of 512 places of 512 bytes, evenly spread; of everything where that is no more."""
+    step = max(512, len(data) // 512)
+    whole = len(data) // step * step
+    places = data[:whole].reshape(-1, step)[:, :512]
+    return zlib.crc32(data[whole:].tobytes()[:512], zlib.crc32(places.tobytes()))
+
+
+def _sweep(folder: Path) -> None:
+    """Remove half-written files that a killed process left behind."""
+    for part in folder.glob("*.part"):
+        with suppress(OSError):  # another process may be sweeping too
+            if time.time() - part.stat().st_mtime > _ABANDONED_S:
+                part.unlink()
