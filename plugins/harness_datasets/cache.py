@@ -69,13 +69,12 @@ def _opened(path: Path, key: str, length: int) -> tuple[NDArray[np.uint8], Note]
                 return None
             file.seek(length)
             text = file.read(note_length)
-            data = _mapped(file.fileno(), length)
+            if zlib.crc32(text) != note_sum or _sample(file.fileno(), length) != sample_sum:
+                return None
+            held: dict[str, Any] = json.loads(text)
+            return (_mapped(file.fileno(), length), held) if held.pop("key") == key else None
     except (OSError, struct.error):
         return None
-    if zlib.crc32(text) != note_sum or _sample(data) != sample_sum:
-        return None
-    held: dict[str, Any] = json.loads(text)
-    return (data, held) if held.pop("key") == key else None
 
 
 def _made(path: Path, key: str, length: int, make: Callable[[Write], Note]) -> tuple[NDArray[np.uint8], Note]:
@@ -88,16 +87,15 @@ def _made(path: Path, key: str, length: int, make: Callable[[Write], Note]) -> t
         write = _writer(descriptor)
         note = make(write)
         os.ftruncate(descriptor, length)
-        data = _mapped(descriptor, length)
         text = json.dumps({**note, "key": key}).encode()
-        tail = _TAIL.pack(_MAGIC, len(text), zlib.crc32(text), _sample(data))
+        tail = _TAIL.pack(_MAGIC, len(text), zlib.crc32(text), _sample(descriptor, length))
         write(length, np.frombuffer(text + tail, dtype=np.uint8))
         os.fsync(descriptor)  # a power cut must not leave a name for bytes that never reached the disk
         part.replace(path)
+        return _mapped(descriptor, length), note
     finally:
         os.close(descriptor)
         part.unlink(missing_ok=True)
-    return data, note
 
 
 def _writer(descriptor: int) -> Write:
@@ -124,12 +122,12 @@ def _mapped(descriptor: int, length: int) -> NDArray[np.uint8]:
     return np.frombuffer(mapping, dtype=np.uint8)
 
 
-def _sample(data: NDArray[np.uint8]) -> int:
-    """CRC-32 of 512 places of 512 bytes, evenly spread; of everything where that is no more."""
-    step = max(512, len(data) // 512)
-    whole = len(data) // step * step
-    places = data[:whole].reshape(-1, step)[:, :512]
-    return zlib.crc32(data[whole:].tobytes()[:512], zlib.crc32(places.tobytes()))
+def _sample(descriptor: int, length: int) -> int:
+    """CRC-32 of 512 bytes at each of 512 places of a file, evenly spread; of all where it is no longer than that."""
+    total = 0
+    for offset in range(0, length, max(512, length // 512)):
+        total = zlib.crc32(os.pread(descriptor, min(512, length - offset), offset), total)
+    return total
 
 
 def _sweep(folder: Path) -> None:

@@ -40,8 +40,12 @@ class Decoded:
 
 
 def shown(path: Path | str) -> str:
-    """A path as text that can be printed and stored; a byte that is not UTF-8 becomes its hexadecimal escape."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path as text that can be printed and stored; one that is not UTF-8 is taken for Latin-1."""
+    raw = os.fsencode(path)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 @contextmanager

@@ -1,0 +1,294 @@
+"""Any image a camera, an editor or an attacker may write becomes RGB bytes, or an error that names the file."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from harness import DataError
+from harness_datasets.decoding import read_image, read_mask, strict_pillow
+
+
+@pytest.fixture(autouse=True)
+def _strict() -> Iterator[None]:
+    with strict_pillow():
+        yield
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(width: int, height: int, depth: int, colour: int, rows: bytes) -> bytes:
+    """A PNG from raw rows, for depths that Pillow does not write."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def encoded(image: Image.Image, form: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def photo(width: int = 40, height: int = 30, seed: int = 0) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def colour_of(path: Path, size: int = 8) -> tuple[int, ...]:
+    """The one colour of an image that has no other."""
+    pixels = read_image(path, size).pixels
+    assert pixels.shape == (size, size, 3)
+    assert pixels.dtype == np.uint8
+    assert (pixels == pixels[0, 0]).all()
+    return tuple(int(value) for value in pixels[0, 0])
+
+
+GREY16 = np.full((5, 7), 200 * 257, dtype=np.uint16)
+PALETTE = Image.new("P", (7, 5), 3)
+PALETTE.putpalette([0, 0, 0, 9, 9, 9, 8, 8, 8, 10, 200, 30])
+
+
+@pytest.mark.parametrize(
+    ("form", "image", "expected"),
+    [
+        ("PNG", Image.new("L", (7, 5), 77), (77, 77, 77)),
+        ("PNG", Image.new("1", (7, 5), 1), (255, 255, 255)),
+        ("PNG", PALETTE, (10, 200, 30)),
+        ("PNG", Image.new("RGB", (7, 5), (1, 2, 3)), (1, 2, 3)),
+        ("PNG", Image.new("RGBA", (7, 5), (200, 100, 50, 255)), (200, 100, 50)),
+        ("PNG", Image.new("RGBA", (7, 5), (200, 100, 50, 0)), (0, 0, 0)),
+        ("PNG", Image.new("LA", (7, 5), (90, 255)), (90, 90, 90)),
+        ("PNG", Image.fromarray(GREY16), (200, 200, 200)),
+        ("TIFF", Image.fromarray(GREY16), (200, 200, 200)),
+        ("TIFF", Image.new("CMYK", (7, 5), (0, 255, 255, 0)), (255, 0, 0)),
+        ("TIFF", Image.new("RGB", (7, 5), (1, 2, 3)), (1, 2, 3)),
+        ("BMP", Image.new("RGB", (7, 5), (1, 2, 3)), (1, 2, 3)),
+        ("WEBP", Image.new("RGB", (7, 5), (1, 2, 3)), (1, 2, 3)),
+        ("GIF", Image.new("P", (7, 5), 0), (0, 0, 0)),
+        ("JPEG", Image.new("L", (7, 5), 77), (77, 77, 77)),
+        ("PNG", Image.new("RGB", (1, 1), (4, 5, 6)), (4, 5, 6)),
+    ],
+    ids=lambda value: f"{value.mode}-{value.width}x{value.height}" if isinstance(value, Image.Image) else None,
+)
+def test_every_mode_becomes_rgb(tmp_path: Path, form: str, image: Image.Image, expected: tuple[int, ...]) -> None:
+    path = tmp_path / "image"
+    path.write_bytes(encoded(image, form, **({"lossless": True} if form == "WEBP" else {})))
+    assert colour_of(path) == expected
+
+
+def test_cmyk_jpeg_of_pure_red_is_red(tmp_path: Path) -> None:
+    path = tmp_path / "red.jpg"
+    path.write_bytes(encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=95))
+    red, green, blue = colour_of(path)
+    assert red > 250
+    assert max(green, blue) < 5
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0, 0), (255, 0), (100 * 257, 100), (65535, 255)])
+def test_sixteen_bits_are_scaled_and_not_clipped_in_grey_as_in_colour(
+    tmp_path: Path, value: int, expected: int
+) -> None:
+    grey, colour = tmp_path / "grey.png", tmp_path / "colour.png"
+    grey.write_bytes(png(2, 1, 16, 0, b"\0" + struct.pack(">2H", value, value)))
+    colour.write_bytes(png(2, 1, 16, 2, b"\0" + struct.pack(">6H", *[value] * 6)))
+    assert colour_of(grey) == colour_of(colour) == (expected, expected, expected)
+
+
+def test_transparency_of_a_palette_shows_black(tmp_path: Path) -> None:
+    path = tmp_path / "clear.png"
+    path.write_bytes(encoded(PALETTE, "PNG", transparency=bytes([255, 255, 255, 0])))
+    assert colour_of(path) == (0, 0, 0)
+
+
+def test_a_photo_lying_on_its_side_is_turned_upright(tmp_path: Path) -> None:
+    upright = Image.new("RGB", (20, 40), (255, 0, 0))
+    upright.paste((0, 0, 255), (0, 20, 20, 40))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "side.png"
+    path.write_bytes(encoded(upright.transpose(Image.Transpose.ROTATE_90), "PNG", exif=exif))
+    image = read_image(path, 10)
+    assert (image.width, image.height) == (20, 40)
+    assert image.pixels[1, 5].tolist() == [255, 0, 0]
+    assert image.pixels[8, 5].tolist() == [0, 0, 255]
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF", "WEBP", "TIFF"])
+def test_of_an_animation_the_first_frame_counts(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "moving.png"
+    first, second = Image.new("RGB", (9, 9), (0, 0, 0)), Image.new("RGB", (9, 9), (255, 255, 255))
+    path.write_bytes(encoded(first, form, save_all=True, append_images=[second]))
+    assert colour_of(path) == (0, 0, 0)
+
+
+def test_reducing_averages_fine_texture(tmp_path: Path) -> None:
+    board = (np.indices((512, 512)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    path = tmp_path / "board.png"
+    Image.fromarray(board).save(path)
+    pixels = read_image(path, 60).pixels.astype(int)
+    assert abs(pixels - 127).max() <= 3
+
+
+def test_the_digest_is_of_the_file_and_not_of_its_name(tmp_path: Path) -> None:
+    for name, seed in (("a.png", 1), ("b.png", 1), ("c.png", 2)):
+        (tmp_path / name).write_bytes(encoded(photo(seed=seed), "PNG"))
+    a, b, c = (read_image(tmp_path / name, 8).digest for name in ("a.png", "b.png", "c.png"))
+    assert a == b != c
+
+
+HOSTILE = {
+    "half": encoded(photo(), "PNG")[:1500],
+    "half_jpeg": encoded(photo(200, 200), "JPEG")[:4000],
+    "empty": b"",
+    "text": b"this is a text, whatever its name says\n" * 20,
+    "signature_only": b"\x89PNG\r\n\x1a\n",
+    "bomb": png(60_000, 60_000, 8, 0, b"\0" * 1000),
+    "large": png(10_000, 10_000, 1, 0, b"\0" * 1000),
+    "no_pixels": png(0, 0, 8, 0, b""),
+    "floats": encoded(Image.new("F", (8, 8), 0.5), "TIFF"),
+    "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(%pipe%id) (w) file\n%%EOF\n",
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_an_image_that_cannot_be_read_is_named_in_one_line(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"{kind}.png"
+    path.write_bytes(HOSTILE[kind])
+    with pytest.raises(DataError) as caught:
+        read_image(path, 32)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("empty", "0 bytes"),
+        ("text", "is not an image: expected PNG"),
+        ("bomb", "3600000000 pixels"),
+        ("large", "100000000 pixels"),
+        ("half", "truncated"),
+        ("floats", "32-bit pixels"),
+        ("postscript", "is not an image"),
+    ],
+)
+def test_the_reason_says_what_is_wrong(tmp_path: Path, kind: str, reason: str) -> None:
+    path = tmp_path / "image.png"
+    path.write_bytes(HOSTILE[kind])
+    with pytest.raises(DataError, match=reason):
+        read_image(path, 32)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF"])
+def test_a_file_cut_anywhere_is_refused_unless_no_pixel_was_lost(tmp_path: Path, form: str) -> None:
+    whole = encoded(photo(24, 20), form)
+    path = tmp_path / "cut"
+    path.write_bytes(whole)
+    pixels = read_image(path, 24).pixels
+    refused = 0
+    for length in range(0, len(whole), max(1, len(whole) // 150)):
+        path.write_bytes(whole[:length])
+        try:
+            assert (read_image(path, 24).pixels == pixels).all(), f"cut at {length} of {len(whole)}"
+        except DataError:
+            refused += 1
+    assert refused > 100
+
+
+SEEDS = [encoded(photo(12, 9), form) for form in ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")]
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A real image with a few bytes changed, a piece doubled or lost, or nonsense behind a real beginning."""
+    data = bytearray(draw(st.sampled_from(SEEDS)))
+    for at, value in draw(st.lists(st.tuples(st.integers(0, len(data) - 1), st.integers(0, 255)), max_size=8)):
+        data[at] = value
+    start, stop = sorted(draw(st.tuples(st.integers(0, len(data)), st.integers(0, len(data)))))
+    middle = draw(st.sampled_from([data[start:stop], data[start:stop] * 2, b"", draw(st.binary(max_size=64))]))
+    return bytes(data[:start] + middle + data[stop:])
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.one_of(damaged(), st.binary(max_size=300)))
+@example(data=b"")
+def test_any_bytes_give_pixels_or_a_named_error(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "any.png"
+    path.write_bytes(data)
+    try:
+        image = read_image(path, 16)
+    except DataError as error:
+        assert str(path) in str(error)  # noqa: PT017
+    else:
+        assert image.pixels.shape == (16, 16, 3)
+        assert min(image.width, image.height) >= 1
+
+
+def mask_of(tmp_path: Path, mask: Image.Image, size: int, image: Image.Image | None = None) -> np.ndarray:
+    (tmp_path / "image.png").write_bytes(encoded(image or Image.new("RGB", mask.size), "PNG"))
+    (tmp_path / "mask.png").write_bytes(encoded(mask, "PNG"))
+    source = read_image(tmp_path / "image.png", size)
+    return read_mask([tmp_path / "mask.png"], size, tmp_path / "image.png", source).pixels
+
+
+@pytest.mark.parametrize("value", [1, 2, 127, 254, 255])
+def test_any_value_but_zero_marks_a_defect(tmp_path: Path, value: int) -> None:
+    mask = Image.new("L", (32, 32))
+    mask.paste(value, (16, 0, 32, 32))
+    pixels = mask_of(tmp_path, mask, 16)
+    assert pixels.dtype == np.uint8
+    assert (pixels == np.repeat([[0] * 8 + [1] * 8], 16, axis=0)).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "RGB", "RGBA", "LA", "I;16"])
+def test_masks_of_every_mode_mark_what_is_not_black(tmp_path: Path, mode: str) -> None:
+    values = np.zeros((16, 16), dtype=np.uint8)
+    values[:, 8:] = 255
+    mask = Image.fromarray(values).convert("RGB" if mode == "P" else "L")
+    mask = Image.fromarray(values.astype(np.uint16)) if mode == "I;16" else mask.convert(mode)
+    assert (mask_of(tmp_path, mask, 16) == values // 255).all()
+
+
+def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"mask\.png is 30x40, but its image .*image\.png is 64x48"):
+        mask_of(tmp_path, Image.new("L", (30, 40), 255), 16, Image.new("RGB", (64, 48)))
+
+
+def test_a_mask_is_compared_with_its_image_the_right_way_up(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "image.jpg").write_bytes(encoded(Image.new("RGB", (40, 20)), "JPEG", exif=exif))
+    Image.new("L", (20, 40), 255).save(tmp_path / "mask.png")
+    image = read_image(tmp_path / "image.jpg", 8)
+    assert read_mask([tmp_path / "mask.png"], 8, tmp_path / "image.jpg", image).pixels.all()
+
+
+def test_several_masks_of_an_image_are_merged(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "image.png")
+    for name, box in (("0.png", (0, 0, 4, 8)), ("1.png", (4, 0, 6, 8))):
+        mask = Image.new("L", (8, 8))
+        mask.paste(255, box)
+        mask.save(tmp_path / name)
+    image = read_image(tmp_path / "image.png", 8)
+    merged = read_mask([tmp_path / "0.png", tmp_path / "1.png"], 8, tmp_path / "image.png", image).pixels
+    assert (merged[0] == [1, 1, 1, 1, 1, 1, 0, 0]).all()
+
+
+@pytest.mark.parametrize("at", [0, 1, 7, 30, 511])
+def test_a_defect_of_one_pixel_keeps_a_mask_when_reduced(tmp_path: Path, at: int) -> None:
+    mask = Image.new("L", (512, 512))
+    mask.putpixel((at, at), 255)
+    pixels = mask_of(tmp_path, mask, 32)
+    assert pixels.sum() == 1
+    assert pixels[at // 16, at // 16] == 1
