@@ -19,8 +19,8 @@ def test_wilson_agrees_with_scipy(n, data, confidence):
 
 
 def test_wilson_stays_within_zero_and_one_where_a_normal_interval_would_not():
-    assert wilson(0, 20)[0] == 0.0
-    assert wilson(20, 20)[1] == 1.0
+    for n in range(1, 200):
+        assert (wilson(0, n)[0], wilson(n, n)[1]) == (0.0, 1.0)
     assert wilson(20, 20)[0] == pytest.approx(0.8389, abs=1e-4)  # 20 of 20 leaves room for one error in six
 
 
