@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from harness.published import SplitCounts, check
+from harness.published import check, read
 from harness.published.schema import build
 
 ROUNDINGS = [ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP]
@@ -243,5 +243,15 @@ def test_a_percent_table_is_talked_about_in_percent():
     assert finding.text == "5.0 of 26 normal images is no k/26: 1/26 = 3.85, 2/26 = 7.69"
 
 
-def test_counts_of_a_split_are_compared_by_value():
-    assert SplitCounts(1, 2) == SplitCounts(1, 2, None)
+def test_what_was_not_read_is_said(tmp_path):
+    file = tmp_path / "table.csv"
+    file.write_text("category,model,auroc,gpu hours\nbolt,dae,0.8,3\nnut,dae,-,3\n")
+    assert [(finding.about, finding.text) for finding in check(read(file))] == [
+        ("columns", "not read: gpu hours"),
+        ("rows", "1 without a number are left out"),
+    ]
+
+
+def test_a_mean_of_a_metric_that_its_rows_leave_blank_is_let_be():
+    rows = [{"category": "a", "auroc": "0.9", "f1": "-"}, {"category": "mean", "auroc": "0.9", "f1": "0.8"}]
+    assert findings(rows, ["auroc", "f1"]) == []
