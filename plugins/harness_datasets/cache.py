@@ -65,7 +65,7 @@ def _opened(path: Path, key: str, length: int) -> tuple[NDArray[np.uint8], Note]
         with path.open("rb") as file:
             file.seek(-_TAIL.size, os.SEEK_END)
             magic, note_length, note_sum, sample_sum = _TAIL.unpack(file.read())
-            if magic != _MAGIC or file.tell() != length + note_length + _TAIL.size:
+            if magic != _MAGIC:
                 return None
             file.seek(length)
             text = file.read(note_length)

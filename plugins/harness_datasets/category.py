@@ -96,7 +96,7 @@ def load(category: Category, image_size: int) -> Split:
             "source_hash": _hash([*_names(category), *(digests for _, digests in decoded)]),
         }
 
-    key = _hash([cache.VERSION, PIL.__version__, image_size, *_names(category), *_states(items)])
+    key = _hash([PIL.__version__, *_names(category), *_states(items)])
     data, note = cache.kept(_file_name(category.folder, image_size), key, length, make)
     pixels = data[:masks_at].reshape(-1, image_size, image_size, 3)
     masks = data[masks_at:].reshape(-1, image_size, image_size) if masked else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,10 @@ RESAMPLING = Image.Resampling.BILINEAR
 
 It is what torchvision and timm do with `antialias=True`, so that pretrained encoders see what they were trained on.
 """
+
+
+# What Pillow logs of a damaged file would else go to stderr, beside the one line that an error becomes.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,9 @@ def _cells_of(union: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Image.Image, str]]:
-    """The decoded first frame of a file and the digest of its bytes; every fault becomes a DataError with its name."""
+    """The first frame of a file, upright, and the digest of its bytes; every fault in here or in the body that decodes
+    it becomes a DataError with the file's name.
+    """
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -111,7 +118,6 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, str]]:
                 raise DataError(f"{shown(path)} is empty (0 bytes): expected an image")
             file.seek(0)
             with Image.open(file, formats=FORMATS) as image:
-                image.load()
                 ImageOps.exif_transpose(image, in_place=True)
                 yield image, digest
     except DataError:

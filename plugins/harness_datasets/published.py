@@ -85,9 +85,9 @@ class Btad(OfficialLayout):
     """BeanTech AD: three products, with masks."""
 
     name = "btad"
-    licence = "CC-BY-NC-SA-4.0"
+    licence = "CC-BY-SA-4.0"
     source = "Mishra, Verk, Fornasier, Piciarelli and Foresti, ISIE 2021, doi:10.1109/ISIE45552.2021.9576231"
-    homepage = "https://avires.dimi.uniud.it/papers/btad/btad.zip"
+    homepage = "https://github.com/pankajmishra000/VT-ADL"
     layout = "<01, 02 or 03>/train/ok/0000.bmp, test/ok and ko/0000.bmp, ground_truth/ko/0000.png"
     official = ("01", "02", "03")
     train = "train/ok"

@@ -158,7 +158,26 @@ def test_a_changed_image_is_decoded_again_in_the_same_file(nuts: Path, kept_in: 
     assert only_file(kept_in)
 
 
-def test_the_fingerprint_follows_content_names_masks_and_nothing_else(nuts: Path) -> None:
+def test_a_change_that_keeps_a_file_s_size_is_seen_by_its_time(nuts: Path) -> None:
+    load(nuts)
+    path = nuts / "train/good/002.png"
+    size = path.stat().st_size
+    Image.new("RGB", (48, 40), (255, 0, 0)).save(path)
+    path.write_bytes(path.read_bytes().ljust(size, b"\0"))
+    assert (load(nuts).train.pixels[2] == [255, 0, 0]).all()
+
+
+def test_another_pillow_decodes_anew(nuts: Path, kept_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(nuts)
+    before = only_file(kept_in).read_bytes()
+    monkeypatch.setattr("PIL.__version__", "1.0")
+    load(nuts)
+    assert only_file(kept_in).read_bytes() != before
+
+
+def test_the_fingerprint_follows_content_names_masks_and_nothing_else(
+    nuts: Path, kept_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = load(nuts).fingerprint
     os.utime(nuts / "train/good/000.png", (1, 1))
     assert load(nuts).fingerprint == first
@@ -166,25 +185,42 @@ def test_the_fingerprint_follows_content_names_masks_and_nothing_else(nuts: Path
     moved = nuts.rename(nuts.with_name("moved"))
     assert load(moved).fingerprint == first
 
-    seen = {first}
-    mask = Image.new("L", (48, 40), 255)
-    mask.save(moved / "ground_truth/cut/000_mask.png")
-    seen.add(load(moved).fingerprint)
-    (moved / "train/good/000.png").rename(moved / "train/good/100.png")
-    seen.add(load(moved).fingerprint)
-    (moved / "train/good/100.png").unlink()
-    seen.add(load(moved).fingerprint)
+    seen = [first]
+
+    def look() -> None:
+        seen.append(load(moved).fingerprint)
+        monkeypatch.setenv("HARNESS_CACHE", str(kept_in / str(len(seen))))
+        assert load(moved).fingerprint == seen[-1]  # as it is where nothing was kept
+        monkeypatch.setenv("HARNESS_CACHE", str(kept_in))
+
+    Image.new("L", (48, 40), 255).save(moved / "ground_truth/cut/000_mask.png")
+    look()
+    (moved / "train/good/000.png").rename(moved / "train/good/0000.png")
+    look()
+    (moved / "train/good/0000.png").unlink()
+    look()
     (moved / "test/cut").rename(moved / "test/hole")
     (moved / "ground_truth/cut").rename(moved / "ground_truth/hole")
-    seen.add(load(moved).fingerprint)
-    assert len(seen) == 5
+    look()
+    assert len(set(seen)) == 5
 
 
-def test_writing_to_loaded_pixels_changes_neither_the_cache_nor_the_next_load(nuts: Path) -> None:
+def test_writing_to_loaded_pixels_does_not_change_the_cache(nuts: Path, kept_in: Path) -> None:
+    for _ in ("cold", "warm"):
+        split = load(nuts)
+        file = only_file(kept_in).read_bytes()
+        split.train.pixels[:] = 0
+        assert only_file(kept_in).read_bytes() == file
+
+
+def test_a_split_keeps_its_pixels_while_its_cache_file_is_replaced(nuts: Path) -> None:
+    load(nuts)
     split = load(nuts)
-    before = content(split)
-    split.train.pixels[:] = 0
-    assert content(load(nuts)) == before
+    before = split.train.pixels[:1].tobytes()
+    Image.new("RGB", (48, 40), (255, 0, 0)).save(nuts / "train/good/002.png")
+    assert (load(nuts).train.pixels[2] == [255, 0, 0]).all()
+    assert split.train.pixels[:1].tobytes() == before
+    assert not (split.train.pixels[2] == [255, 0, 0]).all()
 
 
 def test_a_damaged_image_fails_by_name_and_leaves_nothing_behind(nuts: Path, kept_in: Path) -> None:

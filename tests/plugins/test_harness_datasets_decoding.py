@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,6 +192,21 @@ def test_the_reason_says_what_is_wrong(tmp_path: Path, kind: str, reason: str) -
         read_image(path, 32)
 
 
+def test_pillow_adds_no_line_of_its_own(tmp_path: Path) -> None:
+    """In a fresh process, as pytest captures logs in this one."""
+    path = tmp_path / "image.tif"
+    channels = struct.pack("<HHI", 277, 3, 1)
+    assert channels + b"\3" in HOSTILE_TIFF
+    path.write_bytes(HOSTILE_TIFF.replace(channels + b"\3\0", channels + b"\0\x80"))
+    script = f"from harness_datasets.decoding import *\nread_image(Path({str(path)!r}), 8)"
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert process.stderr.splitlines()[-1].startswith("harness.errors.DataError: ")
+    assert "More samples per pixel" not in process.stderr
+
+
+HOSTILE_TIFF = encoded(photo(), "TIFF")
+
+
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF"])
 def test_a_file_cut_anywhere_is_refused_unless_no_pixel_was_lost(tmp_path: Path, form: str) -> None:
     whole = encoded(photo(24, 20), form)
@@ -229,7 +246,7 @@ def test_any_bytes_give_pixels_or_a_named_error(tmp_path: Path, data: bytes) -> 
     try:
         image = read_image(path, 16)
     except DataError as error:
-        assert str(path) in str(error)  # noqa: PT017
+        assert str(path) in str(error)
     else:
         assert image.pixels.shape == (16, 16, 3)
         assert min(image.width, image.height) >= 1
@@ -258,6 +275,13 @@ def test_masks_of_every_mode_mark_what_is_not_black(tmp_path: Path, mode: str) -
     mask = Image.fromarray(values).convert("RGB" if mode == "P" else "L")
     mask = Image.fromarray(values.astype(np.uint16)) if mode == "I;16" else mask.convert(mode)
     assert (mask_of(tmp_path, mask, 16) == values // 255).all()
+
+
+def test_what_a_palette_shows_counts_and_not_its_numbers(tmp_path: Path) -> None:
+    mask = Image.new("P", (8, 8), 1)
+    mask.putpalette([255, 255, 255, 0, 0, 0])
+    mask.paste(0, (0, 0, 8, 4))
+    assert mask_of(tmp_path, mask, 8).mean(axis=1).tolist() == [1] * 4 + [0] * 4
 
 
 def test_a_mask_of_another_size_is_refused_with_both_sizes(tmp_path: Path) -> None:
