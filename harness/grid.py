@@ -74,7 +74,7 @@ def plan(axes: Axes) -> Iterator[Planned]:
 
 def _methods(axes: Axes) -> Iterator[_Method]:
     seen = set()
-    for model, encoder, loss in product(axes.models, axes.encoders or [None], axes.losses or [None]):
+    for model, encoder, loss in product(axes.models, axes.encoders, axes.losses):
         used_encoder = encoder if "encoder" in model.uses else None
         used_loss = loss if "loss" in model.uses else None
         pretrained = any(part is not None and part.pretrained for part in (used_encoder, used_loss))

@@ -1,4 +1,4 @@
-"""Evidence to verdicts: for each pool and threshold a limit, the counts that follow, and the metrics. It fits nothing."""
+"""Evidence to verdicts: for each pool and threshold a limit, the counts that follow, and the metrics. No fit."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class Verdict:
     average_precision: float | None = None
     status: str = "done"
     reason: str = ""
+    detected: Mapping[str, tuple[int, int]] | None = None
+    """What `detection` gives, where a verdict was read from a row and has no scores."""
 
     @property
     def trial(self) -> Trial:
@@ -52,6 +54,8 @@ class Verdict:
     def detection(self) -> dict[str, tuple[int, int]]:
         """Defect kind to how many of its images are called anomalous, and of how many; empty without a verdict."""
         evidence = self.outcome.evidence
+        if self.detected is not None:
+            return dict(self.detected)
         if evidence is None or self.limit is None:
             return {}
         called = evidence.test[self.pool] > self.limit
@@ -84,6 +88,7 @@ class Verdict:
             "detection": {kind: list(found) for kind, found in self.detection().items()},
             "fit_seconds": record.get("fit_seconds"),
             "train_images_per_second": record.get("train_images_per_second"),
+            "n_train": record.get("n_train"),
             "incomplete": record.get("incomplete", ""),
             "fingerprint": self.outcome.fingerprint,
             "metric_version": METRIC_VERSION,
@@ -93,9 +98,7 @@ class Verdict:
         }
 
 
-def judge(
-    outcome: Outcome, thresholds: Sequence[Threshold], pools: Sequence[str] | None = None
-) -> Iterator[Verdict]:
+def judge(outcome: Outcome, thresholds: Sequence[Threshold], pools: Sequence[str] | None = None) -> Iterator[Verdict]:
     """Every verdict on one outcome; None takes the pool that its model suits. One that is not done has one verdict."""
     evidence = outcome.evidence
     if evidence is None:

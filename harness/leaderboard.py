@@ -244,9 +244,10 @@ def _ranked(lines: Sequence[Line], ranked_by: str, categories: int) -> list[Line
     def value(line: Line) -> float:
         return line.stats[ranked_by].mean if ranked_by in line.stats else -math.inf
 
-    whole = sorted((line for line in lines if line.categories == categories), key=lambda row: (-value(row), row.method))
-    partial = sorted((line for line in lines if line.categories < categories), key=lambda row: (-value(row), row.method))
-    ranks = {}
+    ordered = sorted(lines, key=lambda line: (-value(line), line.method))
+    whole = [line for line in ordered if line.categories == categories]
+    partial = [line for line in ordered if line.categories < categories]
+    ranks: dict[float, int] = {}
     for position, line in enumerate(whole, 1):
         ranks.setdefault(value(line), position)
     return [replace(line, rank=ranks[value(line)]) for line in whole] + partial

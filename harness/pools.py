@@ -14,19 +14,19 @@ TOP_SHARE = 0.01
 
 def mean(maps: FloatArray) -> FloatArray:
     """(N, H, W) to (N,): the mean error, the paper's score."""
-    return maps.mean(axis=(1, 2), dtype=np.float64)
+    return np.asarray(maps.mean(axis=(1, 2), dtype=np.float64))
 
 
 def largest(maps: FloatArray) -> FloatArray:
     """(N, H, W) to (N,): the error of the worst pixel."""
-    return maps.max(axis=(1, 2)).astype(np.float64)
+    return np.asarray(maps.max(axis=(1, 2)), dtype=np.float64)
 
 
 def topk(maps: FloatArray) -> FloatArray:
     """(N, H, W) to (N,): the mean error of the worst 1 % of the pixels."""
     flat = maps.reshape(len(maps), -1)
     k = max(1, round(TOP_SHARE * flat.shape[1]))
-    return np.partition(flat, flat.shape[1] - k, axis=1)[:, -k:].mean(axis=1, dtype=np.float64)
+    return np.asarray(np.partition(flat, flat.shape[1] - k, axis=1)[:, -k:].mean(axis=1, dtype=np.float64))
 
 
 POOLS: Mapping[str, Callable[[FloatArray], FloatArray]] = {"mean": mean, "max": largest, "topk": topk}

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from harness import environment
-from harness.api import Dataset, Encoder, FloatArray, Images, Loss, Model, Part, Progress, Run, Split
+from harness.api import Dataset, Encoder, FloatArray, Images, Loss, Model, Progress, Run, Split
 from harness.errors import HarnessError, TrainingError, UnavailableError
 from harness.pixels import PixelMetrics
 from harness.pools import POOLS
@@ -121,7 +121,7 @@ class Worker:
         plugins = {}
         for kind, text in spelt.items():
             if text != UNUSED:
-                offer = self.registry.offers(cast("type[Part]", KINDS[kind])).get(parse(text)[0])
+                offer = self.registry.offers(KINDS[kind]).get(parse(text)[0])
                 if offer:
                     plugins[kind] = f"{offer.plugin.distribution} {offer.plugin.version}"
         return {"plugins": plugins, **environment.describe(self.workplace.device)}
@@ -143,7 +143,7 @@ def hold_out(normal: Images, share: float, seed: int) -> tuple[Images, Images]:
     return normal.take(np.sort(order[kept:])), normal.take(np.sort(order[:kept]))
 
 
-def score(model: Model, images: Images) -> tuple[dict[str, FloatArray], dict[str, float] | None]:
+def score(model: Model, images: Images) -> tuple[dict[str, FloatArray], dict[str, float | None] | None]:
     """Image scores by pool, and pixel metrics where there are maps and masks, in one pass. Raises TrainingError."""
     pooled: dict[str, list[FloatArray]] = {}
     pixels = PixelMetrics() if images.masks is not None and images.masks.any() else None
@@ -159,12 +159,7 @@ def score(model: Model, images: Images) -> tuple[dict[str, FloatArray], dict[str
         else:
             raise TrainingError(f"{model.name} gave no scores: expected maps with 'pool' in its uses, or images")
         for pool, values in by_pool.items():
-            if values.shape != (len(chunk),) or not np.isfinite(values).all():
-                bad = next((chunk.paths[i] for i, v in enumerate(values.ravel()[: len(chunk)]) if not np.isfinite(v)), "")
-                raise TrainingError(
-                    f"{model.name} gave scores of shape {values.shape} for {len(chunk)} images"
-                    + (f", the one of {bad} is not finite" if bad else "")
-                )
+            _check(model, chunk, values)
             pooled.setdefault(pool, []).append(values)
         if pixels is not None and scores.maps is not None and chunk.masks is not None:
             has_maps = True
@@ -173,6 +168,14 @@ def score(model: Model, images: Images) -> tuple[dict[str, FloatArray], dict[str
         {pool: np.concatenate(values) for pool, values in pooled.items()},
         pixels.result() if pixels is not None and has_maps else None,
     )
+
+
+def _check(model: Model, images: Images, scores: FloatArray) -> None:
+    if scores.shape != (len(images),):
+        raise TrainingError(f"{model.name} gave scores of shape {scores.shape} for {len(images)} images")
+    bad = np.flatnonzero(~np.isfinite(scores))
+    if len(bad):
+        raise TrainingError(f"{model.name} gave {images.paths[bad[0]]} the score {scores[bad[0]]}, which is not finite")
 
 
 def _where(error: Exception) -> str:

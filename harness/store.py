@@ -100,8 +100,8 @@ class Store:
             outcome.fingerprint,
             outcome.status,
             outcome.reason,
-            json.dumps(dict(outcome.record), sort_keys=True),
-            datetime.now(UTC).isoformat(timespec="seconds"),
+            json.dumps({k: v for k, v in outcome.record.items() if k != "finished_at"}, sort_keys=True),
+            outcome.record.get("finished_at") or datetime.now(UTC).isoformat(timespec="seconds"),
         )
         with self._transaction() as db:
             written = db.execute(

@@ -50,7 +50,7 @@ class Commands(click.Group):
 _SUMMARIES = {
     "check": "Put a part through the conformance kit.",
     "compare": "Set our numbers beside published ones, with intervals and a verdict.",
-    "data": "Show what a data set holds.",
+    "data": "Show what a data set holds: splits, defect kinds, masks, sizes, official counts, licence, fingerprint.",
     "export": "Write verdicts with their provenance as JSON lines.",
     "leaderboard": "Show the ranked results of a store.",
     "list": "Show the parts that can be crossed, and who offers them.",

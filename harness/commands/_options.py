@@ -115,4 +115,5 @@ def _as_text(value: Any, option: click.Option, where: str) -> Any:
         return value
     if isinstance(value, plain) and not option.is_flag:
         return [str(value)] if option.multiple else str(value)
-    raise UsageError(f"{where} is {value!r}: expected text, a number or a list" + (" (true or false)" if option.is_flag else ""))
+    expected = "true or false" if option.is_flag else "text, a number or a list"
+    raise UsageError(f"{where} is {value!r}: expected {expected}")

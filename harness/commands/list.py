@@ -35,4 +35,3 @@ def command(kind: str | None, style: str, plugin_files: tuple[Path, ...]) -> Non
     click.echo(render_parts(registry, kinds, style), nl=False)
     for plugin in registry.broken:
         click.echo(f"plugin {plugin} is broken: {plugin.problems[0]}. `harness list plugins` shows all.", err=True)
-

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from harness import environment
-from harness.api import Dataset, Encoder, Loss, Model, Threshold
+from harness.api import Encoder, Loss, Model, Threshold
 from harness.commands._options import (
     config_option,
     format_option,
@@ -32,7 +32,6 @@ from harness.report.leaderboard import render
 from harness.report.progress import describe, display
 from harness.runner import Worker, Workplace, open_dataset
 from harness.schedule import Tally, carry_out
-from harness.spec import spell
 from harness.store import Store
 
 SETTINGS: dict[str, Any] = {"image_size": 256, "epochs": 50, "weights": "pretrained"}
@@ -50,9 +49,13 @@ SETTINGS: dict[str, Any] = {"image_size": 256, "epochs": 50, "weights": "pretrai
 @click.option("--categories", default="all", show_default=True, help="Comma list of categories, or all.")
 @click.option("--seeds", default="0", show_default=True, help="Comma list of whole numbers.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the normal images.  [default: 50; 3 for the demo]")
-@click.option("--image-size", type=click.IntRange(1), help="Height and width in pixels.  [default: 256; 64 for the demo]")
+@click.option(
+    "--image-size", type=click.IntRange(1), help="Height and width in pixels.  [default: 256; 64 for the demo]"
+)
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Images a training step.")
-@click.option("--lr", type=click.FloatRange(0, min_open=True), default=1e-4, show_default=True, help="Adam's step size.")
+@click.option(
+    "--lr", type=click.FloatRange(0, min_open=True), default=1e-4, show_default=True, help="Adam's step size."
+)
 @click.option(
     "--holdout",
     type=click.FloatRange(0, 1, max_open=True),
@@ -81,7 +84,7 @@ SETTINGS: dict[str, Any] = {"image_size": 256, "epochs": 50, "weights": "pretrai
 @plugin_option
 @config_option
 @click.pass_context
-def command(ctx: click.Context, **given: Any) -> None:
+def command(ctx: click.Context, /, **given: Any) -> None:
     """Cross models, encoders, losses, categories and seeds; fit what is missing; show the leaderboard."""
     registry = Registry.discover(given["plugin_files"])
     for plugin in registry.broken:
@@ -109,7 +112,7 @@ def command(ctx: click.Context, **given: Any) -> None:
         outcomes = store.outcomes(tally.ids)
         verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, thresholds, pools)]
     click.echo(render(verdicts, given["style"]), nl=False)
-    _summarise(tally, given["store"])
+    _summarise(tally, given["store"], say_reasons=given["style"] in ("csv", "json"))
     if tally.unfinished:
         ctx.exit(3)
 
@@ -152,8 +155,10 @@ def _refuse_if_nothing_fits(cells: list[Planned]) -> None:
 def _fit(ctx: click.Context, cells: list[Planned], store: Store, worker: Worker, quiet: bool) -> Tally:
     """Fit what is missing, shown live; an interrupt ends the command and keeps what is finished."""
     try:
-        with _terminable(), display(len(cells), quiet=quiet) as shown:
-            return carry_out(cells, store=store, worker=worker, executor=Serial(worker, shown.progressed), watcher=shown)
+        with _terminable(), display([cell.trial for cell in cells], quiet=quiet) as shown:
+            return carry_out(
+                cells, store=store, worker=worker, executor=Serial(worker, shown.progressed), watcher=shown
+            )
     except KeyboardInterrupt as stop:
         number = stop.args[0] if stop.args else signal.SIGINT
         click.echo(
@@ -176,15 +181,17 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _summarise(tally: Tally, store: Path) -> None:
-    """What was done, which cells were not, and why: the same reason said once."""
+def _summarise(tally: Tally, store: Path, *, say_reasons: bool) -> None:
+    """What was done, which cells were not, and why, each reason once; the tables for people say the reasons too."""
     by_reason: dict[tuple[str, str], list[str]] = {}
     for outcome in tally.unfinished:
         by_reason.setdefault((outcome.status, outcome.reason), []).append(describe(outcome.trial))
-    for (status, reason), trials in by_reason.items():
+    for (status, reason), trials in by_reason.items() if say_reasons else ():
         more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
         click.echo(f"{status}: {trials[0]}{more}: {reason}", err=True)
     parts = [f"{tally.fitted} fitted", f"{tally.found} already there"]
     parts += [f"{len(tally.unfinished)} skipped or failed"] if tally.unfinished else []
-    click.echo(f"{', '.join(parts)}. Stored in {store}; `harness leaderboard --store {store}` shows it again.", err=True)
+    click.echo(
+        f"{', '.join(parts)}. Stored in {store}; `harness leaderboard --store {store}` shows it again.", err=True
+    )
     sys.stderr.flush()

@@ -12,7 +12,9 @@ from harness.spec import spell
 COLUMNS = ("dataset", "category", "model", "encoder", "loss", "seed", "weights", "image_size", "epochs", "reason")
 
 
-def render_cells(cells: Sequence[Planned], thresholds: Sequence[Threshold], pools: Sequence[str] | None, style: str) -> str:
+def render_cells(
+    cells: Sequence[Planned], thresholds: Sequence[Threshold], pools: Sequence[str] | None, style: str
+) -> str:
     """Every trial with the reason for which it would be skipped, and how many verdicts they come to."""
     rows = [{**cell.trial._asdict(), "reason": cell.reason} for cell in cells]
     if style == "csv":

@@ -14,9 +14,8 @@ def render_data(dataset: Dataset, splits: Mapping[str, Split], faults: Mapping[s
     """One row a category; `faults` are those that could not be loaded, with the reason."""
     rows = [_row(category, split) for category, split in splits.items()]
     rows += [{"category": category, "fault": reason} for category, reason in faults.items()]
-    columns = (
-        "category", "train", "test_good", "test_defective", "defects", "masks", "sizes", "incomplete", "fingerprint", "fault",
-    )  # fmt: skip
+    columns: tuple[str, ...] = ("category", "train", "test_good", "test_defective", "defects", "masks", "sizes")
+    columns += ("incomplete", "fingerprint", "fault")
     rows = [{"dataset": dataset.name, "licence": dataset.licence, **row} for row in rows]
     if style == "json":
         return json_text(rows)
@@ -25,9 +24,10 @@ def render_data(dataset: Dataset, splits: Mapping[str, Split], faults: Mapping[s
     shown = [column for column in columns if any(row.get(column) for row in rows)]
     table = Table(
         title=f"{dataset.name} · licence {dataset.licence or 'not given'}",
-        headings=shown,
+        headings=[column.removeprefix("test_") for column in shown],
         rows=[[_cell(row.get(column)) for column in shown] for row in rows],
-        numbers=frozenset({"train", "test_good", "test_defective", "masks"}),
+        numbers=frozenset({"train", "good", "defective", "masks"}),
+        folding=frozenset({"defects", "sizes", "incomplete", "fault"}),
         notes=[f"Homepage: {dataset.homepage}"] if dataset.homepage else [],
     )
     return markdown([table]) if style == "md" else rich_text([table])

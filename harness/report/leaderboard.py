@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from harness.judge import METRICS, Verdict
-from harness.leaderboard import RANKED_BY, Board, Line, Method, Stat, boards, unfinished
+from harness.leaderboard import RANKED_BY, Board, Line, Method, boards, unfinished
 from harness.report.table import Table, csv_text, json_text, markdown, rich_text
 from harness.trial import UNUSED
 
@@ -19,6 +19,7 @@ HEADINGS = {
     "average_precision": "AP",
 }
 FLOOR_MARK = "▽"
+_DROPPABLE = ("AP", "pooled", "seeds", "95 %", "min to max", "F1", "±", "balanced")
 _SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "lr")
 
 
@@ -32,32 +33,40 @@ def render(verdicts: Iterable[Verdict], style: str, ranked_by: str = RANKED_BY, 
         return csv_text(rows, list(rows[0]) if rows else [])
     tables = [_table(board, ranked_by) for board in boards(every, ranked_by)]
     text = markdown(tables) if style == "md" else rich_text(tables, width)
-    return text + _unfinished(every)
+    reasons = _unfinished(every)
+    return f"{text}\n{reasons}" if style == "md" and reasons else text + reasons
 
 
 def _table(board: Board, ranked_by: str) -> Table:
     shared, varying = _settings([line.method for line in board.lines])
     overall = board.category is None
     several = any(line.seeds > 1 for line in board.lines)
+    extra = ["pooled", "categories"] if overall else ["±", "min to max"] if several else ["95 %"]
+    extra += ["seeds"] if several else []
     headings = ["#", "method", *varying, *HEADINGS.values()]
-    headings += ["pooled", "categories"] if overall else []
-    headings += ["seeds"] if several else []
-    numbers = frozenset({"#", *HEADINGS.values(), "pooled", "categories", "seeds"})
+    at = headings.index(HEADINGS["accuracy"]) + 1
+    headings[at:at] = extra
     categories = max(line.categories for line in board.lines)
-    rows, faint = [], set()
+    rows = []
     for line in board.lines:
         row = [str(line.rank or ""), line.method.title, *(_setting(line.method, name) for name in varying)]
-        row += [_figure(line, metric, overall) for metric in METRICS]
-        row += [f"{line.pooled_accuracy:.3f}", f"{line.categories} of {categories}"] if overall else []
-        row += [str(line.seeds)] if several else []
+        row += [_figure(line, metric) for metric in METRICS]
+        row[at:at] = [_extra(line, name, categories) for name in extra]
         rows.append(row)
     for name, floor in board.floors.items():
-        faint.add(len(rows))
         row = ["", name, *("" for _ in varying), *(f"{floor[metric]:.3f}" for metric in METRICS)]
-        row += ["", ""] if overall else []
-        row += [""] if several else []
+        row[at:at] = [""] * len(extra)
         rows.append(row)
-    return Table(_title(board, shared), headings, rows, numbers, _notes(board, ranked_by), frozenset(faint))
+    return Table(
+        title=_title(board, shared),
+        headings=headings,
+        rows=rows,
+        numbers=frozenset({"#", *HEADINGS.values(), *extra}),
+        notes=_notes(board, ranked_by),
+        faint=frozenset(range(len(board.lines), len(rows))),
+        droppable=_DROPPABLE,
+        folding=frozenset({"method"}),
+    )
 
 
 def _title(board: Board, shared: Sequence[str]) -> str:
@@ -96,35 +105,38 @@ def _setting(method: Method, name: str) -> str:
     return UNUSED if unused else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _figure(line: Line, metric: str, overall: bool) -> str:
-    """`0.81`, with its interval or spread where there is one, and the floor's mark."""
+def _figure(line: Line, metric: str) -> str:
+    """`0.813`; the accuracy with the floor's mark."""
     found = line.stats.get(metric)
     if found is None:
         return UNUSED
-    text = f"{found.mean:.3f}"
-    if metric == "accuracy" and not line.beats_floors:
-        text = f"{FLOOR_MARK} {text}"
-    if overall:
-        return text
-    if metric == "accuracy" and line.interval:
-        return f"{text} [{line.interval[0]:.2f}, {line.interval[1]:.2f}]"
-    return text + _spread(found)
+    return f"{FLOOR_MARK if metric == 'accuracy' and not line.beats_floors else ''}{found.mean:.3f}"
 
 
-def _spread(found: Stat) -> str:
-    return "" if found.sd is None else f" ± {found.sd:.3f} [{found.low:.3f}, {found.high:.3f}]"
+def _extra(line: Line, name: str, categories: int) -> str:
+    """What stands beside the accuracy: its spread or interval, or how it comes about."""
+    accuracy = line.stats["accuracy"]
+    if name == "95 %":
+        return f"{line.interval[0]:.2f} to {line.interval[1]:.2f}" if line.interval else ""
+    if name == "±":
+        return "" if accuracy.sd is None else f"{accuracy.sd:.3f}"
+    if name == "min to max":
+        return "" if accuracy.sd is None else f"{accuracy.low:.3f} to {accuracy.high:.3f}"
+    if name == "pooled":
+        return f"{line.pooled_accuracy:.3f}"
+    return str(line.seeds) if name == "seeds" else f"{line.categories} of {categories}"
 
 
 def _notes(board: Board, ranked_by: str) -> list[str]:
-    notes = [*board.notes, f"Ranked by {HEADINGS[ranked_by]}."]
+    notes = [*board.notes, f"Ranked by {ranked_by.replace('_', ' ')}."]
     if any(not line.beats_floors for line in board.lines):
         notes.append(f"{FLOOR_MARK} accuracy does not beat a constant answer.")
     if board.category is None:
         notes.append("Means give each category the same weight; pooled gives each image the same weight.")
     elif any(line.interval for line in board.lines):
-        notes.append("In brackets: 95 % Wilson interval.")
-    if any(line.stats["accuracy"].sd is not None for line in board.lines) and board.category is not None:
-        notes.append("± standard deviation over seeds, in brackets minimum and maximum.")
+        notes.append("95 %: Wilson interval of the accuracy.")
+    elif any(line.seeds > 1 for line in board.lines):
+        notes.append("±: standard deviation of the accuracy over seeds.")
     for line in board.lines:
         if line.outlying_seeds:
             seeds = ", ".join(map(str, line.outlying_seeds))

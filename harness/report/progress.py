@@ -4,35 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
-from typing import Protocol, Self, TextIO
+from collections.abc import Sequence
+from typing import Self, TextIO
 
 from harness.api import Progress
 from harness.trial import Outcome, Trial
-
-
-class Display(Protocol):
-    """Follows a run, and is told what happens within a fit too."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None: ...
-
-    def found(self, trial: Trial) -> None: ...
-
-    def started(self, trial: Trial) -> None: ...
-
-    def progressed(self, trial: Trial, progress: Progress) -> None: ...
-
-    def ended(self, outcome: Outcome) -> None: ...
-
-
-def display(total: int, *, quiet: bool = False, stream: TextIO | None = None) -> Display:
-    """The display that suits stderr; `total` counts all trials of the plan."""
-    stream = stream or sys.stderr
-    if quiet:
-        return Quiet()
-    return Live(total) if stream.isatty() else Plain(total, stream)
 
 
 def describe(trial: Trial) -> str:
@@ -48,8 +24,16 @@ def ending(outcome: Outcome) -> str:
     return f"done in {outcome.record['fit_seconds']:.1f} s" + (f", {speed:.0f} images/s" if speed else "")
 
 
+def display(trials: Sequence[Trial], *, quiet: bool = False, stream: TextIO | None = None) -> Quiet:
+    """The display that suits stderr, for a plan of these trials."""
+    stream = stream or sys.stderr
+    if quiet:
+        return Quiet()
+    return Live(trials) if stream.isatty() else Plain(len(trials), stream)
+
+
 class Quiet:
-    """Says nothing."""
+    """Says nothing. It follows a run from outside (found, started, ended) and a fit from within (progressed)."""
 
     def __enter__(self) -> Self:
         return self
@@ -95,29 +79,50 @@ class Plain(Quiet):
         print(line, file=self._stream, flush=True)
 
 
-class Live(Quiet):
-    """A bar over all trials, with the epoch, loss and images/s of the one that runs, and the time left."""
+class TimeLeft:
+    """Estimates the seconds that remain: a method costs what it has cost so far, an unseen one what others did."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self._waiting: dict[str, int] = {}
+        for trial in trials:
+            self._waiting[trial.method] = self._waiting.get(trial.method, 0) + 1
+        self._costs: dict[str, list[float]] = {}
+
+    def ended(self, trial: Trial, seconds: float | None) -> None:
+        """A trial is off the list; None where it cost nothing worth counting."""
+        self._waiting[trial.method] -= 1
+        if seconds is not None:
+            self._costs.setdefault(trial.method, []).append(seconds)
+
+    def seconds(self) -> float | None:
+        """None while nothing is known."""
+        if not self._costs:
+            return None
+        means = {method: sum(costs) / len(costs) for method, costs in self._costs.items()}
+        unseen = sum(means.values()) / len(means)
+        return sum(count * means.get(method, unseen) for method, count in self._waiting.items())
+
+
+class Live(Quiet):
+    """A bar over all trials, the time left, and the epoch, loss and images/s of the trial that runs."""
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bars
 
         self._bars = Bars(
-            TextColumn("{task.fields[what]}", markup=False),
-            BarColumn(bar_width=24),
             MofNCompleteColumn(),
+            BarColumn(bar_width=20),
             TextColumn("{task.fields[left]}"),
             TextColumn("{task.fields[now]}", markup=False),
             console=Console(stderr=True),
             transient=True,
         )
-        self._task = self._bars.add_task("trials", total=total, what="trials", left="", now="")
-        self._total = total
+        self._task = self._bars.add_task("trials", total=len(trials), left="", now="")
+        self._left = TimeLeft(trials)
         self._begun: dict[Trial, float] = {}
-        self._share = 0.0
-        self._costs: list[float] = []
-        self._remaining = total
+        self._images: dict[Trial, int] = {}
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -127,32 +132,28 @@ class Live(Quiet):
         self._bars.stop()
 
     def found(self, trial: Trial) -> None:
-        self._remaining -= 1
+        self._left.ended(trial, None)
         self._bars.advance(self._task)
 
     def started(self, trial: Trial) -> None:
         self._begun[trial] = time.monotonic()
+        self._images[trial] = 0
         self._bars.update(self._task, now=describe(trial))
 
     def progressed(self, trial: Trial, progress: Progress) -> None:
-        begun = self._begun.get(trial)
-        elapsed = time.monotonic() - begun if begun else 0.0
-        self._share = progress.epoch / progress.epochs
-        speed = f" · {progress.images / elapsed:.0f} images/s" if elapsed and progress.epoch == 1 else ""
-        self._bars.update(
-            self._task,
-            now=f"{describe(trial)} · epoch {progress.epoch}/{progress.epochs} · loss {progress.loss:.4g}{speed}",
-        )
+        self._images[trial] = self._images.get(trial, 0) + progress.images
+        elapsed = time.monotonic() - self._begun.get(trial, time.monotonic())
+        now = f"{describe(trial)} · epoch {progress.epoch}/{progress.epochs} · loss {progress.loss:.4g}"
+        if elapsed > 0:
+            now += f" · {self._images[trial] / elapsed:.0f} images/s"
+        self._bars.update(self._task, now=now)
 
     def ended(self, outcome: Outcome) -> None:
         begun = self._begun.pop(outcome.trial, None)
-        if begun is not None:
-            self._costs.append(time.monotonic() - begun)
-        self._remaining -= 1
-        if self._costs:
-            left = self._remaining * sum(self._costs) / len(self._costs)
-            minutes, seconds = divmod(round(left), 60)
-            self._bars.update(self._task, left=f"{minutes}:{seconds:02} left")
+        self._left.ended(outcome.trial, None if begun is None else time.monotonic() - begun)
+        seconds = self._left.seconds()
+        if seconds is not None:
+            self._bars.update(self._task, left=f"{round(seconds) // 60}:{round(seconds) % 60:02} left")
         if outcome.status != "done":
             self._bars.console.print(f"{describe(outcome.trial)} · {ending(outcome)}", markup=False, highlight=False)
         self._bars.advance(self._task)

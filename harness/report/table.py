@@ -27,28 +27,53 @@ class Table:
     notes: Sequence[str] = ()
     faint: frozenset[int] = frozenset()
     """Rows that are there for orientation, such as floors."""
+    droppable: Sequence[str] = ()
+    """Headings that a narrow terminal does without, the first one first."""
+    folding: frozenset[str] | None = None
+    """Headings of the columns that may fold in a narrow terminal; None lets all fold."""
 
 
-def rich_text(tables: Sequence[Table], width: int | None = None, color: bool | None = None) -> str:
-    """For a terminal of this width, by default the one at hand."""
+def rich_text(tables: Sequence[Table], width: int | None = None) -> str:
+    """For a terminal of this width, by default the one at hand. What does not fit is named below the table."""
+    from rich import box
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    console = Console(width=width, force_terminal=color, no_color=color is False, highlight=False)
+    console = Console(width=width, highlight=False)
     with console.capture() as captured:
         for table in tables:
-            drawn = RichTable(title=escape(table.title), title_justify="left", title_style="bold", header_style="bold")
-            for heading in table.headings:
-                drawn.add_column(escape(heading), justify="right" if heading in table.numbers else "left", overflow="fold")
+            shown, dropped = _fitting(table, console.width)
+            drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+            for column in shown:
+                heading = table.headings[column]
+                drawn.add_column(
+                    Text(heading),
+                    justify="right" if heading in table.numbers else "left",
+                    overflow="fold",
+                    no_wrap=table.folding is not None and heading not in table.folding,
+                )
             for index, row in enumerate(table.rows):
-                drawn.add_row(*(Text(cell) for cell in row), style="dim" if index in table.faint else None)
+                drawn.add_row(*(Text(row[column]) for column in shown), style="dim" if index in table.faint else None)
+            console.print(Text(table.title, style="bold"))
             console.print(drawn)
-            for note in table.notes:
+            for note in [*table.notes, *([f"A wider terminal shows {', '.join(dropped)} too."] if dropped else [])]:
                 console.print(Text(note, style="dim"))
             console.print()
     return captured.get()
+
+
+def _fitting(table: Table, width: int) -> tuple[list[int], list[str]]:
+    """The columns that fit into a width, and the headings of those that were dropped for it."""
+    widths = [max(len(cell) for cell in column) for column in zip(table.headings, *table.rows, strict=True)]
+    shown, dropped = list(range(len(widths))), []
+    for heading in table.droppable:
+        if sum(widths[column] + 2 for column in shown) <= width:
+            break
+        if heading in table.headings:
+            shown.remove(table.headings.index(heading))
+            dropped.append(heading)
+    return shown, dropped
 
 
 def markdown(tables: Sequence[Table]) -> str:

@@ -1,3 +1,15 @@
-"""Nothing here yet."""
+"""Limits from the scores of normal images, and one that peeks at the test labels."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness import Threshold, hookimpl
+from harness_thresholds.limits import Mean, MeanStd, MedianMad, Quantile
+from harness_thresholds.oracle import F1Oracle
+
+
+@hookimpl
+def harness_thresholds() -> Iterable[type[Threshold]]:
+    """The built-in thresholds."""
+    return [Mean, MeanStd, MedianMad, Quantile, F1Oracle]

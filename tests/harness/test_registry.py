@@ -135,7 +135,12 @@ def test_harness_plugins_limits_strangers_by_plugin_or_distribution(install: Ins
     install("acme-one", GOOD_PLUGIN.format(cls="A", name="one"))
     install("acme-two", GOOD_PLUGIN.format(cls="A", name="two"), entry="second")
     assert {"one", "two"} <= discover().offers(Threshold).keys()
-    for allowed, expected in [("second", {"two"}), ("acme-one", {"one"}), ("acme-one, second", {"one", "two"}), ("", set())]:
+    for allowed, expected in [
+        ("second", {"two"}),
+        ("acme-one", {"one"}),
+        ("acme-one, second", {"one", "two"}),
+        ("", set()),
+    ]:
         offered = discover(HARNESS_PLUGINS=allowed).offers(Threshold).keys()
         assert offered & {"one", "two"} == expected
 

@@ -92,7 +92,9 @@ def test_what_is_not_a_part_is_refused(text: str) -> None:
 
 
 def test_an_unknown_option_lists_the_known_ones_and_guesses() -> None:
-    with pytest.raises(UsageError, match=r"threshold 'many': no option 'coumt'. Did you mean 'count'\? Available: count"):
+    with pytest.raises(
+        UsageError, match=r"threshold 'many': no option 'coumt'. Did you mean 'count'\? Available: count"
+    ):
         make(Many, {"coumt": "3"}, "threshold 'many'")
 
 

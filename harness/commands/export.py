@@ -1,0 +1,41 @@
+"""`harness export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness import results
+from harness.api import Threshold
+from harness.commands._options import plugin_option, some_of, store_option
+from harness.errors import UsageError
+from harness.judge import judge
+from harness.pools import POOLS
+from harness.registry import Registry
+from harness.store import Store
+
+
+@click.command()
+@click.option("--thresholds", default="all", show_default=True, help="Comma list of thresholds, or all.")
+@click.option("--pools", default="all", show_default=True, help="Comma list of mean, max, topk, or all.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: standard output]")
+@store_option
+@plugin_option
+def command(thresholds: str, pools: str, out: Path | None, store: Path, plugin_files: tuple[Path, ...]) -> None:
+    """Write verdicts with their provenance as JSON lines."""
+    registry = Registry.discover(plugin_files)
+    chosen, wanted = registry.choose(Threshold, thresholds), some_of(pools, list(POOLS), "pool")
+    with Store(store) as opened:
+        rows = [results.row_of(v) for outcome in opened.outcomes() for v in judge(outcome, chosen, wanted)]
+    if not rows:
+        raise UsageError(f"the store {str(store)!r} is empty: `harness run --store {store}` fills it")
+    if out is None:
+        click.echo(results.write(rows), nl=False)
+        return
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(results.write(rows), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--out {str(out)!r} cannot be written: {error.strerror}") from error
+    click.echo(f"{len(rows)} verdicts written to {out}", err=True)

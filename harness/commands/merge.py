@@ -1,0 +1,85 @@
+"""`harness merge`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from harness import results
+from harness.errors import UsageError
+from harness.store import Store
+from harness.trial import Outcome
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--into",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A store, or a .jsonl file for sources that are such.",
+)
+@click.pass_context
+def command(ctx: click.Context, sources: tuple[Path, ...], into: Path) -> None:
+    """Bring the trials of several stores into one.
+
+    SOURCES are stores, or exports (.jsonl), which merge into one export. Same trial and same scores is one record;
+    same trial and other scores is a conflict: it is reported, nothing is overwritten, and the exit code is 3.
+    """
+    merge = _merge_exports if into.suffix == ".jsonl" else _merge_stores
+    for source in sources:
+        if (source.suffix == ".jsonl") != (into.suffix == ".jsonl"):
+            raise UsageError(
+                f"{str(source)!r} and {str(into)!r} are not of one kind: expected stores, or .jsonl exports"
+            )
+    added, same, conflicts = merge(sources, into)
+    for conflict in conflicts:
+        click.echo(f"conflict: {conflict}", err=True)
+    click.echo(f"{added} added to {into}, {same} already there, {len(conflicts)} in conflict", err=True)
+    if conflicts:
+        ctx.exit(3)
+
+
+def _merge_exports(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list[str]]:
+    earlier = [(str(into), results.read(into))] if into.exists() else []
+    before = len(earlier[0][1]) if earlier else 0
+    merged = results.merge([*earlier, *((str(source), results.read(source)) for source in sources)])
+    try:
+        into.write_text(results.write(merged.rows), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--into {str(into)!r} cannot be written: {error.strerror}") from error
+    return len(merged.rows) - before, merged.same, merged.conflicts
+
+
+def _merge_stores(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list[str]]:
+    added, same, conflicts = 0, 0, []
+    opened = [(source, Store(source)) for source in sources]
+    with Store(into, write=True) as target:
+        known = {outcome.id: _hashes(outcome) for outcome in target.outcomes() if outcome.status == "done"}
+        for source, store in opened:
+            for outcome in _done_first(store):
+                if outcome.id not in known:
+                    target.put(outcome)
+                    added += 1
+                    if outcome.status == "done":
+                        known[outcome.id] = _hashes(outcome)
+                elif outcome.status != "done" or _hashes(outcome) == known[outcome.id]:
+                    same += 1
+                else:
+                    trial = outcome.trial
+                    conflicts.append(
+                        f"{trial.category} · {trial.method} · seed {trial.seed}: {source} has other scores than {into}"
+                    )
+            store.close()
+    return added, same, conflicts
+
+
+def _hashes(outcome: Outcome) -> dict[str, str]:
+    evidence = outcome.evidence
+    return {} if evidence is None else {pool: results.hash_of(evidence, pool) for pool in evidence.test}
+
+
+def _done_first(store: Store) -> Iterator[Outcome]:
+    yield from sorted(store.outcomes(), key=lambda outcome: outcome.status != "done")

@@ -1,0 +1,82 @@
+"""Image-level metrics of one set of scores, sorted once for all limits. Anomalous is the positive class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.api import BoolArray, FloatArray
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many test images of each class are called rightly; rates are nan where their class is empty."""
+
+    right_normal: int
+    n_normal: int
+    right_abnormal: int
+    n_abnormal: int
+
+    @property
+    def normal_rate(self) -> float:
+        """Share of normal images called normal, in [0, 1]; higher is better."""
+        return self.right_normal / self.n_normal if self.n_normal else NAN
+
+    @property
+    def abnormal_rate(self) -> float:
+        """Share of anomalous images called anomalous, in [0, 1]; higher is better."""
+        return self.right_abnormal / self.n_abnormal if self.n_abnormal else NAN
+
+    @property
+    def accuracy(self) -> float:
+        """Share of all images called rightly, in [0, 1]; higher is better."""
+        n = self.n_normal + self.n_abnormal
+        return (self.right_normal + self.right_abnormal) / n if n else NAN
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean of the two rates, in [0, 1]; one half is what a constant answer scores."""
+        return (self.normal_rate + self.abnormal_rate) / 2
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall, in [0, 1]; 0 where no anomaly is found, nan where there is none."""
+        if not self.n_abnormal:
+            return NAN
+        false_alarms, missed = self.n_normal - self.right_normal, self.n_abnormal - self.right_abnormal
+        return 2 * self.right_abnormal / (2 * self.right_abnormal + false_alarms + missed)
+
+
+class Ranking:
+    """Scores (N,) and labels (N,), True for anomalous, sorted once. Raises ValueError where a score is not finite."""
+
+    def __init__(self, scores: FloatArray, labels: BoolArray) -> None:
+        if not np.isfinite(scores).all():
+            raise ValueError(f"{np.count_nonzero(~np.isfinite(scores))} of {len(scores)} scores are not finite")
+        self._normal = np.sort(scores[~labels])
+        self._abnormal = np.sort(scores[labels])
+
+    def counts(self, limit: float) -> Counts:
+        """What is right when a score above the limit is called anomalous."""
+        right_normal = int(np.searchsorted(self._normal, limit, side="right"))
+        missed = int(np.searchsorted(self._abnormal, limit, side="right"))
+        return Counts(right_normal, len(self._normal), len(self._abnormal) - missed, len(self._abnormal))
+
+    def auroc(self) -> float:
+        """Chance that an anomalous image scores above a normal one, ties counting half; nan where a class is empty."""
+        if not len(self._normal) or not len(self._abnormal):
+            return NAN
+        below = np.searchsorted(self._normal, self._abnormal, side="left")
+        not_above = np.searchsorted(self._normal, self._abnormal, side="right")
+        return float((below.sum() + not_above.sum()) / (2 * len(self._normal) * len(self._abnormal)))
+
+    def average_precision(self) -> float:
+        """Precision averaged over the anomalous images as the limit falls, ties together; nan where there are none."""
+        if not len(self._abnormal):
+            return NAN
+        found = len(self._abnormal) - np.searchsorted(self._abnormal, self._abnormal, side="left")
+        alarms = len(self._normal) - np.searchsorted(self._normal, self._abnormal, side="left")
+        return float((found / (found + alarms)).mean())

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from harness.commands import _SUMMARIES, main
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(main, list(words))
+
+
+def test_every_command_is_in_the_help_with_its_own_first_line() -> None:
+    context = main.make_context("harness", [], resilient_parsing=True)
+    listed = main.list_commands(context)
+    assert set(listed) <= _SUMMARIES.keys()
+    shown = " ".join(call("--help").output.split())
+    for name in listed:
+        command = main.get_command(context, name)
+        assert command is not None
+        first_line = (command.help or "").split("\n")[0]
+        assert first_line == _SUMMARIES[name], name
+        assert f"{name} {first_line}" in shown
+
+
+def test_an_unknown_command_is_refused_with_a_suggestion() -> None:
+    result = call("leaderbord")
+    assert result.exit_code == 2
+    assert "no command 'leaderbord'. Did you mean 'leaderboard'?" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["list"], ["leaderboard", "--help"], ["run", "--help"], ["validate", "--help"]])  # fmt: skip
+def test_what_needs_no_network_loads_no_torch(words: list[str]) -> None:
+    script = (
+        "import sys; from harness.commands import main\n"
+        f"try: main({words!r})\nexcept SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'timm', 'sklearn', 'torchvision', 'matplotlib'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_list_shows_parts_with_options_plugin_and_version(dots_plugin: Path) -> None:
+    rows = json.loads(call("list", "models", "--plugin", str(dots_plugin), "--format", "json").stdout)
+    mean_image = next(row for row in rows if row["name"] == "mean_image")
+    assert mean_image["options"] == {"gain": "1"}
+    assert mean_image["plugin"] == str(dots_plugin)
+    assert mean_image["summary"] == "Squared distance to the mean normal image."
+    assert {row["kind"] for row in rows} == {"model"}
+
+
+@pytest.mark.parametrize("kind", ["model", "models", "losses", "loss", "datasets", "encoders", "thresholds"])
+def test_kinds_are_taken_in_singular_and_plural(kind: str) -> None:
+    assert call("list", kind).exit_code == 0
+
+
+def test_an_unknown_kind_is_refused_with_a_suggestion() -> None:
+    result = call("list", "modles")
+    assert result.exit_code == 2
+    assert "no kind 'modles'. Did you mean 'models'?" in result.stderr
+
+
+def test_list_plugins_shows_broken_ones_with_their_reason(tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text("import nonexistent_package")
+    rows = json.loads(call("list", "plugins", "--plugin", str(file), "--format", "json").stdout)
+    broken = next(row for row in rows if row["plugin"] == "broken")
+    assert broken["status"] == "broken"
+    assert "nonexistent_package" in broken["problems"][0]
+    assert {row["status"] for row in rows if row["plugin"] != "broken"} == {"ok"}
+    assert "nonexistent_package" in call("list", "--plugin", str(file)).stderr
+    for style in ("rich", "md", "csv"):
+        assert "broken" in call("list", "plugins", "--plugin", str(file), "--format", style).stdout
+
+
+@pytest.mark.parametrize("style", ["rich", "md", "csv"])
+def test_the_list_comes_in_every_format(style: str, dots_plugin: Path) -> None:
+    shown = call("list", "--plugin", str(dots_plugin), "--format", style).stdout
+    assert "mean_image" in shown
+    assert "peek" in shown
+
+
+def test_data_shows_splits_kinds_masks_and_fingerprint(dots_plugin: Path) -> None:
+    words = ["data", "--plugin", str(dots_plugin), "--dataset", "dots", "--categories", "large,small"]
+    result = call(*words, "--image-size", "16", "--format", "json")
+    assert result.exit_code == 0
+    large = json.loads(result.stdout)[0]
+    assert (large["train"], large["test_good"], large["test_defective"], large["masks"]) == (6, 3, 4, 4)
+    assert large["defects"] == {"other": 1, "square": 3}
+    assert re.fullmatch(r"[0-9a-f]{16}", large["fingerprint"])
+    for style in ("rich", "md", "csv"):
+        shown = call(*words, "--image-size", "16", "--format", style)
+        assert large["fingerprint"] in shown.stdout.replace("\n", "")
+
+
+def test_data_goes_on_past_a_category_that_cannot_be_loaded_and_exits_3(dots_plugin: Path) -> None:
+    result = call("data", "--plugin", str(dots_plugin), "--dataset", "dots", "--format", "json", "--image-size", "16")
+    assert result.exit_code == 3
+    rows = {row["category"]: row for row in json.loads(result.stdout)}
+    assert "has no train/good" in rows["broken"]["fault"]
+    assert rows["large"]["train"] == 6
+
+
+def test_data_without_a_root_says_where_to_get_the_set_and_where_to_put_it() -> None:
+    result = call("data", "--dataset", "mvtec_ad")
+    assert result.exit_code == 2
+    assert "mvtec" in result.stderr
+    assert "train/good" in result.stderr
+    assert "is not a folder" in call("data", "--data-root", "/nowhere/at/all").stderr
+
+
+def test_the_leaderboard_of_an_empty_store_is_a_usage_error(tmp_path: Path) -> None:
+    from harness.store import Store
+
+    assert "no store at" in call("leaderboard", "--store", str(tmp_path / "none")).stderr
+    Store(tmp_path / "empty", write=True).close()
+    result = call("leaderboard", "--store", str(tmp_path / "empty"))
+    assert result.exit_code == 2
+    assert "is empty" in result.stderr
+
+
+def test_the_leaderboard_shows_a_store_again_with_other_thresholds_and_pools(tmp_path: Path, dots_plugin: Path) -> None:
+    common = ["--plugin", str(dots_plugin), "--store", str(tmp_path)]
+    run = ["run", *common, "--dataset", "dots", "--categories", "large", "--models", "mean_image", "--device", "cpu"]
+    assert call(*run, "--thresholds", "highest").exit_code == 0
+    result = call("leaderboard", *common, "--thresholds", "peek", "--pools", "max", "--format", "json")
+    (row,) = json.loads(result.stdout)
+    assert (row["threshold"], row["pool"], row["oracle"]) == ("peek", "max", True)
+    assert "no pool 'mead'" in call("leaderboard", *common, "--pools", "mead").stderr

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from harness import Images, OracleThreshold, Threshold
+from harness.judge import METRICS, judge
+from harness.pools import POOLS, TOP_SHARE
+from harness.runner import hold_out
+from harness.trial import Evidence, Outcome, Trial
+
+TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
+
+
+class Highest(Threshold):
+    name = "highest"
+
+    def fit(self, normal: np.ndarray) -> float:
+        return float(normal.max())
+
+
+class Meddler(Threshold):
+    """Writes into what it is given."""
+
+    name = "meddler"
+
+    def fit(self, normal: np.ndarray) -> float:
+        normal[:] = 99.0
+        return 0.0
+
+
+class Nan(Threshold):
+    name = "nan"
+
+    def fit(self, normal: np.ndarray) -> float:
+        return float("nan")
+
+
+class Spy(OracleThreshold):
+    name = "spy"
+
+    def fit_oracle(self, scores: np.ndarray, labels: np.ndarray) -> float:
+        assert scores.tolist() == [1.0, 2.0, 3.0, 4.0]
+        assert labels.tolist() == [False, False, True, True]
+        return 2.5
+
+
+def outcome(**changes: object) -> Outcome:
+    evidence = Evidence(
+        normal={"mean": np.array([0.5, 1.5]), "max": np.array([9.0, 9.0])},
+        test={"mean": np.array([1.0, 2.0, 3.0, 4.0]), "max": np.array([9.0, 9.0, 9.0, 10.0])},
+        defects=("good", "good", "crack", "hole"),
+        paths=("a", "b", "c", "d"),
+    )
+    return Outcome(TRIAL, "done", "", "f00d", evidence, {"default_pool": "mean", **changes})
+
+
+def test_a_score_above_the_limit_is_called_anomalous_and_one_at_the_limit_is_not() -> None:
+    (verdict,) = judge(outcome(), [Highest()], ["max"])
+    assert verdict.limit == 9.0
+    counts = verdict.counts
+    assert (counts.right_normal, counts.n_normal, counts.right_abnormal, counts.n_abnormal) == (2, 2, 1, 2)
+    assert verdict.metric("accuracy") == 0.75
+    assert verdict.detection() == {"crack": (0, 1), "hole": (1, 1)}
+
+
+def test_without_a_wish_the_pool_is_the_one_that_the_model_suits() -> None:
+    assert [verdict.pool for verdict in judge(outcome(), [Highest()])] == ["mean"]
+    assert [verdict.pool for verdict in judge(outcome(default_pool="max"), [Highest()])] == ["max"]
+
+
+def test_only_an_oracle_is_given_test_scores_and_labels_and_it_is_marked() -> None:
+    oracle, honest = judge(outcome(), [Spy(), Highest()])
+    assert oracle.oracle
+    assert oracle.limit == 2.5
+    assert oracle.metric("f1") == 1.0
+    assert not honest.oracle
+
+
+def test_a_threshold_cannot_change_the_evidence_for_those_after_it() -> None:
+    alone = list(judge(outcome(), [Highest()]))
+    _, after = judge(outcome(), [Meddler(), Highest()])
+    assert after.limit == alone[0].limit == 1.5
+
+
+def test_a_limit_that_is_not_a_number_is_an_error_of_that_verdict_alone() -> None:
+    bad, good = judge(outcome(), [Nan(), Highest()])
+    assert (bad.status, bad.counts) == ("error", None)
+    assert "the limit is nan" in bad.reason
+    assert good.status == "done"
+
+
+def test_a_trial_that_was_not_done_has_no_figures_but_a_row_with_its_reason() -> None:
+    skipped = Outcome(TRIAL, "skipped", "weights are out of reach")
+    (verdict,) = judge(skipped, [Highest()])
+    row = verdict.row()
+    assert (row["status"], row["reason"]) == ("skipped", "weights are out of reach")
+    assert all(row[name] is None for name in METRICS)
+    assert verdict.detection() == {}
+
+
+def test_a_test_set_without_defects_has_rates_where_they_are_defined_and_none_elsewhere() -> None:
+    only_good = Evidence({"mean": np.array([1.0])}, {"mean": np.array([0.5, 2.0])}, ("good", "good"), ("a", "b"))
+    (verdict,) = judge(Outcome(TRIAL, "done", "", "f", only_good, {"default_pool": "mean"}), [Highest()])
+    assert verdict.metric("normal_rate") == 0.5
+    assert verdict.metric("abnormal_rate") is None
+    assert verdict.metric("auroc") is None
+
+
+maps = arrays.arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 20), st.integers(1, 20)), elements=st.floats(0, 1, width=32))  # fmt: skip
+
+
+@given(maps)
+def test_pools_agree_with_their_definitions_by_sorting(maps: np.ndarray) -> None:
+    ordered = np.sort(maps.reshape(len(maps), -1).astype(np.float64), axis=1)
+    k = max(1, round(TOP_SHARE * ordered.shape[1]))
+    assert np.allclose(POOLS["mean"](maps), ordered.mean(axis=1))
+    assert np.array_equal(POOLS["max"](maps), ordered[:, -1])
+    assert np.allclose(POOLS["topk"](maps), ordered[:, -k:].mean(axis=1))
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.0, 0), (0.1, 1), (0.25, 2), (0.5, 5), (0.99, 9)])
+def test_held_out_images_are_not_fitted_on(share: float, kept: int) -> None:
+    images = Images(np.arange(10, dtype=np.uint8)[:, None, None, None].repeat(3, axis=3), tuple("abcdefghij"))
+    fitted, calibration = hold_out(images, share, seed=3)
+    if not kept:
+        assert fitted is calibration is images
+        return
+    assert len(calibration) == kept
+    assert set(fitted.paths) | set(calibration.paths) == set(images.paths)
+    assert not set(fitted.paths) & set(calibration.paths)
+    assert list(fitted.paths) == sorted(fitted.paths)
+    assert hold_out(images, share, seed=3)[1].paths == calibration.paths

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from harness import Threshold
+from harness.judge import Verdict, judge
+from harness.leaderboard import Board, boards, outlying_seeds, unfinished
+from harness.report.leaderboard import render
+from harness.trial import Evidence, Outcome, Trial
+
+TRIAL = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
+DEFECTS = ("good",) * 4 + ("crack",) * 6
+
+
+class AtHalf(Threshold):
+    name = "at_half"
+
+    def fit(self, normal: np.ndarray) -> float:
+        return 0.5
+
+
+def verdict(right_normal: int, right_abnormal: int, fingerprint: str = "f00d", **changes: object) -> Verdict:
+    """A verdict on 4 normal and 6 anomalous images with so many right."""
+    scores = [0.0] * right_normal + [1.0] * (4 - right_normal) + [0.9] * right_abnormal + [0.1] * (6 - right_abnormal)
+    test = np.array(scores)
+    names = tuple(str(i) for i in range(10))
+    evidence = Evidence({"mean": np.array([0.2])}, {"mean": test}, DEFECTS, names)
+    outcome = Outcome(
+        TRIAL._replace(**changes), "done", "", fingerprint, evidence, {"default_pool": "mean", "fit_seconds": 2.0}
+    )
+    return next(judge(outcome, [AtHalf()]))
+
+
+def skipped(reason: str, **changes: object) -> Verdict:
+    return next(judge(Outcome(TRIAL._replace(**changes), "skipped", reason), [AtHalf()]))
+
+
+def only(found: Sequence[Board]) -> Board:
+    (board,) = found
+    return board
+
+
+def test_methods_are_ranked_by_balanced_accuracy_and_ties_share_a_rank() -> None:
+    board = only(boards([
+        verdict(1, 6), verdict(3, 5, model="cae"), verdict(3, 5, model="vae"), verdict(4, 6, model="best"),
+    ]))  # fmt: skip
+    assert [(line.rank, line.method.model) for line in board.lines] == [(1, "best"), (2, "cae"), (2, "vae"), (4, "dae")]
+
+
+def test_another_metric_can_rank() -> None:
+    rows = [verdict(0, 6), verdict(4, 1, model="cae")]
+    assert only(boards(rows)).lines[0].method.model == "cae"
+    assert only(boards(rows, "accuracy")).lines[0].method.model == "dae"
+
+
+def test_floors_are_what_constant_answers_score_on_the_same_images() -> None:
+    floors = only(boards([verdict(4, 6)])).floors
+    assert floors["all anomalous"]["accuracy"] == 0.6
+    assert floors["all anomalous"]["f1"] == pytest.approx(0.75)
+    assert floors["all anomalous"]["balanced_accuracy"] == 0.5
+    assert floors["all normal"]["accuracy"] == 0.4
+    assert floors["all normal"]["f1"] == 0.0
+
+
+@pytest.mark.parametrize(("right", "beats"), [((0, 6), False), ((1, 5), False), ((1, 6), True), ((4, 3), True)])
+def test_a_row_that_does_not_beat_the_better_constant_answer_is_marked(right: tuple[int, int], beats: bool) -> None:
+    assert only(boards([verdict(*right)])).lines[0].beats_floors is beats
+    assert ("▽" in render([verdict(*right)], "md")) is not beats
+
+
+def test_seeds_are_summed_up_as_mean_spread_and_range() -> None:
+    line = only(boards([verdict(4, 6, seed=0), verdict(2, 6, seed=1), verdict(3, 6, seed=2)])).lines[0]
+    accuracy = line.stats["accuracy"]
+    assert (accuracy.mean, accuracy.low, accuracy.high, accuracy.n) == (pytest.approx(0.9), 0.8, 1.0, 3)
+    assert accuracy.sd == pytest.approx(0.1)
+    assert line.seeds == 3
+    assert line.interval is None, "an interval from counts is for one seed"
+
+
+def test_one_seed_has_an_interval_from_its_counts() -> None:
+    low, high = only(boards([verdict(4, 5)])).lines[0].interval
+    assert 0.59 < low < 0.60
+    assert 0.98 < high < 0.99
+
+
+def test_a_seed_far_from_the_others_is_named() -> None:
+    group = [verdict(4, 6, seed=0), verdict(4, 6, seed=1), verdict(4, 6, seed=2), verdict(0, 6, seed=7)]
+    assert outlying_seeds(group) == (7,)
+    assert outlying_seeds(group[:3]) == ()
+    assert outlying_seeds(group[2:]) == (), "of two seeds nobody can say which is far"
+    assert "Far from the other seeds: dae + conv + mse, seed 7." in render(group, "md")
+
+
+def test_the_mean_over_categories_weighs_categories_alike_and_pooled_weighs_images_alike() -> None:
+    small = verdict(4, 6)
+    evidence = Evidence({"mean": np.array([0.2])}, {"mean": np.array([0.0, 0.0])}, ("good", "crack"), ("0", "1"))
+    tiny = next(
+        judge(
+            Outcome(TRIAL._replace(category="pill"), "done", "", "beef", evidence, {"default_pool": "mean"}), [AtHalf()]
+        )
+    )
+    overall = boards([small, tiny])[0]
+    assert overall.category is None
+    assert overall.lines[0].stats["accuracy"].mean == pytest.approx((1.0 + 0.5) / 2)
+    assert overall.lines[0].pooled_accuracy == pytest.approx(11 / 12)
+
+
+def test_a_method_that_lacks_a_category_is_listed_unranked() -> None:
+    overall = boards([verdict(1, 3), verdict(1, 3, category="pill"), verdict(4, 6, model="cae")])[0]
+    assert [(line.method.model, line.rank) for line in overall.lines] == [("dae", 1), ("cae", None)]
+
+
+@pytest.mark.parametrize("change", [{"image_size": 128}, {"dataset": "other"}])
+def test_what_differs_in_what_matters_is_not_ranked_together(change: dict[str, object]) -> None:
+    found = boards([verdict(4, 6), verdict(3, 6, model="cae", **change)])
+    assert [len(board.lines) for board in found] == [1, 1]
+
+
+def test_data_that_changed_between_runs_is_ranked_apart_and_said() -> None:
+    found = boards([verdict(4, 6, "0ld"), verdict(3, 6, "new", model="cae")])
+    assert [len(board.lines) for board in found] == [1, 1]
+    assert "bottle changed between runs" in found[0].notes[0]
+    assert "0ld" in render([verdict(4, 6, "0ld"), verdict(3, 6, "new", model="cae")], "md")
+
+
+def test_cells_that_are_not_done_are_listed_once_with_their_reason() -> None:
+    rows = [verdict(4, 6), skipped("no weights", encoder="vgg16"), skipped("no weights", encoder="resnet50")]
+    assert unfinished(rows) == {
+        ("skipped", "no weights"): ["bottle · dae + vgg16 + mse · seed 0", "bottle · dae + resnet50 + mse · seed 0"]
+    }
+    assert "skipped: bottle · dae + vgg16 + mse · seed 0 and 1 more: no weights" in render(rows, "md")
+
+
+def test_a_cell_that_a_later_run_finished_is_no_longer_called_unfinished() -> None:
+    assert unfinished([skipped("no weights"), verdict(4, 6)]) == {}
+
+
+def test_only_unfinished_cells_give_no_table_but_their_reasons() -> None:
+    shown = render([skipped("no weights")], "rich", width=100)
+    assert shown == "skipped: bottle · dae + conv + mse · seed 0: no weights\n"
+
+
+def example() -> list[Verdict]:
+    return [
+        verdict(3, 5),
+        verdict(0, 6, loss="ssim"),
+        verdict(4, 6, model="cae", encoder="vgg16", weights="random"),
+        verdict(2, 6, category="pill"),
+        verdict(4, 4, loss="ssim", category="pill"),
+        skipped("no weights 'x': put them there", model="cae", encoder="resnet50", category="pill"),
+    ]
+
+
+@pytest.mark.parametrize("style", ["md", "csv", "json"])
+def test_the_leaderboard_prints_as_it_did(style: str, golden: Callable[[str, str], None]) -> None:
+    golden(f"leaderboard.{style}", render(example(), style))
+
+
+def test_the_leaderboard_prints_in_a_terminal_as_it_did(golden: Callable[[str, str], None]) -> None:
+    golden("leaderboard.txt", render(example(), "rich", width=140))
+
+
+def test_weights_are_in_every_table() -> None:
+    for style in ("md", "csv", "json", "rich"):
+        assert "random" in render(example(), style, width=160)
