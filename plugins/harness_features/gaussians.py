@@ -1,0 +1,55 @@
+"""PaDiM's Gaussians: one for each place in the image."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from harness import Images
+from harness_features.patches import Patches
+
+
+class Gaussians(nn.Module):
+    """Mahalanobis distance of the patch at each place from the mean (h, w, d) there."""
+
+    channels: Tensor
+    mean: Tensor
+    whitening: Tensor
+
+    def __init__(self, channels: Tensor, mean: Tensor, whitening: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("channels", channels)
+        self.register_buffer("mean", mean)
+        self.register_buffer("whitening", whitening)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """(N, h, w, C) to (N, h, w)."""
+        apart = patches[..., self.channels] - self.mean
+        white = torch.bmm(apart.flatten(1, 2).transpose(0, 1), self.whitening.transpose(1, 2))
+        distances: Tensor = torch.linalg.vector_norm(white, dim=2)
+        return distances.T.reshape(patches.shape[:3])
+
+
+def fit_gaussians(patches: Patches, normal: Images, features: int, epsilon: float, seed: int) -> Gaussians:
+    """Mean and covariance plus epsilon on its diagonal, summed up over the images in one pass."""
+    count = 0
+    for _, batch in patches.of(normal):
+        if not count:
+            generator = torch.Generator().manual_seed(seed)
+            channels = torch.randperm(batch.shape[3], generator=generator)[:features].sort().values.to(batch.device)
+            places, kept = batch.shape[1:3], len(channels)
+            # Sums are near a first image and in double precision: a variance is a small difference of large ones.
+            first = batch[0, ..., channels].flatten(0, 1).double()
+            total = torch.zeros_like(first)
+            products = first.new_zeros(len(first), kept, kept)
+        apart = batch[..., channels].flatten(1, 2).transpose(0, 1).double() - first[:, None]
+        total += apart.sum(dim=1)
+        products.baddbmm_(apart.transpose(1, 2), apart)
+        count += len(batch)
+    mean = total / count
+    covariance = (products - count * mean[:, :, None] * mean[:, None, :]) / max(count - 1, 1)
+    covariance += epsilon * torch.eye(kept, dtype=covariance.dtype, device=covariance.device)
+    factor = torch.linalg.cholesky(covariance)
+    identity = torch.eye(kept, dtype=factor.dtype, device=factor.device).expand_as(factor)
+    whitening = torch.linalg.solve_triangular(factor, identity, upper=False)
+    return Gaussians(channels, (mean + first).float().view(*places, kept), whitening.float())

@@ -1,0 +1,200 @@
+"""The models on offer. torch is imported when one is fitted or restored."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import Encoder, Images, Loss, Model, Run, Scores
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from harness_features.patches import Patches
+
+State = Mapping[str, NDArray[Any]]
+
+
+@dataclass
+class FrozenFeatures(Model):
+    """Describes patches of images by frozen features; what is unlike the normal ones is the subclass's to say."""
+
+    uses = frozenset({"encoder", "pool"})
+    default_pool = "max"
+    licence = "MIT"
+    neighbourhood: ClassVar[int] = 3
+    """Height and width of the square of features that are averaged into one patch."""
+
+    reductions: tuple[int, ...] = (8, 16)
+    """Of the feature maps that are joined; patches lie as densely as the finest."""
+    smoothing: float = 4.0
+    """Standard deviation in pixels of the Gaussian that smooths maps, as PatchCore's; 0 leaves it out."""
+
+    def __post_init__(self) -> None:
+        if not self.reductions or min(self.reductions) < 1:
+            raise ValueError(f"reductions are {self.reductions}, expected positive numbers such as 8-16")
+        if self.smoothing < 0:
+            raise ValueError(f"smoothing is {self.smoothing}, expected 0 or more pixels")
+
+    def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
+        """Learn from the patches of normal images, a few images at a time. Raises UnavailableError."""
+        import torch
+
+        torch.manual_seed(run.seed)
+        self._patches = self._describe(encoder, run)
+        self._detector = self._learn(normal, run).to(run.device)
+
+    def score(self, images: Images) -> Scores:
+        """Maps (N, H, W): how unlike normal patches each patch is, interpolated between patches."""
+        import torch
+        from scipy.ndimage import gaussian_filter
+
+        maps = np.empty(images.pixels.shape[:3], dtype=np.float32)
+        for start, patches in self._patches.of(images):
+            with torch.no_grad():
+                distances = self._detector(patches)[:, None]
+                fine = torch.nn.functional.interpolate(distances, maps.shape[1:], mode="bilinear")
+            maps[start : start + len(fine)] = fine[:, 0].cpu().numpy()
+        if self.smoothing:
+            maps = gaussian_filter(maps, self.smoothing, axes=(1, 2))
+        return Scores(maps=maps)
+
+    def state(self) -> State:
+        """The encoder's weights, so that no folder of weights is needed again, and what was learned from patches."""
+        parts = {"encoder": self._patches.pyramid, "detector": self._detector}
+        return {
+            f"{part}.{name}": values.detach().cpu().contiguous().numpy()
+            for part, module in parts.items()
+            for name, values in module.state_dict().items()
+        }
+
+    def restore(self, state: State, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
+        """Become the fitted model whose `state()` this was."""
+        import torch
+
+        self._patches = self._describe(encoder, replace(run, weights="random"))
+        learned = {"encoder": self._patches.pyramid, "detector": self._blank(_below("detector", state))}
+        for part, module in learned.items():
+            module.load_state_dict({name: torch.tensor(values) for name, values in _below(part, state).items()})
+        self._detector = learned["detector"].to(run.device)
+
+    def _describe(self, encoder: Encoder | None, run: Run) -> Patches:
+        from harness_features.patches import Patches
+
+        assert encoder is not None, "the harness gives an encoder to models that use one"
+        return Patches(encoder.build_pyramid(run, self.reductions), self.neighbourhood, run.device)
+
+    @abstractmethod
+    def _learn(self, normal: Images, run: Run) -> nn.Module:
+        """A module from patches (N, h, w, C) to their distances from normal ones (N, h, w)."""
+
+    @abstractmethod
+    def _blank(self, state: State) -> nn.Module:
+        """A module of the same shapes, its numbers to be filled in."""
+
+
+@dataclass
+class PatchCore(FrozenFeatures):
+    """Distance to the nearest of a memory of normal patches."""
+
+    name = "patchcore"
+    source = "https://arxiv.org/abs/2106.08265 (Roth et al., CVPR 2022)"
+
+    memory: int = 10_000
+    """Patches that are remembered, at most."""
+    coreset: Literal["random", "greedy"] = "random"
+    """Whether they are drawn by chance, or so that every patch has one nearby, which takes minutes."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.memory < 1:
+            raise ValueError(f"memory is {self.memory}, expected at least 1 patch")
+
+    def _learn(self, normal: Images, run: Run) -> nn.Module:
+        from harness_features.neighbours import CANDIDATES, NearestNeighbour, k_center_greedy
+
+        if self.coreset == "random":
+            return NearestNeighbour(self._patches.sample(normal, self.memory, run.seed))
+        candidates = self._patches.sample(normal, max(CANDIDATES, self.memory), run.seed)
+        return NearestNeighbour(candidates[k_center_greedy(candidates, self.memory, run.seed)])
+
+    def _blank(self, state: State) -> nn.Module:
+        import torch
+
+        from harness_features.neighbours import NearestNeighbour
+
+        return NearestNeighbour(torch.zeros(state["memory"].shape))
+
+
+@dataclass
+class PaDiM(FrozenFeatures):
+    """Mahalanobis distance from a Gaussian of normal patches, one for each place in the image."""
+
+    name = "padim"
+    source = "https://arxiv.org/abs/2011.08785 (Defard et al., ICPR 2020)"
+    neighbourhood = 1
+
+    features: int = 100
+    """Feature channels that are kept, drawn by chance; all where there are no more."""
+    epsilon: float = 0.01
+    """Added to each variance, so that fewer images than channels will do."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.features < 1 or self.epsilon <= 0:
+            raise ValueError(f"features {self.features} and epsilon {self.epsilon} must both be above 0")
+
+    def _learn(self, normal: Images, run: Run) -> nn.Module:
+        from harness_features.gaussians import fit_gaussians
+
+        return fit_gaussians(self._patches, normal, self.features, self.epsilon, run.seed)
+
+    def _blank(self, state: State) -> nn.Module:
+        import torch
+
+        from harness_features.gaussians import Gaussians
+
+        return Gaussians(
+            torch.zeros(state["channels"].shape, dtype=torch.int64),
+            torch.zeros(state["mean"].shape),
+            torch.zeros(state["whitening"].shape),
+        )
+
+
+@dataclass
+class FeatureAE(FrozenFeatures):
+    """Squared error of an autoencoder of patches, in units of each feature's variance."""
+
+    name = "feature_ae"
+    source = "https://arxiv.org/abs/2012.07122 (Shi, Yang and Qi, Neurocomputing 2021)"
+    uses = frozenset({"encoder", "pool", "training"})
+
+    compression: int = 8
+    """How many times fewer numbers a patch is reduced to than it has features."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.compression < 1:
+            raise ValueError(f"compression is {self.compression}, expected at least 1")
+
+    def _learn(self, normal: Images, run: Run) -> nn.Module:
+        from harness_features.autoencoder import SAMPLED, train
+
+        return train(self._patches.sample(normal, SAMPLED, run.seed), self.compression, len(normal), run)
+
+    def _blank(self, state: State) -> nn.Module:
+        import torch
+
+        from harness_features.autoencoder import PatchAutoencoder
+
+        return PatchAutoencoder(torch.zeros(state["mean"].shape), torch.ones(state["std"].shape), self.compression)
+
+
+def _below(part: str, state: State) -> dict[str, NDArray[Any]]:
+    """The entries of one part, without its name in front."""
+    return {name.removeprefix(f"{part}."): values for name, values in state.items() if name.startswith(f"{part}.")}

@@ -1,0 +1,71 @@
+"""PatchCore's memory of patches: how it is chosen, and how far away its nearest patch is."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+CANDIDATES = 50_000
+"""Patches that a greedy memory is chosen from, at most, so that its memory and time do not grow with the data."""
+SHORTLIST = 4
+"""Patches in memory whose distance is measured exactly, of those that seem nearest."""
+PROJECTED = 128
+"""Dimensions in which the greedy choice measures distance, as PatchCore's does."""
+
+
+class NearestNeighbour(nn.Module):
+    """Distance to the nearest of the patches (M, C) in memory."""
+
+    memory: Tensor
+
+    def __init__(self, memory: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("memory", memory.clone())
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """(N, h, w, C) to (N, h, w)."""
+        # |a - b|^2 = |a|^2 + |b|^2 - 2ab makes the search one product of matrices. It loses digits where patches lie
+        # close together but far from 0: hence the shift, and the last word on a few candidates without that formula.
+        centre = self.memory.mean(dim=0)
+        memory = self.memory - centre
+        lengths = memory.square().sum(dim=1)
+        distances = torch.empty(patches.shape[:3], device=patches.device)
+        for i, image in enumerate(patches):
+            shifted = image.flatten(0, 1) - centre
+            search = torch.addmm(lengths, shifted, memory.T, alpha=-2)
+            near = memory[search.topk(min(SHORTLIST, len(memory)), largest=False, sorted=False).indices]
+            distances[i] = (shifted[:, None] - near).norm(dim=2).amin(dim=1).view_as(distances[i])
+        return distances
+
+
+def k_center_greedy(candidates: Tensor, count: int, seed: int) -> NDArray[np.int64]:
+    """Indices of `count` of the patches (M, C), each the farthest from those before it, measured in a projection.
+
+    The greedy 2-approximation of the smallest radius (Sener and Savarese, ICLR 2018), from a first one by chance.
+    """
+    if count >= len(candidates):
+        return np.arange(len(candidates))
+    points = _projected(candidates, seed)
+    points = points - points.mean(dim=0)
+    lengths = points.square().sum(dim=1)
+    chosen = np.empty(count, dtype=np.int64)
+    chosen[0] = np.random.default_rng(seed).integers(len(points))
+    nearest = torch.full_like(lengths, float("inf"))
+    for i in range(1, count):
+        last = int(chosen[i - 1])
+        torch.minimum(nearest, torch.addmv(lengths + lengths[last], points, points[last], alpha=-2), out=nearest)
+        nearest[last] = -1  # rounding could leave it above the true distances of its likes
+        chosen[i] = int(nearest.argmax())
+    return chosen
+
+
+def _projected(candidates: Tensor, seed: int) -> Tensor:
+    from sklearn.random_projection import SparseRandomProjection
+
+    if candidates.shape[1] <= PROJECTED:
+        return candidates
+    projection = SparseRandomProjection(PROJECTED, random_state=seed)
+    projected = projection.fit_transform(candidates.cpu().numpy())
+    return torch.from_numpy(np.ascontiguousarray(projected, dtype=np.float32)).to(candidates.device)

@@ -1,0 +1,51 @@
+"""Patches: vectors that join feature maps of several reductions at one place of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from harness import Images
+
+BATCH = 8
+"""Images that pass through the encoder at a time; more were slower on a CPU, and take more memory."""
+
+
+class Patches:
+    """Describes images by patches (h, w, C), as dense as the finest feature map."""
+
+    def __init__(self, pyramid: nn.Module, neighbourhood: int, device: str) -> None:
+        self.pyramid = pyramid.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.neighbourhood = neighbourhood
+        self.device = device
+
+    def of(self, images: Images) -> Iterator[tuple[int, Tensor]]:
+        """Batches of patches (n, h, w, C), each with the index of its first image."""
+        for start in range(0, len(images), BATCH):
+            # Copied: pixels may be mapped read-only. As they lie, they are channels_last already.
+            pixels = torch.tensor(images.pixels[start : start + BATCH], device=self.device)
+            yield start, self._joined(pixels.permute(0, 3, 1, 2) / 255)
+
+    def sample(self, images: Images, count: int, seed: int) -> Tensor:
+        """Patches (count, C) drawn by chance from those of all images, each at most once; all where there are fewer."""
+        chosen, drawn = [], np.empty(0, dtype=np.int64)
+        for start, batch in self.of(images):
+            an_image = batch.shape[1] * batch.shape[2]
+            if not start:
+                total = an_image * len(images)
+                drawn = np.sort(np.random.default_rng(seed).choice(total, min(count, total), replace=False))
+            here = drawn[(drawn >= start * an_image) & (drawn < (start + len(batch)) * an_image)] - start * an_image
+            chosen.append(batch.flatten(0, 2)[torch.from_numpy(here).to(self.device)])
+        return torch.cat(chosen)
+
+    def _joined(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            maps: list[Tensor] = self.pyramid(images)
+            size = max(tuple(level.shape[2:]) for level in maps)
+            around = self.neighbourhood // 2
+            smooth = (nn.functional.avg_pool2d(level, self.neighbourhood, stride=1, padding=around) for level in maps)
+            joined = [nn.functional.interpolate(level, size, mode="bilinear") for level in smooth]
+            return torch.cat(joined, dim=1).permute(0, 2, 3, 1).contiguous()

@@ -1,0 +1,129 @@
+"""What is learned from patches: memories, Gaussians and autoencoders against their definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import Run, TrainingError
+from harness.testing import toy_images
+from harness_features.autoencoder import train
+from harness_features.gaussians import fit_gaussians
+from harness_features.neighbours import PROJECTED, NearestNeighbour, k_center_greedy
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@settings(deadline=None)
+@given(
+    memory=st.integers(1, 40),
+    channels=st.integers(1, 8),
+    offset=st.sampled_from([0.0, 10.0, 1000.0]),
+    seed=st.integers(0, 2**16),
+)
+def test_the_nearest_neighbour_is_that_of_a_search_one_by_one(memory, channels, offset, seed):
+    remembered, patches = (
+        normal(memory, channels, seed=seed) + offset,
+        normal(2, 3, 4, channels, seed=seed + 1) + offset,
+    )
+    every = (patches[..., None, :].double() - remembered.double()).norm(dim=-1)
+    torch.testing.assert_close(NearestNeighbour(remembered)(patches), every.amin(dim=-1).float(), rtol=1e-3, atol=1e-4)
+
+
+def test_a_patch_in_memory_has_distance_nought_however_far_from_the_origin():
+    remembered = 1000 + normal(500, 20)
+    distances = NearestNeighbour(remembered)(remembered.view(1, 20, 25, 20))
+    assert distances.abs().max() == 0
+
+
+def test_a_greedy_memory_is_that_of_the_definition():
+    points = normal(60, 5)
+    chosen = k_center_greedy(points, 12, seed=3)
+    between = torch.cdist(points.double(), points.double())
+    expected = [int(chosen[0])]
+    while len(expected) < 12:
+        expected.append(int(between[:, expected].amin(dim=1).argmax()))
+    assert chosen.tolist() == expected
+
+
+def test_a_greedy_memory_has_something_near_every_patch():
+    """Ten tight clusters of unequal sizes: chance misses some, the greedy choice none."""
+    centres = 100 * normal(10, PROJECTED + 40)
+    cluster = torch.cat([torch.arange(10), torch.zeros(490, dtype=torch.int64)])
+    points = centres[cluster] + 0.01 * normal(500, PROJECTED + 40, seed=1)
+    assert set(cluster[k_center_greedy(points, 10, seed=0)].tolist()) == set(range(10))
+
+
+def test_a_greedy_memory_of_as_many_patches_as_there_are_is_all_of_them():
+    assert k_center_greedy(normal(7, 3), 9, seed=0).tolist() == list(range(7))
+
+
+def test_a_greedy_memory_of_equal_patches_repeats_none():
+    assert len(set(k_center_greedy(torch.ones(20, 4) * 0.1, 20 - 1, seed=0).tolist())) == 19
+
+
+class Recorded:
+    """Patches that come in batches of three images."""
+
+    def __init__(self, patches):
+        self.patches = patches
+
+    def of(self, images):
+        for start in range(0, len(self.patches), 3):
+            yield start, self.patches[start : start + 3]
+
+
+def test_gaussians_are_those_of_numpy_at_each_place():
+    patches = 50 + normal(10, 2, 3, 6) @ normal(6, 6, seed=1)
+    gaussians = fit_gaussians(Recorded(patches), toy_images(10), features=4, epsilon=0.01, seed=0)
+    seen = 50 + normal(5, 2, 3, 6, seed=2)
+    distances = gaussians(seen)
+    kept = gaussians.channels.numpy()
+    assert sorted(set(kept.tolist())) == kept.tolist()
+    assert len(kept) == 4
+    for row in range(2):
+        for column in range(3):
+            here, asked = (x[:, row, column, kept].double().numpy() for x in (patches, seen))
+            precision = np.linalg.inv(np.cov(here.T) + 0.01 * np.eye(4))
+            apart = asked - here.mean(axis=0)
+            expected = np.sqrt(np.einsum("nd,de,ne->n", apart, precision, apart))
+            np.testing.assert_allclose(distances[:, row, column].numpy(), expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_gaussians_of_fewer_images_than_channels_are_finite(count):
+    gaussians = fit_gaussians(Recorded(normal(count, 2, 2, 6)), toy_images(count), features=9, epsilon=0.01, seed=0)
+    assert len(gaussians.channels) == 6
+    assert gaussians(normal(3, 2, 2, 6, seed=1)).isfinite().all()
+
+
+def test_a_patch_autoencoder_learns_what_normal_patches_have_in_common():
+    torch.manual_seed(0)
+    plane = normal(2, 16, seed=1)
+    losses = []
+    run = Run(epochs=30, batch_size=4, learning_rate=1e-2, report=lambda progress: losses.append(progress.loss))
+    network = train(normal(2000, 2, seed=2) @ plane, 8, 10, run)
+    on, off = normal(100, 2, seed=3) @ plane, normal(100, 16, seed=4) * plane.std()
+    assert losses[-1] < losses[0] / 3
+    with torch.no_grad():
+        assert network(off).mean() > 5 * network(on).mean()
+
+
+def test_features_that_never_vary_do_no_harm():
+    torch.manual_seed(0)
+    sample = torch.cat([normal(200, 4), torch.zeros(200, 4)], dim=1)
+    for given_sample in (sample, torch.ones(50, 8)):
+        network = train(given_sample, 4, 10, Run(epochs=1))
+        assert network(given_sample + 1).isfinite().all()
+
+
+def test_a_loss_that_is_not_finite_is_named_with_its_epoch():
+    sample = normal(100, 8)
+    sample[5, 5] = float("nan")
+    with pytest.raises(TrainingError, match="the loss is nan in epoch 1: try a lower"):
+        train(sample, 4, 10, Run(epochs=2))
