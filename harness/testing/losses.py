@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from harness.api import Loss
-from harness.testing.parts import Check
-from harness.testing.toys import SIZE
+from harness.api import Loss, Run
+from harness.errors import UnavailableError
+from harness.testing.parts import Check, fresh
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+SIZE = 176
+"""Height and width in pixels; losses of several scales refuse smaller images."""
+RUN = Run(image_size=SIZE, weights="random")
 SMALL = 1e-5
 """What float32 makes of nought."""
 
@@ -28,10 +34,13 @@ def checks(loss: Loss) -> Iterator[Check]:
     yield check_gives_one_number_to_minimise
     if loss.mean_of_map:
         yield check_is_the_mean_of_its_map
+    if loss.pretrained:
+        yield check_says_that_weights_are_missing
 
 
 def check_map_has_the_size_of_the_images(loss: Loss) -> None:
     """(N, 3, H, W) twice gives (N, H, W)."""
+    loss = _prepared(loss)
     output, target = _pair()
     shape = tuple(loss.error_map(output, target).shape)
     wanted = (len(output), *output.shape[2:])
@@ -40,6 +49,7 @@ def check_map_has_the_size_of_the_images(loss: Loss) -> None:
 
 def check_is_zero_at_identity(loss: Loss) -> None:
     """An output equal to its target has no error anywhere."""
+    loss = _prepared(loss)
     for image in (*_pair(), _constant(0.0), _constant(1.0)):
         worst = loss.error_map(image, image.clone()).abs().max().item()
         assert worst <= SMALL, f"an image against itself has an error of {worst:.3g}, expected 0"
@@ -47,6 +57,7 @@ def check_is_zero_at_identity(loss: Loss) -> None:
 
 def check_is_not_negative(loss: Loss) -> None:
     """No pixel is better than right."""
+    loss = _prepared(loss)
     output, target = _pair()
     for left, right in ((output, target), (target, 1 - target), (_constant(0.0), _constant(1.0))):
         lowest = loss.error_map(left, right).min().item()
@@ -55,6 +66,7 @@ def check_is_not_negative(loss: Loss) -> None:
 
 def check_is_differentiable(loss: Loss) -> None:
     """Both the map and the loss hand a gradient to the output, finite and not nought."""
+    loss = _prepared(loss)
     import torch
 
     output, target = _pair()
@@ -69,6 +81,7 @@ def check_is_differentiable(loss: Loss) -> None:
 
 def check_gradient_is_finite_at_identity(loss: Loss) -> None:
     """Nor does it blow up where the output is right, as that of a square root does."""
+    loss = _prepared(loss)
     import torch
 
     for image in (_pair()[1], _constant(0.5)):
@@ -79,6 +92,7 @@ def check_gradient_is_finite_at_identity(loss: Loss) -> None:
 
 def check_is_finite_on_constant_images(loss: Loss) -> None:
     """Images without any contrast divide nothing by nought."""
+    loss = _prepared(loss)
     for output in (0.0, 0.5, 1.0):
         for target in (0.0, 1.0):
             error = loss.error_map(_constant(output), _constant(target))
@@ -87,6 +101,7 @@ def check_is_finite_on_constant_images(loss: Loss) -> None:
 
 def check_map_does_not_depend_on_batch(loss: Loss) -> None:
     """An image's error is the same alone and among others."""
+    loss = _prepared(loss)
     output, target = _pair()
     together = loss.error_map(output, target)
     alone = loss.error_map(output[:1], target[:1])
@@ -98,6 +113,7 @@ def check_map_does_not_depend_on_batch(loss: Loss) -> None:
 
 def check_gives_one_number_to_minimise(loss: Loss) -> None:
     """Calling it gives a scalar, which is larger for a worse output."""
+    loss = _prepared(loss)
     output, target = _pair()
     value = loss(output, target)
     assert tuple(value.shape) == (), f"calling it gave shape {tuple(value.shape)}, expected a scalar"
@@ -107,11 +123,29 @@ def check_gives_one_number_to_minimise(loss: Loss) -> None:
 
 def check_is_the_mean_of_its_map(loss: Loss) -> None:
     """As it says with `mean_of_map`."""
+    loss = _prepared(loss)
     output, target = _pair()
     value, mean = loss(output, target).item(), loss.error_map(output, target).mean().item()
     assert abs(value - mean) <= 1e-4 * abs(mean), (
         f"calling it gives {value:.6g}, the mean of its map is {mean:.6g}: expected equality, or mean_of_map = False"
     )
+
+
+def check_says_that_weights_are_missing(loss: Loss) -> None:
+    """Pretrained weights that are not in the folder of weights raise UnavailableError: no others take their place."""
+    with TemporaryDirectory() as folder:
+        try:
+            fresh(loss).prepare(replace(RUN, weights="pretrained", weights_dir=Path(folder)))
+        except UnavailableError:
+            return
+    raise AssertionError("pretrained weights were asked for and none were there, expected an UnavailableError")
+
+
+def _prepared(loss: Loss) -> Loss:
+    """Another loss of the same options, ready for use."""
+    again = fresh(loss)
+    again.prepare(RUN)
+    return again
 
 
 def _pair() -> tuple[Tensor, Tensor]:

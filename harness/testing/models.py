@@ -15,7 +15,7 @@ from harness.api import FloatArray, Images, Loss, Model, Progress, Run, Scores
 from harness.errors import TrainingError
 from harness.pools import POOLS
 from harness.testing.parts import Check, fresh
-from harness.testing.toys import SIZE, NotANumber, ToyEncoder, ToyLoss, toy_images
+from harness.testing.toys import SIZE, NeedsPreparing, NotANumber, ToyEncoder, ToyLoss, toy_images
 
 RUN = Run(image_size=SIZE, epochs=3, batch_size=8, learning_rate=1e-3, weights="random")
 """Small enough for seconds."""
@@ -36,6 +36,8 @@ def checks(model: Model) -> Iterator[Check]:
     yield check_fits_a_last_batch_of_one
     yield check_toy_defects_score_above_normal
     yield check_saves_and_loads
+    if "loss" in model.uses:
+        yield check_prepares_its_loss
     if "training" in model.uses:
         yield check_reports_each_epoch
     if {"loss", "training"} <= model.uses:
@@ -147,11 +149,20 @@ def check_saves_and_loads(model: Model) -> None:
         assert array.dtype.kind in "biuf", f"state has {array.dtype} at {name!r}, expected numbers"
     with TemporaryDirectory() as folder:
         file = Path(folder) / "model.safetensors"
-        save_file(state, file)
+        save_file({name: np.asarray(array, order="C") for name, array in state.items()}, file)  # others it garbles
         loaded = load_file(file)
     again = fresh(model)
     again.restore(loaded, encoder=_encoder(model), loss=_loss(model), run=RUN)
     _assert_equal(fitted.score(images), again.score(images), "saving and loading")
+
+
+def check_prepares_its_loss(model: Model) -> None:
+    """A loss that has a network is told to build it, in fitting and in restoring."""
+    images, fitted, restored = _test_images(), fresh(model), fresh(model)
+    fitted.fit(_normal_images(), encoder=_encoder(model), loss=NeedsPreparing(), run=RUN)
+    fitted.score(images)
+    restored.restore(fitted.state(), encoder=_encoder(model), loss=NeedsPreparing(), run=RUN)
+    restored.score(images)
 
 
 def check_reports_each_epoch(model: Model) -> None:

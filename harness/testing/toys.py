@@ -69,6 +69,24 @@ class ToyLoss(Loss):
         return (output - target).square().mean(dim=1)
 
 
+class NeedsPreparing(ToyLoss):
+    """A loss that has a network to build, like perceptual ones."""
+
+    name = "needs_preparing"
+
+    def __init__(self) -> None:
+        self.prepared = False
+
+    def prepare(self, run: Run) -> None:
+        """Nothing is built, but from now on it works."""
+        self.prepared = True
+
+    def error_map(self, output: Tensor, target: Tensor) -> Tensor:
+        """(N, 3, H, W) twice to (N, H, W). Raises AssertionError before `prepare` was called."""
+        assert self.prepared, "the loss was used before prepare(run) was called"
+        return super().error_map(output, target)
+
+
 class NotANumber(ToyLoss):
     """A loss gone wrong."""
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from harness import Loss
+from harness import UnavailableError
 from harness.testing import attempt, checks_for
 from harness.testing.toys import ToyLoss
 
@@ -95,20 +95,39 @@ class SumsTheMap(Squared):
         return self.error_map(output, target).sum()
 
 
+class Pretrained(Squared):
+    """Works once it is prepared, for which published weights have to be there."""
+
+    pretrained = True
+    prepared = False
+
+    def prepare(self, run):
+        if run.weights == "pretrained":
+            raise UnavailableError(f"no squared.safetensors in {run.weights_dir}")
+        self.prepared = True
+
+    def error_map(self, output, target):
+        assert self.prepared
+        return super().error_map(output, target)
+
+
+class FallsBackToRandomWeights(Squared):
+    pretrained = True
+
+
 def outcomes_of(part):
     return {check.__name__.removeprefix("check_"): attempt(check, part) for check in checks_for(part)}
 
 
-def test_a_right_loss_passes_every_check():
-    assert {
-        name: outcome.reason for name, outcome in outcomes_of(Squared()).items() if outcome.status != "passed"
-    } == {}
+@pytest.mark.parametrize("right", [Squared, Pretrained])
+def test_a_right_loss_passes_every_check(right):
+    assert {name: outcome.reason for name, outcome in outcomes_of(right()).items() if outcome.status != "passed"} == {}
 
 
 @pytest.mark.parametrize(
     ("wrong", "found", "said"),
     [
-        (KeepsChannels, "map_has_the_size_of_the_images", "gave a map of shape (3, 3, 64, 64), expected (3, 64, 64)"),
+        (KeepsChannels, "map_has_the_size_of_the_images", "a map of shape (3, 3, 176, 176), expected (3, 176, 176)"),
         (HasAFloor, "is_zero_at_identity", "has an error of 0.01, expected 0"),
         (Signed, "is_not_negative", "expected none below 0"),
         (RoundsTheMap, "is_differentiable", "the map hands no gradient to the output"),
@@ -118,6 +137,7 @@ def test_a_right_loss_passes_every_check():
         (DividesByTheBatch, "map_does_not_depend_on_batch", "when it comes alone"),
         (GivesOneNumberAnImage, "gives_one_number_to_minimise", "gave shape (3,), expected a scalar"),
         (PrefersWrongOutputs, "gives_one_number_to_minimise", "a wrong output costs -0.015, a right one"),
+        (FallsBackToRandomWeights, "says_that_weights_are_missing", "expected an UnavailableError"),
         (SumsTheMap, "is_the_mean_of_its_map", "expected equality, or mean_of_map = False"),
     ],
 )
@@ -149,4 +169,3 @@ def test_a_loss_that_says_that_it_is_no_mean_is_not_held_to_it():
 
     assert "is_the_mean_of_its_map" not in outcomes_of(Weighted())
     assert all(outcome.status == "passed" for outcome in outcomes_of(Weighted()).values())
-    assert issubclass(Weighted, Loss)

@@ -152,6 +152,7 @@ class Trained(Distance):
         import torch
 
         super().fit(normal, encoder=encoder, loss=loss, run=run)
+        self.prepare(loss, run)
         pixels = torch.from_numpy(normal.pixels / 255).permute(0, 3, 1, 2)
         centre = torch.from_numpy(self.centre / 255).permute(2, 0, 1).expand_as(pixels)
         for epoch in range(1, run.epochs + 1):
@@ -160,11 +161,19 @@ class Trained(Distance):
                 self.on_bad_loss(epoch, value)
             run.report(self.progress(epoch, run.epochs, value, len(normal)))
 
+    def prepare(self, loss, run):
+        loss.prepare(run)
+
     def on_bad_loss(self, epoch, value):
         raise TrainingError(f"the loss is {value} in epoch {epoch}")
 
     def progress(self, epoch, epochs, value, images):
         return Progress(epoch, epochs, value, images)
+
+
+class ForgetsToPrepare(Trained):
+    def prepare(self, loss, run):
+        pass
 
 
 class GoesOnWithANaN(Trained):
@@ -236,6 +245,7 @@ def test_a_right_model_passes_every_check(right):
         (CountsFromNought, {"reports_each_epoch"}, "epochs [0, 1, 2] were reported, expected to count from 1"),
         (RunsOn, {"reports_each_epoch"}, "4 epochs were reported of a run of 3"),
         (ReportsNoImages, {"reports_each_epoch"}, "0 training images were reported for 3 epochs of 16"),
+        (ForgetsToPrepare, {"prepares_its_loss"}, "the loss was used before prepare(run) was called"),
         (GoesOnWithANaN, {"stops_at_a_loss_that_is_not_finite"}, "the fit went on with a loss of nan"),
     ],
 )

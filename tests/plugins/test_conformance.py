@@ -1,0 +1,69 @@
+"""Every built-in part keeps the contract that strangers' parts are held to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness import Dataset
+from harness.registry import HOOKS, Registry
+from harness.testing import parametrize_with_checks
+
+SHARED = Path(__file__).parents[3] / "shared"
+ROOTS = {"mvtec_ad": SHARED / "data" / "mvtec_ad_256", "folder": SHARED / "data" / "hazelnut_toy"}
+"""Where real images lie, for the data sets that read some; on other machines their checks are skipped."""
+SMALLER = {
+    "dae": "dae[widths=16-16-8-8]",
+    "cae": "cae[widths=16-16-8-8,latent_dim=16]",
+    "perceptual": "perceptual[encoder=tf_efficientnet_lite0.in1k]",
+    "synthetic": "synthetic[n_train=4,n_test_good=3,n_test_defective=8]",
+}
+"""What stands for a part whose defaults take longer, and are no more true for that."""
+VARIANTS = {
+    "model": ["patchcore[memory=50,coreset=greedy]"],
+    "encoder": ["timm[name=tf_efficientnet_lite0.in1k]"],
+    "threshold": ["mean_std[k=1]", "quantile[q=0.5]"],
+}
+"""Choices with code of their own."""
+
+REGISTRY = Registry.discover(environ={"HARNESS_PLUGINS": ""})
+
+
+def parts():
+    for kind in HOOKS:
+        names = [SMALLER.get(name, name) for name, offer in REGISTRY.offers(kind).items() if not offer.part.generic]
+        for text in names + [
+            text for text in VARIANTS.get(kind.kind, []) if text.split("[")[0] in REGISTRY.offers(kind)
+        ]:
+            part = REGISTRY.make(kind, text)
+            if isinstance(part, Dataset) and ROOTS.get(text, SHARED / "nothing").is_dir():
+                part.root = ROOTS[text]
+            yield part
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Small images gain nothing from more, and lose much where others work on the same cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@parametrize_with_checks(parts())
+def test_a_built_in_part_keeps_the_contract(part, check):
+    check(part)
+
+
+@pytest.mark.parametrize(
+    "offer", [o for kind in HOOKS for o in REGISTRY.offers(kind).values()], ids=lambda o: o.part.name
+)
+def test_a_built_in_part_says_its_licence_and_source(offer):
+    assert offer.part.licence, f"{offer.part.__name__} has no licence"
+    assert offer.part.source, f"{offer.part.__name__} has no source"
+
+
+def test_all_built_in_plugins_work():
+    assert {str(plugin): plugin.problems for plugin in REGISTRY.broken} == {}
