@@ -43,11 +43,11 @@ class FrozenFeatures(Model):
 
     def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
         """Learn from the patches of normal images, a few images at a time. Raises UnavailableError."""
-        import torch
+        from harness_autoencoders import seeded
 
-        torch.manual_seed(run.seed)
-        self._patches = self._describe(encoder, run)
-        self._detector = self._learn(normal, run).to(run.device)
+        with seeded(run):
+            self._patches = self._describe(encoder, run)
+            self._detector = self._learn(normal, run).to(run.device)
 
     def score(self, images: Images) -> Scores:
         """Maps (N, H, W): how unlike normal patches each patch is, interpolated between patches."""
