@@ -101,10 +101,7 @@ class FolderLayout(FileDataset):
             folder=folder,
             train=tuple(Item(image) for image in images_in(folder / self.train)),
             test=tuple(
-                item
-                for kind in kinds
-                if kind.is_dir() and kind != folder / self.truth
-                for item in self._tested(kind, folder / self.truth / kind.name)
+                item for kind in kinds if kind.is_dir() for item in self._tested(kind, folder / self.truth / kind.name)
             ),
         )
 

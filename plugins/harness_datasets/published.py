@@ -52,7 +52,10 @@ class MvtecAd(OfficialLayout):
 
 
 class MvtecAd2(OfficialLayout):
-    """MVTec AD 2 with its public test images; the private ones have no published labels, and validation is not used."""
+    """MVTec AD 2 with its public test images.
+
+    The private ones have no published labels. The normal images of `validation` are neither fitted nor tested on.
+    """
 
     name = "mvtec_ad_2"
     licence = "CC-BY-NC-SA-4.0"
@@ -68,7 +71,10 @@ class MvtecAd2(OfficialLayout):
 
 
 class MvtecLoco(OfficialLayout):
-    """MVTec LOCO AD: logical and structural anomalies; an image's masks are merged, and validation is not used."""
+    """MVTec LOCO AD: logical and structural anomalies, the masks of an image merged.
+
+    The normal images of `validation` are neither fitted nor tested on.
+    """
 
     name = "mvtec_loco"
     licence = "CC-BY-NC-SA-4.0"

@@ -167,6 +167,15 @@ def test_a_change_that_keeps_a_file_s_size_is_seen_by_its_time(nuts: Path) -> No
     assert (load(nuts).train.pixels[2] == [255, 0, 0]).all()
 
 
+def test_a_change_that_keeps_a_file_s_time_is_seen_by_its_size(nuts: Path) -> None:
+    load(nuts)
+    path = nuts / "train/good/002.png"
+    state = path.stat()
+    Image.new("RGB", (48, 40), (255, 0, 0)).save(path)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert (load(nuts).train.pixels[2] == [255, 0, 0]).all()
+
+
 def test_another_pillow_decodes_anew(nuts: Path, kept_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load(nuts)
     before = only_file(kept_in).read_bytes()
