@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 from sklearn.metrics import roc_auc_score
 
-from harness.intervals import auroc_interval, wilson
+from harness.intervals import auroc_interval, separated, wilson
 
 
 @given(st.integers(1, 500), st.data(), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
@@ -52,8 +52,8 @@ def test_each_resample_is_the_auroc_that_scikit_learn_gives_for_it():
     scores, labels = scored(7, 9, 0.5)
     scores = scores.round()  # ties
     low, high = auroc_interval(scores, labels, resamples=1, seed=3)
-    draws = np.random.default_rng(3)
-    normal = scores[~labels][draws.integers(7, size=7)]
+    draws = np.random.default_rng([3, 0])
+    normal = np.sort(scores[~labels])[draws.integers(7, size=7)]
     abnormal = scores[labels][draws.integers(9, size=9)]
     expected = roc_auc_score(np.arange(16) >= 7, np.concatenate([normal, abnormal]))
     assert low == high == pytest.approx(expected)
@@ -79,6 +79,34 @@ def test_more_resamples_than_fit_in_memory_at_once_give_the_same_distribution(mo
     whole = auroc_interval(scores, labels)
     monkeypatch.setattr("harness.intervals._AT_ONCE", 1000)
     assert auroc_interval(scores, labels) == pytest.approx(whole, abs=0.02)
+
+
+def test_trials_on_one_test_set_share_their_resamples():
+    scores, labels = scored(20, 30, 0.5)
+    shuffled = np.random.default_rng(0).permutation(50)
+    assert auroc_interval(scores, labels) == auroc_interval(2 * scores + 1, labels)
+    moved = auroc_interval(scores[shuffled], labels[shuffled])
+    assert moved == pytest.approx(auroc_interval(scores, labels), abs=0.02)
+
+
+def test_classes_that_do_not_overlap_leave_room_for_what_so_few_images_cannot_show():
+    scores, labels = np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.array([False, False, True, True, True])
+    low, high = auroc_interval(scores, labels)
+    assert (low, high) == (separated(2, 3), 1.0)
+    assert auroc_interval(-scores, labels) == (0.0, pytest.approx(1 - low))
+    assert 0.4 < low < 0.6
+    bounds = [separated(n, 3 * n) for n in (1, 2, 5, 10, 20, 100, 1000)]
+    assert bounds == sorted(bounds)
+    assert bounds[-1] > 0.998
+
+
+@pytest.mark.parametrize(("n_normal", "n_abnormal"), [(5, 5), (8, 8), (4, 12)])
+def test_a_detector_at_the_bound_separates_such_a_test_set_in_fewer_than_one_of_forty_trials(n_normal, n_abnormal):
+    apart = norm.ppf(separated(n_normal, n_abnormal)) * np.sqrt(2)  # two normal distributions of that AUROC
+    draws = np.random.default_rng(0)
+    highest = draws.normal(size=(4000, n_normal)).max(axis=1)
+    lowest = draws.normal(size=(4000, n_abnormal)).min(axis=1) + apart
+    assert 0 < (lowest > highest).mean() < 1 / 40
 
 
 @settings(max_examples=25, deadline=None)
