@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ class Synthetic(Dataset):
     homepage = "https://pypi.org/project/anomaly-harness"
     layout = "no files"
     needs_root: ClassVar[bool] = False
+    defaults: ClassVar[Mapping[str, Any]] = {"image_size": 64, "epochs": 3, "weights": "random"}
 
     seed: int = 0
     n_train: int = 32
@@ -80,7 +82,7 @@ def picture(
     category: str, defect: str, seed: tuple[int, ...], size: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """One image (size, size, 3) and its mask (size, size); the same seed draws the same object without its defect."""
-    finer = max(2, 256 // size)
+    finer = max(2, 128 // size)
     n = size * finer
     rng = np.random.default_rng((zlib.crc32(category.encode()), *seed))
     fault = np.random.default_rng((zlib.crc32(category.encode()), *seed, 1))
