@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import cache, lru_cache
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ def auroc_interval(
     step = max(1, _AT_ONCE // len(scores))
     for start in range(0, resamples, step):
         beaten, times = _resamples(n_normal, n_abnormal, min(step, resamples - start), seed, start)
-        won.append(((beaten[below] + beaten[not_above]) * times).sum(axis=0))  # a tie is half a win
+        won.append(np.einsum("ij,ij->j", beaten[below] + beaten[not_above], times))  # a tie is half a win
     low, high = np.percentile(np.concatenate(won) / (2 * n_normal * n_abnormal), [tail, 100 - tail])
     return float(low), float(high)
 
@@ -76,17 +77,18 @@ def separated(n_normal: int, n_abnormal: int, confidence: float = 0.95) -> float
 @lru_cache(maxsize=4)
 def _resamples(
     n_normal: int, n_abnormal: int, resamples: int, seed: int, start: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """How many of the k lowest normal images each resample holds (n_normal + 1, resamples), and how often it holds each
     abnormal image (n_abnormal, resamples): the same for all scores, so that many trials on one test set share them.
     """
     draws = np.random.default_rng([seed, start])
+    exact = np.int32 if 2 * n_normal * n_abnormal < 2**31 else np.float64
     drawn = []
     for n in (n_normal, n_abnormal):
         picked = draws.integers(n, size=(resamples, n)) + n * np.arange(resamples)[:, None]
         times = np.bincount(picked.ravel(), minlength=n * resamples).reshape(resamples, n)
-        drawn.append(np.ascontiguousarray(times.T, dtype=np.float64))
-    return np.vstack([np.zeros(resamples), drawn[0].cumsum(axis=0)]), drawn[1]
+        drawn.append(np.ascontiguousarray(times.T, dtype=exact))
+    return np.vstack([np.zeros_like(drawn[0][:1]), drawn[0].cumsum(axis=0, dtype=exact)]), drawn[1]
 
 
 def _confidence(confidence: float) -> float:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
-import numpy as np
-
-from harness.api import GOOD, FloatArray, OracleThreshold, Threshold
+from harness.api import GOOD, BoolArray, FloatArray, OracleThreshold, Threshold
+from harness.intervals import auroc_interval, wilson
 from harness.metrics import Counts, Ranking
 from harness.spec import spell
 from harness.trial import UNUSED, Evidence, Outcome, Trial
@@ -16,8 +18,19 @@ from harness.trial import UNUSED, Evidence, Outcome, Trial
 METRICS = ("normal_rate", "abnormal_rate", "accuracy", "balanced_accuracy", "f1", "auroc", "average_precision")
 """Rates in [0, 1], higher is better; the last two need no threshold."""
 
+PIXEL_METRICS = ("aupro_0.30", "pixel_auroc", "pixel_average_precision")
+"""Of maps against masks, in [0, 1], higher is better; they need neither threshold nor pool."""
+
 METRIC_VERSION = 1
 """Rises when a metric's definition changes; verdicts of different versions are not ranked together."""
+
+Interval = tuple[float, float]
+"""Lower and upper bound, at 95 %."""
+
+
+def _no_interval() -> Interval | None:
+    """For a verdict without scores."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,8 @@ class Verdict:
     reason: str = ""
     detected: Mapping[str, tuple[int, int]] | None = None
     """What `detection` gives, where a verdict was read from a row and has no scores."""
+    auroc_interval: Callable[[], Interval | None] = field(default=_no_interval, compare=False, repr=False)
+    """Works out the interval of the AUROC, once for all thresholds, when somebody asks."""
 
     @property
     def trial(self) -> Trial:
@@ -44,12 +59,35 @@ class Verdict:
         return self.outcome.trial
 
     def metric(self, name: str) -> float | None:
-        """One of METRICS; None where it is not defined."""
-        if name in ("auroc", "average_precision"):
+        """One of METRICS or PIXEL_METRICS; None where it is not defined."""
+        if name in PIXEL_METRICS:
+            value = (self.outcome.record.get("pixels") or {}).get(name)
+        elif name in ("auroc", "average_precision"):
             value = self.auroc if name == "auroc" else self.average_precision
         else:
             value = getattr(self.counts, name) if self.counts else None
         return None if value is None or value != value else float(value)
+
+    def interval(self, name: str) -> Interval | None:
+        """A metric's interval from the size of its test set; None where there is none, as for F1 and pixel metrics.
+
+        Wilson's for a rate; Newcombe's method 10 (Statistics in Medicine 17 (1998) 873) for the mean of two rates; a
+        stratified bootstrap for the AUROC.
+        """
+        counts = self.counts
+        if counts is None or self.metric(name) is None:
+            return None
+        if name == "auroc":
+            return self.auroc_interval()
+        normal, abnormal = (counts.right_normal, counts.n_normal), (counts.right_abnormal, counts.n_abnormal)
+        if name == "balanced_accuracy":
+            (low, high), (other_low, other_high) = wilson(*normal), wilson(*abnormal)
+            below = math.hypot(counts.normal_rate - low, counts.abnormal_rate - other_low)
+            above = math.hypot(high - counts.normal_rate, other_high - counts.abnormal_rate)
+            return counts.balanced_accuracy - below / 2, counts.balanced_accuracy + above / 2
+        both = (normal[0] + abnormal[0], normal[1] + abnormal[1])
+        shares = {"normal_rate": normal, "abnormal_rate": abnormal, "accuracy": both}
+        return wilson(*shares[name]) if name in shares else None
 
     def detection(self) -> dict[str, tuple[int, int]]:
         """Defect kind to how many of its images are called anomalous, and of how many; empty without a verdict."""
@@ -58,18 +96,15 @@ class Verdict:
             return dict(self.detected)
         if evidence is None or self.limit is None:
             return {}
-        called = evidence.test[self.pool] > self.limit
-        kinds = np.array(evidence.defects)
-        return {
-            str(kind): (int(called[kinds == kind].sum()), int((kinds == kind).sum()))
-            for kind in np.unique(kinds)
-            if kind != GOOD
-        }
+        called = (evidence.test[self.pool] > self.limit).tolist()
+        found = Counter(kind for kind, said in zip(evidence.defects, called, strict=True) if said)
+        return {kind: (found[kind], n) for kind, n in sorted(Counter(evidence.defects).items()) if kind != GOOD}
 
     def row(self) -> dict[str, Any]:
         """All columns of a verdict, as csv and json have them."""
-        counts, record, pixels = self.counts, self.outcome.record, self.outcome.record.get("pixels") or {}
+        counts, record = self.counts, self.outcome.record
         settings = self.trial._asdict()
+        accuracy, auroc = (self.interval(name) or (None, None) for name in ("accuracy", "auroc"))
         return {
             **{name: settings.pop(name) for name in ("dataset", "category", "model", "encoder", "loss")},
             "pool": self.pool,
@@ -83,8 +118,9 @@ class Verdict:
             "right_normal": counts.right_normal if counts else None,
             "right_abnormal": counts.right_abnormal if counts else None,
             **{name: self.metric(name) for name in METRICS},
+            **dict(zip(("accuracy_low", "accuracy_high", "auroc_low", "auroc_high"), (*accuracy, *auroc), strict=True)),
             "limit": self.limit,
-            **{name: pixels.get(name) for name in ("aupro_0.30", "pixel_auroc", "pixel_average_precision")},
+            **{name: self.metric(name) for name in PIXEL_METRICS},
             "detection": {kind: list(found) for kind, found in self.detection().items()},
             "fit_seconds": record.get("fit_seconds"),
             "train_images_per_second": record.get("train_images_per_second"),
@@ -101,37 +137,38 @@ class Verdict:
 def judge(outcome: Outcome, thresholds: Sequence[Threshold], pools: Sequence[str] | None = None) -> Iterator[Verdict]:
     """Every verdict on one outcome; None takes the pool that its model suits. One that is not done has one verdict."""
     evidence = outcome.evidence
+    spelt = [spell(threshold) for threshold in thresholds]
     if evidence is None:
         pool = ",".join(pools) if pools else UNUSED
-        for threshold in thresholds:
-            yield Verdict(
-                outcome, pool, spell(threshold), threshold.oracle, status=outcome.status, reason=outcome.reason
-            )
+        for threshold, name in zip(thresholds, spelt, strict=True):
+            yield Verdict(outcome, pool, name, threshold.oracle, status=outcome.status, reason=outcome.reason)
         return
     labels = evidence.labels
     for pool in _pools(evidence, outcome.record, pools):
-        scores = evidence.test[pool]
+        normal, scores = evidence.normal[pool], evidence.test[pool]
         ranking = Ranking(scores, labels)
         auroc, average_precision = ranking.auroc(), ranking.average_precision()
-        for threshold in thresholds:
-            spelt = spell(threshold)
+        interval = cache(partial(auroc_interval, scores, labels))
+        for threshold, name in zip(thresholds, spelt, strict=True):
             try:
-                limit = _limit(threshold, evidence.normal[pool], scores, evidence)
+                limit = _limit(threshold, normal, scores, labels)
             except Exception as error:  # a plugin's threshold may raise anything; the other verdicts stand
-                reason = f"threshold {spelt}: {type(error).__name__}: {error}"
-                yield Verdict(outcome, pool, spelt, threshold.oracle, status="error", reason=reason)
+                reason = f"threshold {name}: {type(error).__name__}: {error}"
+                yield Verdict(outcome, pool, name, threshold.oracle, status="error", reason=reason)
                 continue
             counts = ranking.counts(limit)
-            yield Verdict(outcome, pool, spelt, threshold.oracle, limit, counts, auroc, average_precision)
+            yield Verdict(
+                outcome, pool, name, threshold.oracle, limit, counts, auroc, average_precision, auroc_interval=interval
+            )
 
 
-def _limit(threshold: Threshold, normal: FloatArray, scores: FloatArray, evidence: Evidence) -> float:
+def _limit(threshold: Threshold, normal: FloatArray, scores: FloatArray, labels: BoolArray) -> float:
     if isinstance(threshold, OracleThreshold):
-        limit = float(threshold.fit_oracle(scores.copy(), evidence.labels))
+        limit = float(threshold.fit_oracle(scores.copy(), labels.copy()))
     else:
         limit = float(threshold.fit(normal.copy()))
-    if limit != limit:
-        raise ValueError("the limit is nan")
+    if not math.isfinite(limit):
+        raise ValueError(f"the limit is {limit}")
     return limit
 
 

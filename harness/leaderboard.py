@@ -6,10 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 from typing import NamedTuple
 
-from harness.intervals import wilson
 from harness.judge import METRICS, Verdict
 from harness.metrics import Counts
 from harness.trial import UNUSED
@@ -31,7 +30,11 @@ class Stat(NamedTuple):
 
 def stat(values: Sequence[float]) -> Stat:
     """Mean, spread and range of at least one value."""
-    return Stat(fmean(values), stdev(values) if len(values) > 1 else None, min(values), max(values), len(values))
+    n, mean = len(values), fmean(values)
+    sd = (
+        math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1)) if n > 1 else None
+    )  # stdev() takes 30 times it
+    return Stat(mean, sd, min(values), max(values), n)
 
 
 class Track(NamedTuple):
@@ -76,8 +79,8 @@ class Line:
     """From 1; ties share; None for a method that lacks categories which others have."""
     beats_floors: bool = True
     """Whether its accuracy is above that of both constant answers."""
-    interval: tuple[float, float] | None = None
-    """95 % Wilson interval of the accuracy, on one category with one seed."""
+    verdict: Verdict | None = None
+    """What is behind it, on one category with one seed; it has the intervals."""
     pooled_accuracy: float | None = None
     """Over the images of all categories together, overall only."""
     outlying_seeds: tuple[int, ...] = ()
@@ -118,11 +121,12 @@ def boards(verdicts: Iterable[Verdict], ranked_by: str = RANKED_BY) -> list[Boar
             tracks.setdefault(track, {}).setdefault((trial.category, verdict.outcome.fingerprint), []).append(verdict)
     found = []
     for track, by_data in sorted(tracks.items()):
-        singles = [_category_board(track, category, data, ranked_by) for (category, _), data in sorted(by_data.items())]
-        if len({category for category, _ in by_data}) > 1:
-            found.append(_overall_board(track, by_data, ranked_by))
+        singles = {data: _category_board(track, data[0], by_data[data], ranked_by) for data in sorted(by_data)}
+        newest = {data[0]: data for data in sorted(by_data, key=lambda data: _finished_at(by_data[data]))}
+        if len(newest) > 1:  # where the data changed, its last version counts
+            found.append(_overall_board(track, [singles[data] for data in newest.values()], ranked_by))
         versions = Counter(category for category, _ in by_data)
-        for board, (category, fingerprint) in zip(singles, sorted(by_data), strict=True):
+        for (category, fingerprint), board in singles.items():
             note = f"{category} changed between runs: this is data {fingerprint}, ranked on its own."
             found.append(replace(board, notes=[note]) if versions[category] > 1 else board)
     return found
@@ -160,63 +164,58 @@ def _category_board(track: Track, category: str, verdicts: Sequence[Verdict], ra
     counts = verdicts[0].counts
     assert counts is not None
     floors = _metrics_of(floors_of(counts.n_normal, counts.n_abnormal))
+    floor = _best_accuracy(floors)
     lines = []
     for method, group in _by_method(verdicts).items():
         stats = _stats(group)
-        accuracy = group[0].counts
-        assert accuracy is not None
-        right, n = accuracy.right_normal + accuracy.right_abnormal, accuracy.n_normal + accuracy.n_abnormal
         lines.append(
             Line(
                 method,
                 stats,
                 seeds=len(group),
                 categories=1,
-                beats_floors=stats["accuracy"].mean > max(floor["accuracy"] for floor in floors.values()),
-                interval=wilson(right, n) if len(group) == 1 else None,
+                beats_floors=stats["accuracy"].mean > floor,
+                verdict=group[0] if len(group) == 1 else None,
                 outlying_seeds=outlying_seeds(group),
             )
         )
     return Board(track, category, _ranked(lines, ranked_by, 1), floors, counts.n_normal, counts.n_abnormal)
 
 
-def _overall_board(track: Track, by_data: Mapping[tuple[str, str], list[Verdict]], ranked_by: str) -> Board:
-    latest: dict[str, list[Verdict]] = {}
-    for (category, _), verdicts in sorted(by_data.items(), key=lambda item: _finished_at(item[1])):
-        latest[category] = verdicts  # where the data changed, its last version counts
-    sizes = [verdicts[0].counts for verdicts in latest.values()]
-    n_normal = sum(counts.n_normal for counts in sizes if counts)
-    n_abnormal = sum(counts.n_abnormal for counts in sizes if counts)
-    each = [_metrics_of(floors_of(counts.n_normal, counts.n_abnormal)) for counts in sizes if counts]
+def _overall_board(track: Track, singles: Sequence[Board], ranked_by: str) -> Board:
     floors = {
-        name: {metric: fmean(floor[name][metric] for floor in each) for metric in METRICS}
-        for name in ("all anomalous", "all normal")
+        name: {metric: fmean(board.floors[name][metric] for board in singles) for metric in METRICS}
+        for name in singles[0].floors
     }
+    floor = _best_accuracy(floors)
+    methods: dict[Method, list[tuple[Line, int]]] = {}
+    for board in singles:
+        for line in board.lines:
+            methods.setdefault(line.method, []).append((line, line.seeds * (board.n_normal + board.n_abnormal)))
     lines = []
-    methods: dict[Method, list[list[Verdict]]] = {}
-    for verdicts in latest.values():
-        for method, group in _by_method(verdicts).items():
-            methods.setdefault(method, []).append(group)
-    for method, groups in methods.items():
-        per_category = [_stats(group) for group in groups]
+    for method, parts in methods.items():
         stats = {
-            metric: stat([found[metric].mean for found in per_category])
+            metric: stat([line.stats[metric].mean for line, _ in parts])
             for metric in METRICS
-            if all(metric in found for found in per_category)
+            if all(metric in line.stats for line, _ in parts)
         }
-        every = [verdict.counts for group in groups for verdict in group if verdict.counts]
-        right = sum(counts.right_normal + counts.right_abnormal for counts in every)
+        right = sum(line.stats["accuracy"].mean * images for line, images in parts)
         lines.append(
             Line(
                 method,
                 stats,
-                seeds=min(len(group) for group in groups),
-                categories=len(groups),
-                beats_floors=stats["accuracy"].mean > max(floor["accuracy"] for floor in floors.values()),
-                pooled_accuracy=right / sum(counts.n_normal + counts.n_abnormal for counts in every),
+                seeds=min(line.seeds for line, _ in parts),
+                categories=len(parts),
+                beats_floors=stats["accuracy"].mean > floor,
+                pooled_accuracy=right / sum(images for _, images in parts),
             )
         )
-    return Board(track, None, _ranked(lines, ranked_by, len(latest)), floors, n_normal, n_abnormal)
+    n_normal, n_abnormal = sum(board.n_normal for board in singles), sum(board.n_abnormal for board in singles)
+    return Board(track, None, _ranked(lines, ranked_by, len(singles)), floors, n_normal, n_abnormal)
+
+
+def _best_accuracy(floors: Mapping[str, Mapping[str, float]]) -> float:
+    return max(floor["accuracy"] for floor in floors.values())
 
 
 def _stats(verdicts: Sequence[Verdict]) -> dict[str, Stat]:

@@ -19,7 +19,8 @@ HEADINGS = {
     "average_precision": "AP",
 }
 FLOOR_MARK = "▽"
-_DROPPABLE = ("AP", "pooled", "seeds", "95 %", "min to max", "F1", "±", "balanced")
+AUROC_INTERVAL = "AUROC 95 %"
+_DROPPABLE = (AUROC_INTERVAL, "AP", "pooled", "seeds", "95 %", "min to max", "F1", "±", "balanced")
 _SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "lr")
 
 
@@ -46,22 +47,27 @@ def _table(board: Board, ranked_by: str) -> Table:
     headings = ["#", "method", *varying, *HEADINGS.values()]
     at = headings.index(HEADINGS["accuracy"]) + 1
     headings[at:at] = extra
+    bounded = any(line.verdict for line in board.lines)
+    at_auroc = headings.index(HEADINGS["auroc"]) + 1
+    headings[at_auroc:at_auroc] = [AUROC_INTERVAL] * bounded
     categories = max(line.categories for line in board.lines)
     rows = []
     for line in board.lines:
         row = [str(line.rank or ""), line.method.title, *(_setting(line.method, name) for name in varying)]
         row += [_figure(line, metric) for metric in METRICS]
         row[at:at] = [_extra(line, name, categories) for name in extra]
+        row[at_auroc:at_auroc] = [_bounds(line, "auroc")] * bounded
         rows.append(row)
     for name, floor in board.floors.items():
         row = ["", name, *("" for _ in varying), *(f"{floor[metric]:.3f}" for metric in METRICS)]
         row[at:at] = [""] * len(extra)
+        row[at_auroc:at_auroc] = [""] * bounded
         rows.append(row)
     return Table(
         title=_title(board, shared),
         headings=headings,
         rows=rows,
-        numbers=frozenset({"#", *HEADINGS.values(), *extra}),
+        numbers=frozenset({"#", AUROC_INTERVAL, *HEADINGS.values(), *extra}),
         notes=_notes(board, ranked_by),
         faint=frozenset(range(len(board.lines), len(rows))),
         droppable=_DROPPABLE,
@@ -117,7 +123,7 @@ def _extra(line: Line, name: str, categories: int) -> str:
     """What stands beside the accuracy: its spread or interval, or how it comes about."""
     accuracy = line.stats["accuracy"]
     if name == "95 %":
-        return f"{line.interval[0]:.2f} to {line.interval[1]:.2f}" if line.interval else ""
+        return _bounds(line, "accuracy")
     if name == "±":
         return "" if accuracy.sd is None else f"{accuracy.sd:.3f}"
     if name == "min to max":
@@ -127,16 +133,26 @@ def _extra(line: Line, name: str, categories: int) -> str:
     return str(line.seeds) if name == "seeds" else f"{line.categories} of {categories}"
 
 
+def _bounds(line: Line, metric: str) -> str:
+    """`0.72 to 1.00`; empty for more than one seed."""
+    interval = line.verdict and line.verdict.interval(metric)
+    return f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
+
+
 def _notes(board: Board, ranked_by: str) -> list[str]:
     notes = [*board.notes, f"Ranked by {ranked_by.replace('_', ' ')}."]
     if any(not line.beats_floors for line in board.lines):
         notes.append(f"{FLOOR_MARK} accuracy does not beat a constant answer.")
     if board.category is None:
         notes.append("Means give each category the same weight; pooled gives each image the same weight.")
-    elif any(line.interval for line in board.lines):
-        notes.append("95 %: Wilson interval of the accuracy.")
-    elif any(line.seeds > 1 for line in board.lines):
+    several = any(line.seeds > 1 for line in board.lines)
+    if several and board.category is not None:
         notes.append("±: standard deviation of the accuracy over seeds.")
+    if any(line.verdict for line in board.lines):
+        intervals = (
+            "AUROC 95 %: by bootstrap, for one seed." if several else "95 %: accuracy by Wilson, AUROC by bootstrap."
+        )
+        notes.append(intervals)
     for line in board.lines:
         if line.outlying_seeds:
             seeds = ", ".join(map(str, line.outlying_seeds))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from harness import Images, OracleThreshold, Threshold
+from harness.intervals import auroc_interval, separated, wilson
 from harness.judge import METRICS, judge
 from harness.pools import POOLS, TOP_SHARE
 from harness.runner import hold_out
@@ -32,11 +35,13 @@ class Meddler(Threshold):
         return 0.0
 
 
-class Nan(Threshold):
-    name = "nan"
+@dataclass
+class Fixed(Threshold):
+    name = "fixed"
+    at: float = 2.5
 
     def fit(self, normal: np.ndarray) -> float:
-        return float("nan")
+        return self.at
 
 
 class Spy(OracleThreshold):
@@ -86,11 +91,35 @@ def test_a_threshold_cannot_change_the_evidence_for_those_after_it() -> None:
     assert after.limit == alone[0].limit == 1.5
 
 
-def test_a_limit_that_is_not_a_number_is_an_error_of_that_verdict_alone() -> None:
-    bad, good = judge(outcome(), [Nan(), Highest()])
+@pytest.mark.parametrize("limit", ["nan", "inf", "-inf"])
+def test_a_limit_that_is_not_a_finite_number_is_an_error_of_that_verdict_alone(limit: str) -> None:
+    bad, good = judge(outcome(), [Fixed(float(limit)), Highest()])
     assert (bad.status, bad.counts) == ("error", None)
-    assert "the limit is nan" in bad.reason
+    assert f"the limit is {limit}" in bad.reason
     assert good.status == "done"
+
+
+def test_rates_have_intervals_from_their_counts_and_the_auroc_from_its_scores() -> None:
+    (verdict,) = judge(outcome(), [Fixed()])
+    normal, abnormal = wilson(2, 2), wilson(2, 2)
+    assert verdict.interval("normal_rate") == normal
+    assert verdict.interval("accuracy") == wilson(4, 4)
+    low, high = verdict.interval("balanced_accuracy")
+    assert (low, high) == (pytest.approx(1 - np.hypot(1 - normal[0], 1 - abnormal[0]) / 2), 1.0)
+    assert verdict.interval("auroc") == (separated(2, 2), 1.0)
+    assert verdict.interval("f1") is verdict.interval("average_precision") is verdict.interval("pixel_auroc") is None
+    row = verdict.row()
+    assert (row["accuracy_low"], row["accuracy_high"]) == wilson(4, 4)
+    assert (row["auroc_low"], row["auroc_high"]) == (separated(2, 2), 1.0)
+
+
+def test_thresholds_of_one_pool_share_the_work_of_its_auroc_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr("harness.judge.auroc_interval", lambda *scored: calls.append(scored) or auroc_interval(*scored))
+    verdicts = list(judge(outcome(), [Highest(), Fixed(), Fixed(3.5)], ["mean", "max"]))
+    assert calls == [], "nobody has asked"
+    assert len({verdict.interval("auroc") for verdict in verdicts}) == 2
+    assert len(calls) == 2
 
 
 def test_a_trial_that_was_not_done_has_no_figures_but_a_row_with_its_reason() -> None:
@@ -98,7 +127,7 @@ def test_a_trial_that_was_not_done_has_no_figures_but_a_row_with_its_reason() ->
     (verdict,) = judge(skipped, [Highest()])
     row = verdict.row()
     assert (row["status"], row["reason"]) == ("skipped", "weights are out of reach")
-    assert all(row[name] is None for name in METRICS)
+    assert all(row[name] is None for name in (*METRICS, "accuracy_low", "auroc_high"))
     assert verdict.detection() == {}
 
 
@@ -108,6 +137,8 @@ def test_a_test_set_without_defects_has_rates_where_they_are_defined_and_none_el
     assert verdict.metric("normal_rate") == 0.5
     assert verdict.metric("abnormal_rate") is None
     assert verdict.metric("auroc") is None
+    assert verdict.interval("auroc") is verdict.interval("balanced_accuracy") is None
+    assert verdict.interval("normal_rate") == wilson(1, 2)
 
 
 maps = arrays.arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 20), st.integers(1, 20)), elements=st.floats(0, 1, width=32))  # fmt: skip

@@ -77,13 +77,19 @@ def test_seeds_are_summed_up_as_mean_spread_and_range() -> None:
     assert (accuracy.mean, accuracy.low, accuracy.high, accuracy.n) == (pytest.approx(0.9), 0.8, 1.0, 3)
     assert accuracy.sd == pytest.approx(0.1)
     assert line.seeds == 3
-    assert line.interval is None, "an interval from counts is for one seed"
+    assert line.verdict is None, "intervals from the size of the test set are for one seed"
 
 
-def test_one_seed_has_an_interval_from_its_counts() -> None:
-    low, high = only(boards([verdict(4, 5)])).lines[0].interval
+def test_one_seed_has_intervals_from_the_size_of_its_test_set() -> None:
+    line = only(boards([verdict(4, 5)])).lines[0]
+    assert line.verdict is not None
+    low, high = line.verdict.interval("accuracy")
     assert 0.59 < low < 0.60
     assert 0.98 < high < 0.99
+    shown = render([verdict(4, 5)], "md")
+    assert "0.60 to 0.98" in shown
+    assert "AUROC 95 %" in shown
+    assert "AUROC 95 %" not in render([verdict(4, 5), verdict(4, 5, seed=1)], "md")
 
 
 def test_a_seed_far_from_the_others_is_named() -> None:
@@ -106,6 +112,9 @@ def test_the_mean_over_categories_weighs_categories_alike_and_pooled_weighs_imag
     assert overall.category is None
     assert overall.lines[0].stats["accuracy"].mean == pytest.approx((1.0 + 0.5) / 2)
     assert overall.lines[0].pooled_accuracy == pytest.approx(11 / 12)
+    more_seeds = boards([small, verdict(4, 5, seed=1), tiny])[0].lines[0]
+    assert more_seeds.pooled_accuracy == pytest.approx((10 + 9 + 1) / 22)
+    assert more_seeds.stats["accuracy"].mean == pytest.approx((0.95 + 0.5) / 2)
 
 
 def test_a_method_that_lacks_a_category_is_listed_unranked() -> None:
