@@ -50,9 +50,9 @@ class Reconstruction(Model):
 
     def score(self, images: Images) -> Scores:
         """The error map of each image's reconstruction."""
-        from harness_autoencoders.training import reconstruction_errors
+        from harness_autoencoders.training import error_maps
 
-        return Scores(maps=reconstruction_errors(images, self._error, self._run.device))
+        return Scores(maps=error_maps(images, self._error, self._run.device))
 
     def resolved(self, encoder: Encoder | None) -> Mapping[str, str]:
         """The bottleneck, where it is left to encoder or model."""

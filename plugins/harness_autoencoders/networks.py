@@ -13,16 +13,23 @@ UPSAMPLINGS = 4
 
 
 class UpsampledConv2d(nn.Conv2d):
-    """Nearest upsampling by 2, then a 3x3 convolution."""
+    """Nearest upsampling by 2, then a 3x3 convolution, as one transposed convolution of stride 2.
+
+    An output pixel sees 2x2 pixels of the small map, and their weights are sums of the 3x3: together a 4x4 kernel,
+    borders included, with 2.25 times fewer multiplications. The parameters are those of the 3x3 convolution.
+    """
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__(channels, width, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, channels, H, W) to (N, width, 2H, 2W)."""
-        return self._conv_forward(
-            functional.interpolate(features, scale_factor=2, mode="nearest"), self.weight, self.bias
-        )
+        sums = 4 * functional.avg_pool2d(self.weight, 2, stride=1, padding=1)
+        kernel = sums.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
+        output = functional.conv_transpose2d(features, kernel, stride=2, padding=1)
+        # The bias apart: oneDNN's transposed convolution takes longer over its gradient than over that of the weights.
+        assert self.bias is not None
+        return output.add_(self.bias.to(output.dtype)[:, None, None])
 
 
 class SqueezeExcite(nn.Module):

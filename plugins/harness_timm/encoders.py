@@ -56,18 +56,18 @@ class _TimmEncoder(Encoder):
 
     def build(self, run: Run) -> nn.Module:
         """A module from (N, 3, H, W) to (N, C, H/reduction, W/reduction). Raises UnavailableError, UsageError."""
-        from harness_timm.networks import TimmNetwork
+        from harness_timm.networks import timm_network
 
-        network = TimmNetwork(self.timm_name, run, self.reduction, **self.options, **self.single_options)
+        network = timm_network(self.timm_name, run, self.reduction, {**self.options, **self.single_options})
         _check_divisible(run.image_size, network.reduction, self.timm_name)
         return network.to(run.device)
 
     def build_pyramid(self, run: Run, reductions: tuple[int, ...]) -> nn.Module:
         """A module to the model's deepest map of each reduction. Raises UnavailableError, UsageError."""
-        from harness_timm.networks import TimmPyramid
+        from harness_timm.networks import timm_pyramid
 
         _check_divisible(run.image_size, max(reductions), self.timm_name)
-        return TimmPyramid(self.timm_name, run, reductions, **self.options).to(run.device)
+        return timm_pyramid(self.timm_name, run, reductions, self.options).to(run.device)
 
 
 class VGG16(_TimmEncoder):

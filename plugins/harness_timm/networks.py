@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 import timm
 import torch
@@ -51,67 +52,75 @@ class TimmPyramid(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, name: str, run: Run, reductions: tuple[int, ...], **options: Any) -> None:
+    def __init__(self, model: Any, indices: list[int]) -> None:
         super().__init__()
-        model, levels = _create(name, run, options)
-        if not set(reductions) <= set(levels):
-            raise UnavailableError(f"{name} has maps of reductions {_listed(levels)}, not all of {_listed(reductions)}")
-        self._cut(model, sorted({levels[reduction] for reduction in reductions}), run)
-        self.order = [self.indices.index(levels[reduction]) for reduction in reductions]
-
-    def _cut(self, model: nn.Module, indices: list[int], run: Run) -> None:
-        self.indices, self.model = indices, model
-        model.prune_intermediate_layers(indices)  # type: ignore[operator]
-        configuration = model.pretrained_cfg
-        if run.weights == "pretrained":
-            load_published(model, configuration, run.weights_dir)  # type: ignore[arg-type]
+        self.model, self.indices = model, sorted(set(indices))
+        self.order = [self.indices.index(index) for index in indices]
+        model.prune_intermediate_layers(self.indices)
         for statistic in ("mean", "std"):
-            values = torch.tensor(configuration[statistic]).view(1, 3, 1, 1)  # type: ignore[index]
+            values = torch.tensor(model.pretrained_cfg[statistic]).view(1, 3, 1, 1)
             self.register_buffer(statistic, values, persistent=False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, 3, H, W) in [0, 1] to (N, C, H/r, W/r) for each reduction r."""
-        maps = self._maps(images)
-        return [maps[place] for place in self.order]
-
-    def _maps(self, images: Tensor) -> list[Tensor]:
         normalised = (images - self.mean) / self.std
-        maps: list[Tensor] = self.model.forward_intermediates(  # type: ignore[operator]
+        maps = self.model.forward_intermediates(
             normalised, indices=self.indices, output_fmt="NCHW", intermediates_only=True
         )
-        return maps
+        return [maps[place] for place in self.order]
 
 
 class TimmNetwork(TimmPyramid):
-    """One map alone: the deepest of this reduction, or of at most 16 where none is asked for."""
+    """One of its maps alone."""
 
-    def __init__(self, name: str, run: Run, reduction: int | None, **options: Any) -> None:
-        nn.Module.__init__(self)
-        model, levels = _create(name, run, options)
-        fitting = [level for level in levels if (level <= 16 if reduction is None else level == reduction)]
-        if not fitting:
-            asked = "none of at most 16" if reduction is None else f"none of {reduction}"
-            raise UsageError(f"{name} has maps of reductions {_listed(levels)}, {asked}")
-        self.reduction = max(fitting)
-        self.channels: int = model.feature_info[levels[self.reduction]]["num_chs"]  # type: ignore[index,assignment]
-        self._cut(model, [levels[self.reduction]], run)
+    def __init__(self, model: Any, index: int) -> None:
+        self.channels: int = model.feature_info[index]["num_chs"]
+        self.reduction: int = model.feature_info[index]["reduction"]
+        super().__init__(model, [index])
 
     def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]
         """(N, 3, H, W) in [0, 1] to (N, channels, H/reduction, W/reduction)."""
-        return self._maps(images)[0]
+        return super().forward(images)[0]
 
 
-def _create(name: str, run: Run, options: dict[str, Any]) -> tuple[nn.Module, dict[int, int]]:
-    """The whole model, and the index of its deepest map of each reduction. Raises UsageError."""
+P = TypeVar("P", bound=TimmPyramid)
+
+
+def timm_network(name: str, run: Run, reduction: int | None, options: Mapping[str, float]) -> TimmNetwork:
+    """The deepest map of this reduction, or of at most 16 where it is None. Raises UsageError, UnavailableError."""
+    model, levels = _create(name, options)
+    fitting = [level for level in levels if (level <= 16 if reduction is None else level == reduction)]
+    if not fitting:
+        asked = "of at most 16" if reduction is None else f"of {reduction}"
+        raise UsageError(f"{name} has maps of reductions {_listed(levels)}, none {asked}")
+    return _weighted(TimmNetwork(model, levels[max(fitting)]), run)
+
+
+def timm_pyramid(name: str, run: Run, reductions: tuple[int, ...], options: Mapping[str, float]) -> TimmPyramid:
+    """The deepest map of each of these reductions. Raises UsageError, UnavailableError."""
+    model, levels = _create(name, options)
+    if not set(reductions) <= set(levels):
+        raise UnavailableError(f"{name} has maps of reductions {_listed(levels)}, not all of {_listed(reductions)}")
+    return _weighted(TimmPyramid(model, [levels[reduction] for reduction in reductions]), run)
+
+
+def _create(name: str, options: Mapping[str, float]) -> tuple[Any, dict[int, int]]:
+    """The whole model, with random weights, and the index of its deepest map of each reduction. Raises UsageError."""
     if not timm.is_model(name):
         near = get_close_matches(name, timm.list_models(), n=1)
         raise UsageError(f"timm knows no model {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
-    model = timm.create_model(name, num_classes=0, **options)
+    model: Any = timm.create_model(name, num_classes=0, **options)  # type: ignore[arg-type]
     levels = {info["reduction"]: index for index, info in enumerate(getattr(model, "feature_info", []))}
     if not levels or not hasattr(model, "prune_intermediate_layers"):
         raise UsageError(f"timm's model {name!r} gives no feature maps: choose one that has features_only")
     return model, levels
 
 
-def _listed(numbers: dict[int, int] | tuple[int, ...]) -> str:
+def _weighted(pyramid: P, run: Run) -> P:
+    if run.weights == "pretrained":
+        load_published(pyramid.model, pyramid.model.pretrained_cfg, run.weights_dir)
+    return pyramid
+
+
+def _listed(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(numbers)))
