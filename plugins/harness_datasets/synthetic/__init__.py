@@ -88,7 +88,8 @@ def picture(
     fault = np.random.default_rng((zlib.crc32(category.encode()), *seed, 1))
     canvas, cover = DRAWINGS[category].draw(rng, n, defect, fault)
     grain = Image.fromarray(rng.standard_normal((256, 256), dtype=np.float32))
-    canvas = canvas * np.float32(rng.normal(1, 0.02)) + GRAIN * np.asarray(grain.resize((n, n)))[..., None]
-    pixels = Image.fromarray((np.clip(canvas, 0, 1) * 255 + 0.5).astype(np.uint8)).reduce(finer)
+    canvas = canvas * np.float32(rng.normal(1, 0.02)) + GRAIN * np.asarray(grain.resize((n, n)))
+    levels = (np.clip(canvas, 0, 1) * 255 + 0.5).astype(np.uint8)
+    pixels = Image.fromarray(np.ascontiguousarray(levels.transpose(1, 2, 0))).reduce(finer)
     share = Image.fromarray((cover * 255).astype(np.uint8)).reduce(finer)
     return np.asarray(pixels), (np.asarray(share) >= 64).astype(np.uint8)

@@ -10,8 +10,10 @@ from harness_datasets.synthetic.canvas import (
     blend,
     blob,
     bump,
+    filled,
     inside,
     noise,
+    plain,
     polygon,
     stroke,
     tinted,
@@ -41,26 +43,25 @@ LIP = (0.40, 0.58)
 
 
 def draw(rng: np.random.Generator, n: int, defect: str, fault: np.random.Generator) -> tuple[Array, Array]:
-    """The picture, (n, n, 3) in 0 to 1, and how far each pixel belongs to the defect, (n, n)."""
+    """The picture, (3, n, n) in 0 to 1, and how far each pixel belongs to the defect, (n, n)."""
     centre = (uniform(rng, -0.05, 0.05), uniform(rng, -0.05, 0.05))
     radius = uniform(rng, 0.84, 0.90)
     u, v = turned(n, centre, uniform(rng, -np.pi, np.pi))
     away = np.hypot(u, v) / np.float32(radius)
     around = np.arctan2(v, u)
 
-    canvas = np.empty((n, n, 3), dtype=np.float32)
-    canvas[:] = tinted(rng, (0.90, 0.90, 0.89), 0.02)
+    canvas = filled(n, tinted(rng, (0.90, 0.90, 0.89), 0.02))
     x, y = axes(n)
-    canvas += (uniform(rng, -0.03, 0.03) * x + uniform(rng, -0.03, 0.03) * y + 0.006 * noise(rng, n, 5))[..., None]
-    canvas -= (0.30 * np.clip(1 - (away - 1) / 0.12, 0, 1) ** 2)[..., None]  # the shadow at its foot
+    canvas += uniform(rng, -0.03, 0.03) * x + uniform(rng, -0.03, 0.03) * y + 0.006 * noise(rng, n, 5)
+    canvas -= 0.30 * np.clip(1 - (away - 1) / 0.12, 0, 1) ** 2  # the shadow at its foot
 
     at = [distance for distance, _ in RINGS]
     ripple = away + 0.006 * noise(rng, n, 9)
     tint = tinted(rng, (0.95, 0.95, 0.95), 0.06)
     glass = np.stack(
-        [np.interp(ripple, at, [colour[i] * tint[i] for _, colour in RINGS]).astype(np.float32) for i in range(3)], -1
+        [np.interp(ripple, at, [colour[i] * tint[i] for _, colour in RINGS]).astype(np.float32) for i in range(3)]
     )
-    glass *= (1 + 0.10 * np.cos(around * 2 + uniform(rng, 0, 6)) * inside(LIP[0] - away, 0.1))[..., None]
+    glass *= 1 + 0.10 * np.cos(around * 2 + uniform(rng, 0, 6)) * inside(LIP[0] - away, 0.1)
     for ring, width, reach in ((0.49, 0.018, 0.5), (0.49, 0.018, 0.35), (0.70, 0.022, 0.4), (0.92, 0.02, 0.45)):
         turn = np.abs((around - uniform(rng, -np.pi, np.pi) + np.pi) % (2 * np.pi) - np.pi)
         blend(glass, (1.0, 0.97, 0.92), uniform(rng, 0.5, 0.85) * bump(away, ring, width) * bump(turn, 0, reach))
@@ -79,8 +80,8 @@ def _damage(
         for _ in range(5):
             speck = (spot[0] + uniform(rng, -0.2, 0.2), spot[1] + uniform(rng, -0.2, 0.2))
             cover = np.maximum(cover, blob(rng, n, speck, uniform(rng, 0.015, 0.035)))
-        shade = np.clip(0.62 + 0.16 * noise(rng, n, 30), 0, 1)[..., None]
-        blend(canvas, shade * np.asarray((1.0, 0.96, 0.86), dtype=np.float32), 0.9 * cover)
+        shade = np.clip(0.62 + 0.16 * noise(rng, n, 30), 0, 1)
+        blend(canvas, shade * plain((1.0, 0.96, 0.86)), 0.9 * cover)
         return cover
     if defect not in ("broken_large", "broken_small"):
         return np.zeros((n, n), dtype=np.float32)

@@ -1,7 +1,8 @@
 """What the drawings share: coordinates, noise, soft shapes and strokes, all the same at any number of pixels.
 
-A canvas is (n, n) float32; x runs from -1 to 1 to the right and y downwards. Random numbers are drawn in amounts
-that do not depend on n, so that a seed describes one object, whatever the size of its picture.
+A canvas is (3, n, n) float32, colour first, so that numpy works along rows; x runs from -1 to 1 to the right and y
+downwards. Random numbers are drawn in amounts that do not depend on n, so that a seed describes one object, whatever
+the size of its picture.
 """
 
 from __future__ import annotations
@@ -67,9 +68,19 @@ def bump(values: Array, centre: float, width: float) -> Array:
     return hill
 
 
+def plain(colour: Colour) -> Array:
+    """A colour as (3, 1, 1), to be multiplied with (n, n)."""
+    return np.asarray(colour, dtype=np.float32)[:, None, None]
+
+
+def filled(n: int, colour: Colour) -> Array:
+    """A canvas of one colour."""
+    return np.tile(plain(colour), (1, n, n))
+
+
 def blend(canvas: Array, colour: Colour | Array, cover: Array) -> None:
-    """Lay a colour over an (n, n, 3) canvas, in place, as strongly as `cover` says."""
-    canvas += cover[..., None] * (np.asarray(colour, dtype=np.float32) - canvas)
+    """Lay a colour, or (3, n, n) of them, over a canvas, in place, as strongly as `cover`, (n, n), says."""
+    canvas += cover * ((plain(colour) if isinstance(colour, tuple) else colour) - canvas)
 
 
 def stroke(n: int, points: Sequence[Point], width: float) -> Array:

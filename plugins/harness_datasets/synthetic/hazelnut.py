@@ -9,10 +9,12 @@ from harness_datasets.synthetic.canvas import (
     blend,
     blob,
     bump,
+    filled,
     fractal,
     inside,
     noise,
     placed,
+    plain,
     polygon,
     stroke,
     tinted,
@@ -25,7 +27,7 @@ DEFECTS = ("crack", "cut", "hole", "print")
 
 
 def draw(rng: np.random.Generator, n: int, defect: str, fault: np.random.Generator) -> tuple[Array, Array]:
-    """The picture, (n, n, 3) in 0 to 1, and how far each pixel belongs to the defect, (n, n)."""
+    """The picture, (3, n, n) in 0 to 1, and how far each pixel belongs to the defect, (n, n)."""
     centre = (uniform(rng, -0.07, 0.07), uniform(rng, -0.07, 0.07))
     angle, radius = uniform(rng, -0.8, 0.8), uniform(rng, 0.62, 0.70)
     u, v = turned(n, centre, angle)
@@ -34,18 +36,17 @@ def draw(rng: np.random.Generator, n: int, defect: str, fault: np.random.Generat
     outline = np.float32(radius) * (1 + 0.05 * np.cos(2 * around) + 0.13 * bump(around, 0, 0.28))
     body = inside(away - outline)
 
-    canvas = np.empty((n, n, 3), dtype=np.float32)
-    canvas[:] = tinted(rng, (0.07, 0.07, 0.08), 0.08)
-    canvas += (0.008 * noise(rng, n, 6))[..., None]
+    canvas = filled(n, tinted(rng, (0.07, 0.07, 0.08), 0.08))
+    canvas += 0.008 * noise(rng, n, 6)
 
     along = np.clip(v / outline, -1, 1)
     meridian = u / (outline * np.sqrt(1.05 - along**2))
     bands = rng.standard_normal(48)
     stripes = np.interp(meridian + 0.03 * noise(rng, n, 7), np.linspace(-1.2, 1.2, 48), bands).astype(np.float32)
     shell = 1 + 0.13 * stripes + 0.05 * fractal(rng, n, 24, 3)
-    albedo = shell[..., None] * np.asarray(tinted(rng, (0.60, 0.36, 0.17), 0.07), dtype=np.float32)
+    albedo = shell * plain(tinted(rng, (0.60, 0.36, 0.17), 0.07))
     base = inside(np.hypot(u, (v - 0.80 * radius) * 1.5) - 0.42 * radius - 0.03 * noise(rng, n, 14), 0.04)
-    pale = (1 + 0.10 * fractal(rng, n, 32, 2))[..., None] * np.asarray((0.66, 0.53, 0.38), dtype=np.float32)
+    pale = (1 + 0.10 * fractal(rng, n, 32, 2)) * plain((0.66, 0.53, 0.38))
     blend(albedo, pale, base)
     blend(albedo, (0.72, 0.58, 0.40), 0.6 * inside(np.hypot(u, v + 1.08 * radius) - 0.11 * radius, 0.08))
 
@@ -56,7 +57,7 @@ def draw(rng: np.random.Generator, n: int, defect: str, fault: np.random.Generat
     shade = 0.30 + 0.72 * np.clip(0.62 * x + 0.78 * y, 0, 1)
     shine = 0.22 * np.clip(0.36 * x + 0.93 * y, 0, 1) ** 24
     cover = _damage(albedo, fault, n, defect, centre, angle, radius) * body
-    blend(canvas, albedo * shade[..., None] + (shine * (1 - cover))[..., None], body)
+    blend(canvas, albedo * shade + (shine * (1 - cover)), body)
     return canvas, cover
 
 
@@ -78,7 +79,7 @@ def _damage(
         length, width = uniform(rng, 0.22, 0.36), uniform(rng, 0.05, 0.08)
         lens = [(-length, 0.0), (-length / 3, -width), (length / 2, -width * 0.8), (length, 0.0), (0.0, width * 0.7)]
         cover = polygon(n, placed(lens, spot, lie))
-        flesh = (0.95 + 0.10 * noise(rng, n, 40))[..., None] * np.asarray((1.0, 0.88, 0.66), dtype=np.float32)
+        flesh = (0.95 + 0.10 * noise(rng, n, 40)) * plain((1.0, 0.88, 0.66))
         blend(albedo, flesh, cover)
         return cover
     if defect == "hole":

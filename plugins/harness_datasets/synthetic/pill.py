@@ -10,10 +10,12 @@ from harness_datasets.synthetic.canvas import (
     Point,
     blend,
     blob,
+    filled,
     fractal,
     inside,
     noise,
     placed,
+    plain,
     polygon,
     stroke,
     tinted,
@@ -35,20 +37,18 @@ PAINTS: tuple[Colour, ...] = ((0.85, 0.55, 0.12), (0.70, 0.16, 0.14), (0.30, 0.4
 
 
 def draw(rng: np.random.Generator, n: int, defect: str, fault: np.random.Generator) -> tuple[Array, Array]:
-    """The picture, (n, n, 3) in 0 to 1, and how far each pixel belongs to the defect, (n, n)."""
+    """The picture, (3, n, n) in 0 to 1, and how far each pixel belongs to the defect, (n, n)."""
     centre = (uniform(rng, -0.05, 0.05), uniform(rng, -0.05, 0.05))
     angle, length, width = uniform(rng, -0.14, 0.14), uniform(rng, 0.74, 0.79), uniform(rng, 0.48, 0.52)
     u, v = turned(n, centre, angle)
     within = ((np.abs(u) / length) ** 2.4 + (np.abs(v) / width) ** 2.4) ** np.float32(1 / 2.4)
     body = inside((within - 1) * np.float32(width))
 
-    canvas = np.empty((n, n, 3), dtype=np.float32)
-    canvas[:] = tinted(rng, (0.11, 0.105, 0.10), 0.06)
-    canvas += (0.008 * noise(rng, n, 20))[..., None]
+    canvas = filled(n, tinted(rng, (0.11, 0.105, 0.10), 0.06))
+    canvas += 0.008 * noise(rng, n, 20)
 
-    albedo = np.empty_like(canvas)
-    albedo[:] = tinted(rng, (0.93, 0.90, 0.85), 0.02)
-    albedo *= (1 + 0.012 * fractal(rng, n, 20, 3))[..., None]
+    albedo = filled(n, tinted(rng, (0.93, 0.90, 0.85), 0.02))
+    albedo *= 1 + 0.012 * fractal(rng, n, 20, 3)
     blend(albedo, (0.72, 0.30, 0.24), 0.75 * np.clip((noise(rng, n, 64) - 1.75) * 3, 0, 1))
     blend(albedo, (0.62, 0.46, 0.40), 0.5 * np.clip((noise(rng, n, 90) - 1.9) * 3, 0, 1))
     _print(albedo, n, centre, angle, 0.55)
@@ -57,7 +57,7 @@ def draw(rng: np.random.Generator, n: int, defect: str, fault: np.random.Generat
     edge = np.clip((within - 0.72) / 0.28, 0, 1) ** 2
     slope = (u / length * -0.55 + v / width * -0.85) * edge  # the rim falls away from a light at the upper left
     shade = 0.93 + 0.22 * slope - 0.28 * edge**2 + uniform(rng, -0.03, 0.03) * u
-    blend(canvas, albedo * shade[..., None], body)
+    blend(canvas, albedo * shade, body)
     return canvas, cover
 
 
@@ -104,7 +104,7 @@ def _damage(
         jag = [(at + t * wide, rim - side * deep * (1 - abs(t)) * uniform(rng, 0.7, 1.2)) for t in (-0.5, 0.0, 0.5)]
         chip = [(at - wide, rim + side * 0.1), *jag, (at + wide, rim + side * 0.1)]
         cover = polygon(n, placed(chip, centre, angle))
-        blend(albedo, np.clip(0.42 + 0.10 * noise(rng, n, 40), 0, 1)[..., None] * np.ones(3, np.float32), cover)
+        blend(albedo, np.clip(0.42 + 0.10 * noise(rng, n, 40), 0, 1) * plain((1.0, 1.0, 1.0)), cover)
         crack = stroke(n, walk(rng, placed([jag[1]], centre, angle)[0], angle - side * 1.4, 0.25, 0.5), 0.022)
         blend(albedo, (0.35, 0.30, 0.27), crack)
         return np.maximum(cover, crack)

@@ -12,9 +12,11 @@ from harness_datasets.synthetic.canvas import (
     axes,
     blend,
     bump,
+    filled,
     inside,
     noise,
     placed,
+    plain,
     stroke,
     tinted,
     turned,
@@ -40,13 +42,12 @@ class _Form:
 
 
 def draw(rng: np.random.Generator, n: int, defect: str, fault: np.random.Generator) -> tuple[Array, Array]:
-    """The picture, (n, n, 3) in 0 to 1, and how far each pixel belongs to the defect, (n, n)."""
+    """The picture, (3, n, n) in 0 to 1, and how far each pixel belongs to the defect, (n, n)."""
     centre = (uniform(rng, -0.05, 0.05), uniform(rng, -0.05, 0.05))
     angle, scale, phase = uniform(rng, -1.0, -0.5), uniform(rng, 0.94, 1.02), uniform(rng, 0, PITCH)
-    table = np.empty((n, n, 3), dtype=np.float32)
-    table[:] = tinted(rng, (0.72, 0.72, 0.73), 0.03)
+    table = filled(n, tinted(rng, (0.72, 0.72, 0.73), 0.03))
     x, y = axes(n)
-    table += (0.05 * (uniform(rng, -1, 1) * x + uniform(rng, -1, 1) * y) + 0.006 * noise(rng, n, 5))[..., None]
+    table += 0.05 * (uniform(rng, -1, 1) * x + uniform(rng, -1, 1) * y) + 0.006 * noise(rng, n, 5)
     tone, grime = uniform(rng, 0.92, 1.08), 0.03 * noise(rng, n, 26)
 
     def shaped(form: _Form) -> Array:
@@ -63,7 +64,7 @@ def draw(rng: np.random.Generator, n: int, defect: str, fault: np.random.Generat
         form = _Form(bent=uniform(fault, 0.13, 0.20) * (1 if fault.random() < 0.5 else -1))
     canvas = shaped(form)
     if form != _Form():
-        cover = (np.abs(canvas - shaped(_Form())).max(axis=2) > 0.03).astype(np.float32)
+        cover = (np.abs(canvas - shaped(_Form())).max(axis=0) > 0.03).astype(np.float32)
         return canvas, cover
     return canvas, _scratch(canvas, fault, n, defect, centre, angle)
 
@@ -91,7 +92,7 @@ def _lay(canvas: Array, u: Array, v: Array, phase: float, tone: float, grime: Ar
     gloss = 0.20 + 0.62 * bump(across, -0.35, 0.33) + 0.25 * bump(across, 0.55, 0.18)
     gloss *= 1 - 0.45 * threaded * bump(ridge, 0.0, 0.45) + 0.12 * threaded * ridge
     gloss *= 1 - 0.30 * bump(u, -0.60, 0.03)
-    metal = np.clip((gloss + grime) * np.float32(tone), 0, 1)[..., None] * np.asarray((0.97, 0.98, 1.0), np.float32)
+    metal = np.clip((gloss + grime) * np.float32(tone), 0, 1) * plain((0.97, 0.98, 1.0))
     blend(canvas, metal, steel)
 
 

@@ -9,10 +9,12 @@ from harness_datasets.synthetic.canvas import (
     axes,
     blend,
     blob,
+    filled,
     fractal,
     inside,
     noise,
     placed,
+    plain,
     stroke,
     tinted,
     turned,
@@ -24,10 +26,9 @@ DEFECTS = ("crack", "glue_strip", "gray_stroke", "oil", "rough")
 
 
 def draw(rng: np.random.Generator, n: int, defect: str, fault: np.random.Generator) -> tuple[Array, Array]:
-    """The picture, (n, n, 3) in 0 to 1, and how far each pixel belongs to the defect, (n, n)."""
-    canvas = np.empty((n, n, 3), dtype=np.float32)
-    canvas[:] = tinted(rng, (0.78, 0.74, 0.71), 0.025)
-    canvas *= (1 + 0.05 * fractal(rng, n, 12, 3))[..., None]
+    """The picture, (3, n, n) in 0 to 1, and how far each pixel belongs to the defect, (n, n)."""
+    canvas = filled(n, tinted(rng, (0.78, 0.74, 0.71), 0.025))
+    canvas *= 1 + 0.05 * fractal(rng, n, 12, 3)
     for cells, limit, colour in (
         (22, 0.75, (0.58, 0.53, 0.51)),
         (26, 0.95, (0.36, 0.33, 0.33)),
@@ -37,7 +38,7 @@ def draw(rng: np.random.Generator, n: int, defect: str, fault: np.random.Generat
         speckle = noise(rng, n, cells) + 0.35 * noise(rng, n, cells * 2)
         blend(canvas, tinted(rng, colour, 0.03), 0.9 * np.clip((speckle - limit) * 5, 0, 1))
     x, y = axes(n)
-    canvas *= (1 + uniform(rng, -0.04, 0.04) * x + uniform(rng, -0.04, 0.04) * y)[..., None]
+    canvas *= 1 + uniform(rng, -0.04, 0.04) * x + uniform(rng, -0.04, 0.04) * y
     return canvas, _damage(canvas, fault, n, defect)
 
 
@@ -64,11 +65,11 @@ def _damage(canvas: Array, rng: np.random.Generator, n: int, defect: str) -> Arr
         return cover
     if defect == "oil":
         cover = blob(rng, n, spot, uniform(rng, 0.24, 0.34), 0.22)
-        canvas *= (1 - cover)[..., None] + cover[..., None] * np.asarray((0.52, 0.44, 0.30), dtype=np.float32)
+        canvas *= (1 - cover) + cover * plain((0.52, 0.44, 0.30))
         return cover
     if defect == "rough":
         cover = blob(rng, n, spot, uniform(rng, 0.24, 0.34), 0.3)
-        grit = np.clip(0.78 + 0.30 * noise(rng, n, 110), 0, 1)[..., None] * np.asarray((1, 0.97, 0.93), np.float32)
+        grit = np.clip(0.78 + 0.30 * noise(rng, n, 110), 0, 1) * plain((1, 0.97, 0.93))
         blend(canvas, grit, 0.92 * cover)
         return cover
     return np.zeros((n, n), dtype=np.float32)
