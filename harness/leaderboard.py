@@ -79,12 +79,17 @@ class Line:
     """From 1; ties share; None for a method that lacks categories which others have."""
     beats_floors: bool = True
     """Whether its accuracy is above that of both constant answers."""
-    verdict: Verdict | None = None
-    """What is behind it, on one category with one seed; it has the intervals."""
+    verdicts: Sequence[Verdict] = ()
+    """What is behind it on one category, by seed."""
     pooled_accuracy: float | None = None
     """Over the images of all categories together, overall only."""
     outlying_seeds: tuple[int, ...] = ()
     """Seeds far from the others."""
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The one behind it, on one category with one seed; it has the intervals."""
+        return self.verdicts[0] if len(self.verdicts) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,8 @@ class Board:
     n_normal: int
     n_abnormal: int
     notes: Sequence[str] = ()
+    parts: Sequence[Board] = ()
+    """The categories that a mean is over."""
 
 
 def floors_of(n_normal: int, n_abnormal: int) -> Mapping[str, Counts]:
@@ -153,6 +160,16 @@ def method_of(verdict: Verdict) -> Method:
     return Method(t.model, t.encoder, t.loss, t.weights, verdict.pool, verdict.threshold, *settings)
 
 
+def labels(methods: Sequence[Method]) -> dict[Method, str]:
+    """Each method in words that no other one has: its title, then the settings in which some of them differ."""
+    settings = Method._fields[3:]
+    varying = [name for name in settings if len({getattr(method, name) for method in methods}) > 1]
+    return {
+        method: ", ".join([method.title, *(f"{name} {getattr(method, name)}" for name in varying)])
+        for method in methods
+    }
+
+
 def _by_method(verdicts: Iterable[Verdict]) -> dict[Method, list[Verdict]]:
     groups: dict[Method, list[Verdict]] = {}
     for verdict in verdicts:
@@ -175,7 +192,7 @@ def _category_board(track: Track, category: str, verdicts: Sequence[Verdict], ra
                 seeds=len(group),
                 categories=1,
                 beats_floors=stats["accuracy"].mean > floor,
-                verdict=group[0] if len(group) == 1 else None,
+                verdicts=sorted(group, key=lambda verdict: verdict.trial.seed),
                 outlying_seeds=outlying_seeds(group),
             )
         )
@@ -211,7 +228,8 @@ def _overall_board(track: Track, singles: Sequence[Board], ranked_by: str) -> Bo
             )
         )
     n_normal, n_abnormal = sum(board.n_normal for board in singles), sum(board.n_abnormal for board in singles)
-    return Board(track, None, _ranked(lines, ranked_by, len(singles)), floors, n_normal, n_abnormal)
+    ranked = _ranked(lines, ranked_by, len(singles))
+    return Board(track, None, ranked, floors, n_normal, n_abnormal, parts=singles)
 
 
 def _best_accuracy(floors: Mapping[str, Mapping[str, float]]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -48,9 +49,14 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
 
     McNemar, Psychometrika 12 (1947), as a binomial test of the images on which the two differ.
     """
+    return _sign_test(*_discordant(*_paired(first, second)))
+
+
+@cache
+def _sign_test(wins: int, losses: int) -> float:
+    """Of two hundred methods many pairs differ on as many images."""
     from scipy.stats import binomtest
 
-    wins, losses = _discordant(*_paired(first, second))
     return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 

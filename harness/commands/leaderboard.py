@@ -10,10 +10,12 @@ from harness.api import Threshold
 from harness.commands._options import format_option, plugin_option, some_of, store_option
 from harness.errors import UsageError
 from harness.judge import METRICS, judge
-from harness.leaderboard import RANKED_BY
+from harness.leaderboard import RANKED_BY, boards
+from harness.paired import paired_tests
 from harness.pools import POOLS
 from harness.registry import Registry
 from harness.report.leaderboard import render
+from harness.report.significance import render_significance
 from harness.store import Store
 
 
@@ -21,11 +23,20 @@ from harness.store import Store
 @click.option("--thresholds", default="mean", show_default=True, help="Comma list of thresholds, or all.")
 @click.option("--pools", help="Comma list of mean, max, topk, or all.  [default: what each model suits]")
 @click.option("--rank-by", default=RANKED_BY, show_default=True, type=click.Choice(METRICS), help="Higher is better.")
+@click.option(
+    "--significance", is_flag=True, help="Say which methods differ by more than chance; in csv and json, only that."
+)
 @store_option
 @format_option
 @plugin_option
 def command(
-    thresholds: str, pools: str | None, rank_by: str, store: Path, style: str, plugin_files: tuple[Path, ...]
+    thresholds: str,
+    pools: str | None,
+    rank_by: str,
+    significance: bool,
+    store: Path,
+    style: str,
+    plugin_files: tuple[Path, ...],
 ) -> None:
     """Show the ranked results of a store."""
     registry = Registry.discover(plugin_files)
@@ -35,4 +46,8 @@ def command(
         verdicts = [verdict for outcome in opened.outcomes() for verdict in judge(outcome, chosen, wanted)]
     if not verdicts:
         raise UsageError(f"the store {str(store)!r} is empty: `harness run --store {store}` fills it")
-    click.echo(render(verdicts, style, rank_by), nl=False)
+    if not significance or style in ("rich", "md"):
+        click.echo(render(verdicts, style, rank_by), nl=False)
+    if significance:
+        click.echo("\n" * (style == "md"), nl=False)
+        click.echo(render_significance(paired_tests(boards(verdicts, rank_by), rank_by), style), nl=False)

@@ -1,0 +1,81 @@
+"""Which methods of a leaderboard differ by more than chance: on the same test images, and over the same categories."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.api import BoolArray
+from harness.judge import Verdict
+from harness.leaderboard import Board, Line, labels
+from harness.significance import CriticalDifference, Pair, compare_categories, compare_decisions, critical_difference
+
+ALPHA = 0.05
+"""A p below it, corrected for the number of pairs, tells two methods apart."""
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The tests on one board of at least two methods."""
+
+    board: Board
+    metric: str
+    """`accuracy` on one category, of decisions on single images; over categories what ranked them."""
+    lines: Mapping[str, Line]
+    """What was tested, by name, best first."""
+    n: int
+    """Images or categories on which methods are paired."""
+    pairs: tuple[Pair, ...] = field(repr=False)
+    """McNemar's test on one category, the signed-rank test over several; corrected by Holm."""
+    critical: CriticalDifference | None = None
+    """Over categories, of three methods or more."""
+
+    @property
+    def needed(self) -> int:
+        """The categories on which a signed-rank test of so many pairs can have a corrected p below ALPHA."""
+        return math.floor(1 + math.log2(len(self.pairs) / ALPHA)) + 1
+
+    @property
+    def too_few(self) -> bool:
+        """Whether no difference, however large, can show in the signed-rank test."""
+        return self.board.category is None and self.n < self.needed
+
+
+def paired_tests(boards: Iterable[Board], ranked_by: str) -> list[Paired]:
+    """Every board's tests, in their order; boards with fewer than two methods to pair have none.
+
+    McNemar's test is of two detectors as fitted, so it takes the lowest seed of each method; the tests over categories
+    take means over seeds.
+    """
+    found = [_over_categories(board, ranked_by) if board.parts else _on_images(board) for board in boards]
+    return [tested for tested in found if len(tested.lines) > 1]
+
+
+def _on_images(board: Board) -> Paired:
+    lines = _named([line for line in board.lines if line.verdicts[0].outcome.evidence])
+    right = {name: right_decisions(line.verdicts[0]) for name, line in lines.items()}
+    return Paired(board, "accuracy", lines, board.n_normal + board.n_abnormal, tuple(compare_decisions(right)))
+
+
+def _over_categories(board: Board, metric: str) -> Paired:
+    lines = _named([line for line in board.lines if line.rank is not None and metric in line.stats])
+    by_category = [{line.method: line.stats[metric].mean for line in part.lines} for part in board.parts]
+    values = {name: [means[line.method] for means in by_category] for name, line in lines.items()}
+    critical = critical_difference(values, ALPHA) if len(values) > 2 else None
+    return Paired(board, metric, lines, len(by_category), tuple(compare_categories(values)), critical)
+
+
+def right_decisions(verdict: Verdict) -> BoolArray:
+    """(N,), whether each test image is called what it is. The verdict must have its scores."""
+    evidence = verdict.outcome.evidence
+    assert evidence is not None
+    assert verdict.limit is not None
+    return np.asarray((evidence.test[verdict.pool] > verdict.limit) == evidence.labels)
+
+
+def _named(lines: list[Line]) -> dict[str, Line]:
+    names = labels([line.method for line in lines])
+    return {names[line.method]: line for line in lines}

@@ -1,0 +1,154 @@
+"""Paired tests: a table a board for people, a row a pair for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from string import ascii_lowercase
+
+from harness.paired import ALPHA, Paired
+from harness.report.table import Row, Table, csv_text, json_text, markdown, rich_text
+from harness.significance import CriticalDifference, Pair
+
+COLUMNS = (
+    "test",
+    "dataset",
+    "image_size",
+    "oracle",
+    "category",
+    "metric",
+    "n",
+    "first",
+    "second",
+    "difference",
+    "wins",
+    "losses",
+    "p",
+    "p_holm",
+    "critical_difference",
+    "told_apart",
+)
+
+
+def render_significance(tests: Sequence[Paired], style: str, width: int | None = None) -> str:
+    """Rich and md: each method against the best, and whom it beats. Csv and json: one row a test and pair."""
+    if style in ("csv", "json"):
+        rows = [row for tested in tests for row in _rows(tested)]
+        return csv_text(rows, COLUMNS) if style == "csv" else json_text(rows)
+    tables = [_table(tested) for tested in tests]
+    if not tables:
+        return "No tests: they need two methods with verdicts on the same images.\n"
+    return markdown(tables) if style == "md" else rich_text(tables, width)
+
+
+def _table(tested: Paired) -> Table:
+    overall, critical = tested.board.category is None, tested.critical
+    against_best = {pair.second: pair for pair in tested.pairs if pair.first == next(iter(tested.lines))}
+    numbers = {name: str(position) for position, name in enumerate(tested.lines, 1)}
+    headings = ["no.", "method", f"mean {tested.metric.replace('_', ' ')}" if overall else "right"]
+    headings += ["mean rank", "group"] if critical else []
+    headings += [] if tested.too_few else ["against 1", "p", "p Holm", "better than"]
+    rows = []
+    for name, line in tested.lines.items():
+        row = [numbers[name], name]
+        if overall:
+            row.append(f"{line.stats[tested.metric].mean:.3f}")
+        else:
+            counts = line.verdicts[0].counts
+            row.append(f"{counts.right_normal + counts.right_abnormal} of {tested.n}" if counts else "")
+        row += [f"{critical.ranks[name]:.2f}", _letters(critical, name)] if critical else []
+        row += [] if tested.too_few else [*_against(against_best.get(name)), _beaten(tested.pairs, name, numbers)]
+        rows.append(row)
+    return Table(
+        title=_title(tested),
+        headings=headings,
+        rows=rows,
+        numbers=frozenset({"no.", headings[2], "mean rank", "against 1", "p", "p Holm"}),
+        notes=[" ".join(_notes(tested))],
+        droppable=("p", "against 1"),
+        folding=frozenset({"method", "better than"}),
+    )
+
+
+def _title(tested: Paired) -> str:
+    board = tested.board
+    scope = f"over {tested.n} categories" if board.category is None else f"{board.category} · on {tested.n} test images"
+    parts = ["Which differ", board.track.dataset, f"{board.track.image_size} px", scope]
+    return " · ".join([*parts, *(["ORACLE: thresholds saw test labels"] if board.track.oracle else [])])
+
+
+def _against(pair: Pair | None) -> list[str]:
+    """How a method fares against the best one, seen from the method."""
+    return [f"{pair.losses} : {pair.wins}", f"{pair.p:.3f}", f"{pair.p_holm:.3f}"] if pair else ["", "", ""]
+
+
+def _beaten(pairs: Sequence[Pair], name: str, numbers: dict[str, str]) -> str:
+    better = [pair.second for pair in pairs if pair.first == name and pair.wins > pair.losses and pair.p_holm < ALPHA]
+    better += [pair.first for pair in pairs if pair.second == name and pair.losses > pair.wins and pair.p_holm < ALPHA]
+    return ", ".join(sorted((numbers[other] for other in better), key=int))
+
+
+def _letters(critical: CriticalDifference, name: str) -> str:
+    """The letters of the groups that a method is in: a, b, ... z, a1, b1 ..."""
+    named = [f"{ascii_lowercase[i % 26]}{i // 26 or ''}" for i in range(len(critical.groups))]
+    return " ".join(letter for letter, group in zip(named, critical.groups, strict=True) if name in group)
+
+
+def _notes(tested: Paired) -> list[str]:
+    pairs = f"{len(tested.pairs)} pairs" if len(tested.pairs) > 1 else "1 pair"
+    critical, notes = tested.critical, []
+    if critical:
+        notes.append(
+            "Methods that share a letter are not told apart: "
+            f"their mean ranks differ by less than {critical.distance:.2f} (Nemenyi, {ALPHA:g})."
+        )
+        notes.append(f"Friedman's test that all are equal: p = {critical.p:.3f}.")
+    if tested.too_few:
+        notes.append(
+            f"Signed-rank test: {tested.n} categories are too few for {pairs} to differ at {ALPHA:g}, "
+            f"which takes {tested.needed}."
+        )
+        return notes
+    if tested.board.category is None:
+        notes.append(f"against 1: categories won and lost; p: signed-rank test, corrected by Holm for {pairs}.")
+    else:
+        notes.append(
+            f"against 1: images that only this one, and only the best, judged rightly; p: McNemar's exact test, "
+            f"corrected by Holm for {pairs}."
+        )
+        if any(line.seeds > 1 for line in tested.lines.values()):
+            notes.append("Of several seeds the lowest one's decisions are tested.")
+    notes.append(f"better than: corrected p below {ALPHA:g}.")
+    return notes
+
+
+def _rows(tested: Paired) -> list[Row]:
+    track, category = tested.board.track, tested.board.category
+    about = {"dataset": track.dataset, "image_size": track.image_size, "oracle": track.oracle, "category": category}
+    about |= {"metric": tested.metric, "n": tested.n}
+    rows: list[Row] = [
+        {
+            "test": "signed-rank" if category is None else "mcnemar",
+            **about,
+            **vars(pair),
+            "critical_difference": None,
+            "told_apart": pair.p_holm < ALPHA,
+        }
+        for pair in tested.pairs
+    ]
+    for pair in tested.pairs if tested.critical else ():
+        assert tested.critical is not None
+        ahead = tested.critical.ranks[pair.second] - tested.critical.ranks[pair.first]
+        distance = tested.critical.distance
+        rows.append(
+            {
+                "test": "nemenyi",
+                **about,
+                **vars(pair),
+                "difference": ahead,
+                "p": tested.critical.p,
+                "p_holm": None,
+                "critical_difference": distance,
+                "told_apart": abs(ahead) >= distance,
+            }
+        )
+    return rows

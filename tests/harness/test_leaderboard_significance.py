@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from harness import Threshold
+from harness.commands import main
+from harness.judge import Verdict, judge
+from harness.leaderboard import RANKED_BY, boards, labels
+from harness.paired import Paired, paired_tests, right_decisions
+from harness.report.significance import COLUMNS, render_significance
+from harness.results import row_of, verdict_of
+from harness.significance import mcnemar, wilcoxon
+from harness.trial import Evidence, Outcome, Trial
+
+TRIAL = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
+LABELS = np.arange(20) >= 8
+
+
+class AtHalf(Threshold):
+    name = "at_half"
+
+    def fit(self, normal: np.ndarray) -> float:
+        return 0.5
+
+
+def verdict(wrong: Sequence[int], **changes: object) -> Verdict:
+    """A verdict on 8 normal and 12 anomalous images that is wrong on these."""
+    called = LABELS.copy()
+    called[list(wrong)] ^= True
+    defects = tuple("crack" if label else "good" for label in LABELS)
+    evidence = Evidence({"mean": np.array([0.2])}, {"mean": called.astype(float)}, defects, tuple(map(str, range(20))))
+    outcome = Outcome(TRIAL._replace(**changes), "done", "", "f00d", evidence, {"default_pool": "mean"})
+    return next(judge(outcome, [AtHalf()]))
+
+
+def paired(verdicts: Sequence[Verdict], ranked_by: str = RANKED_BY) -> list[Paired]:
+    return paired_tests(boards(verdicts, ranked_by), ranked_by)
+
+
+def categories(n: int, *methods: tuple[str, int]) -> list[Verdict]:
+    """Methods that err on so many images, and on one more in every second category."""
+    return [
+        verdict(range(8, 8 + errors + i % 2), model=model, category=f"category_{i:02}")
+        for model, errors in methods
+        for i in range(n)
+    ]
+
+
+def test_decisions_are_right_where_an_image_is_called_what_it_is() -> None:
+    right = right_decisions(verdict([0, 9]))
+    assert np.flatnonzero(~right).tolist() == [0, 9]
+
+
+def test_methods_are_paired_on_the_images_of_a_category() -> None:
+    (found,) = paired([verdict(range(8, 17)), verdict([8, 0], model="cae")])
+    (pair,) = found.pairs
+    assert (found.metric, found.n, list(found.lines)) == ("accuracy", 20, ["cae + conv + mse", "dae + conv + mse"])
+    assert (pair.wins, pair.losses) == (8, 1)
+    assert pair.p == mcnemar(*[right_decisions(line.verdicts[0]) for line in found.lines.values()])
+    assert pair.difference == pytest.approx(7 / 20)
+
+
+def test_pairs_of_one_category_are_corrected_together() -> None:
+    (found,) = paired([verdict(range(8, 17)), verdict([8, 0], model="cae"), verdict([], model="vae")])
+    assert len(found.pairs) == 3
+    assert min(pair.p_holm for pair in found.pairs) == pytest.approx(3 * min(pair.p for pair in found.pairs))
+
+
+def test_of_several_seeds_the_decisions_of_the_lowest_are_tested_and_the_table_says_so() -> None:
+    seeds = [verdict([], seed=2), verdict(range(8, 17), seed=1)]
+    (found,) = paired([*seeds, verdict([], model="cae", seed=1)])
+    assert found.pairs[0].losses + found.pairs[0].wins == 9, "seed 1 of dae errs nine times, seed 2 never"
+    assert "Of several seeds the lowest one's decisions are tested." in render_significance([found], "md")
+    assert "lowest one's" not in render_significance(paired([verdict([]), verdict([1], model="cae")]), "md")
+
+
+def test_methods_are_paired_over_categories_by_their_means_over_seeds() -> None:
+    verdicts = categories(6, ("dae", 3), ("cae", 1))
+    verdicts += [verdict([], model="cae", seed=1, category=f"category_{i:02}") for i in range(6)]
+    overall = paired(verdicts)[0]
+    (pair,) = overall.pairs
+    expected = [[1 - errors / 24 for errors in rates] for rates in ([0.5, 1] * 3, [3, 4] * 3)]
+    assert list(overall.lines) == ["cae + conv + mse", "dae + conv + mse"]
+    assert pair.difference == pytest.approx(np.mean(expected[0]) - np.mean(expected[1]))
+    assert pair.p == wilcoxon(*expected) == pytest.approx(2 / 2**6)
+    assert overall.critical is None, "of two methods there is no critical difference"
+
+
+@pytest.mark.parametrize(("methods", "needed"), [(2, 6), (3, 7), (4, 8)])
+def test_with_too_few_categories_one_line_says_how_many_it_takes(methods: int, needed: int) -> None:
+    named = [(f"m{i:02}", 0 if i else 3) for i in range(methods)]
+    few, enough = (paired(categories(n, *named))[0] for n in (needed - 1, needed))
+    assert few.too_few
+    assert not enough.too_few
+    said = f"{needed - 1} categories are too few for {methods * (methods - 1) // 2} pair"
+    shown = " ".join(render_significance([few], "rich", width=200).split())
+    assert said in shown
+    assert f"which takes {needed}." in shown
+    assert "better than" not in shown
+    assert "too few" not in render_significance([enough], "md")
+
+
+def test_the_bound_on_categories_is_where_the_clearest_difference_shows() -> None:
+    everywhere_better = paired(categories(6, ("dae", 3), ("cae", 1)))[0]
+    assert everywhere_better.pairs[0].p_holm < 0.05
+    assert paired(categories(5, ("dae", 3), ("cae", 1)))[0].pairs[0].p_holm > 0.05
+
+
+def test_three_methods_have_a_critical_difference_by_mean_rank() -> None:
+    overall = paired(categories(8, ("dae", 6), ("cae", 3), ("vae", 0)))[0]
+    assert overall.critical is not None
+    assert list(overall.critical.ranks.values()) == [1.0, 2.0, 3.0]
+    shown = render_significance([overall], "md")
+    assert "mean ranks differ by less than 1.17" in shown
+    rows = {row[2]: row for row in (line.split(" | ") for line in shown.splitlines() if " + " in line)}
+    assert len(rows) == 3
+    assert [row[4].strip() for row in rows.values()] == ["a", "a b", "b"]
+
+
+def test_the_metric_that_ranks_is_the_one_that_is_tested_over_categories() -> None:
+    overall = paired(categories(6, ("dae", 3), ("cae", 1)), "abnormal_rate")[0]
+    assert overall.metric == "abnormal_rate"
+    assert overall.pairs[0].difference == pytest.approx(2 / 12)
+
+
+def test_a_method_that_ranks_lower_may_still_judge_more_images_rightly() -> None:
+    shown = render_significance(paired([verdict(range(8, 18)), verdict([0], model="cae")], "normal_rate"), "md")
+    first, second = (line.split("|") for line in shown.splitlines() if " + " in line)
+    assert ("dae" in first[2], "cae" in second[2]) == (True, True)
+    assert second[4].strip() == "10 : 1"
+    assert (first[7].strip(), second[7].strip()) == ("", "1")
+
+
+def test_a_method_that_lacks_a_category_is_left_out_over_categories_only() -> None:
+    found = paired([*categories(2, ("dae", 3), ("cae", 1)), verdict([], model="vae", category="category_00")])
+    assert [len(test.lines) for test in found] == [2, 3, 2]
+
+
+def test_a_method_alone_is_not_tested() -> None:
+    assert paired([verdict([])]) == []
+    assert "two methods" in render_significance([], "rich")
+    assert json.loads(render_significance([], "json")) == []
+
+
+def test_verdicts_that_come_without_scores_are_not_tested() -> None:
+    bare = [verdict_of(row_of(verdict([]))), verdict_of(row_of(verdict([1], model="cae")))]
+    assert paired(bare) == []
+
+
+def test_methods_that_differ_in_settings_only_are_told_apart_by_them() -> None:
+    methods = [line.method for line in boards([verdict([]), verdict([1], epochs=9, lr=0.1)])[0].lines]
+    assert sorted(labels(methods).values()) == [
+        "dae + conv + mse, epochs 3, lr 0.0001",
+        "dae + conv + mse, epochs 9, lr 0.1",
+    ]
+
+
+def example() -> list[Paired]:
+    better = [*categories(2, ("dae", 9), ("cae", 2), ("vae", 0)), verdict([8], seed=1, category="category_00")]
+    return paired([*better, verdict([0], model="lone", category="category_01")])
+
+
+def test_tests_print_as_they_did(golden: Callable[[str, str], None]) -> None:
+    golden("significance.md", render_significance(example(), "md"))
+
+
+def test_tests_print_in_a_terminal_as_they_did(golden: Callable[[str, str], None]) -> None:
+    golden("significance.txt", render_significance(example(), "rich", width=120))
+
+
+def test_csv_and_json_hold_the_same_rows() -> None:
+    as_csv = list(csv.DictReader(io.StringIO(render_significance(example(), "csv"))))
+    as_json = json.loads(render_significance(example(), "json"))
+    assert {tuple(row) for row in (*as_csv, *as_json)} == {COLUMNS}
+    assert [row["p"] for row in as_csv] == [str(row["p"]) for row in as_json]
+    assert {row["test"] for row in as_json} == {"mcnemar", "signed-rank", "nemenyi"}
+
+
+@pytest.fixture
+def leaderboard(tmp_path: Path, dots_plugin: Path) -> Callable[..., Result]:
+    common = ["--plugin", str(dots_plugin), "--store", str(tmp_path), "--thresholds", "highest"]
+
+    def call(*words: str) -> Result:
+        return CliRunner().invoke(main, ["leaderboard", *common, *words])
+
+    words = ["--dataset", "dots", "--categories", "large,small", "--models", "mean_image,brightest", "--device", "cpu"]
+    assert CliRunner().invoke(main, ["run", *common, *words]).exit_code == 0
+    return call
+
+
+def test_the_command_adds_the_tests_for_people_and_gives_only_them_to_programs(
+    leaderboard: Callable[..., Result],
+) -> None:
+    shown = leaderboard("--significance", "--format", "md")
+    assert shown.exit_code == 0
+    assert "all anomalous" in shown.stdout
+    assert "### Which differ · dots · 16 px · large · on 7 test images" in shown.stdout
+    assert "2 categories are too few for 1 pair" in shown.stdout
+    assert "Which differ" in leaderboard("--significance").stdout
+    assert "Which differ" not in leaderboard().stdout
+    rows = json.loads(leaderboard("--significance", "--format", "json").stdout)
+    assert [row["test"] for row in rows] == ["signed-rank", "mcnemar", "mcnemar"]
+    assert rows[1]["category"] == "large"
