@@ -34,9 +34,7 @@ REGISTRY = Registry.discover(environ={"HARNESS_PLUGINS": ""})
 def parts():
     for kind in HOOKS:
         names = [SMALLER.get(name, name) for name, offer in REGISTRY.offers(kind).items() if not offer.part.generic]
-        for text in names + [
-            text for text in VARIANTS.get(kind.kind, []) if text.split("[")[0] in REGISTRY.offers(kind)
-        ]:
+        for text in names + VARIANTS.get(kind.kind, []):
             part = REGISTRY.make(kind, text)
             if isinstance(part, Dataset) and ROOTS.get(text, SHARED / "nothing").is_dir():
                 part.root = ROOTS[text]
