@@ -99,6 +99,7 @@ class Worker:
             "train_images_per_second": images_seen / fit_seconds if images_seen else None,
             "n_train": len(fitted),
             "default_pool": model.default_pool,
+            "resolved": dict(model.resolved(encoder)),
             "loss_history": [step.loss for step in history],
             "pixels": pixels,
         }

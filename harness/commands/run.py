@@ -22,7 +22,9 @@ from harness.commands._options import (
     whole_numbers,
 )
 from harness.errors import UsageError
+from harness.executors import Executor
 from harness.executors.local import Serial
+from harness.executors.processes import Processes
 from harness.grid import Axes, Planned, plan
 from harness.judge import judge
 from harness.pools import POOLS
@@ -77,6 +79,9 @@ SETTINGS: dict[str, Any] = {"image_size": 256, "epochs": 50, "weights": "pretrai
     show_default=True,
     help="Of training; auto is bf16 where the device multiplies it.",
 )
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Trials side by side; they share the cores."
+)
 @click.option("--dry-run", is_flag=True, help="Show the cells; fit nothing.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @store_option
@@ -108,7 +113,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         environment.device(given["device"]), given["data_root"], given["weights_dir"], tuple(given["plugin_files"])
     )
     with Store(given["store"], write=True) as store:
-        tally = _fit(ctx, cells, store, Worker(workplace, registry), given["quiet"])
+        tally = _fit(ctx, cells, store, Worker(workplace, registry), given["jobs"], given["quiet"])
         outcomes = store.outcomes(tally.ids)
         verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, thresholds, pools)]
     click.echo(render(verdicts, given["style"]), nl=False)
@@ -152,13 +157,14 @@ def _refuse_if_nothing_fits(cells: list[Planned]) -> None:
         raise UsageError("; ".join(sorted(reasons)))
 
 
-def _fit(ctx: click.Context, cells: list[Planned], store: Store, worker: Worker, quiet: bool) -> Tally:
+def _fit(ctx: click.Context, cells: list[Planned], store: Store, worker: Worker, jobs: int, quiet: bool) -> Tally:
     """Fit what is missing, shown live; an interrupt ends the command and keeps what is finished."""
     try:
         with _terminable(), display([cell.trial for cell in cells], quiet=quiet) as shown:
-            return carry_out(
-                cells, store=store, worker=worker, executor=Serial(worker, shown.progressed), watcher=shown
+            executor: Executor = (
+                Serial(worker, shown.progressed) if jobs == 1 else Processes(worker.workplace, jobs, shown.progressed)
             )
+            return carry_out(cells, store=store, worker=worker, executor=executor, watcher=shown)
     except KeyboardInterrupt as stop:
         number = stop.args[0] if stop.args else signal.SIGINT
         click.echo(

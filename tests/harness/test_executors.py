@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from harness.commands import main
+from harness.executors.processes import Processes
+from harness.runner import Workplace
+from harness.trial import Outcome, Trial
+
+TRIAL = Trial("dots", "large", "trained", "plain", "absolute", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
+
+
+def carry_out(plugin: Path, trials: list[Trial], jobs: int = 2) -> tuple[list[Outcome], list[Trial]]:
+    reported: list[Trial] = []
+    executor = Processes(Workplace(plugin_files=(plugin,)), jobs, lambda trial, progress: reported.append(trial))
+    return list(executor.run(trials)), reported
+
+
+def test_every_trial_comes_back_once_with_its_progress(dots_plugin: Path) -> None:
+    trials = [TRIAL._replace(seed=seed) for seed in range(5)]
+    outcomes, reported = carry_out(dots_plugin, trials)
+    assert sorted(outcome.trial for outcome in outcomes) == trials
+    assert {outcome.status for outcome in outcomes} == {"done"}
+    assert sorted(reported) == sorted(trials * 2), "two epochs each"
+
+
+def test_a_process_that_is_killed_costs_its_own_trial_and_the_others_go_on(dots_plugin: Path, tmp_path: Path) -> None:
+    plugin = tmp_path / "fragile.py"
+    source = dots_plugin.read_text()
+    killing = (
+        "if run.seed == 1: import os, signal; os.kill(os.getpid(), signal.SIGKILL)\n        assert encoder is not None"
+    )
+    plugin.write_text(source.replace("assert encoder is not None", killing))
+    outcomes, _ = carry_out(plugin, [TRIAL._replace(seed=seed) for seed in range(4)])
+    by_seed = {outcome.trial.seed: outcome for outcome in outcomes}
+    assert [by_seed[seed].status for seed in range(4)] == ["done", "error", "done", "done"]
+    assert by_seed[1].reason == "its process was killed by SIGKILL, perhaps for want of memory"
+
+
+def test_a_process_that_exits_is_an_error_with_its_code(dots_plugin: Path, tmp_path: Path) -> None:
+    plugin = tmp_path / "leaving.py"
+    plugin.write_text(dots_plugin.read_text().replace("assert encoder is not None", "import os; os._exit(7)"))
+    outcomes, _ = carry_out(plugin, [TRIAL])
+    assert outcomes[0].reason == "its process ended with exit code 7"
+
+
+def test_a_trial_is_asked_for_only_when_a_process_is_free(dots_plugin: Path) -> None:
+    asked: list[int] = []
+
+    def trials() -> object:
+        for seed in range(4):
+            asked.append(seed)
+            yield TRIAL._replace(seed=seed)
+
+    executor = Processes(Workplace(plugin_files=(dots_plugin,)), 2, lambda trial, progress: None)
+    ending = executor.run(trials())
+    next(ending)
+    assert len(asked) <= 3
+    ending.close()
+
+
+@pytest.mark.parametrize("fail", ["", "nan", "bug"])
+def test_jobs_give_the_same_rows_as_one_after_another(dots_plugin: Path, tmp_path: Path, fail: str) -> None:
+    rows = {}
+    for jobs in ("1", "3"):
+        words = [
+            "run",
+            "--plugin",
+            str(dots_plugin),
+            "--store",
+            str(tmp_path / jobs),
+            "--device",
+            "cpu",
+            "--jobs",
+            jobs,
+        ]
+        words += [
+            "--dataset",
+            "dots",
+            "--categories",
+            "large,small",
+            "--models",
+            f"trained[fail={fail}]" if fail else "trained",
+        ]
+        words += [
+            "--encoders",
+            "plain",
+            "--losses",
+            "absolute",
+            "--thresholds",
+            "highest",
+            "--seeds",
+            "0,1,2",
+            "--format",
+            "json",
+        ]
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == (3 if fail else 0), result.output
+        timed = {"fit_seconds", "train_images_per_second"}
+        rows[jobs] = [{k: v for k, v in row.items() if k not in timed} for row in json.loads(result.stdout)]
+    assert rows["1"] == rows["3"]
