@@ -14,6 +14,7 @@ import numpy as np
 from harness import environment
 from harness.api import Dataset, Encoder, FloatArray, Images, Loss, Model, Progress, Run, Split
 from harness.errors import HarnessError, TrainingError, UnavailableError
+from harness.pictures import Shrinker
 from harness.pixels import PixelMetrics
 from harness.pools import POOLS
 from harness.registry import KINDS, Registry
@@ -90,9 +91,10 @@ class Worker:
         fit_seconds = time.perf_counter() - started
         started = time.perf_counter()
         normal, _ = score(model, calibration)
-        test, pixels = score(model, split.test)
+        shrinker = Shrinker(len(split.test))
+        test, pixels = score(model, split.test, shrinker)
         score_seconds = time.perf_counter() - started
-        evidence = Evidence(normal, test, split.test.defects, split.test.paths)
+        evidence = Evidence(normal, test, split.test.defects, split.test.paths, shrinker.result())
         return evidence, {
             "fit_seconds": fit_seconds,
             "score_seconds": score_seconds,
@@ -144,8 +146,13 @@ def hold_out(normal: Images, share: float, seed: int) -> tuple[Images, Images]:
     return normal.take(np.sort(order[kept:])), normal.take(np.sort(order[:kept]))
 
 
-def score(model: Model, images: Images) -> tuple[dict[str, FloatArray], dict[str, float | None] | None]:
-    """Image scores by pool, and pixel metrics where there are maps and masks, in one pass. Raises TrainingError."""
+def score(
+    model: Model, images: Images, shrinker: Shrinker | None = None
+) -> tuple[dict[str, FloatArray], dict[str, float | None] | None]:
+    """Image scores by pool, and pixel metrics where there are maps and masks, in one pass. Raises TrainingError.
+
+    The shrinker is given the maps.
+    """
     pooled: dict[str, list[FloatArray]] = {}
     pixels = PixelMetrics() if images.masks is not None and images.masks.any() else None
     has_maps = False
@@ -162,6 +169,8 @@ def score(model: Model, images: Images) -> tuple[dict[str, FloatArray], dict[str
         for pool, values in by_pool.items():
             _check(model, chunk, values)
             pooled.setdefault(pool, []).append(values)
+        if shrinker is not None and scores.maps is not None:
+            shrinker.add(scores.maps)
         if pixels is not None and scores.maps is not None and chunk.masks is not None:
             has_maps = True
             pixels.update(scores.maps, chunk.masks)

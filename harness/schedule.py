@@ -9,6 +9,7 @@ from typing import Protocol
 from harness.errors import HarnessError
 from harness.executors import Executor
 from harness.grid import Planned
+from harness.pictures import thumbnails
 from harness.runner import Worker
 from harness.store import Store
 from harness.trial import Outcome, Trial
@@ -45,7 +46,7 @@ class Tally:
 def carry_out(plan: Iterable[Planned], *, store: Store, worker: Worker, executor: Executor, watcher: Watcher) -> Tally:
     """Fit what the store lacks. Finished trials are in the store whenever this stops, however it stops."""
     tally = Tally()
-    known = store.done()
+    known, pictured = store.done(), store.pictured()
 
     def settle(outcome: Outcome) -> None:
         store.put(outcome)
@@ -64,7 +65,8 @@ def carry_out(plan: Iterable[Planned], *, store: Store, worker: Worker, executor
                 continue
             if trial.category not in unusable:
                 try:
-                    fingerprint = worker.split(trial.dataset, trial.category, trial.image_size).fingerprint
+                    split = worker.split(trial.dataset, trial.category, trial.image_size)
+                    fingerprint = split.fingerprint
                 except HarnessError as error:
                     unusable[trial.category] = str(error)
             if trial.category in unusable:
@@ -76,6 +78,9 @@ def carry_out(plan: Iterable[Planned], *, store: Store, worker: Worker, executor
                 tally.found += 1
                 watcher.found(trial)
                 continue
+            if fingerprint not in pictured:
+                store.put_thumbnails(fingerprint, thumbnails(split.test))
+                pictured.add(fingerprint)
             watcher.started(trial)
             yield trial
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import numpy as np
 
 from harness.api import FloatArray
 from harness.errors import StoreError
+from harness.pictures import Maps, Thumbnail, pack_mask, unpack_mask
 from harness.trial import Evidence, Outcome, Trial
 
 VERSION = 1
@@ -44,6 +46,20 @@ CREATE TABLE scores (
     test BLOB NOT NULL,
     PRIMARY KEY (trial, pool)
 ) WITHOUT ROWID;
+CREATE TABLE maps (
+    trial TEXT PRIMARY KEY REFERENCES trials (id),
+    height INTEGER NOT NULL,
+    width INTEGER NOT NULL,
+    largest REAL NOT NULL,
+    deflated BLOB NOT NULL
+);
+CREATE TABLE thumbnails (
+    fingerprint TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    jpeg BLOB NOT NULL,
+    mask BLOB NOT NULL,
+    PRIMARY KEY (fingerprint, position)
+);
 """
 
 
@@ -124,6 +140,43 @@ class Store:
                     for pool in evidence.test
                 ],
             )
+            if evidence.maps is not None:
+                values, largest = evidence.maps
+                db.execute(
+                    "INSERT OR REPLACE INTO maps VALUES (?, ?, ?, ?, ?)",
+                    (outcome.id, *values.shape[1:], largest, zlib.compress(np.ascontiguousarray(values).data, 1)),
+                )
+
+    def maps(self, trial_id: str) -> Maps | None:
+        """The small error maps of a trial's test images; None where there are none."""
+        with self._explained():
+            asked = "SELECT height, width, largest, deflated FROM maps WHERE trial = ?"
+            found = self._db.execute(asked, (trial_id,)).fetchone()
+        if found is None:
+            return None
+        height, width, largest, deflated = found
+        return Maps(np.frombuffer(zlib.decompress(deflated), np.uint8).reshape(-1, height, width), largest)
+
+    def pictured(self) -> set[str]:
+        """The fingerprints of the data whose test images have thumbnails."""
+        with self._explained():
+            return {row[0] for row in self._db.execute("SELECT DISTINCT fingerprint FROM thumbnails")}
+
+    def put_thumbnails(self, fingerprint: str, thumbnails: Iterable[Thumbnail]) -> None:
+        """Keep thumbnails of the test images of some data, in their order; those that are there stay."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO thumbnails VALUES (?, ?, ?, ?)",
+                ((fingerprint, at, small.jpeg, pack_mask(small.mask)) for at, small in enumerate(thumbnails)),
+            )
+
+    def thumbnails(self, fingerprint: str) -> list[Thumbnail]:
+        """Thumbnails of the test images of some data, in their order; empty where none were kept."""
+        with self._explained():
+            found = self._db.execute(
+                "SELECT jpeg, mask FROM thumbnails WHERE fingerprint = ? ORDER BY position", (fingerprint,)
+            ).fetchall()
+        return [Thumbnail(jpeg, unpack_mask(mask)) for jpeg, mask in found]
 
     def outcomes(self, ids: Iterable[str] | None = None) -> Iterator[Outcome]:
         """All outcomes, or those of these ids, in an order that does not depend on when they were made."""

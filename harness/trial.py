@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from harness.api import GOOD, BoolArray, FloatArray
+from harness.pictures import Maps
 
 UNUSED = "-"
 """What stands on an axis that a model does not use."""
@@ -65,6 +66,8 @@ class Evidence:
     """N defect kinds, `good` where normal."""
     paths: tuple[str, ...]
     """N names."""
+    maps: Maps | None = field(default=None, compare=False, repr=False)
+    """Small error maps of the test images, to look at; None without maps, and from a store, which has them apart."""
 
     @property
     def labels(self) -> BoolArray:

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness import StoreError
+from harness.pictures import Maps, Thumbnail
 from harness.store import FILE_NAME, VERSION, Store
 from harness.trial import Evidence, Outcome, Trial
 
@@ -44,6 +46,33 @@ def test_what_is_put_comes_back_whole_from_a_store_opened_anew(tmp_path: Path) -
     for pool, scores in outcome().evidence.test.items():
         assert np.array_equal(back.evidence.test[pool], scores), "scores are kept to the last bit"
         assert np.array_equal(back.evidence.normal[pool], outcome().evidence.normal[pool])
+
+
+def test_small_maps_lie_apart_from_the_scores_and_come_back_equal(tmp_path: Path) -> None:
+    maps = Maps(np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4), 0.5)
+    pictured = outcome()
+    pictured = replace(pictured, evidence=replace(pictured.evidence, maps=maps))
+    with Store(tmp_path, write=True) as store:
+        store.put(pictured)
+        store.put(outcome(1))
+        assert [back.evidence.maps for back in store.outcomes()] == [None, None], "a leaderboard need not read them"
+        values, largest = store.maps(pictured.id)
+        assert np.array_equal(values, maps.values)
+        assert largest == 0.5
+        assert store.maps(outcome(1).id) is None
+
+
+def test_thumbnails_are_kept_once_for_each_data_set_in_their_order(tmp_path: Path) -> None:
+    mask = np.eye(5, dtype=bool)
+    with Store(tmp_path, write=True) as store:
+        assert store.pictured() == set()
+        store.put_thumbnails("f00d", [Thumbnail(b"first", mask), Thumbnail(b"second", None)])
+        store.put_thumbnails("f00d", [Thumbnail(b"other", None)] * 2)
+        assert store.pictured() == {"f00d"}
+        first, second = store.thumbnails("f00d")
+        assert (first.jpeg, second.jpeg, second.mask) == (b"first", b"second", None)
+        assert np.array_equal(first.mask, mask)
+        assert store.thumbnails("beef") == []
 
 
 def test_a_finished_trial_is_never_replaced(tmp_path: Path) -> None:

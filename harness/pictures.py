@@ -1,0 +1,107 @@
+"""Small pictures that are kept beside the scores, so that a report needs neither data set nor model."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.api import BoolArray, FloatArray, Images
+
+MAP_SIDE = 64
+"""Pixels of a kept error map's side, at most; and at most half of the image's."""
+LEVELS = 32
+"""Different values of a kept map: the eye sees no more, and the rest is noise that does not compress."""
+MAP_PIXELS = 1000 * MAP_SIDE**2
+"""Of all kept maps of a trial together, at most: larger test sets have coarser ones."""
+THUMBNAIL_SIDE = 128
+"""Pixels of a thumbnail's side, at most."""
+_QUALITY = 80
+
+
+class Maps(NamedTuple):
+    """Error maps of the test images, coarse in space and in value: good to look at, not to measure with."""
+
+    values: NDArray[np.uint8]
+    """(N, h, w), from 0 to LEVELS - 1: the square root of the error, so that small errors keep their steps."""
+    largest: float
+    """The error that LEVELS - 1 stands for, at least 0."""
+
+
+class Thumbnail(NamedTuple):
+    """One test image."""
+
+    jpeg: bytes
+    mask: BoolArray | None
+    """(side, side), True where defective; None where there is no mask."""
+
+
+class Shrinker:
+    """Takes the maps of so many images, some at a time, and keeps means over cells of their pixels."""
+
+    def __init__(self, images: int) -> None:
+        self._side = max(1, min(MAP_SIDE, int((MAP_PIXELS / max(images, 1)) ** 0.5)))
+        self._kept: list[NDArray[np.float32]] = []
+
+    def add(self, maps: FloatArray) -> None:
+        """(N, H, W), the same H and W each time."""
+        half = max(1, min(maps.shape[1:]) // 2)
+        self._kept.append(shrink(np.asarray(maps), min(self._side, half)))
+
+    def result(self) -> Maps | None:
+        """All that was added, in its order; None where nothing was, or what was is not finite."""
+        if not self._kept:
+            return None
+        errors = np.maximum(np.concatenate(self._kept), 0)
+        largest = float(errors.max(initial=0))
+        if not np.isfinite(largest):
+            return None
+        return Maps(np.rint(np.sqrt(errors / (largest or 1)) * (LEVELS - 1)).astype(np.uint8), largest)
+
+
+def shrink(maps: NDArray[Any], side: int) -> NDArray[np.float32]:
+    """(N, H, W) to (N, h, w), neither longer than `side`: means over cells that differ by a pixel at most."""
+    height, width = maps.shape[1:]
+    rows, columns = (np.arange(min(side, n)) * n // min(side, n) for n in (height, width))
+    sums = np.add.reduceat(np.add.reduceat(maps, rows, axis=1, dtype=np.float32), columns, axis=2)
+    cells = np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
+    return np.asarray(sums / cells, dtype=np.float32)
+
+
+def thumbnails(images: Images) -> list[Thumbnail]:
+    """Each image and its mask, at most THUMBNAIL_SIDE wide."""
+    from PIL import Image
+
+    found = []
+    for index in range(len(images)):
+        image = Image.fromarray(np.ascontiguousarray(images.pixels[index]))
+        image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
+        written = io.BytesIO()
+        image.save(written, "JPEG", quality=_QUALITY)
+        mask = None
+        if images.masks is not None:
+            mask = shrink(images.masks[index : index + 1] > 0, THUMBNAIL_SIDE)[0] >= 0.5
+        found.append(Thumbnail(written.getvalue(), mask))
+    return found
+
+
+def pack_mask(mask: BoolArray | None) -> bytes:
+    """A mask in few bytes; none in none."""
+    if mask is None:
+        return b""
+    from PIL import Image
+
+    written = io.BytesIO()
+    Image.fromarray(mask).save(written, "PNG")
+    return written.getvalue()
+
+
+def unpack_mask(packed: bytes) -> BoolArray | None:
+    """What `pack_mask` was given."""
+    if not packed:
+        return None
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(packed)), dtype=bool)
