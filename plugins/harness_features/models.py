@@ -108,7 +108,7 @@ class PatchCore(FrozenFeatures):
     memory: int = 10_000
     """Patches that are remembered, at most."""
     coreset: Literal["random", "greedy"] = "random"
-    """Whether they are drawn by chance, or so that every patch has one nearby, which takes minutes."""
+    """Whether they are drawn by chance, or so that every patch has one nearby, which takes longer."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
