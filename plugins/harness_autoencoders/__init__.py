@@ -9,9 +9,9 @@ from harness_autoencoders.models import CAE, DAE, Reconstruction
 
 if TYPE_CHECKING:
     from harness_autoencoders.networks import Autoencoder, Decoder
-    from harness_autoencoders.training import error_maps, seeded, train
+    from harness_autoencoders.training import reconstruction_errors, seeded, train
 
-__all__ = ["CAE", "DAE", "Autoencoder", "Decoder", "Reconstruction", "error_maps", "seeded", "train"]
+__all__ = ["CAE", "DAE", "Autoencoder", "Decoder", "Reconstruction", "reconstruction_errors", "seeded", "train"]
 
 
 @hookimpl

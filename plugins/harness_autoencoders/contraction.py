@@ -28,21 +28,20 @@ def contraction(
     with CheapSecondDerivatives(images):
         latent = encode(images)
     norm = torch.zeros((), device=images.device)
-    for product in {"reverse": _rows, "forward": _columns, "exact": _all_rows}[penalty](
-        latent, images, probes, generator
-    ):
+    products = {"reverse": _rows, "forward": _columns, "exact": _all_rows}[penalty]
+    for product in products(latent, images, probes, generator):
         norm = norm + product.float().square().sum()
     return latent, norm / len(images) / (1 if penalty == "exact" else probes)
 
 
 def _rows(latent: Tensor, images: Tensor, probes: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """v'J for random v."""
+    """The product v'J for random v."""
     for _ in range(probes):
         yield from torch.autograd.grad(latent, images, _signs(latent, generator), create_graph=True)
 
 
 def _columns(latent: Tensor, images: Tensor, probes: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Jv for random v: u'J is linear in u, and its gradient in u along v is Jv."""
+    """The product Jv for random v: u'J is linear in u, and its gradient in u along v is Jv."""
     anywhere = torch.zeros_like(latent, requires_grad=True)
     (row,) = torch.autograd.grad(latent, images, anywhere, create_graph=True)
     for _ in range(probes):
@@ -50,7 +49,7 @@ def _columns(latent: Tensor, images: Tensor, probes: int, generator: torch.Gener
 
 
 def _all_rows(latent: Tensor, images: Tensor, probes: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """v'J for every unit vector v."""
+    """The product v'J for every unit vector v."""
     for place in range(latent[0].numel()):
         unit = torch.zeros_like(latent)
         unit.view(len(latent), -1)[:, place] = 1

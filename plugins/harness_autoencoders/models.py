@@ -50,9 +50,9 @@ class Reconstruction(Model):
 
     def score(self, images: Images) -> Scores:
         """The error map of each image's reconstruction."""
-        from harness_autoencoders.training import error_maps
+        from harness_autoencoders.training import reconstruction_errors
 
-        return Scores(maps=error_maps(images, self._error, self._run.device))
+        return Scores(maps=reconstruction_errors(images, self._error, self._run.device))
 
     def resolved(self, encoder: Encoder | None) -> Mapping[str, str]:
         """The bottleneck, where it is left to encoder or model."""
@@ -145,7 +145,7 @@ class CAE(Reconstruction):
     """How the norm is found: estimated from random vectors before or behind the Jacobian, or from all of it."""
     probes: int = 1
     """Random vectors an image and step."""
-    contraction: float = 1e-4
+    contraction: float = 1e-3
     """The norm's weight, the paper's lambda."""
 
     def __post_init__(self) -> None:

@@ -65,7 +65,7 @@ def train(network: nn.Module, normal: Images, step: Step, run: Run) -> None:
     network.eval()
 
 
-def error_maps(
+def reconstruction_errors(
     images: Images, error: Callable[[Tensor, NDArray[np.uint8]], Tensor], device: str
 ) -> NDArray[np.float32]:
     """The maps (N, H, W) that `error` makes of clean images (B, 3, H, W) in [0, 1] and their pixels (B, H, W, 3)."""
