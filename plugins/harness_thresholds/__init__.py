@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from harness import Threshold, hookimpl
 from harness_thresholds.limits import Mean, MeanStd, MedianMad, Quantile
 from harness_thresholds.oracle import F1Oracle
+from harness_thresholds.tail import Pot
 
 
 @hookimpl
 def harness_thresholds() -> Iterable[type[Threshold]]:
     """The built-in thresholds."""
-    return [Mean, MeanStd, MedianMad, Quantile, F1Oracle]
+    return [Mean, MeanStd, MedianMad, Pot, Quantile, F1Oracle]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness import FloatArray, Threshold
 
@@ -18,7 +20,7 @@ class Mean(Threshold):
 
     def fit(self, normal: FloatArray) -> float:
         """The mean."""
-        return float(np.mean(normal))
+        return float(ascending(normal).mean())
 
 
 @dataclass
@@ -30,9 +32,14 @@ class MeanStd(Threshold):
     source = "Shewhart, Economic Control of Quality of Manufactured Product, 1931"
     k: float = 3.0
 
+    def __post_init__(self) -> None:
+        expect(self.k >= 0, f"k is {self.k:g}, expected a number from 0")
+
     def fit(self, normal: FloatArray) -> float:
         """Mean plus k population standard deviations."""
-        return float(np.mean(normal) + self.k * np.std(normal))
+        scores = ascending(normal)
+        mean = scores.mean()
+        return float(mean + self.k * math.sqrt(np.square(scores - mean).mean()))  # as scores.std(), sooner
 
 
 @dataclass
@@ -44,10 +51,14 @@ class MedianMad(Threshold):
     source = "https://doi.org/10.1016/j.jesp.2013.03.013"
     k: float = 3.0
 
+    def __post_init__(self) -> None:
+        expect(self.k >= 0, f"k is {self.k:g}, expected a number from 0")
+
     def fit(self, normal: FloatArray) -> float:
         """Median plus k times 1.4826 MAD, the standard deviation of a normal distribution of that MAD."""
-        centre = np.median(normal)
-        return float(centre + self.k * 1.4826 * np.median(np.abs(normal - centre)))
+        scores = ascending(normal)
+        centre = quantile(scores, 0.5)
+        return centre + self.k * 1.4826 * quantile(np.sort(np.abs(scores - centre)), 0.5)
 
 
 @dataclass
@@ -60,9 +71,31 @@ class Quantile(Threshold):
     q: float = 0.95
 
     def __post_init__(self) -> None:
-        if not 0 <= self.q <= 1:
-            raise ValueError(f"q is {self.q:g}, expected a number from 0 to 1")
+        expect(0 <= self.q <= 1, f"q is {self.q:g}, expected a number from 0 to 1")
 
     def fit(self, normal: FloatArray) -> float:
         """The quantile, between two scores by interpolation."""
-        return float(np.quantile(normal, self.q))
+        return quantile(ascending(normal), self.q)
+
+
+def quantile(ascending: NDArray[np.float64], q: float) -> float:
+    """What np.quantile makes of sorted scores (N,), in a tenth of its time, which would be most of judging's."""
+    place = q * (len(ascending) - 1)
+    below = int(place)
+    low, high = float(ascending[below]), float(ascending[min(below + 1, len(ascending) - 1)])
+    return low + (place - below) * (high - low)
+
+
+def ascending(normal: FloatArray) -> NDArray[np.float64]:
+    """Scores (N,), sorted, so that sums too do not depend on their order. Raises ValueError for none or not finite."""
+    scores = np.sort(np.asarray(normal, dtype=np.float64))
+    if not scores.size or not math.isfinite(scores[0]) or not math.isfinite(scores[-1]):  # nan comes last
+        finite = np.count_nonzero(np.isfinite(scores))
+        raise ValueError(f"{finite} of {scores.size} normal scores are finite: expected all of at least one")
+    return scores
+
+
+def expect(true: bool, otherwise: str) -> None:
+    """Refuse an option's value. Raises ValueError."""
+    if not true:
+        raise ValueError(otherwise)

@@ -15,13 +15,20 @@ class F1Oracle(OracleThreshold):
     source = "van Rijsbergen, Information Retrieval, 1979"
 
     def fit_oracle(self, scores: FloatArray, labels: BoolArray) -> float:
-        """Half way below the lowest score called anomalous; of equal F1 the highest limit, so the fewest alarms."""
-        distinct, at = np.unique(scores, return_inverse=True)
-        hits = np.bincount(at, weights=labels, minlength=len(distinct))[::-1].cumsum()[::-1]
-        called = np.bincount(at, minlength=len(distinct))[::-1].cumsum()[::-1]
-        f1 = 2 * hits / (called + max(np.count_nonzero(labels), 1))
-        best = int(np.flatnonzero(f1 == f1.max())[-1])
-        if best == 0:
-            return float(np.nextafter(distinct[0], -np.inf))
-        limit = float((distinct[best - 1] + distinct[best]) / 2)
-        return limit if limit < distinct[best] else float(distinct[best - 1])
+        """Half way below the lowest score called anomalous; of equal F1 the highest limit, so the fewest alarms.
+
+        Where nothing is anomalous, the highest score.
+        """
+        normal, abnormal = np.sort(scores[~labels]), np.sort(scores[labels])
+        if not len(abnormal):
+            return float(normal[-1])
+        found = len(abnormal) - abnormal.searchsorted(abnormal, "left")  # if all from this score on were called so
+        alarms = len(normal) - normal.searchsorted(abnormal, "left")
+        f1 = found / (found + alarms + len(abnormal))
+        best = len(f1) - 1 - int(f1[::-1].argmax())
+        lowest = abnormal[best]  # score that is called anomalous
+        lower = [*abnormal[abnormal < lowest][-1:], *normal[normal < lowest][-1:]]
+        if not lower:
+            return float(np.nextafter(lowest, -np.inf))
+        limit = (max(lower) + lowest) / 2
+        return float(limit if limit < lowest else max(lower))
