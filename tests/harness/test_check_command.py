@@ -113,6 +113,14 @@ def test_a_data_set_without_its_root_is_skipped_with_the_reason(check, tmp_path)
     assert "skipped  tiles  check_order_is_stable: no decoder for data" in result.stdout
 
 
+def test_a_broken_plugin_is_named_and_the_others_are_checked(check, tmp_path):
+    (tmp_path / "broken.py").write_text("import nothing_of_this_name")
+    result = check("model:glow", "--plugin", str(tmp_path / "broken.py"))
+    assert result.exit_code == 0
+    assert "broken.py" in result.stderr
+    assert "is broken: cannot be imported: ModuleNotFoundError" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

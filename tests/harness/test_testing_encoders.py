@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness import Encoder, UnavailableError
+from harness import Encoder, Run, UnavailableError
 from harness.testing import attempt, checks_for
 from harness.testing.toy_networks import ConvolutionPyramid, Convolutions
 from harness.testing.toys import ToyEncoder
@@ -169,6 +169,11 @@ def test_an_encoder_that_is_wrong_in_one_way_fails_that_check_alone(wrong, found
 def test_a_module_without_its_numbers_is_found():
     outcome = outcomes_of(HasNoChannels())["features_have_the_declared_shape"]
     assert outcome.reason == "the module has channels None, expected a whole number"
+
+
+def test_the_toy_encoder_says_which_reductions_it_has():
+    with pytest.raises(UnavailableError, match=r"has maps of reductions 2, 4, 8 and 16, not \(8, 32\)"):
+        ToyEncoder().build_pyramid(Run(), (8, 32))
 
 
 def test_an_encoder_without_a_pyramid_is_asked_for_none():

@@ -29,6 +29,11 @@ class OfAList(Mean):
 
 
 @dataclass
+class OfADictionary(Mean):
+    values: dict[str, int] | None = None
+
+
+@dataclass
 class ForgetsAnOption(Mean):
     def __post_init__(self):
         self.weight += 1
@@ -52,6 +57,8 @@ def test_a_part_that_changes_its_options_when_made_is_found():
 def test_an_option_of_a_type_that_cannot_be_spelt_is_found():
     with pytest.raises(AssertionError, match=r"option 'values' is \[1, 2\] of type list\[int\]"):
         check_options_can_be_spelt(OfAList(values=[1, 2]))
+    with pytest.raises(AssertionError, match=r"option 'values' is \{'a': 1\} of type dict\[str, int\]"):
+        check_options_can_be_spelt(OfADictionary(values={"a": 1}))
     check_options_can_be_spelt(OfAList())
 
 
