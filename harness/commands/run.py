@@ -36,7 +36,7 @@ from harness.runner import Worker, Workplace, open_dataset
 from harness.schedule import Tally, carry_out
 from harness.store import Store
 
-SETTINGS: dict[str, Any] = {"image_size": 256, "epochs": 50, "weights": "pretrained"}
+SETTINGS: dict[str, Any] = {"image_size": 256, "epochs": 50, "batch_size": 32, "lr": 1e-4, "weights": "pretrained"}
 """What is taken where neither the person nor the data set says."""
 
 
@@ -50,14 +50,12 @@ SETTINGS: dict[str, Any] = {"image_size": 256, "epochs": 50, "weights": "pretrai
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder that holds the data set.")
 @click.option("--categories", default="all", show_default=True, help="Comma list of categories, or all.")
 @click.option("--seeds", default="0", show_default=True, help="Comma list of whole numbers.")
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the normal images.  [default: 50; 3 for the demo]")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the normal images.  [default: 50; 2 for the demo]")
 @click.option(
     "--image-size", type=click.IntRange(1), help="Height and width in pixels.  [default: 256; 64 for the demo]"
 )
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Images a training step.")
-@click.option(
-    "--lr", type=click.FloatRange(0, min_open=True), default=1e-4, show_default=True, help="Adam's step size."
-)
+@click.option("--batch-size", type=click.IntRange(1), help="Images a training step.  [default: 32; 8 for the demo]")
+@click.option("--lr", type=click.FloatRange(0, min_open=True), help="Of Adam.  [default: 1e-4; 1e-3 for the demo]")
 @click.option(
     "--holdout",
     type=click.FloatRange(0, 1, max_open=True),
@@ -143,8 +141,6 @@ def _axes(registry: Registry, given: dict[str, Any]) -> Axes:
         encoders=registry.choose(Encoder, given["encoders"]),
         losses=registry.choose(Loss, given["losses"]),
         seeds=whole_numbers(given["seeds"], "--seeds"),
-        batch_size=given["batch_size"],
-        lr=given["lr"],
         holdout=given["holdout"],
         precision=environment.precision(given["precision"], environment.device(given["device"])),
         **settings,
