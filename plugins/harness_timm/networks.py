@@ -106,8 +106,9 @@ def timm_pyramid(name: str, run: Run, reductions: tuple[int, ...], options: Mapp
 
 def _create(name: str, options: Mapping[str, float]) -> tuple[Any, dict[int, int]]:
     """The whole model, with random weights, and the index of its deepest map of each reduction. Raises UsageError."""
-    if not timm.is_model(name):
-        near = get_close_matches(name, timm.list_models(), n=1)
+    known = {*timm.list_models(), *timm.list_pretrained()}  # without and with the tag of their weights
+    if name not in known:
+        near = get_close_matches(name, sorted(known), n=1)
         raise UsageError(f"timm knows no model {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
     model: Any = timm.create_model(name, num_classes=0, **options)  # type: ignore[arg-type]
     levels = {info["reduction"]: index for index, info in enumerate(getattr(model, "feature_info", []))}

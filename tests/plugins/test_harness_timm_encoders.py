@@ -1,0 +1,138 @@
+"""The encoders: their shapes, their normalisation, and what they say to a request that cannot be met."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from harness import Encoder, Run, UnavailableError, UsageError
+from harness.registry import Registry
+from harness.spec import spell
+from harness_timm import VGG16, Conv, ResNet50, Timm
+
+RANDOM = Run(image_size=64, weights="random")
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+def layers(module: nn.Module, kind: type) -> int:
+    return sum(isinstance(layer, kind) for layer in module.modules())
+
+
+@pytest.mark.parametrize(
+    ("encoder", "channels"),
+    [
+        (Conv(), 128),
+        (Conv(widths=(4, 6, 8, 10)), 10),
+        (VGG16(), 512),
+        (ResNet50(), 2048),
+        (Timm("test_resnet"), 192),
+        (Timm("tf_efficientnet_lite0"), 112),
+    ],
+    ids=lambda value: spell(value) if isinstance(value, Encoder) else str(value),
+)
+def test_features_are_sixteen_times_smaller(encoder, channels, images):
+    module = encoder.build(RANDOM).eval()
+    assert (module.channels, module.reduction) == (channels, 16)
+    assert module(images).shape == (2, channels, 4, 4)
+
+
+def test_conv_rectifies_and_pools_as_the_paper_has_it(images):
+    module = Conv(widths=(4, 6, 8, 10)).build(RANDOM)
+    expected = images
+    for convolution in module.convolutions:
+        assert convolution.kernel_size == (3, 3)
+        expected = nn.functional.max_pool2d(convolution(expected).relu(), 2)
+    torch.testing.assert_close(module(images), expected)
+    assert layers(module, nn.Conv2d) == 4
+
+
+def test_vgg16_has_thirteen_convolutions_and_no_last_pooling():
+    module = VGG16().build(RANDOM)
+    assert layers(module, nn.Conv2d) == 13
+    assert layers(module, nn.MaxPool2d) == 4
+    assert layers(module, nn.Linear) == 0
+
+
+def test_resnet50_has_all_its_convolutions_and_no_head():
+    module = ResNet50().build(RANDOM)
+    assert layers(module, nn.Conv2d) == 53
+    assert layers(module, nn.Linear) == 0
+
+
+def test_only_vgg16_asks_for_a_bottleneck():
+    assert [part.name for part in (Conv, VGG16, ResNet50, Timm) if part.bottleneck] == ["vgg16"]
+
+
+@pytest.mark.parametrize(("name", "mean"), [("resnet18", (0.485, 0.456, 0.406)), ("tf_efficientnet_lite0", (0.5,) * 3)])
+def test_a_timm_encoder_normalises_as_its_model_was_trained(name, mean, images):
+    module = Timm(name).build(RANDOM).eval()
+    seen = []
+    first = next(layer for layer in module.modules() if isinstance(layer, nn.Conv2d))
+    first.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    module(torch.tensor(mean).view(1, 3, 1, 1).expand(1, 3, 64, 64))
+    assert seen[0].abs().max() < 1e-6, "the mean colour should arrive as 0"
+
+
+def test_the_spelling_of_a_timm_encoder_names_its_model():
+    encoder = Registry.discover(environ={"HARNESS_PLUGINS": ""}).make(Encoder, "timm[name=resnet18,reduction=8]")
+    assert spell(encoder) == "timm[name=resnet18,reduction=8]"
+    assert encoder.reduction == 8
+
+
+def test_a_timm_encoder_takes_the_reduction_asked_for(images):
+    module = Timm("test_resnet", reduction=8).build(RANDOM).eval()
+    assert module.reduction == 8
+    assert module(images).shape == (2, module.channels, 8, 8)
+
+
+def test_a_reduction_that_the_model_lacks_is_named_with_those_it_has():
+    with pytest.raises(UsageError, match="test_resnet has maps of reductions 2, 4, 8, 16, 32, none of 7"):
+        Timm("test_resnet", reduction=7).build(RANDOM)
+
+
+@pytest.mark.parametrize(
+    ("name", "guess"), [("resnt18", "resnet18"), ("vgg16.tv_in1", "vgg16.tv_in1k"), ("resnet18.a1_in2k", "resnet18.a")]
+)
+def test_a_misspelt_timm_model_is_met_with_a_suggestion(name, guess):
+    with pytest.raises(UsageError, match=f"timm knows no model '{name}'. Did you mean '{guess}"):
+        Timm(name).build(RANDOM)
+
+
+def test_timm_without_a_name_says_how_to_give_one():
+    with pytest.raises(UsageError, match=r"timm\[name=resnet18\]"):
+        Timm().build(RANDOM)
+
+
+@pytest.mark.parametrize("encoder", [Conv(), VGG16(), Timm("test_resnet")], ids=spell)
+def test_an_image_size_that_does_not_divide_is_quoted_with_one_that_does(encoder):
+    with pytest.raises(UsageError, match="image size 100 is not a multiple of 16, which .* needs: try 96"):
+        encoder.build(Run(image_size=100, weights="random"))
+
+
+@pytest.mark.parametrize("widths", [(), (8, 8, 8), (8, 8, 8, 0)])
+def test_widths_that_are_not_four_positive_numbers_are_refused(widths):
+    with pytest.raises(ValueError, match="expected four positive numbers"):
+        Conv(widths=widths)
+
+
+@pytest.mark.parametrize("encoder", [Conv(), VGG16(), ResNet50(), Timm("test_resnet")], ids=spell)
+def test_a_pyramid_has_its_maps_in_the_order_asked_for(encoder, images):
+    maps = encoder.build_pyramid(RANDOM, (16, 4)).eval()(images)
+    assert [tuple(m.shape[2:]) for m in maps] == [(4, 4), (16, 16)]
+
+
+@pytest.mark.parametrize("encoder", [Conv(), Timm("test_resnet")], ids=spell)
+def test_a_pyramid_of_reductions_that_are_not_there_is_unavailable(encoder):
+    with pytest.raises(UnavailableError, match="2, 4, 8"):
+        encoder.build_pyramid(RANDOM, (8, 64))
+
+
+@pytest.mark.parametrize("encoder", [ResNet50(), Timm("test_resnet")], ids=spell)
+def test_batch_normalisation_trains_on_a_single_image(encoder, images):
+    features = encoder.build(RANDOM).train()(images[:1])
+    assert features.isfinite().all()
