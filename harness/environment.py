@@ -42,6 +42,11 @@ def precision(wanted: str, on: str) -> str:
     return "bf16" if on == "cpu" and _cpu_flags() & {"avx512_bf16", "amx_bf16"} else "fp32"
 
 
+def jobs(on: str) -> int:
+    """How many trials to fit side by side: on a CPU, a core to itself serves a fit better than a share in all."""
+    return min(os.cpu_count() or 1, 4) if on == "cpu" else 1
+
+
 def describe(on: str) -> dict[str, Any]:
     """What a record remembers: versions, machine, device; JSON values. It names no person and no folder."""
     found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}

@@ -78,7 +78,9 @@ SETTINGS: dict[str, Any] = {"image_size": 256, "epochs": 50, "batch_size": 32, "
     help="Of training; auto is bf16 where the device multiplies it.",
 )
 @click.option(
-    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Trials side by side; they share the cores."
+    "--jobs",
+    type=click.IntRange(1),
+    help="Trials side by side, sharing the cores.  [default: up to 4 on a CPU, else 1]",
 )
 @click.option("--dry-run", is_flag=True, help="Show the cells; fit nothing.")
 @click.option("--quiet", is_flag=True, help="No progress.")
@@ -111,7 +113,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         environment.device(given["device"]), given["data_root"], given["weights_dir"], tuple(given["plugin_files"])
     )
     with Store(given["store"], write=True) as store:
-        tally = _fit(ctx, cells, store, Worker(workplace, registry), given["jobs"], given["quiet"])
+        jobs = given["jobs"] or min(environment.jobs(workplace.device), len(cells))
+        tally = _fit(ctx, cells, store, Worker(workplace, registry), jobs, given["quiet"])
         outcomes = store.outcomes(tally.ids)
         verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, thresholds, pools)]
     click.echo(render(verdicts, given["style"]), nl=False)

@@ -49,3 +49,8 @@ def test_a_record_names_versions_and_machine_but_no_person_host_or_folder() -> N
     assert socket.gethostname() not in text
     assert getpass.getuser() not in text
     assert "/" not in text.replace("x86/64", "")
+
+
+def test_several_trials_share_a_processor_and_one_has_an_accelerator_to_itself() -> None:
+    assert 1 <= environment.jobs("cpu") <= 4
+    assert environment.jobs("cuda:0") == 1

@@ -59,7 +59,18 @@ def run(tmp_path: Path, dots_plugin: Path) -> Run:
 
     def call(*arguments: str, dataset: str = "dots", models: str = "mean_image") -> Result:
         words = ["run", "--plugin", str(dots_plugin), "--store", str(tmp_path / "runs"), "--device", "cpu"]
-        words += ["--dataset", dataset, "--models", models, "--encoders", "plain", "--losses", "absolute"]
+        words += [
+            "--jobs",
+            "1",
+            "--dataset",
+            dataset,
+            "--models",
+            models,
+            "--encoders",
+            "plain",
+            "--losses",
+            "absolute",
+        ]
         words += ["--thresholds", "highest", "--categories", "large,small"]
         return CliRunner().invoke(main, [*words, *arguments])
 
