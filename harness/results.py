@@ -4,31 +4,50 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
 from harness.errors import UsageError
-from harness.judge import Verdict
+from harness.judge import METRIC_VERSION, METRICS, PIXEL_METRICS, Verdict
 from harness.metrics import Counts
 from harness.trial import Evidence, Outcome, Trial
 
 Row = dict[str, Any]
 
-_PROVENANCE = ("plugins", "versions", "machine", "finished_at", "score_seconds", "loss_history")
+_PROVENANCE = ("plugins", "versions", "machine", "finished_at", "default_pool", "score_seconds", "loss_history")
+_MEASURED = ("fit_seconds", "train_images_per_second", "n_train")
 _IDENTITY = ("trial", "pool", "threshold", "metric_version")
 """What two rows of the same verdict have in common."""
-_MEASURED = ("fit_seconds", "train_images_per_second")
+
+_TEXT: tuple[type, ...] = (str,)
+_WHOLE: tuple[type, ...] = (int,)
+_NUMBER: tuple[type, ...] = (int, float)
+_MAYBE: tuple[type, ...] = (type(None),)
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    **{name: _NUMBER if kind is float else (kind,) for name, kind in get_type_hints(Trial).items()},
+    **dict.fromkeys(("pool", "threshold", "status", "reason", "incomplete", "fingerprint", "trial"), _TEXT),
+    **dict.fromkeys(("n_normal", "n_abnormal", "right_normal", "right_abnormal"), _WHOLE + _MAYBE),
+    **dict.fromkeys((*METRICS, *PIXEL_METRICS, *_MEASURED), _NUMBER + _MAYBE),
+    **dict.fromkeys(("limit", "accuracy_low", "accuracy_high", "auroc_low", "auroc_high"), _NUMBER + _MAYBE),
+    "oracle": (bool,),
+    "metric_version": _WHOLE,
+    "detection": (dict,),
+    "scores": _TEXT + _MAYBE,
+    "provenance": (dict,),
+}
 
 
 def row_of(verdict: Verdict) -> Row:
     """A verdict's columns, a hash of the scores behind it, and its provenance."""
     record, evidence = verdict.outcome.record, verdict.outcome.evidence
     provenance = {name: record[name] for name in _PROVENANCE if name in record}
-    scores = None if evidence is None else hash_of(evidence, verdict.pool)
+    scores = record.get("scores") if evidence is None else hash_of(evidence, verdict.pool)
     return {**verdict.row(), "scores": scores, "provenance": provenance}
 
 
@@ -41,37 +60,73 @@ def hash_of(evidence: Evidence, pool: str) -> str:
 
 
 def verdict_of(row: Mapping[str, Any]) -> Verdict:
-    """The verdict that a row was made of, without its scores. Raises KeyError, TypeError for what is no such row."""
+    """The verdict that a row was made of, without its scores; `row_of` makes the same row of it again.
+
+    Raises ValueError, saying what is wrong, for what is no such row.
+    """
+    for name, types in _TYPES.items():
+        if name not in row:
+            raise ValueError(f"it lacks {name!r}")
+        if not isinstance(row[name], types) or (isinstance(row[name], bool) and bool not in types):
+            raise ValueError(f"{name} is {row[name]!r:.60}")
+    if row["metric_version"] != METRIC_VERSION:
+        raise ValueError(f"its metric_version is {row['metric_version']}, expected {METRIC_VERSION}: export it anew")
+    if row["status"] not in ("done", "skipped", "error"):
+        raise ValueError(f"status is {row['status']!r:.60}, expected done, skipped or error")
     trial = Trial(**{name: row[name] for name in Trial._fields})
-    pixels = {name: row[name] for name in ("aupro_0.30", "pixel_auroc", "pixel_average_precision")}
+    if row["trial"] != trial.identity(row["fingerprint"]):
+        raise ValueError(f"trial is {row['trial']!r:.60}, its settings give {trial.identity(row['fingerprint'])!r}")
+    pixels = {name: row[name] for name in PIXEL_METRICS}
     record = {
         **row["provenance"],
-        **{name: row[name] for name in (*_MEASURED, "n_train")},
-        "incomplete": row["incomplete"],
+        **{name: row[name] for name in (*_MEASURED, "incomplete", "scores")},
         "pixels": pixels if any(value is not None for value in pixels.values()) else None,
     }
-    counts = None
-    if row["n_normal"] is not None:
-        counts = Counts(row["right_normal"], row["n_normal"], row["right_abnormal"], row["n_abnormal"])
+    interval = None if row["auroc_low"] is None else (row["auroc_low"], row["auroc_high"])
     return Verdict(
         outcome=Outcome(trial, row["status"], row["reason"], row["fingerprint"], record=record),
         pool=row["pool"],
         threshold=row["threshold"],
         oracle=row["oracle"],
         limit=row["limit"],
-        counts=counts,
+        counts=_counts(row),
         auroc=row["auroc"],
         average_precision=row["average_precision"],
         status=row["status"],
         reason=row["reason"],
-        detected={kind: (found[0], found[1]) for kind, found in row["detection"].items()},
+        detected={kind: (found, n) for kind, (found, n) in row["detection"].items()},
+        auroc_interval=lambda: interval,
     )
+
+
+def _counts(row: Mapping[str, Any]) -> Counts | None:
+    """Raises ValueError for counts that cannot be."""
+    right = [row[name] for name in ("right_normal", "n_normal", "right_abnormal", "n_abnormal")]
+    if row["status"] != "done":
+        return None
+    if None in right or not (0 <= right[0] <= right[1] and 0 <= right[2] <= right[3]):
+        raise ValueError(f"it is right on {right[0]} of {right[1]} normal and {right[2]} of {right[3]} abnormal images")
+    return Counts(*right)
 
 
 def write(rows: Iterable[Row]) -> str:
     """JSON lines, sorted, so that equal rows give equal text in whatever order they come."""
-    lines = {json.dumps(row, sort_keys=True, allow_nan=False, ensure_ascii=False): row for row in rows}
+    lines = {json.dumps(row, sort_keys=True, allow_nan=False): row for row in rows}
     return "".join(f"{line}\n" for line, _ in sorted(lines.items(), key=lambda item: (_order(item[1]), item[0])))
+
+
+def save(rows: Iterable[Row], file: Path) -> None:
+    """Write rows so that the file is at all times whole, as it was or as it will be. Raises OSError."""
+    text = write(rows)
+    if file.exists() and not file.is_file():  # a pipe, or /dev/stdout
+        file.write_text(text, encoding="utf-8")
+        return
+    new = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def read(file: Path) -> list[Row]:
@@ -81,17 +136,24 @@ def read(file: Path) -> list[Row]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"results {str(file)!r} cannot be read: {error}") from error
     rows = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-            verdict_of(row)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            said = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-            raise UsageError(f"results {str(file)!r}, line {number} is not a verdict: {said}") from error
+            row = json.loads(line, parse_constant=_finite, parse_float=_finite)
+            verdict_of(row if isinstance(row, dict) else {})
+        except (ValueError, TypeError, RecursionError) as error:
+            raise UsageError(f"results {str(file)!r}, line {number} is not a verdict: {error}") from error
         rows.append(row)
     return rows
+
+
+def _finite(text: str) -> float:
+    """JSON has neither nan nor infinity, which `1e999` is too."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text:.60} is no finite number")
+    return value
 
 
 @dataclass
@@ -100,7 +162,7 @@ class Merged:
 
     rows: list[Row] = field(default_factory=list)
     same: int = 0
-    """Rows that another source had too, with the same scores."""
+    """Rows that were there already: with the same scores, or of a trial that has since been done."""
     conflicts: list[str] = field(default_factory=list)
     """Rows that another source has with other scores; the first source's row was kept."""
 
@@ -108,7 +170,8 @@ class Merged:
 def merge(sources: Sequence[tuple[str, Iterable[Row]]]) -> Merged:
     """Same verdict and same scores is one row; same verdict and other scores is a conflict, and nothing is overwritten.
 
-    A row that is done takes the place of one that is not.
+    A row that is done takes the place of those of the same trial that are not, whatever their pool, and of those that
+    failed before its data was known.
     """
     kept: dict[tuple[Any, ...], tuple[str, Row]] = {}
     merged = Merged()
@@ -121,13 +184,19 @@ def merge(sources: Sequence[tuple[str, Iterable[Row]]]) -> Merged:
             elif row["status"] != "done" or row["scores"] == earlier["scores"]:
                 merged.same += 1
             else:
-                trial = Trial(**{column: row[column] for column in Trial._fields})
+                trial = _trial(row)
                 merged.conflicts.append(
                     f"{trial.category} · {trial.method} · seed {trial.seed} · pool {row['pool']}: "
                     f"{name} has other scores ({row['scores']}) than {first} ({earlier['scores']})"
                 )
-    merged.rows = [row for _, row in kept.values()]
+    done = {_trial(row) for _, row in kept.values() if row["scores"] is not None}
+    merged.rows = [row for _, row in kept.values() if row["scores"] is not None or _trial(row) not in done]
+    merged.same += len(kept) - len(merged.rows)
     return merged
+
+
+def _trial(row: Row) -> Trial:
+    return Trial(**{name: row[name] for name in Trial._fields})
 
 
 def _order(row: Row) -> tuple[str, ...]:

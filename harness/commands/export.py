@@ -35,7 +35,7 @@ def command(thresholds: str, pools: str, out: Path | None, store: Path, plugin_f
         return
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(results.write(rows), encoding="utf-8")
+        results.save(rows, out)
     except OSError as error:
         raise UsageError(f"--out {str(out)!r} cannot be written: {error.strerror}") from error
     click.echo(f"{len(rows)} verdicts written to {out}", err=True)

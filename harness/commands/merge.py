@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -43,43 +43,40 @@ def command(ctx: click.Context, sources: tuple[Path, ...], into: Path) -> None:
 
 
 def _merge_exports(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list[str]]:
-    earlier = [(str(into), results.read(into))] if into.exists() else []
-    before = len(earlier[0][1]) if earlier else 0
-    merged = results.merge([*earlier, *((str(source), results.read(source)) for source in sources)])
+    earlier = results.read(into) if into.exists() else []
+    merged = results.merge([(str(into), earlier), *((str(source), results.read(source)) for source in sources)])
     try:
-        into.write_text(results.write(merged.rows), encoding="utf-8")
+        results.save(merged.rows, into)
     except OSError as error:
         raise UsageError(f"--into {str(into)!r} cannot be written: {error.strerror}") from error
-    return len(merged.rows) - before, merged.same, merged.conflicts
+    known = {id(row) for row in earlier}
+    return sum(id(row) not in known for row in merged.rows), merged.same, merged.conflicts
 
 
 def _merge_stores(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list[str]]:
     added, same, conflicts = 0, 0, []
-    opened = [(source, Store(source)) for source in sources]
-    with Store(into, write=True) as target:
-        known = {outcome.id: _hashes(outcome) for outcome in target.outcomes() if outcome.status == "done"}
+    with ExitStack() as stack:
+        opened = [(source, stack.enter_context(Store(source))) for source in sources]  # before `into` is made
+        target = stack.enter_context(Store(into, write=True))
+        known = {outcome.id: _hashes(outcome) for outcome in target.outcomes()}
         for source, store in opened:
-            for outcome in _done_first(store):
-                if outcome.id not in known:
+            for outcome in store.outcomes():
+                scores = _hashes(outcome)
+                if outcome.id not in known or (scores and not known[outcome.id]):
                     target.put(outcome)
+                    known[outcome.id] = scores
                     added += 1
-                    if outcome.status == "done":
-                        known[outcome.id] = _hashes(outcome)
-                elif outcome.status != "done" or _hashes(outcome) == known[outcome.id]:
+                elif not scores or scores == known[outcome.id]:
                     same += 1
                 else:
                     trial = outcome.trial
                     conflicts.append(
                         f"{trial.category} · {trial.method} · seed {trial.seed}: {source} has other scores than {into}"
                     )
-            store.close()
     return added, same, conflicts
 
 
 def _hashes(outcome: Outcome) -> dict[str, str]:
+    """By pool; empty for a trial that is not done."""
     evidence = outcome.evidence
     return {} if evidence is None else {pool: results.hash_of(evidence, pool) for pool in evidence.test}
-
-
-def _done_first(store: Store) -> Iterator[Outcome]:
-    yield from sorted(store.outcomes(), key=lambda outcome: outcome.status != "done")
