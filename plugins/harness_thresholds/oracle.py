@@ -26,9 +26,9 @@ class F1Oracle(OracleThreshold):
         alarms = len(normal) - normal.searchsorted(abnormal, "left")
         f1 = found / (found + alarms + len(abnormal))
         best = len(f1) - 1 - int(f1[::-1].argmax())
-        lowest = abnormal[best]  # score that is called anomalous
-        lower = [*abnormal[abnormal < lowest][-1:], *normal[normal < lowest][-1:]]
-        if not lower:
+        lowest = abnormal[best]  # score that is called anomalous; the next below is normal, or F1 would rise
+        below = normal[normal < lowest][-1:]
+        if not len(below):
             return float(np.nextafter(lowest, -np.inf))
-        limit = (max(lower) + lowest) / 2
-        return float(limit if limit < lowest else max(lower))
+        limit = (below[0] + lowest) / 2
+        return float(limit if limit < lowest else below[0])

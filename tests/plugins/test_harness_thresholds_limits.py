@@ -72,7 +72,7 @@ def test_a_limit_moves_with_its_scores(threshold: Threshold, normal: np.ndarray,
 
 
 @pytest.mark.parametrize("threshold", NORMAL_ONLY, ids=spell)
-@pytest.mark.parametrize(("normal", "finite"), [([], 0), ([0.1, np.nan], 1), ([-np.inf, np.inf, 0.5], 1)])
+@pytest.mark.parametrize(("normal", "finite"), [([], 0), ([0.1, np.nan], 1), ([-np.inf, 0.5, 0.6], 2), ([np.inf], 0)])
 def test_scores_that_give_no_limit_are_refused(threshold: Threshold, normal: list[float], finite: int) -> None:
     with pytest.raises(ValueError, match=f"{finite} of {len(normal)} normal scores are finite"):
         threshold.fit(np.array(normal))
@@ -83,6 +83,7 @@ def test_scores_that_give_no_limit_are_refused(threshold: Threshold, normal: lis
     [
         ("mean_std[k=-1]", "k is -1, expected a number from 0"),
         ("median_mad[k=-0.5]", "k is -0.5, expected a number from 0"),
+        ("quantile[q=-0.5]", "q is -0.5, expected a number from 0 to 1"),
         ("quantile[q=1.5]", "q is 1.5, expected a number from 0 to 1"),
         ("pot[level=1]", "level is 1, expected a number between 0 and 1"),
         ("pot[risk=0.2]", "risk is 0.2, expected a number between 0 and 0.1, 1 - level"),
@@ -136,6 +137,11 @@ def test_pot_lets_the_risk_through(risk: float) -> None:
 @pytest.mark.parametrize("normal", [[0.5], [0.5] * 50, [0.0] + [0.5] * 50], ids=["one", "equal", "equal at the top"])
 def test_pot_of_scores_without_a_tail_is_where_it_would_begin(normal: list[float]) -> None:
     assert Pot().fit(np.array(normal)) == 0.5
+
+
+def test_pot_of_a_tail_that_holds_less_than_the_risk_is_where_it_begins() -> None:
+    normal = np.append(np.full(97, 0.5), [0.6, 0.7, 0.8])
+    assert Pot(risk=0.05).fit(normal) == 0.5
 
 
 def test_pot_takes_few_excesses_for_an_exponential_tail() -> None:

@@ -43,10 +43,11 @@ def test_of_equal_f1_the_highest_limit_is_taken() -> None:
 
 @pytest.mark.parametrize("precision", [np.float64, np.float32])
 def test_a_limit_between_neighbouring_numbers_still_parts_them(precision: type[np.floating]) -> None:
-    low = precision(1)
-    high = np.nextafter(low, precision(2))
-    limit = F1Oracle().fit_oracle(np.array([low, high]), np.array([False, True]))
-    assert ([low, high] > np.array(limit, dtype=precision)).tolist() == [False, True]
+    scores = [precision(1)]
+    for _ in range(2):  # half way between two neighbours is rounded down, then up
+        scores = [scores[-1], np.nextafter(scores[-1], precision(2))]
+        limit = F1Oracle().fit_oracle(np.array(scores), np.array([False, True]))
+        assert (scores > np.array(limit, dtype=precision)).tolist() == [False, True]
 
 
 def test_where_nothing_is_anomalous_nothing_is_called_so() -> None:
