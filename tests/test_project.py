@@ -32,6 +32,16 @@ def test_every_command_of_the_readme_is_understood(command: str) -> None:
     assert CliRunner().invoke(main, [words[0], "--help"]).exit_code == 0
 
 
+def test_the_plugin_that_the_readme_shows_is_the_one_that_is_tested_as_printed() -> None:
+    block = re.compile(r"^```python\n.*?^```$", flags=re.MULTILINE | re.DOTALL)
+    shown, tested = (
+        block.search((ROOT / name).read_text(encoding="utf-8")) for name in ("README.md", "plugins/README.md")
+    )
+    assert shown is not None
+    assert tested is not None
+    assert shown.group() == tested.group()
+
+
 def test_ci_calls_the_two_commands_that_the_readme_opens_with() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
