@@ -52,7 +52,15 @@ def _row_findings(table: PublishedTable, row: Row) -> Iterator[Finding]:
     def finding(metric: str, severity: Severity, kind: Literal["rate", "derived", "floor"], text: str) -> Finding:
         return Finding(table.name, row.place, _about(row), metric, severity, kind, text)
 
-    if row.counts:
+    if row.counts and row.right:
+        for metric, exact in _given(row.counts, row.right).items():
+            printed = row.values.get(metric)
+            if printed and not printed.admits(exact):
+                right = f"{row.right[0]}/{row.counts.normal} and {row.right[1]}/{row.counts.abnormal}"
+                yield finding(
+                    metric, "impossible", "derived", f"{right} give {printed.show(exact)}, not {printed.text}"
+                )
+    elif row.counts:
         for metric, (total, what) in _totals(row.counts).items():
             printed = row.values.get(metric)
             if printed and not printed.counts(total):
@@ -99,6 +107,14 @@ _FORMULAS: dict[str, Callable[[Fraction, Fraction, int, int], Fraction]] = {
     "f1": lambda normal, abnormal, n, a: 2 * abnormal / (abnormal + a + n - normal),
 }
 """By metric: from the images rightly called normal and abnormal, and from how many there are. All grow with both."""
+
+
+def _given(counts: SplitCounts, right: tuple[int, int]) -> dict[str, Fraction]:
+    """By metric: what follows from the images that were rightly called."""
+    n, a = counts.normal, counts.abnormal
+    normal, abnormal = (Fraction(k) for k in right)
+    decided = {metric: formula(normal, abnormal, n, a) for metric, formula in _FORMULAS.items()}
+    return {"normal_rate": normal / n, "abnormal_rate": abnormal / a, **decided}
 
 
 def _misfit(row: Row, counts: SplitCounts, metric: str) -> tuple[Severity, str] | None:

@@ -1,4 +1,4 @@
-"""Finds published tables and reads them: TOML with its source and protocol, or anybody's CSV."""
+"""Finds published tables and reads them: TOML with its source and protocol, anybody's CSV, or what we exported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from harness import results
 from harness.errors import UsageError, unknown
+from harness.published.exported import table_of
 from harness.published.schema import (
     METRICS,
     NOT_STATED,
@@ -24,6 +26,8 @@ from harness.published.schema import (
 )
 
 _LARGEST = 64 * 2**20  # bytes; a million rows
+_SUFFIXES = (".toml", ".csv", ".jsonl")
+_A_FILE = "a .toml or .csv file, or a .jsonl that `harness export` wrote"
 _OF_A_TABLE = ("dataset", "track", "scale", "digits")  # columns of a CSV that say the same in every row
 
 
@@ -39,17 +43,17 @@ def shipped() -> list[str]:
 
 
 def load(source: str) -> PublishedTable:
-    """The table that ships under this name, or that lies in this TOML or CSV file. Raises UsageError."""
+    """The table that ships under this name, or that lies in this TOML, CSV or JSON lines file. Raises UsageError."""
     if source in shipped():
         return read(folder() / f"{source}.toml")
     path = Path(source)
-    if path.suffix.lower() in (".toml", ".csv") or "/" in source:
+    if path.suffix.lower() in _SUFFIXES or "/" in source:
         return read(path)
-    raise UsageError(f"{unknown('published source', clipped(source), shipped())} Or the path of a .toml or .csv file.")
+    raise UsageError(f"{unknown('published source', clipped(source), shipped())} Or the path of {_A_FILE}.")
 
 
 def read(path: Path) -> PublishedTable:
-    """The table in a TOML or CSV file. Raises UsageError, naming file and line or row."""
+    """The table in a TOML or CSV file, or an export of ours. Raises UsageError, naming file and line or row."""
     return _read(path, official_counts)
 
 
@@ -63,6 +67,8 @@ def official_counts(dataset: str) -> Mapping[str, SplitCounts]:
 
 
 def _read(path: Path, lookup: Any) -> PublishedTable:
+    if path.suffix.lower() == ".jsonl":
+        return build(path.stem, table_of(results.read(path)), str(path), lookup)
     text = _text_of(path)
     where = str(path) if str(path).isprintable() else ascii(str(path))
     if path.suffix.lower() == ".csv":
@@ -72,11 +78,11 @@ def _read(path: Path, lookup: Any) -> PublishedTable:
 
 
 def _text_of(path: Path) -> str:
-    if path.suffix.lower() not in (".toml", ".csv"):
-        raise UsageError(f"{str(path)!r}: expected a file that ends in .toml or .csv")
+    if path.suffix.lower() not in _SUFFIXES:
+        raise UsageError(f"{str(path)!r}: expected {_A_FILE}")
     try:
         if not path.is_file():
-            raise UsageError(f"no file {str(path)!r}: expected a .toml or .csv file, or one of {', '.join(shipped())}")
+            raise UsageError(f"no file {str(path)!r}: expected {_A_FILE}, or one of {', '.join(shipped())}")
         if path.stat().st_size > _LARGEST:
             raise UsageError(f"{str(path)!r} is larger than {_LARGEST >> 20} MiB, expected a table")
         return path.read_bytes().decode("utf-8-sig")

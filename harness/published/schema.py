@@ -68,6 +68,8 @@ class Row:
     values: Mapping[str, Printed]
     """By metric; one that the table leaves blank is not there."""
     counts: SplitCounts | None
+    right: tuple[int, int] | None = None
+    """Of these, how many normal and abnormal images were rightly called, where the source says it."""
     over: int | None = None
     """Of a mean: over how many categories; None for those of the table."""
 
@@ -154,6 +156,10 @@ def _natural(value: Any) -> int:
     return int(text)
 
 
+def _count(value: Any) -> int:
+    return 0 if value in (0, "0") and value is not False else _natural(value)
+
+
 def _one_of(*choices: str) -> Reader:
     def read(value: Any) -> Any:
         if value not in choices:
@@ -230,6 +236,8 @@ _ROW: Mapping[str, tuple[Reader, Any]] = {
     "note": (_optional_text, ""),
     "n_normal": (_natural, None),
     "n_abnormal": (_natural, None),
+    "right_normal": (_count, None),
+    "right_abnormal": (_count, None),
     "over": (_natural, None),
 }
 ROW_FIELDS = (*_ROW, *METRICS)
@@ -318,21 +326,33 @@ def _row(
                 values[metric] = read_number(text, digits, scale)
             except ValueError as error:
                 raise UsageError(f"{where}: {metric} is {quoted(text)}, expected {error}") from None
-    normal, abnormal = fields.pop("n_normal"), fields.pop("n_abnormal")
-    if (normal is None) != (abnormal is None):
-        raise UsageError(f"{where}: n_normal and n_abnormal come together, one of them is missing")
+    sizes = _together(fields, "n_normal", "n_abnormal", where)
+    right = _together(fields, "right_normal", "right_abnormal", where)
     for name in ("setting", "image_size", "threshold", "pool"):
         fields[name] = protocol[name] if fields[name] is None else fields[name]
         if fields[name] == VARIES:
             raise UsageError(f"{where}: {name!r} is missing, which the protocol leaves to each row")
     size = fields.pop("image_size")
+    counts = SplitCounts(*sizes) if sizes else known.get(fields["category"])
+    if right and (counts is None or right[0] > counts.normal or right[1] > counts.abnormal):
+        of = f"{counts.normal} and {counts.abnormal}" if counts else "nobody knows how many"
+        raise UsageError(f"{where}: right_normal and right_abnormal are {right[0]} and {right[1]} of {of} images")
     return Row(
         place=place,
         **fields,
         image_size=int(size) if size.isdigit() else None,
         values=values,
-        counts=known.get(fields["category"]) if normal is None else SplitCounts(normal, abnormal),
+        counts=counts,
+        right=right,
     )
+
+
+def _together(fields: dict[str, Any], first: str, second: str, where: str) -> tuple[int, int] | None:
+    """Two numbers that make sense only together; None without them."""
+    values = fields.pop(first), fields.pop(second)
+    if (values[0] is None) != (values[1] is None):
+        raise UsageError(f"{where}: {first} and {second} come together, one of them is missing")
+    return None if values[0] is None else values
 
 
 def _cell(value: Any) -> str:

@@ -219,7 +219,7 @@ def test_what_is_no_table_file_is_refused(tmp_path):
         file.truncate(65 * 2**20)
     assert "larger than 64 MiB" in refusal(tmp_path / "huge.csv")
     (tmp_path / "table.txt").write_text("category,model,f1\n")
-    assert "expected a file that ends in .toml or .csv" in refusal(tmp_path / "table.txt")
+    assert "expected a .toml or .csv file, or a .jsonl" in refusal(tmp_path / "table.txt")
 
 
 @pytest.mark.parametrize("name", ["nul\0.csv", "x" * 5000 + ".csv"])
