@@ -56,6 +56,7 @@ _SUMMARIES = {
     "list": "Show the parts that can be crossed, and who offers them.",
     "merge": "Bring the trials of several stores into one.",
     "new-plugin": "Write a working plugin package to start from.",
+    "report": "Write what a store holds as one HTML file, or as markdown for a pull request.",
     "run": "Cross models, encoders, losses, categories and seeds; fit what is missing; show the leaderboard.",
     "validate": "Recompute what a published table claims.",
 }

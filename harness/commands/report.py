@@ -1,0 +1,85 @@
+"""`harness report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.api import Dataset, Threshold
+from harness.commands._options import plugin_option, some_of, store_option
+from harness.errors import UsageError
+from harness.judge import METRICS, judge
+from harness.leaderboard import RANKED_BY
+from harness.pools import POOLS
+from harness.registry import Registry
+from harness.spec import parse
+from harness.store import Store
+from harness.trial import Outcome
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file.  [default: standard output]")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["html", "md"]),
+    default="html",
+    show_default=True,
+    help="One page with pictures, or a summary for a pull request.",
+)
+@click.option("--thresholds", help="Comma list of thresholds, or all.  [default: all in html, mean in md]")
+@click.option("--pools", help="Comma list of mean, max, topk, or all.  [default: what each model suits]")
+@click.option("--rank-by", default=RANKED_BY, show_default=True, type=click.Choice(METRICS), help="Higher is better.")
+@click.option("--title", default="Anomaly detectors compared", show_default=True, help="What stands above it.")
+@store_option
+@plugin_option
+def command(
+    out: Path | None,
+    style: str,
+    thresholds: str | None,
+    pools: str | None,
+    rank_by: str,
+    title: str,
+    store: Path,
+    plugin_files: tuple[Path, ...],
+) -> None:
+    """Write what a store holds as one HTML file, or as markdown for a pull request."""
+    registry = Registry.discover(plugin_files)
+    chosen = registry.choose(Threshold, thresholds or {"html": "all", "md": "mean"}[style])
+    wanted = None if pools is None else some_of(pools, list(POOLS), "pool")
+    with Store(store) as opened:
+        outcomes = list(opened.outcomes())
+        if not any(outcome.status == "done" for outcome in outcomes):
+            raise UsageError(
+                f"the store {str(store)!r} has no finished trial: `harness run --store {store}` makes some"
+            )
+        verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, chosen, wanted)]
+        rootless = _rootless(registry, outcomes)
+        if style == "html":
+            from harness.report.html import page
+
+            text = page(verdicts, opened, ranked_by=rank_by, rootless=rootless, title=title)
+        else:
+            from harness.report.summary import summary
+
+            text = summary(verdicts, ranked_by=rank_by, rootless=rootless, title=title)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--out {str(out)!r} cannot be written: {error.strerror}") from error
+    click.echo(f"Written to {out}, {out.stat().st_size / 1e6:.1f} MB", err=True)
+
+
+def _rootless(registry: Registry, outcomes: list[Outcome]) -> frozenset[str]:
+    """The data sets, as they are spelt, that need no folder; one whose plugin is gone is taken to need one."""
+    offers = registry.offers(Dataset)
+    spelt = {outcome.trial.dataset for outcome in outcomes}
+    return frozenset(
+        text
+        for text in spelt
+        if (offer := offers.get(parse(text)[0])) is not None and not getattr(offer.part, "needs_root", True)
+    )

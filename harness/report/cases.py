@@ -1,0 +1,119 @@
+"""What the report shows of single images: each trial's scores, limits and error maps, and the test images once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.api import GOOD
+from harness.judge import Verdict
+from harness.leaderboard import Method, method_of
+from harness.report.names import name_methods
+from harness.report.pictures import affordable, data_uri, outline, sheet
+from harness.store import Store
+from harness.trial import Evidence
+
+Json = dict[str, Any]
+
+
+def name_plainly(verdicts: Iterable[Verdict]) -> dict[Method, str]:
+    """Methods in words, without their threshold, which the report lets one choose apart."""
+    return name_methods(_plain(method_of(verdict)) for verdict in verdicts)
+
+
+def case_of(verdict: Verdict) -> str:
+    """The name of a trial's scores of one pool, on which any threshold may be set."""
+    return f"{verdict.outcome.id} {verdict.pool}"
+
+
+def title_of(verdict: Verdict, names: Mapping[Method, str]) -> str:
+    """The verdict's method as `name_plainly` has it."""
+    return names[_plain(method_of(verdict))]
+
+
+def cases(verdicts: Sequence[Verdict], store: Store, names: Mapping[Method, str]) -> Json:
+    """Test sets by fingerprint, trials by id and cases by name, of the verdicts that have scores."""
+    whole = [verdict for verdict in verdicts if verdict.outcome.evidence is not None and verdict.limit is not None]
+    outcomes = {verdict.outcome.id: verdict for verdict in whole}
+    side, most = affordable([_images(verdict) for verdict in outcomes.values()])
+    sets: Json = {}
+    for verdict in outcomes.values():
+        if verdict.outcome.fingerprint not in sets:
+            sets[verdict.outcome.fingerprint] = _test_set(verdict, store)
+    found: Json = {}
+    for verdict in whole:
+        name = case_of(verdict)
+        if name not in found:
+            found[name] = _case(verdict, names)
+        found[name]["limits"].append({"threshold": verdict.threshold, "oracle": verdict.oracle, "limit": verdict.limit})
+    trials = {trial: _trial(verdict, store, side, most) for trial, verdict in outcomes.items()}
+    return {"sets": sets, "trials": trials, "cases": found}
+
+
+def _plain(method: Method) -> Method:
+    return method._replace(threshold="")
+
+
+def _evidence(verdict: Verdict) -> Evidence:
+    assert verdict.outcome.evidence is not None
+    return verdict.outcome.evidence
+
+
+def _images(verdict: Verdict) -> int:
+    return len(_evidence(verdict).paths)
+
+
+def _test_set(verdict: Verdict, store: Store) -> Json:
+    evidence, trial = _evidence(verdict), verdict.trial
+    pictures = store.thumbnails(verdict.outcome.fingerprint)
+    whole = len(pictures) == len(evidence.paths)
+    return {
+        "dataset": trial.dataset,
+        "category": trial.category,
+        "image_size": trial.image_size,
+        "names": evidence.paths,
+        "defects": evidence.defects,
+        "normal": GOOD,
+        "images": [data_uri(picture.jpeg) for picture in pictures] if whole else [],
+        "outlines": [_outline(picture.mask) for picture in pictures] if whole else [],
+    }
+
+
+def _outline(mask: Any) -> Json | None:
+    if mask is None or not mask.any():
+        return None
+    return {"path": outline(mask), "width": mask.shape[1], "height": mask.shape[0]}
+
+
+def _trial(verdict: Verdict, store: Store, side: int, most: int) -> Json:
+    record = verdict.outcome.record
+    maps = store.maps(verdict.outcome.id)
+    if maps is not None and len(maps.values) == _images(verdict):
+        kept = sheet(maps, _most_telling(verdict, most), side)
+    else:
+        kept = None
+    return {"maps": kept, "losses": record.get("loss_history") or [], "seconds": record.get("fit_seconds")}
+
+
+def _most_telling(verdict: Verdict, most: int) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """The images that are judged most wrongly, then those nearest to it; in the order of the test set."""
+    evidence = _evidence(verdict)
+    margin = evidence.test[verdict.pool] - (verdict.limit or 0)
+    return np.sort(np.argsort(np.where(evidence.labels, margin, -margin), kind="stable")[:most])
+
+
+def _case(verdict: Verdict, names: Mapping[Method, str]) -> Json:
+    interval = verdict.interval("auroc")
+    return {
+        "set": verdict.outcome.fingerprint,
+        "trial": verdict.outcome.id,
+        "title": title_of(verdict, names),
+        "seed": verdict.trial.seed,
+        "scores": _evidence(verdict).test[verdict.pool].tolist(),
+        "auroc": verdict.metric("auroc"),
+        "auroc_interval": list(interval) if interval else None,
+        "average_precision": verdict.metric("average_precision"),
+        "limits": [],
+    }

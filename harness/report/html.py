@@ -1,0 +1,265 @@
+"""One HTML file that opens from a disk: the leaderboard, the images behind it, and how each row was made."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.resources import files
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from harness.judge import PIXEL_METRICS, Verdict
+from harness.leaderboard import RANKED_BY, Board, Line, Method, Track, boards, unfinished
+from harness.report.cases import Json, case_of, cases, name_plainly, title_of
+from harness.report.leaderboard import FLOOR_MARK, HEADINGS
+from harness.report.repeat import command_of
+from harness.significance import critical_difference
+from harness.store import Store
+
+MEAN = "mean over categories"
+_BOUNDED = ("accuracy", "auroc")
+_FEWEST_RANKED = 3
+"""Methods that a critical difference is told of, at least."""
+
+
+class Cell(NamedTuple):
+    """A figure of the leaderboard: what is sorted by, and what is read."""
+
+    value: float | None
+    text: str
+    bounds: str = ""
+    """Its interval, or its spread over seeds."""
+
+
+class Entry(NamedTuple):
+    """A row of the leaderboard."""
+
+    board: int
+    category: str
+    track: str
+    data: str
+    method: str
+    threshold: str
+    rank: int | None
+    floor: bool
+    beats_floors: bool
+    cells: Sequence[Cell]
+    case: str
+    """What it opens; empty for a floor."""
+    notes: Sequence[str]
+
+
+class Made(NamedTuple):
+    """How a trial was made."""
+
+    dataset: str
+    category: str
+    method: str
+    seed: int
+    fingerprint: str
+    finished: str
+    seconds: str
+    environment: int
+    incomplete: str
+    command: str
+
+
+def page(
+    verdicts: Sequence[Verdict],
+    store: Store,
+    *,
+    ranked_by: str = RANKED_BY,
+    rootless: Collection[str] = (),
+    title: str = "Anomaly detectors compared",
+) -> str:
+    """The whole file. Nothing in it is fetched, and no name that it shows can run."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    done = [verdict for verdict in verdicts if verdict.status == "done"]
+    ranked = boards(done, ranked_by)
+    names = name_plainly(done)
+    entries = [entry for at, board in enumerate(ranked) for entry in _entries(at, board, names)]
+    made, environments = _provenance(done, names, rootless)
+    content = cases(done, store, names)
+    content["ranked_by"] = list(HEADINGS).index(ranked_by)
+    content["critical"] = _critical_differences(ranked, names, ranked_by)
+    templates = files("harness.report") / "templates"
+    style, script = ((templates / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    environment = Environment(
+        loader=PackageLoader("harness.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(
+        title=title,
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        style=style,
+        script=script,
+        policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}",
+        headings=[*HEADINGS.values(), "AUPRO", "fit s"],
+        bounded=[*HEADINGS].index("accuracy"),
+        ranked_by=ranked_by.replace("_", " "),
+        mark=FLOOR_MARK,
+        entries=entries,
+        categories=_distinct(entry.category for entry in entries),
+        tracks=_distinct(entry.track for entry in entries),
+        sources=_distinct(entry.data for entry in entries),
+        thresholds=_distinct(entry.threshold for entry in entries if entry.threshold),
+        trials=len({verdict.outcome.id for verdict in done}),
+        methods=len({verdict.trial.method for verdict in done}),
+        random=any(verdict.trial.weights == "random" for verdict in done),
+        unfinished=sorted(unfinished(verdicts).items()),
+        made=made,
+        environments=environments,
+        content=content,
+    )
+
+
+def _hash(text: str) -> str:
+    """As a content security policy names the one script, or style, that may be used."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+
+
+def _distinct(values: Any) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _data_of(track: Track) -> str:
+    return f"{track.dataset} · {track.image_size} px"
+
+
+def _entries(at: int, board: Board, names: Mapping[Method, str]) -> list[Entry]:
+    track = "oracle" if board.track.oracle else "normal images only"
+    place = (at, board.category or MEAN, track, _data_of(board.track))
+    found = []
+    for line in board.lines:
+        behind = _behind(board, line)
+        found.append(
+            Entry(
+                *place,
+                method=names[line.method._replace(threshold="")],
+                threshold=line.method.threshold,
+                rank=line.rank,
+                floor=False,
+                beats_floors=line.beats_floors,
+                cells=[*(_cell(line, metric) for metric in HEADINGS), *_measured(behind)],
+                case=case_of(behind[0]),
+                notes=_notes(board, line),
+            )
+        )
+    for name, floor in board.floors.items():
+        cells = [*(Cell(floor[metric], f"{floor[metric]:.3f}") for metric in HEADINGS), Cell(None, ""), Cell(None, "")]
+        found.append(Entry(*place, name, "", None, True, True, cells, "", ()))
+    return found
+
+
+def _behind(board: Board, line: Line) -> list[Verdict]:
+    """The verdicts of a line, of all its categories, seed by seed."""
+    if board.category is not None:
+        return list(line.verdicts)
+    return [
+        verdict
+        for part in board.parts
+        for other in part.lines
+        if other.method == line.method
+        for verdict in other.verdicts
+    ]
+
+
+def _cell(line: Line, metric: str) -> Cell:
+    found = line.stats.get(metric)
+    if found is None:
+        return Cell(None, "")
+    interval = line.verdict.interval(metric) if line.verdict and metric in _BOUNDED else None
+    bounds = f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
+    if not interval and metric in _BOUNDED and found.sd is not None:
+        bounds = f"{found.low:.2f} to {found.high:.2f}"
+    return Cell(found.mean, f"{found.mean:.3f}", bounds)
+
+
+def _measured(behind: Sequence[Verdict]) -> list[Cell]:
+    """Means of the pixel metric and of the seconds of a fit."""
+    seconds = [float(s) for verdict in behind if (s := verdict.outcome.record.get("fit_seconds")) is not None]
+    overlaps = [overlap for verdict in behind if (overlap := verdict.metric(PIXEL_METRICS[0])) is not None]
+    return [
+        Cell(fmean(values), form.format(fmean(values))) if values else Cell(None, "")
+        for values, form in ((overlaps, "{:.3f}"), (seconds, "{:.1f}"))
+    ]
+
+
+def _notes(board: Board, line: Line) -> list[str]:
+    notes = []
+    if line.categories < len(board.parts):
+        notes.append(f"{line.categories} of {len(board.parts)} categories, so not ranked")
+    if line.seeds > 1:
+        notes.append(f"{line.seeds} seeds")
+    if line.outlying_seeds:
+        notes.append(f"far from the others: seed {', '.join(map(str, line.outlying_seeds))}")
+    return notes
+
+
+def _critical_differences(ranked: Sequence[Board], names: Mapping[Method, str], metric: str) -> list[Json]:
+    """For each overall board, threshold by threshold, the mean ranks of its methods over categories."""
+    found = []
+    for at, board in enumerate(ranked):
+        for threshold in _distinct(line.method.threshold for line in board.lines if board.parts):
+            means = [
+                {line.method: line.stats[metric].mean for line in part.lines if metric in line.stats}
+                for part in board.parts
+            ]
+            methods = [
+                line.method for line in board.lines if line.rank is not None and line.method.threshold == threshold
+            ]
+            values = {
+                names[m._replace(threshold="")]: [by[m] for by in means]
+                for m in methods
+                if all(m in by for by in means)
+            }
+            if len(values) < _FEWEST_RANKED:
+                continue
+            tested = critical_difference(values)
+            found.append(
+                {
+                    "board": at,
+                    "threshold": threshold,
+                    "ranks": list(tested.ranks.items()),
+                    "distance": tested.distance,
+                    "p": tested.p,
+                    "categories": len(means),
+                }
+            )
+    return found
+
+
+def _provenance(
+    done: Sequence[Verdict], names: Mapping[Method, str], rootless: Collection[str]
+) -> tuple[list[Made], list[dict[str, str]]]:
+    """How each trial was made, and the environments that they name by number."""
+    environments: list[dict[str, str]] = []
+    made = []
+    for verdict in {verdict.outcome.id: verdict for verdict in done}.values():
+        record, trial = verdict.outcome.record, verdict.trial
+        described = {**record.get("machine", {}), **record.get("versions", {})}
+        environment = {name: str(value) for name, value in described.items()}
+        if environment not in environments:
+            environments.append(environment)
+        seconds = record.get("fit_seconds")
+        made.append(
+            Made(
+                trial.dataset,
+                trial.category,
+                title_of(verdict, names),
+                trial.seed,
+                verdict.outcome.fingerprint,
+                str(record.get("finished_at", ""))[:16].replace("T", " "),
+                "" if seconds is None else f"{seconds:.1f}",
+                environments.index(environment) + 1,
+                record.get("incomplete", ""),
+                command_of(trial, rootless),
+            )
+        )
+    return made, environments

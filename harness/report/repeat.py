@@ -1,0 +1,36 @@
+"""What a person types to make a trial again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection
+
+from harness.trial import UNUSED, Trial
+
+
+def command_of(trial: Trial, rootless: Collection[str] = ()) -> str:
+    """The `harness run` of one trial, quoted for a shell; data sets that are not `rootless` take a folder in capitals.
+
+    The device is left out, for it changes no setting.
+    """
+    options: dict[str, object] = {"dataset": trial.dataset}
+    if trial.dataset not in rootless:
+        options["data-root"] = "DATA_ROOT"
+    options["categories"] = trial.category
+    options["models"] = trial.model
+    options |= {
+        f"{axis}s" if axis == "encoder" else "losses": getattr(trial, axis)
+        for axis in ("encoder", "loss")
+        if getattr(trial, axis) != UNUSED
+    }
+    options |= {"seeds": trial.seed, "image-size": trial.image_size}
+    if trial.epochs:
+        options |= {"epochs": trial.epochs, "batch-size": trial.batch_size, "lr": trial.lr}
+    if trial.holdout:
+        options["holdout"] = trial.holdout
+    options["precision"] = trial.precision
+    if trial.weights != UNUSED:
+        options["weights"] = trial.weights
+    return shlex.join(
+        ["harness", "run", *(word for name, value in options.items() for word in (f"--{name}", f"{value}"))]
+    )

@@ -1,0 +1,116 @@
+"""What a pull request shows of a store: the best methods with their intervals, each category's winner, and the data."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from harness.judge import Verdict
+from harness.leaderboard import RANKED_BY, Board, Line, boards, unfinished
+from harness.report.leaderboard import FLOOR_MARK, HEADINGS
+from harness.report.names import name_methods
+from harness.report.repeat import command_of
+from harness.report.table import Table, markdown
+from harness.trial import Trial
+
+MOST = 10
+"""Methods that a table shows."""
+_METRICS = ("balanced_accuracy", "accuracy", "auroc")
+
+
+def summary(
+    verdicts: Sequence[Verdict],
+    *,
+    ranked_by: str = RANKED_BY,
+    rootless: Collection[str] = (),
+    title: str = "Anomaly detectors compared",
+) -> str:
+    """Markdown, at most two tables for each track; names cannot become markup."""
+    ranked = boards(verdicts, ranked_by)
+    overall = {board.track for board in ranked if board.category is None}
+    metrics = list(dict.fromkeys((ranked_by, *_METRICS)))
+    tables = []
+    for board in ranked:
+        if board.category is None:
+            tables += [_best(board, metrics), _winners(board, ranked_by)]
+        elif board.track not in overall:
+            tables.append(_best(board, metrics))
+    missing = [
+        f"- {status}: {len(cells)} cell{'s' if len(cells) > 1 else ''}, such as {cells[0]}: {reason}"
+        for (status, reason), cells in sorted(unfinished(verdicts).items())
+    ]
+    parts = [f"## {html.escape(title, quote=False)}", markdown([_escaped(table) for table in tables]).rstrip()]
+    parts += [html.escape("\n".join(missing), quote=False)] if missing else []
+    return "\n\n".join([*parts, _made(verdicts, rootless)]) + "\n"
+
+
+def _best(board: Board, metrics: Sequence[str]) -> Table:
+    names = name_methods(line.method for line in board.lines)
+    rows = [
+        [str(line.rank or ""), names[line.method], *(_figure(line, metric) for metric in metrics)]
+        for line in board.lines[:MOST]
+    ]
+    rows += [["", name, *(f"{floor[metric]:.3f}" for metric in metrics)] for name, floor in board.floors.items()]
+    notes = [f"{FLOOR_MARK} accuracy does not beat a constant answer; the last two rows are constant answers."]
+    notes += [f"{len(board.lines) - MOST} more methods are not shown."] if len(board.lines) > MOST else []
+    headings = ["#", "method", *(HEADINGS[metric] for metric in metrics)]
+    return Table(_title(board), headings, rows, frozenset(headings) - {"method"}, [" ".join(notes)])
+
+
+def _winners(board: Board, ranked_by: str) -> Table:
+    """The best method of each category, which need not be the best of all."""
+    rows = []
+    for part in board.parts:
+        best, floor = part.lines[0], max(floor["accuracy"] for floor in part.floors.values())
+        name = name_methods(line.method for line in part.lines)[best.method]
+        tied = sum(line.rank == best.rank for line in part.lines) - 1
+        name += f", and {tied} more" if tied else ""
+        rows.append([part.category or "", name, _figure(best, ranked_by), _figure(best, "accuracy"), f"{floor:.3f}"])
+    headings = ["category", "best", HEADINGS[ranked_by], "its accuracy", "floor"]
+    return Table("Best of each category", headings, rows, frozenset(headings[2:]))
+
+
+def _title(board: Board) -> str:
+    scope = f"mean over {len(board.parts)} categories" if board.category is None else board.category
+    parts = [board.track.dataset, scope, f"{board.n_normal} normal and {board.n_abnormal} anomalous test images"]
+    parts += [f"{board.track.image_size} px"] + (["ORACLE: thresholds saw test labels"] if board.track.oracle else [])
+    return " · ".join(parts)
+
+
+def _figure(line: Line, metric: str) -> str:
+    """`▽0.813 (0.72 to 0.88)`."""
+    found = line.stats.get(metric)
+    if found is None:
+        return "-"
+    mark = FLOOR_MARK if metric == "accuracy" and not line.beats_floors else ""
+    interval = line.verdict and line.verdict.interval(metric)
+    return f"{mark}{found.mean:.3f}" + (f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else "")
+
+
+def _escaped(table: Table) -> Table:
+    return replace(
+        table,
+        title=html.escape(table.title, quote=False),
+        rows=[[html.escape(cell, quote=False) for cell in row] for row in table.rows],
+    )
+
+
+def _made(verdicts: Sequence[Verdict], rootless: Collection[str]) -> str:
+    """Folded: which data, versions and machine, and the commands."""
+    done = {verdict.outcome.id: verdict for verdict in verdicts if verdict.status == "done"}.values()
+    lines = []
+    data = sorted({(v.trial.dataset, v.trial.category, v.outcome.fingerprint) for v in done})
+    lines += [f"data {dataset} {category}: {fingerprint}" for dataset, category, fingerprint in data]
+    for name in ("versions", "machine"):
+        found = {", ".join(f"{key} {value}" for key, value in v.outcome.record.get(name, {}).items()) for v in done}
+        lines += [f"{name}: {text}" for text in sorted(found) if text]
+    by_method: dict[Trial, list[str]] = {}
+    for verdict in done:
+        by_method.setdefault(verdict.trial._replace(category=""), []).append(verdict.trial.category)
+    for trial, categories in by_method.items():
+        lines.append(command_of(trial._replace(category=",".join(dict.fromkeys(categories))), rootless))
+    text = html.escape("\n".join(lines), quote=False)
+    return (
+        f"<details><summary>{len(done)} trials: data, versions, commands</summary>\n\n<pre>\n{text}\n</pre>\n</details>"
+    )

@@ -1,0 +1,516 @@
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from harness import Images
+from harness.commands import main
+from harness.judge import Verdict, judge
+from harness.leaderboard import boards, method_of
+from harness.pictures import Maps, thumbnails
+from harness.registry import Registry
+from harness.report.html import page
+from harness.report.names import name_methods
+from harness.report.repeat import command_of
+from harness.store import Store
+from harness.trial import Evidence, Outcome, Trial
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HOSTILE = "<script>alert(1)</script>"
+QUOTES = 'good" onfocus="alert(2)'
+KINDS = ("good",) * 6 + ("crack", "crack", "<img src=x onerror=alert(3)>", "crack", "crack", "hole")
+NAMES = tuple(f"test/{at}/</script><b>{at}.png" for at in range(len(KINDS)))
+TRIAL = Trial("dots", "tile", "dae", "conv", "mse", 0, 32, 3, 4, 1e-4, 0.0, "fp32", "-")
+
+
+def outcome(trial: Trial, strength: float, seconds: float = 2.0) -> Outcome:
+    """A trial whose scores tell defects apart the better the stronger."""
+    rng = np.random.default_rng([len(trial.model), len(trial.loss), trial.seed, len(trial.category)])
+    test = rng.normal(0.5, 0.1, len(KINDS)) + strength * np.array([kind != "good" for kind in KINDS])
+    maps = np.zeros((len(KINDS), 16, 16), np.uint8)
+    maps[:, 4:8, 4:8] = 31
+    evidence = Evidence(
+        {"mean": rng.normal(0.5, 0.1, 9), "max": rng.normal(1, 0.1, 9)},
+        {"mean": test, "max": test + 0.5},
+        KINDS,
+        NAMES,
+        Maps(maps, 2.0),
+    )
+    record = {
+        "fit_seconds": seconds,
+        "default_pool": "mean",
+        "loss_history": [0.5, 0.3, 0.2],
+        "versions": {"torch": "2.14.1"},
+        "machine": {"cpu": "<i>fast</i>"},
+        "finished_at": "2026-01-02T03:04:05+00:00",
+    }
+    return Outcome(trial, "done", "", f"f00d{len(trial.category):04}", evidence, record)
+
+
+def pictures() -> Images:
+    pixels = np.full((len(KINDS), 32, 32, 3), 120, np.uint8)
+    masks = np.zeros((len(KINDS), 32, 32), np.uint8)
+    masks[6:, 8:16, 8:16] = 1
+    return Images(pixels, NAMES, KINDS, masks)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of four methods on three categories, one of which is hostile by name."""
+    folder = tmp_path_factory.mktemp("store")
+    with Store(folder, write=True) as store:
+        for category in ("tile", HOSTILE, QUOTES):
+            for strength, (model, loss) in enumerate(
+                [("dae", "mse"), ("dae", "ssim"), ("cae", "mse"), ("cae", "ssim")]
+            ):
+                trial = TRIAL._replace(category=category, model=model, loss=loss)
+                store.put(outcome(trial, strength / 10, 2.0 + strength))
+            store.put_thumbnails(outcome(TRIAL._replace(category=category), 0).fingerprint, thumbnails(pictures()))
+        store.put(Outcome(TRIAL._replace(model="late"), "skipped", "<b>no</b> weights", "f00d"))
+    return folder
+
+
+def judged(store: Store, spelt: str = "mean,f1_oracle") -> list[Verdict]:
+    from harness.api import Threshold
+
+    thresholds = Registry.discover().choose(Threshold, spelt)
+    return [verdict for out in store.outcomes() for verdict in judge(out, thresholds)]
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(main, ["report", *map(str, words)])
+
+
+def content_of(text: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="content">(.*?)</script>', text, flags=re.DOTALL)
+    assert found is not None
+    content: dict[str, Any] = json.loads(found.group(1))
+    return content
+
+
+def test_a_run_leaves_what_its_report_shows(tmp_path: Path, dots_plugin: Path) -> None:
+    store, out = tmp_path / "runs", tmp_path / "report.html"
+    run = [
+        "run",
+        "--dataset",
+        "dots",
+        "--models",
+        "mean_image",
+        "--categories",
+        "large,small",
+        "--plugin",
+        str(dots_plugin),
+    ]
+    assert CliRunner().invoke(main, [*run, "--store", str(store), "--quiet"]).exit_code == 0
+    done = call("--store", store, "--out", out, "--plugin", dots_plugin)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == ""
+    assert f"Written to {out}, 0.1 MB" in done.stderr
+    content = content_of(out.read_text(encoding="utf-8"))
+    assert {one["category"] for one in content["sets"].values()} == {"large", "small"}
+    for one in content["sets"].values():
+        assert len(one["images"]) == 7
+        assert [bool(border) for border in one["outlines"]] == [False] * 3 + [True] * 4
+    for trial in content["trials"].values():
+        assert trial["maps"]["images"] == list(range(7))
+    assert re.search(r"harness run --dataset dots --categories large --models mean_image", out.read_text())
+
+
+def test_the_page_names_nothing_outside_itself(filled: Path) -> None:
+    text = call("--store", filled, "--thresholds", "mean").stdout
+    assert set(re.findall(r"https?://[^\"'\s]+", text)) == {"http://www.w3.org/2000/svg"}, (
+        "a name, which nobody fetches"
+    )
+    assert not re.search(r"<(?:link|iframe|object|embed)\b|@import|url\(", text)
+    assert "default-src 'none'; img-src data:; style-src 'sha256-" in text.replace("&#39;", "'")
+
+
+def test_names_are_written_as_text_and_never_as_markup(filled: Path) -> None:
+    for style in ("html", "md"):
+        text = call("--store", filled, "--format", style, "--title", "<u>mine</u>").stdout
+        for name in (HOSTILE, "<img", "<u>", "<i>", "<b>no", "</script><b>"):
+            assert name not in text, (style, name)
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+        assert "&lt;i&gt;fast" in text
+
+
+def test_floors_and_rows_that_do_not_beat_them_are_marked(filled: Path) -> None:
+    text = call("--store", filled, "--thresholds", "mean").stdout
+    rows = re.findall(r"<tr data-board.*?</tr>", text, flags=re.DOTALL)
+    floors = [row for row in rows if 'class="floor"' in row]
+    assert len(floors) == 2 * 4, "two for each category and for their mean"
+    with Store(filled) as store:
+        below = sum(not line.beats_floors for board in boards(judged(store, "mean")) for line in board.lines)
+    assert below
+    assert sum("does not beat a constant answer" in row for row in rows) == below
+
+
+def test_an_empty_store_has_no_report(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        store.put(Outcome(TRIAL, "error", "no luck"))
+    done = call("--store", tmp_path)
+    assert done.exit_code == 2
+    assert "has no finished trial" in done.stderr
+
+
+def test_a_file_that_cannot_be_written_is_named(filled: Path, tmp_path: Path) -> None:
+    done = call("--store", filled, "--out", tmp_path / "nowhere" / "report.html")
+    assert done.exit_code == 2
+    assert re.search(r"--out '.*nowhere/report.html' cannot be written: No such file", done.stderr)
+
+
+def test_a_trial_without_pictures_is_reported_without(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    with Store(tmp_path, write=True) as store:
+        plain = outcome(TRIAL, 0.3)
+        assert plain.evidence is not None
+        store.put(replace(plain, evidence=replace(plain.evidence, maps=None)))
+        content = content_of(page(judged(store), store))
+    assert content["trials"][plain.id]["maps"] is None
+    assert content["sets"][plain.fingerprint]["images"] == []
+    assert content["sets"][plain.fingerprint]["names"] == list(NAMES)
+
+
+def test_the_summary_has_the_best_methods_the_winners_and_the_reasons(filled: Path) -> None:
+    text = call("--store", filled, "--format", "md").stdout
+    assert text.startswith("## Anomaly detectors compared\n")
+    assert text.count("\n### ") == 2
+    assert re.search(r"\|\s+1 \| cae \+ ssim|\|\s+1 \| cae \+ conv \+ ssim", text)
+    assert "- skipped: 1 cell, such as tile · late + conv + mse · seed 0: &lt;b&gt;no&lt;/b&gt; weights" in text
+    assert "harness run --dataset dots --data-root DATA_ROOT --categories" in text
+
+
+def test_the_summary_of_one_category_has_its_intervals(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        store.put(outcome(TRIAL, 0.3))
+    text = call("--store", tmp_path, "--format", "md").stdout
+    assert text.count("\n### ") == 1
+    assert re.search(r"dae \+ conv \+ mse +\| +0\.\d{3} \(0\.\d\d to [01]\.\d\d\)", text)
+
+
+def test_methods_are_named_by_what_tells_them_apart() -> None:
+    def method(**settings: Any) -> Any:
+        (verdict,) = judge(outcome(TRIAL._replace(**settings), 0), Registry.discover().choose(_threshold(), "mean"))
+        return method_of(verdict)
+
+    plain, other, longer = method(), method(model="cae", weights="random"), method(model="vae", epochs=9)
+    assert set(name_methods([plain, other, longer]).values()) == {
+        "dae + conv + mse",
+        "cae + conv + mse, random weights",
+        "vae + conv + mse",
+    }
+    again = name_methods([longer, method(model="vae")])
+    assert set(again.values()) == {"vae + conv + mse, epochs 9", "vae + conv + mse, epochs 3"}
+
+
+def _threshold() -> Any:
+    from harness.api import Threshold
+
+    return Threshold
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--models mean_image[gain=2] --seeds 3 --holdout 0.25 --image-size 32",
+        "--models trained --encoders deep --losses absolute --epochs 3 --batch-size 7 --lr 0.5 --weights random",
+    ],
+)
+def test_the_command_of_a_trial_finds_that_trial_in_its_store(options: str, tmp_path: Path, dots_plugin: Path) -> None:
+    where = ["--plugin", str(dots_plugin), "--store", str(tmp_path), "--quiet", "--format", "csv"]
+    first = CliRunner().invoke(main, ["run", "--dataset", "dots", "--categories", "small", *options.split(), *where])
+    assert "1 fitted, 0 already there" in first.stderr, first.output
+    with Store(tmp_path) as store:
+        (made,) = store.outcomes()
+    again = CliRunner().invoke(main, [*shlex.split(command_of(made.trial, {"dots"}))[1:], *where])
+    assert "0 fitted, 1 already there" in again.stderr, again.output
+
+
+def test_names_with_spaces_survive_the_shell() -> None:
+    words = shlex.split(command_of(TRIAL._replace(category="a b; rm -rf $HOME", dataset="folder")))
+    assert words[words.index("--categories") + 1] == "a b; rm -rf $HOME"
+    assert words[words.index("--data-root") + 1] == "DATA_ROOT"
+
+
+# In a browser.
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not here: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not here: pip install '.[test]'")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def opened(browser: Any, filled: Path, tmp_path: Path) -> Iterator[Callable[[], Any]]:
+    """Opens the report of the filled store from disk, and fails if it says, asks or fetches anything."""
+    heard: list[str] = []
+    view = browser.new_page(viewport={"width": 1280, "height": 900})
+    view.on("console", lambda message: heard.append(f"{message.type}: {message.text}"))
+    view.on("pageerror", lambda error: heard.append(f"error: {error}"))
+    view.on("dialog", lambda dialog: (heard.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    view.on("request", lambda asked: heard.append(asked.url) if not asked.url.startswith(("file:", "data:")) else None)
+
+    def open_it(*words: object) -> Any:
+        out = tmp_path / "report.html"
+        done = call("--store", filled, "--out", out, *(words or ("--thresholds", "mean,f1_oracle")))
+        assert done.exit_code == 0, done.output
+        view.goto(out.as_uri())
+        view.wait_for_selector(".tile")
+        return view
+
+    yield open_it
+    view.close()
+    assert heard == []
+
+
+def column(view: Any, number: int) -> list[float]:
+    cells = view.locator(f"#board tbody tr:visible td[data-value]:nth-child({5 + number})")
+    return [float(value) for value in cells.evaluate_all("cells => cells.map(cell => cell.dataset.value)") if value]
+
+
+def test_the_report_opens_and_a_hostile_name_is_shown_and_not_run(opened: Any) -> None:
+    view = opened()
+    assert view.locator("#choice select[name=set] option").all_text_contents() == [HOSTILE, QUOTES, "tile"]
+    assert "<img src=x onerror=alert(3)>" in view.locator("#gallery").inner_text()
+    assert view.locator("img[src=x]").count() == 0
+    assert view.locator("script").count() == 2
+    view.locator(".tile").first.click()
+    assert "</script><b>" in view.locator("#enlarged-title").inner_text()
+
+
+def test_headings_sort_both_ways_and_say_so(opened: Any) -> None:
+    view = opened()
+    heading = view.locator("#board thead th", has_text="AUROC")
+    heading.locator("button").click()
+    assert heading.get_attribute("aria-sort") == "descending"
+    falling = column(view, 5)
+    assert falling == sorted(falling, reverse=True)
+    assert len(set(falling)) > 2
+    heading.locator("button").press("Enter")
+    assert heading.get_attribute("aria-sort") == "ascending"
+    assert column(view, 5) == sorted(falling)
+    assert view.locator("#board th[aria-sort]").count() == 1
+    ranks = view.locator("#board tbody tr:visible:not(.floor) td.rank").all_text_contents()
+    assert ranks[0] == "1"
+    assert [int(rank) for rank in ranks] == sorted(map(int, ranks))
+
+
+def test_filters_choose_category_track_threshold_and_method(opened: Any) -> None:
+    view = opened()
+    visible = view.locator("#board tbody tr:visible")
+    assert visible.count() == 4 + 2, "the mean over categories, at the threshold of the paper, and two floors"
+    view.locator("#filters select[name=category]").select_option(HOSTILE)
+    assert set(visible.evaluate_all("rows => rows.map(row => row.dataset.category)")) == {HOSTILE}
+    view.locator("#filters select[name=track]").select_option("oracle")
+    assert set(visible.evaluate_all("rows => rows.map(row => row.dataset.threshold)")) == {"f1_oracle", ""}
+    assert "saw test labels" in visible.first.inner_text() + visible.nth(2).inner_text()
+    view.locator("#filters input[name=text]").fill("CAE ssim")
+    methods = visible.evaluate_all("rows => rows.map(row => row.dataset.method)")
+    assert sorted(methods) == ["all anomalous", "all normal", "cae + conv + ssim"]
+    assert view.locator("#shown").inner_text() == "1 of 32 rows"
+
+
+def test_rows_of_several_boards_are_not_numbered_together(opened: Any) -> None:
+    view = opened()
+    view.locator("#filters select[name=category]").select_option("")
+    assert set(view.locator("#board tbody tr:visible td.rank").all_text_contents()) == {""}
+
+
+def counts(view: Any) -> tuple[int, ...]:
+    return tuple(
+        int(view.locator(f"#{name}").inner_text())
+        for name in ("right-normal", "false-alarms", "misses", "right-abnormal")
+    )
+
+
+def test_the_slider_moves_the_counts_and_a_threshold_gives_exactly_its_verdict(opened: Any, filled: Path) -> None:
+    view = opened()
+    case, at = view.locator("#choice select[name=case]").input_value(), {}
+    with Store(filled) as store:
+        for verdict in judged(store):
+            if f"{verdict.outcome.id} {verdict.pool}" == case:
+                at[verdict.threshold] = verdict
+    for button, threshold in (("f1_oracle (saw test labels)", "f1_oracle"), ("mean", "mean")):
+        view.get_by_role("button", name=button, exact=True).click()
+        found = at[threshold].counts
+        assert found is not None
+        assert counts(view) == (found.right_normal, found.n_normal - found.right_normal, found.n_abnormal - found.right_abnormal, found.right_abnormal)  # fmt: skip
+        assert float(view.locator("#balanced").inner_text()) == pytest.approx(found.balanced_accuracy, abs=6e-4)
+        assert float(view.locator("#f1").inner_text()) == pytest.approx(found.f1, abs=6e-4)
+    slider = view.locator("#limit")
+    slider.press("End")
+    assert counts(view) == (6, 0, 6, 0), "nothing scores above the highest"
+    slider.press("Home")
+    assert counts(view) == (0, 6, 0, 6)
+    assert "6 false alarms, 0 misses" in slider.get_attribute("aria-valuetext")
+    assert view.locator("#limits button[aria-pressed=true]").count() == 0
+    before = view.locator("#limit-value").inner_text()
+    slider.press("PageUp")
+    assert view.locator("#limit-value").inner_text() != before
+    assert float(view.locator("#histogram .limit").get_attribute("x1")) > 8
+
+
+def test_the_most_wrongly_judged_image_comes_first(opened: Any, filled: Path) -> None:
+    view = opened()
+    case = view.locator("#choice select[name=case]").input_value()
+    with Store(filled) as store:
+        verdict = next(v for v in judged(store, "mean") if f"{v.outcome.id} {v.pool}" == case)
+    assert verdict.outcome.evidence is not None
+    evidence = verdict.outcome.evidence
+    assert verdict.limit is not None
+    margin = (evidence.test["mean"] - verdict.limit) * np.where(evidence.labels, 1, -1)
+    shown = view.locator(".tile").evaluate_all("tiles => tiles.map(tile => Number(tile.dataset.at))")
+    assert shown == np.argsort(margin, kind="stable").tolist()
+    wrong = view.locator(".tile.wrong")
+    assert wrong.count() == (margin <= 0).sum()
+    view.locator("#kinds button", has_text="misses").click()
+    assert set(view.locator(".tile .decision").all_text_contents()) <= {"miss"}
+
+
+def test_an_image_is_enlarged_and_left_by_keyboard_and_focus_returns(opened: Any) -> None:
+    view = opened()
+    tile = view.locator(".tile").nth(1)
+    tile.focus()
+    view.keyboard.press("Enter")
+    dialog = view.locator("dialog#enlarged")
+    assert dialog.is_visible()
+    assert view.evaluate("document.getElementById('enlarged').contains(document.activeElement)")
+    assert view.locator("#enlarged-pictures figure").count() == 3
+    first = view.locator("#enlarged-title").inner_text()
+    view.keyboard.press("ArrowRight")
+    assert view.locator("#enlarged-title").inner_text() != first
+    view.keyboard.press("ArrowLeft")
+    assert view.locator("#enlarged-title").inner_text() == first
+    view.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert view.evaluate("document.activeElement.dataset.at") == tile.get_attribute("data-at")
+
+
+def test_the_error_map_lies_over_the_image_where_the_error_is(opened: Any) -> None:
+    view = opened()
+    view.wait_for_function("document.querySelector('.tile canvas').width === 16")
+    alpha = view.evaluate(
+        "() => { const c = document.querySelector('.tile canvas'); const d = c.getContext('2d').getImageData(0, 0, 16, 16).data;"
+        " return [d[(5 * 16 + 5) * 4 + 3], d[(12 * 16 + 12) * 4 + 3]]; }"
+    )
+    assert alpha == [255, 0]
+    view.locator("#choice input[name=strength]").fill("0")
+    assert view.locator(".tile canvas").first.evaluate("canvas => getComputedStyle(canvas).opacity") == "0"
+    assert view.locator(".tile svg path").count() == 2 * 6, "an outline for each defective image"
+    view.locator("#choice input[name=outlines]").uncheck()
+    assert view.locator(".tile svg path").count() == 0
+
+
+def test_the_roc_curve_encloses_the_auroc(opened: Any, filled: Path) -> None:
+    view = opened()
+    case = view.locator("#choice select[name=case]").input_value()
+    with Store(filled) as store:
+        verdict = next(v for v in judged(store, "mean") if f"{v.outcome.id} {v.pool}" == case)
+    drawn = np.array(re.findall(r"[ML]([\d.]+) ([\d.]+)", view.locator("#roc .curve").get_attribute("d")), dtype=float)
+    unit = (drawn - drawn[0]) / (drawn[-1] - drawn[0])
+    assert np.trapezoid(unit[:, 1], unit[:, 0]) == pytest.approx(verdict.auroc, abs=0.005)
+    for chart in ("pr", "training", "time", "critical"):
+        assert view.locator(f"#{chart} svg[role=img]").get_attribute("aria-label")
+        assert view.locator(f"#{chart} circle, #{chart} .curve").count()
+
+
+def test_a_row_leads_to_its_images(opened: Any) -> None:
+    view = opened()
+    view.locator("#filters select[name=category]").select_option("tile")
+    view.locator("#board tbody tr:visible button.link", has_text="cae + conv + mse").click()
+    assert view.locator("#choice select[name=case] option:checked").inner_text().startswith("cae + conv + mse")
+    assert view.locator("#choice select[name=set] option:checked").inner_text() == "tile"
+    assert view.evaluate("document.activeElement.id") == "images-title"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground_in_light_and_dark(opened: Any, scheme: str) -> None:
+    view = opened()
+    view.emulate_media(color_scheme=scheme)
+
+    def luminance(colour: str) -> float:
+        red, green, blue = (float(part) / 255 for part in re.findall(r"[\d.]+", colour)[:3])
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)]
+        return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+    ground = luminance(view.locator("body").evaluate("e => getComputedStyle(e).backgroundColor"))
+    assert (ground > 0.5) == (scheme == "light")
+    for selector in ("body", ".facts", "nav a", ".legend", "#misses", "#right-normal", "abbr"):
+        ink = luminance(view.locator(selector).first.evaluate("e => getComputedStyle(e).color"))
+        contrast = (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05)
+        assert contrast >= 4.5, (selector, contrast)
+
+
+def test_a_narrow_window_needs_no_sideways_scrolling(opened: Any) -> None:
+    view = opened()
+    view.set_viewport_size({"width": 400, "height": 800})
+    view.reload()
+    view.wait_for_selector(".tile")
+    assert view.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_a_thousand_rows_are_sorted_and_filtered_at_once(browser: Any, tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        out = tmp_path / "report.html"
+        verdicts = []
+        thresholds = Registry.discover().choose(_threshold(), "mean")
+        for seed in range(200):
+            for category in ("tile", "pills", "bottle", "screws", "hazelnut"):
+                made = outcome(TRIAL._replace(category=category, model=f"m{seed}"), seed / 500)
+                verdicts += judge(made, thresholds)
+        out.write_text(page(verdicts, store), encoding="utf-8")
+    assert out.stat().st_size < 10e6
+    view = browser.new_page()
+    view.goto(out.as_uri())
+    view.locator("#filters select[name=category]").select_option("")
+    assert view.locator("#shown").inner_text() == "1200 of 1200 rows"
+    milliseconds = view.evaluate(
+        "() => { const start = performance.now(); document.querySelector('[data-column=\"5\"]').click();"
+        " document.body.getBoundingClientRect(); return performance.now() - start; }"
+    )
+    view.close()
+    assert milliseconds < 3000, "a few hundred on a machine that has nothing else to do"
+
+
+def test_the_demo_with_full_sized_test_sets_stays_under_ten_megabytes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    kinds = ("good",) * 20 + ("crack",) * 63
+    names = tuple(map(str, range(83)))
+    grain = rng.integers(0, 40, (83, 64, 64, 3), dtype=np.uint8)  # bolder than parts on a table are
+    shot = Images(np.repeat(np.repeat(grain, 4, axis=1), 4, axis=2) + 90, names, kinds)
+    maps = Maps((rng.random((83, 64, 64)) ** 3 * 31).astype(np.uint8), 1.0)
+    kept = thumbnails(shot)
+    with Store(tmp_path, write=True) as store:
+        for category in ("a", "bb", "ccc", "dddd", "eeeee"):
+            for number in range(12):
+                made = outcome(TRIAL._replace(category=category, model=f"m{number}"), 0)
+                scores = {"mean": rng.random(83)}
+                store.put(Outcome(made.trial, "done", "", made.fingerprint, Evidence(scores, scores, kinds, names, maps), made.record))  # fmt: skip
+            store.put_thumbnails(made.fingerprint, kept)
+        text = page(judged(store), store)
+    assert 1e6 < len(text) < 10e6
