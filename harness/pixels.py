@@ -253,7 +253,7 @@ def _count(span: NDArray[np.float32], *columns: Sequence[_Pixels]) -> _Tally:
     room = np.maximum((normal.sum() - np.cumsum(normal)) / _FINENESS, 1)
     settled: list[tuple[NDArray[np.integer[Any]], _Floats]] = []
     while sum(len(pixels.keys) for column in columns for pixels in column) > _BLOCK:
-        halvings = np.ceil(np.log2(np.maximum(4 * normal / room, 1))).astype(int)  # a quarter full at most
+        halvings = np.ceil(np.log2(np.maximum(2 * normal / room, 1))).astype(int)  # half full at most
         finer = np.maximum(shift - halvings, 0)
         parts = 1 << (shift - finer)
         offset = np.cumsum(parts) - parts - (lowest >> finer)
