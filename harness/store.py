@@ -7,6 +7,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -177,6 +178,14 @@ class Store:
                 "SELECT jpeg, mask FROM thumbnails WHERE fingerprint = ? ORDER BY position", (fingerprint,)
             ).fetchall()
         return [Thumbnail(jpeg, unpack_mask(mask)) for jpeg, mask in found]
+
+    def put_from(self, other: Store, outcome: Outcome) -> None:
+        """Keep an outcome of another store with the pictures that lie beside it there."""
+        evidence = outcome.evidence
+        if evidence is not None:
+            outcome = replace(outcome, evidence=replace(evidence, maps=other.maps(outcome.id)))
+            self.put_thumbnails(outcome.fingerprint, other.thumbnails(outcome.fingerprint))
+        self.put(outcome)
 
     def outcomes(self, ids: Iterable[str] | None = None) -> Iterator[Outcome]:
         """All outcomes, or those of these ids, in an order that does not depend on when they were made."""

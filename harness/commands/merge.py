@@ -63,7 +63,7 @@ def _merge_stores(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list
             for outcome in store.outcomes():
                 scores = _hashes(outcome)
                 if outcome.id not in known or (scores and not known[outcome.id]):
-                    target.put(outcome)
+                    target.put_from(store, outcome)
                     known[outcome.id] = scores
                     added += 1
                 elif not scores or scores == known[outcome.id]:

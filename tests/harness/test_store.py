@@ -75,6 +75,21 @@ def test_thumbnails_are_kept_once_for_each_data_set_in_their_order(tmp_path: Pat
         assert store.thumbnails("beef") == []
 
 
+def test_an_outcome_of_another_store_brings_its_pictures(tmp_path: Path) -> None:
+    maps = Maps(np.ones((2, 3, 4), np.uint8), 0.5)
+    pictured = outcome()
+    pictured = replace(pictured, evidence=replace(pictured.evidence, maps=maps))
+    with Store(tmp_path / "a", write=True) as source, Store(tmp_path / "b", write=True) as target:
+        source.put(pictured)
+        source.put(outcome(1, status="error"))
+        source.put_thumbnails("f00d", [Thumbnail(b"first", None), Thumbnail(b"second", None)])
+        for found in source.outcomes():
+            target.put_from(source, found)
+        assert [back.status for back in target.outcomes()] == ["done", "error"]
+        assert np.array_equal(target.maps(pictured.id).values, maps.values)
+        assert [small.jpeg for small in target.thumbnails("f00d")] == [b"first", b"second"]
+
+
 def test_a_finished_trial_is_never_replaced(tmp_path: Path) -> None:
     with Store(tmp_path, write=True) as store:
         store.put(outcome(score=0.5))
