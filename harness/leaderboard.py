@@ -160,14 +160,23 @@ def method_of(verdict: Verdict) -> Method:
     return Method(t.model, t.encoder, t.loss, t.weights, verdict.pool, verdict.threshold, *settings)
 
 
-def labels(methods: Sequence[Method]) -> dict[Method, str]:
-    """Each method in words that no other one has: its title, then the settings in which some of them differ."""
-    settings = Method._fields[3:]
-    varying = [name for name in settings if len({getattr(method, name) for method in methods}) > 1]
-    return {
-        method: ", ".join([method.title, *(f"{name} {getattr(method, name)}" for name in varying)])
-        for method in methods
-    }
+def labels(methods: Iterable[Method]) -> dict[Method, str]:
+    """Each method in words that no other one has: its title, and the settings that set it apart under that title.
+
+    Weights that are random are always said.
+    """
+    by_title: dict[str, list[Method]] = {}
+    for method in dict.fromkeys(methods):
+        by_title.setdefault(method.title, []).append(method)
+    names = {}
+    for title, group in by_title.items():
+        varying = [name for name in Method._fields[3:] if len({getattr(method, name) for method in group}) > 1]
+        for method in group:
+            said = [
+                f"{name} {getattr(method, name)}" for name in varying if name != "weights" or method.weights != "random"
+            ]
+            names[method] = ", ".join([title, *["random weights"] * (method.weights == "random"), *said])
+    return names
 
 
 def _by_method(verdicts: Iterable[Verdict]) -> dict[Method, list[Verdict]]:

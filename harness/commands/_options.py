@@ -23,6 +23,17 @@ def store_option(command: F) -> F:
     )(command)
 
 
+def source_option(command: F) -> F:
+    """--store DIR, for commands that only read: an export serves as well."""
+    return click.option(
+        "--store",
+        default="runs",
+        show_default=True,
+        type=click.Path(path_type=Path),
+        help="Folder of the store, or a .jsonl that `harness export` wrote.",
+    )(command)
+
+
 def format_option(command: F) -> F:
     """--format rich|md|csv|json."""
     return click.option(

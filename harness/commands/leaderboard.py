@@ -6,17 +6,13 @@ from pathlib import Path
 
 import click
 
-from harness.api import Threshold
-from harness.commands._options import format_option, plugin_option, some_of, store_option
-from harness.errors import UsageError
-from harness.judge import METRICS, judge
+from harness.commands._judged import judged
+from harness.commands._options import format_option, plugin_option, source_option
+from harness.judge import METRICS
 from harness.leaderboard import RANKED_BY, boards
 from harness.paired import paired_tests
-from harness.pools import POOLS
-from harness.registry import Registry
 from harness.report.leaderboard import render
 from harness.report.significance import render_significance
-from harness.store import Store
 
 
 @click.command()
@@ -26,7 +22,7 @@ from harness.store import Store
 @click.option(
     "--significance", is_flag=True, help="Say which methods differ by more than chance; in csv and json, only that."
 )
-@store_option
+@source_option
 @format_option
 @plugin_option
 def command(
@@ -39,13 +35,7 @@ def command(
     plugin_files: tuple[Path, ...],
 ) -> None:
     """Show the ranked results of a store."""
-    registry = Registry.discover(plugin_files)
-    chosen = registry.choose(Threshold, thresholds)
-    wanted = None if pools is None else some_of(pools, list(POOLS), "pool")
-    with Store(store) as opened:
-        verdicts = [verdict for outcome in opened.outcomes() for verdict in judge(outcome, chosen, wanted)]
-    if not verdicts:
-        raise UsageError(f"the store {str(store)!r} is empty: `harness run --store {store}` fills it")
+    verdicts = judged(store, thresholds, pools, plugin_files)
     if not significance or style in ("rich", "md"):
         click.echo(render(verdicts, style, rank_by), nl=False)
     if significance:

@@ -35,7 +35,7 @@ def test_an_unknown_command_is_refused_with_a_suggestion() -> None:
     assert "no command 'leaderbord'. Did you mean 'leaderboard'?" in result.stderr
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["list"], ["leaderboard", "--help"], ["run", "--help"], ["validate", "--help"]])  # fmt: skip
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["list"], ["leaderboard", "--help"], ["run", "--help"], ["validate", "--help"], ["validate", "image_auroc"], ["compare", "--help"]])  # fmt: skip
 def test_what_needs_no_network_loads_no_torch(words: list[str]) -> None:
     script = (
         "import sys; from harness.commands import main\n"

@@ -55,14 +55,14 @@ def file_of(folder: Path, *rows: Row) -> Path:
 
 
 def test_an_export_reads_as_a_table_with_its_protocol_in_each_row(tmp_path: Path) -> None:
-    table = read(file_of(tmp_path, row(), row(image_size=128), row(seed=1)))
+    table = read(file_of(tmp_path, row(), row(image_size=128), row(seed=1), row(lr=0.1)))
     assert (table.name, table.dataset, table.track) == ("ours", "dots", "normal-only")
     first = table.rows[0]
     assert (first.model, first.encoder, first.threshold, first.pool) == ("dae[level=0.2]", "conv", "at_half", "mean")
     assert (first.image_size, first.setting, first.epochs) == (64, "one-class", "3")
     assert (first.counts, first.right) == (SplitCounts(2, 3), (2, 3))
     assert first.values["accuracy"].text == "1.000000"
-    assert len({(*each.method, each.category) for each in table.rows}) == 3
+    assert len({(*each.method, each.category) for each in table.rows}) == 4
 
 
 def test_several_data_sets_and_tracks_in_one_export_are_told_apart(tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""What several commands start from: the verdicts on a store, or those of an export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import results
+from harness.api import Threshold
+from harness.commands._options import some_of
+from harness.errors import UsageError
+from harness.judge import Verdict, judge
+from harness.pools import POOLS
+from harness.registry import Registry
+from harness.spec import spell
+from harness.store import Store
+from harness.trial import UNUSED
+
+
+def judged(source: Path, thresholds: str, pools: str | None, plugin_files: Sequence[Path] = ()) -> list[Verdict]:
+    """All verdicts by these thresholds and pools; an export (.jsonl) has those that it was written with.
+
+    Raises UsageError where there are none.
+    """
+    chosen = Registry.discover(plugin_files).choose(Threshold, thresholds)
+    wanted = None if pools is None else some_of(pools, list(POOLS), "pool")
+    if source.suffix == ".jsonl":
+        spelt = {spell(threshold) for threshold in chosen}
+        every = map(results.verdict_of, results.read(source))
+        verdicts = [verdict for verdict in every if verdict.threshold in spelt and _wanted(verdict, wanted)]
+        if not verdicts:
+            raise UsageError(f"{str(source)!r} has no verdict of {thresholds}: expected what `harness export` wrote")
+        return verdicts
+    with Store(source) as opened:
+        verdicts = [verdict for outcome in opened.outcomes() for verdict in judge(outcome, chosen, wanted)]
+    if not verdicts:
+        raise UsageError(f"the store {str(source)!r} is empty: `harness run --store {source}` fills it")
+    return verdicts
+
+
+def _wanted(verdict: Verdict, pools: Sequence[str] | None) -> bool:
+    """Whether `judge` would have given it for these pools."""
+    default = verdict.outcome.record.get("default_pool", verdict.pool)
+    return verdict.pool in (UNUSED, *([default] if pools is None else pools)) or verdict.status != "done"
