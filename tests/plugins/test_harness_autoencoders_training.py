@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from harness import Images, Progress, Run, TrainingError
 from harness.testing.toys import toy_images
@@ -63,6 +63,22 @@ def test_the_same_seed_gives_the_same_weights_to_the_last_bit():
     first, second, other = brightness(), brightness(), brightness(seed=1)
     assert torch.equal(first.bias, second.bias)
     assert not torch.equal(first.bias, other.bias)
+
+
+def test_another_seed_takes_the_images_in_another_order():
+    def first_batch(seed: int) -> Tensor:
+        seen = []
+
+        def step(clean, _):
+            seen.append(clean)
+            return network(clean).mean()
+
+        network = nn.Conv2d(3, 1, 1)
+        train(network, IMAGES, step, replace(RUN, seed=seed, epochs=1))
+        return seen[0]
+
+    assert torch.equal(first_batch(0), first_batch(0))
+    assert not torch.equal(first_batch(0), first_batch(1))
 
 
 def test_training_neither_uses_nor_moves_the_global_generators():

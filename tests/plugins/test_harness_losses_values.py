@@ -60,6 +60,16 @@ def test_perceptual_trains_its_output_and_not_its_network(perceptual, pair):
     assert not any(parameter.requires_grad for parameter in perceptual._network.parameters())
 
 
+def test_perceptual_compares_directions_of_features_and_not_their_size(perceptual, pair):
+    class Louder(torch.nn.Module):
+        def forward(self, images):
+            return [1000 * features for features in quiet(images)]
+
+    expected, quiet = perceptual(*pair), perceptual._network
+    perceptual._network = Louder()
+    torch.testing.assert_close(perceptual(*pair), expected, rtol=1e-2, atol=0)
+
+
 def test_perceptual_before_it_is_prepared_says_what_to_do(pair):
     with pytest.raises(UsageError, match=r"call prepare\(run\)"):
         Perceptual()(*pair)
