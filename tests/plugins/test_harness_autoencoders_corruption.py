@@ -74,6 +74,6 @@ def test_an_image_s_own_noise_does_not_depend_on_its_neighbours_or_their_order(p
 def test_two_images_and_two_seeds_have_their_own_noise(pixels):
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
     noise = by_content(pixels) - images
-    assert not torch.allclose(noise[0], noise[1])
+    assert (noise[0] - noise[1]).abs().max() > 0.01
     assert not torch.equal(by_content(pixels, seed=1), by_content(pixels, seed=0))
     assert torch.equal(by_content(pixels, seed=-1), by_content(pixels, seed=-1))
