@@ -12,6 +12,8 @@ from harness.errors import UsageError
 from harness.judge import METRICS, judge
 from harness.leaderboard import RANKED_BY
 from harness.pools import POOLS
+from harness.published import load
+from harness.published.comparison import compare
 from harness.registry import Registry
 from harness.spec import parse
 from harness.store import Store
@@ -31,6 +33,7 @@ from harness.trial import Outcome
 @click.option("--thresholds", help="Comma list of thresholds, or all.  [default: all in html, mean in md]")
 @click.option("--pools", help="Comma list of mean, max, topk, or all.  [default: what each model suits]")
 @click.option("--rank-by", default=RANKED_BY, show_default=True, type=click.Choice(METRICS), help="Higher is better.")
+@click.option("--against", metavar="NAME", help="A published source, or the path of one, to set beside ours.")
 @click.option("--title", default="Anomaly detectors compared", show_default=True, help="What stands above it.")
 @store_option
 @plugin_option
@@ -40,6 +43,7 @@ def command(
     thresholds: str | None,
     pools: str | None,
     rank_by: str,
+    against: str | None,
     title: str,
     store: Path,
     plugin_files: tuple[Path, ...],
@@ -48,6 +52,7 @@ def command(
     registry = Registry.discover(plugin_files)
     chosen = registry.choose(Threshold, thresholds or {"html": "all", "md": "mean"}[style])
     wanted = None if pools is None else some_of(pools, list(POOLS), "pool")
+    table = load(against) if against else None
     with Store(store) as opened:
         outcomes = list(opened.outcomes())
         if not any(outcome.status == "done" for outcome in outcomes):
@@ -56,14 +61,15 @@ def command(
             )
         verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, chosen, wanted)]
         rootless = _rootless(registry, outcomes)
+        compared = compare(table, verdicts) if table else None
         if style == "html":
             from harness.report.html import page
 
-            text = page(verdicts, opened, ranked_by=rank_by, rootless=rootless, title=title)
+            text = page(verdicts, opened, ranked_by=rank_by, rootless=rootless, title=title, compared=compared)
         else:
             from harness.report.summary import summary
 
-            text = summary(verdicts, ranked_by=rank_by, rootless=rootless, title=title)
+            text = summary(verdicts, ranked_by=rank_by, rootless=rootless, title=title, compared=compared)
     if out is None:
         click.echo(text, nl=False)
         return

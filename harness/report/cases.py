@@ -9,8 +9,7 @@ import numpy as np
 
 from harness.api import GOOD
 from harness.judge import Verdict
-from harness.leaderboard import Method, method_of
-from harness.report.names import name_methods
+from harness.leaderboard import Method, labels, method_of
 from harness.report.pictures import affordable, data_uri, outline, sheet
 from harness.store import Store
 from harness.trial import Evidence
@@ -20,7 +19,7 @@ Json = dict[str, Any]
 
 def name_plainly(verdicts: Iterable[Verdict]) -> dict[Method, str]:
     """Methods in words, without their threshold, which the report lets one choose apart."""
-    return name_methods(_plain(method_of(verdict)) for verdict in verdicts)
+    return labels(_plain(method_of(verdict)) for verdict in verdicts)
 
 
 def case_of(verdict: Verdict) -> str:

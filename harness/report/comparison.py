@@ -50,16 +50,21 @@ def render_comparison(compared: Compared, style: str, width: int | None = None) 
     if style in ("csv", "json"):
         rows = [_row(compared, comparison) for comparison in compared.comparisons]
         return csv_text(rows, COLUMNS) if style == "csv" else json_text(rows)
+    tables, notes = comparison_tables(compared)
+    if style == "md":
+        return "\n".join([*([markdown(tables)] if tables else []), *(f"{note}\n" for note in notes)])
+    return rich_text(tables, width) + "".join(f"{note}\n" for note in notes)
+
+
+def comparison_tables(compared: Compared) -> tuple[list[Table], list[str]]:
+    """What can be compared by category, totals by method, and what cannot be compared; and notes on all of it."""
     names = labels(comparison.method for comparison in compared.comparisons)
     comparable = [comparison for comparison in compared.comparisons if comparison.verdict != "not comparable"]
     rest = [comparison for comparison in compared.comparisons if comparison.verdict == "not comparable"]
     tables = _by_category(compared, comparable, names)
     tables += [_totals(compared.comparisons)] if comparable else []
     tables += [_apart(compared, rest, names)] if rest else []
-    notes = [f"{note}\n" for note in _notes(compared, comparable)]
-    if style == "md":
-        return "\n".join([*([markdown(tables)] if tables else []), *notes])
-    return rich_text(tables, width) + "".join(notes)
+    return tables, _notes(compared, comparable)
 
 
 def _by_category(compared: Compared, comparable: Sequence[Comparison], names: dict[Method, str]) -> list[Table]:

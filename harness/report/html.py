@@ -12,11 +12,14 @@ from typing import Any, NamedTuple
 
 from harness.judge import PIXEL_METRICS, Verdict
 from harness.leaderboard import RANKED_BY, Board, Line, Method, Track, boards, unfinished
+from harness.published.comparison import Compared, Comparison
 from harness.report.cases import Json, case_of, cases, name_plainly, title_of
+from harness.report.comparison import comparison_tables
 from harness.report.leaderboard import FLOOR_MARK, HEADINGS
 from harness.report.repeat import command_of
 from harness.significance import critical_difference
 from harness.store import Store
+from harness.trial import UNUSED
 
 MEAN = "mean over categories"
 _BOUNDED = ("accuracy", "auroc")
@@ -31,6 +34,8 @@ class Cell(NamedTuple):
     text: str
     bounds: str = ""
     """Its interval, or its spread over seeds."""
+    published: Sequence[Comparison] = ()
+    """What sources print for it, under the same protocol."""
 
 
 class Entry(NamedTuple):
@@ -44,6 +49,7 @@ class Entry(NamedTuple):
     threshold: str
     rank: int | None
     floor: bool
+    oracle: bool
     beats_floors: bool
     cells: Sequence[Cell]
     case: str
@@ -73,14 +79,19 @@ def page(
     ranked_by: str = RANKED_BY,
     rootless: Collection[str] = (),
     title: str = "Anomaly detectors compared",
+    compared: Compared | None = None,
 ) -> str:
-    """The whole file. Nothing in it is fetched, and no name that it shows can run."""
+    """The whole file, with published numbers beside ours where they were compared.
+
+    Nothing in it is fetched, and no name that it shows can run.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     done = [verdict for verdict in verdicts if verdict.status == "done"]
     ranked = boards(done, ranked_by)
     names = name_plainly(done)
-    entries = [entry for at, board in enumerate(ranked) for entry in _entries(at, board, names)]
+    beside = _Beside(compared.comparisons if compared else ())
+    entries = [entry for at, board in enumerate(ranked) for entry in _entries(at, board, names, beside)]
     made, environments = _provenance(done, names, rootless)
     content = cases(done, store, names)
     content["ranked_by"] = list(HEADINGS).index(ranked_by)
@@ -113,6 +124,8 @@ def page(
         methods=len({verdict.trial.method for verdict in done}),
         random=any(verdict.trial.weights == "random" for verdict in done),
         unfinished=sorted(unfinished(verdicts).items()),
+        comparison=comparison_tables(compared) if compared else None,
+        source=compared.table if compared else None,
         made=made,
         environments=environments,
         content=content,
@@ -132,8 +145,8 @@ def _data_of(track: Track) -> str:
     return f"{track.dataset} · {track.image_size} px"
 
 
-def _entries(at: int, board: Board, names: Mapping[Method, str]) -> list[Entry]:
-    track = "oracle" if board.track.oracle else "normal images only"
+def _entries(at: int, board: Board, names: Mapping[Method, str], beside: _Beside) -> list[Entry]:
+    track = "test labels: oracle" if board.track.oracle else "normal images"
     place = (at, board.category or MEAN, track, _data_of(board.track))
     found = []
     for line in board.lines:
@@ -145,15 +158,16 @@ def _entries(at: int, board: Board, names: Mapping[Method, str]) -> list[Entry]:
                 threshold=line.method.threshold,
                 rank=line.rank,
                 floor=False,
+                oracle=board.track.oracle,
                 beats_floors=line.beats_floors,
-                cells=[*(_cell(line, metric) for metric in HEADINGS), *_measured(behind)],
+                cells=[*(_cell(line, metric, beside) for metric in HEADINGS), *_measured(behind)],
                 case=case_of(behind[0]),
                 notes=_notes(board, line),
             )
         )
     for name, floor in board.floors.items():
         cells = [*(Cell(floor[metric], f"{floor[metric]:.3f}") for metric in HEADINGS), Cell(None, ""), Cell(None, "")]
-        found.append(Entry(*place, name, "", None, True, True, cells, "", ()))
+        found.append(Entry(*place, name, "", None, True, board.track.oracle, True, cells, "", ()))
     return found
 
 
@@ -170,7 +184,28 @@ def _behind(board: Board, line: Line) -> list[Verdict]:
     ]
 
 
-def _cell(line: Line, metric: str) -> Cell:
+class _Beside:
+    """Finds the published numbers that may stand beside a line's: same data, same settings, same protocol."""
+
+    def __init__(self, comparisons: Sequence[Comparison]) -> None:
+        self._found: dict[tuple[str, str], list[Comparison]] = {}
+        for comparison in comparisons:
+            if comparison.verdict != "not comparable":
+                data = comparison.verdicts[0].outcome.fingerprint
+                self._found.setdefault((data, comparison.metric), []).append(comparison)
+
+    def __call__(self, line: Line, metric: str) -> list[Comparison]:
+        """None beside means over categories."""
+        if not line.verdicts:
+            return []
+        return [
+            comparison
+            for comparison in self._found.get((line.verdicts[0].outcome.fingerprint, metric), ())
+            if all(one in (other, UNUSED) for one, other in zip(comparison.method, line.method, strict=True))
+        ]
+
+
+def _cell(line: Line, metric: str, beside: _Beside) -> Cell:
     found = line.stats.get(metric)
     if found is None:
         return Cell(None, "")
@@ -178,7 +213,7 @@ def _cell(line: Line, metric: str) -> Cell:
     bounds = f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
     if not interval and metric in _BOUNDED and found.sd is not None:
         bounds = f"{found.low:.2f} to {found.high:.2f}"
-    return Cell(found.mean, f"{found.mean:.3f}", bounds)
+    return Cell(found.mean, f"{found.mean:.3f}", bounds, beside(line, metric))
 
 
 def _measured(behind: Sequence[Verdict]) -> list[Cell]:

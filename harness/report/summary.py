@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from harness.judge import Verdict
-from harness.leaderboard import RANKED_BY, Board, Line, boards, unfinished
+from harness.leaderboard import RANKED_BY, Board, Line, boards, labels, unfinished
+from harness.published.comparison import Compared
+from harness.report.comparison import comparison_tables
 from harness.report.leaderboard import FLOOR_MARK, HEADINGS
-from harness.report.names import name_methods
 from harness.report.repeat import command_of
 from harness.report.table import Table, markdown
 from harness.trial import Trial
@@ -25,8 +26,9 @@ def summary(
     ranked_by: str = RANKED_BY,
     rootless: Collection[str] = (),
     title: str = "Anomaly detectors compared",
+    compared: Compared | None = None,
 ) -> str:
-    """Markdown, at most two tables for each track; names cannot become markup."""
+    """Markdown, at most two tables for each track, and a comparison's; names cannot become markup."""
     ranked = boards(verdicts, ranked_by)
     overall = {board.track for board in ranked if board.category is None}
     metrics = list(dict.fromkeys((ranked_by, *_METRICS)))
@@ -36,6 +38,7 @@ def summary(
             tables += [_best(board, metrics), _winners(board, ranked_by)]
         elif board.track not in overall:
             tables.append(_best(board, metrics))
+    tables += comparison_tables(compared)[0] if compared else []
     missing = [
         f"- {status}: {len(cells)} cell{'s' if len(cells) > 1 else ''}, such as {cells[0]}: {reason}"
         for (status, reason), cells in sorted(unfinished(verdicts).items())
@@ -46,7 +49,7 @@ def summary(
 
 
 def _best(board: Board, metrics: Sequence[str]) -> Table:
-    names = name_methods(line.method for line in board.lines)
+    names = labels(line.method for line in board.lines)
     rows = [
         [str(line.rank or ""), names[line.method], *(_figure(line, metric) for metric in metrics)]
         for line in board.lines[:MOST]
@@ -63,7 +66,7 @@ def _winners(board: Board, ranked_by: str) -> Table:
     rows = []
     for part in board.parts:
         best, floor = part.lines[0], max(floor["accuracy"] for floor in part.floors.values())
-        name = name_methods(line.method for line in part.lines)[best.method]
+        name = labels(line.method for line in part.lines)[best.method]
         tied = sum(line.rank == best.rank for line in part.lines) - 1
         name += f", and {tied} more" if tied else ""
         rows.append([part.category or "", name, _figure(best, ranked_by), _figure(best, "accuracy"), f"{floor:.3f}"])

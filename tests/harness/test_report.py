@@ -14,11 +14,10 @@ from click.testing import CliRunner, Result
 from harness import Images
 from harness.commands import main
 from harness.judge import Verdict, judge
-from harness.leaderboard import boards, method_of
+from harness.leaderboard import boards
 from harness.pictures import Maps, thumbnails
 from harness.registry import Registry
 from harness.report.html import page
-from harness.report.names import name_methods
 from harness.report.repeat import command_of
 from harness.store import Store
 from harness.trial import Evidence, Outcome, Trial
@@ -44,11 +43,13 @@ TRIAL = Trial("dots", "tile", "dae", "conv", "mse", 0, 32, 3, 4, 1e-4, 0.0, "fp3
 def outcome(trial: Trial, strength: float, seconds: float = 2.0) -> Outcome:
     """A trial whose scores tell defects apart the better the stronger."""
     rng = np.random.default_rng([len(trial.model), len(trial.loss), trial.seed, len(trial.category)])
-    test = rng.normal(0.5, 0.1, len(KINDS)) + strength * np.array([kind != "good" for kind in KINDS])
+    normal = rng.normal(0.5, 0.1, 9)
+    test = np.round(rng.normal(0.5, 0.1, len(KINDS)) + strength * np.array([kind != "good" for kind in KINDS]), 1)
+    test[0] = normal.mean()  # at the limit, which is not above it
     maps = np.zeros((len(KINDS), 16, 16), np.uint8)
     maps[:, 4:8, 4:8] = 31
     evidence = Evidence(
-        {"mean": rng.normal(0.5, 0.1, 9), "max": rng.normal(1, 0.1, 9)},
+        {"mean": normal, "max": normal + 0.5},
         {"mean": test, "max": test + 0.5},
         KINDS,
         NAMES,
@@ -82,7 +83,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 [("dae", "mse"), ("dae", "ssim"), ("cae", "mse"), ("cae", "ssim")]
             ):
                 trial = TRIAL._replace(category=category, model=model, loss=loss)
-                store.put(outcome(trial, strength / 10, 2.0 + strength))
+                store.put(outcome(trial, 0.15 * strength - 0.1, 2.0 + strength))
             store.put_thumbnails(outcome(TRIAL._replace(category=category), 0).fingerprint, thumbnails(pictures()))
         store.put(Outcome(TRIAL._replace(model="late"), "skipped", "<b>no</b> weights", "f00d"))
     return folder
@@ -163,6 +164,33 @@ def test_floors_and_rows_that_do_not_beat_them_are_marked(filled: Path) -> None:
     assert sum("does not beat a constant answer" in row for row in rows) == below
 
 
+@pytest.fixture
+def theirs(filled: Path, tmp_path: Path) -> Path:
+    """What somebody printed of two of these methods, of one of them at another image size."""
+    file = tmp_path / "theirs.csv"
+    file.write_text(
+        "dataset,category,model,encoder,loss,image_size,pool,threshold,n_normal,n_abnormal,abnormal_rate\n"
+        "dots,tile,cae,conv,ssim,32,mean,mean,6,6,0.00\n"
+        "dots,tile,cae,conv,mse,256,mean,mean,6,6,0.17\n"
+    )
+    return file
+
+
+def test_published_numbers_stand_beside_ours_with_their_verdict(filled: Path, theirs: Path) -> None:
+    text = call("--store", filled, "--against", theirs, "--thresholds", "mean").stdout
+    (row,) = (
+        row for row in re.findall(r"<tr data-board.*?</tr>", text, flags=re.DOTALL) if "published different" in row
+    )
+    assert 'data-category="tile"' in row
+    assert 'data-method="cae + conv + ssim"' in row
+    cells = re.findall(r"<td.*?</td>", row, flags=re.DOTALL)
+    assert ["0.00 different" in cell for cell in cells].index(True) == 4, "in the column of the rate that it is"
+    assert "image size 32, 256 published" in text
+    assert "0.17" not in text, "another protocol's number stands beside nothing"
+    summary = call("--store", filled, "--against", theirs, "--format", "md").stdout
+    assert "tile · 0 of 1 numbers reproduced" in summary
+
+
 def test_an_empty_store_has_no_report(tmp_path: Path) -> None:
     with Store(tmp_path, write=True) as store:
         store.put(Outcome(TRIAL, "error", "no luck"))
@@ -194,7 +222,10 @@ def test_the_summary_has_the_best_methods_the_winners_and_the_reasons(filled: Pa
     text = call("--store", filled, "--format", "md").stdout
     assert text.startswith("## Anomaly detectors compared\n")
     assert text.count("\n### ") == 2
-    assert re.search(r"\|\s+1 \| cae \+ ssim|\|\s+1 \| cae \+ conv \+ ssim", text)
+    with Store(filled) as store:
+        overall = boards(judged(store, "mean"))[0]
+    titles = re.findall(r"^\| +[1-4] \| (.+?) +\|", text, flags=re.MULTILINE)
+    assert titles == [line.method.title for line in overall.lines]
     assert "- skipped: 1 cell, such as tile · late + conv + mse · seed 0: &lt;b&gt;no&lt;/b&gt; weights" in text
     assert "harness run --dataset dots --data-root DATA_ROOT --categories" in text
 
@@ -205,21 +236,6 @@ def test_the_summary_of_one_category_has_its_intervals(tmp_path: Path) -> None:
     text = call("--store", tmp_path, "--format", "md").stdout
     assert text.count("\n### ") == 1
     assert re.search(r"dae \+ conv \+ mse +\| +0\.\d{3} \(0\.\d\d to [01]\.\d\d\)", text)
-
-
-def test_methods_are_named_by_what_tells_them_apart() -> None:
-    def method(**settings: Any) -> Any:
-        (verdict,) = judge(outcome(TRIAL._replace(**settings), 0), Registry.discover().choose(_threshold(), "mean"))
-        return method_of(verdict)
-
-    plain, other, longer = method(), method(model="cae", weights="random"), method(model="vae", epochs=9)
-    assert set(name_methods([plain, other, longer]).values()) == {
-        "dae + conv + mse",
-        "cae + conv + mse, random weights",
-        "vae + conv + mse",
-    }
-    again = name_methods([longer, method(model="vae")])
-    assert set(again.values()) == {"vae + conv + mse, epochs 9", "vae + conv + mse, epochs 3"}
 
 
 def _threshold() -> Any:
@@ -326,7 +342,7 @@ def test_filters_choose_category_track_threshold_and_method(opened: Any) -> None
     assert visible.count() == 4 + 2, "the mean over categories, at the threshold of the paper, and two floors"
     view.locator("#filters select[name=category]").select_option(HOSTILE)
     assert set(visible.evaluate_all("rows => rows.map(row => row.dataset.category)")) == {HOSTILE}
-    view.locator("#filters select[name=track]").select_option("oracle")
+    view.locator("#filters select[name=track]").select_option("test labels: oracle")
     assert set(visible.evaluate_all("rows => rows.map(row => row.dataset.threshold)")) == {"f1_oracle", ""}
     assert "saw test labels" in visible.first.inner_text() + visible.nth(2).inner_text()
     view.locator("#filters input[name=text]").fill("CAE ssim")
@@ -471,6 +487,9 @@ def test_a_narrow_window_needs_no_sideways_scrolling(opened: Any) -> None:
     view.set_viewport_size({"width": 400, "height": 800})
     view.reload()
     view.wait_for_selector(".tile")
+    view.evaluate(
+        "for (const option of document.querySelectorAll('#choice option')) option.textContent += ' and more'.repeat(9)"
+    )
     assert view.evaluate("document.documentElement.scrollWidth") <= 400
 
 

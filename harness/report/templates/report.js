@@ -158,6 +158,8 @@ function showBoard() {
   }
   shownRows = shown;
   const methods = shown.filter((entry) => !entry.floor).length;
+  const scope = [source, wanted.category || "all categories", wanted.track && `thresholds set on ${wanted.track}`, wanted.threshold && `threshold ${wanted.threshold}`];
+  byId("scope").textContent = scope.filter(Boolean).join(" · ");
   byId("shown").textContent = `${methods} of ${rows.filter((entry) => !entry.floor).length} rows`;
   showTime();
   showCritical(wanted.threshold, together ? Number(shown[0].board) : -1);
@@ -288,6 +290,7 @@ function look(name, threshold) {
     ...others.map(([key, other]) => element("option", { value: key }, `${other.title}${several ? `, seed ${other.seed}` : ""} (AUROC ${short(other.auroc)})`)),
   );
   choice.elements.case.value = name;
+  byId("looking").textContent = `${set.category} · ${one.title}${several ? `, seed ${one.seed}` : ""}`;
   const images = one.scores.map((score, at) => ({ at, score, name: set.names[at], defect: set.defects[at], defective: set.defects[at] !== set.normal }));
   const limits = one.limits.map((preset) => preset.limit);
   const [low, high] = [Math.min(...one.scores, ...limits), Math.max(...one.scores, ...limits)];
