@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -189,6 +191,16 @@ def test_published_numbers_stand_beside_ours_with_their_verdict(filled: Path, th
     assert "0.17" not in text, "another protocol's number stands beside nothing"
     summary = call("--store", filled, "--against", theirs, "--format", "md").stdout
     assert "tile · 0 of 1 numbers reproduced" in summary
+
+
+def test_reporting_loads_no_torch(filled: Path, tmp_path: Path) -> None:
+    words = ["report", "--store", str(filled), "--thresholds", "mean", "--out", str(tmp_path / "report.html")]
+    script = (
+        f"import sys; from harness.commands import main\nmain({words!r}, standalone_mode=False)\n"
+        "heavy = {'torch', 'timm', 'torchvision', 'matplotlib'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_empty_store_has_no_report(tmp_path: Path) -> None:
