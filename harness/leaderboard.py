@@ -6,6 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from operator import itemgetter
 from statistics import fmean, median
 from typing import NamedTuple
 
@@ -30,11 +32,12 @@ class Stat(NamedTuple):
 
 def stat(values: Sequence[float]) -> Stat:
     """Mean, spread and range of at least one value."""
-    n, mean = len(values), fmean(values)
-    sd = (
-        math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1)) if n > 1 else None
-    )  # stdev() takes 30 times it
-    return Stat(mean, sd, min(values), max(values), n)
+    n, first = len(values), values[0]
+    if n == 1:
+        return Stat(first, None, first, first, 1)
+    mean = fmean(values)
+    squares = sum((value - mean) ** 2 for value in values)  # statistics.stdev takes 30 times as long
+    return Stat(mean, math.sqrt(squares / (n - 1)), min(values), max(values), n)
 
 
 class Track(NamedTuple):
@@ -68,28 +71,64 @@ class Method(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """One row of a board."""
+    """One row of a board. Its figures are worked out when they are asked for: of many rows few are looked at."""
 
     method: Method
-    stats: Mapping[str, Stat]
-    """By metric; over seeds on one category, over categories (of each one's mean over seeds) overall."""
-    seeds: int
-    categories: int
-    rank: int | None = None
-    """From 1; ties share; None for a method that lacks categories which others have."""
-    beats_floors: bool = True
-    """Whether its accuracy is above that of both constant answers."""
+    floor: float
+    """The accuracy of the better constant answer."""
     verdicts: Sequence[Verdict] = ()
     """What is behind it on one category, by seed."""
-    pooled_accuracy: float | None = None
-    """Over the images of all categories together, overall only."""
-    outlying_seeds: tuple[int, ...] = ()
-    """Seeds far from the others."""
+    parts: Sequence[Line] = ()
+    """What is behind it over categories: its line on each."""
+    rank: int | None = None
+    """From 1; ties share; None for a method that lacks categories which others have."""
+
+    @cached_property
+    def stats(self) -> Mapping[str, Stat]:
+        """By metric; over seeds on one category, over categories (of each one's mean over seeds) overall."""
+        return {metric: stat(values) for metric in METRICS if (values := self._values(metric))}
+
+    def mean(self, metric: str) -> float | None:
+        """The metric's mean alone; None where it is not defined on every category."""
+        values = self._values(metric)
+        return fmean(values) if values else None
+
+    @property
+    def seeds(self) -> int:
+        """How many; over categories, the fewest on any."""
+        return min(part.seeds for part in self.parts) if self.parts else len(self.verdicts)
+
+    @property
+    def categories(self) -> int:
+        """How many it is over."""
+        return len(self.parts) or 1
+
+    @property
+    def beats_floors(self) -> bool:
+        """Whether its accuracy is above that of both constant answers."""
+        return (self.mean("accuracy") or 0.0) > self.floor
 
     @property
     def verdict(self) -> Verdict | None:
         """The one behind it, on one category with one seed; it has the intervals."""
         return self.verdicts[0] if len(self.verdicts) == 1 else None
+
+    @property
+    def pooled_accuracy(self) -> float:
+        """Over the images of all categories together."""
+        counts = [verdict.counts for part in self.parts or [self] for verdict in part.verdicts if verdict.counts]
+        return sum(c.right_normal + c.right_abnormal for c in counts) / sum(c.n_normal + c.n_abnormal for c in counts)
+
+    @property
+    def outlying_seeds(self) -> tuple[int, ...]:
+        """Seeds far from the others."""
+        return outlying_seeds(self.verdicts)
+
+    def _values(self, metric: str) -> list[float]:
+        if not self.parts:
+            return [value for verdict in self.verdicts if (value := verdict.metric(metric)) is not None]
+        means = [mean for part in self.parts if (mean := part.mean(metric)) is not None]
+        return means if len(means) == len(self.parts) else []
 
 
 @dataclass(frozen=True)
@@ -191,20 +230,10 @@ def _category_board(track: Track, category: str, verdicts: Sequence[Verdict], ra
     assert counts is not None
     floors = _metrics_of(floors_of(counts.n_normal, counts.n_abnormal))
     floor = _best_accuracy(floors)
-    lines = []
-    for method, group in _by_method(verdicts).items():
-        stats = _stats(group)
-        lines.append(
-            Line(
-                method,
-                stats,
-                seeds=len(group),
-                categories=1,
-                beats_floors=stats["accuracy"].mean > floor,
-                verdicts=sorted(group, key=lambda verdict: verdict.trial.seed),
-                outlying_seeds=outlying_seeds(group),
-            )
-        )
+    lines = [
+        Line(method, floor, verdicts=sorted(group, key=lambda verdict: verdict.trial.seed) if len(group) > 1 else group)
+        for method, group in _by_method(verdicts).items()
+    ]
     return Board(track, category, _ranked(lines, ranked_by, 1), floors, counts.n_normal, counts.n_abnormal)
 
 
@@ -214,28 +243,11 @@ def _overall_board(track: Track, singles: Sequence[Board], ranked_by: str) -> Bo
         for name in singles[0].floors
     }
     floor = _best_accuracy(floors)
-    methods: dict[Method, list[tuple[Line, int]]] = {}
+    methods: dict[Method, list[Line]] = {}
     for board in singles:
         for line in board.lines:
-            methods.setdefault(line.method, []).append((line, line.seeds * (board.n_normal + board.n_abnormal)))
-    lines = []
-    for method, parts in methods.items():
-        stats = {
-            metric: stat([line.stats[metric].mean for line, _ in parts])
-            for metric in METRICS
-            if all(metric in line.stats for line, _ in parts)
-        }
-        right = sum(line.stats["accuracy"].mean * images for line, images in parts)
-        lines.append(
-            Line(
-                method,
-                stats,
-                seeds=min(line.seeds for line, _ in parts),
-                categories=len(parts),
-                beats_floors=stats["accuracy"].mean > floor,
-                pooled_accuracy=right / sum(images for _, images in parts),
-            )
-        )
+            methods.setdefault(line.method, []).append(line)
+    lines = [Line(method, floor, parts=parts) for method, parts in methods.items()]
     n_normal, n_abnormal = sum(board.n_normal for board in singles), sum(board.n_abnormal for board in singles)
     ranked = _ranked(lines, ranked_by, len(singles))
     return Board(track, None, ranked, floors, n_normal, n_abnormal, parts=singles)
@@ -243,15 +255,6 @@ def _overall_board(track: Track, singles: Sequence[Board], ranked_by: str) -> Bo
 
 def _best_accuracy(floors: Mapping[str, Mapping[str, float]]) -> float:
     return max(floor["accuracy"] for floor in floors.values())
-
-
-def _stats(verdicts: Sequence[Verdict]) -> dict[str, Stat]:
-    found = {}
-    for name in METRICS:
-        values = [value for verdict in verdicts if (value := verdict.metric(name)) is not None]
-        if values:
-            found[name] = stat(values)
-    return found
 
 
 def _metrics_of(floors: Mapping[str, Counts]) -> dict[str, dict[str, float]]:
@@ -267,22 +270,23 @@ def _metrics_of(floors: Mapping[str, Counts]) -> dict[str, dict[str, float]]:
 def _ranked(lines: Sequence[Line], ranked_by: str, categories: int) -> list[Line]:
     """Best first, ties sharing a rank; methods that lack categories come last, unranked."""
 
-    def value(line: Line) -> float:
-        return line.stats[ranked_by].mean if ranked_by in line.stats else -math.inf
+    def worth(line: Line) -> float:
+        mean = line.mean(ranked_by)
+        return -math.inf if mean is None else mean
 
-    ordered = sorted(lines, key=lambda line: (-value(line), line.method))
-    whole = [line for line in ordered if line.categories == categories]
-    partial = [line for line in ordered if line.categories < categories]
+    ordered = sorted(((-worth(line), line.method, line) for line in lines), key=itemgetter(0, 1))
+    whole = [(key, line) for key, _, line in ordered if line.categories == categories]
     ranks: dict[float, int] = {}
-    for position, line in enumerate(whole, 1):
-        ranks.setdefault(value(line), position)
-    return [replace(line, rank=ranks[value(line)]) for line in whole] + partial
+    for position, (key, _) in enumerate(whole, 1):
+        ranks.setdefault(key, position)
+    partial = [line for _, _, line in ordered if line.categories < categories]
+    return [replace(line, rank=ranks[key]) for key, line in whole] + partial
 
 
 def outlying_seeds(verdicts: Sequence[Verdict]) -> tuple[int, ...]:
     """Seeds far from the others: over 3 scaled median absolute deviations, and over 0.05, from the median."""
     scored = [(v.trial.seed, value) for v in verdicts if (value := v.metric(RANKED_BY)) is not None]
-    if len(scored) < 3:
+    if len(scored) < 3:  # of two nobody can say which is far
         return ()
     centre = median(value for _, value in scored)
     spread = 1.4826 * median(abs(value - centre) for _, value in scored)

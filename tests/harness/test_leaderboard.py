@@ -117,6 +117,20 @@ def test_the_mean_over_categories_weighs_categories_alike_and_pooled_weighs_imag
     assert more_seeds.stats["accuracy"].mean == pytest.approx((0.95 + 0.5) / 2)
 
 
+def test_a_metric_that_a_category_does_not_define_has_no_mean_over_categories() -> None:
+    only_good = Evidence({"mean": np.array([0.2])}, {"mean": np.array([0.0, 1.0])}, ("good", "good"), ("0", "1"))
+    outcome = Outcome(TRIAL._replace(category="pill"), "done", "", "beef", only_good, {"default_pool": "mean"})
+    line = boards([verdict(4, 6), next(judge(outcome, [AtHalf()]))])[0].lines[0]
+    assert line.stats["normal_rate"].mean == 0.75
+    assert line.mean("auroc") is None
+    assert not {"abnormal_rate", "balanced_accuracy", "auroc"} & line.stats.keys()
+
+
+def test_over_categories_the_fewest_seeds_of_any_are_told() -> None:
+    rows = [verdict(4, 6), verdict(4, 6, seed=1), verdict(4, 6, category="pill")]
+    assert boards(rows)[0].lines[0].seeds == 1
+
+
 def test_a_method_that_lacks_a_category_is_listed_unranked() -> None:
     overall = boards([verdict(1, 3), verdict(1, 3, category="pill"), verdict(4, 6, model="cae")])[0]
     assert [(line.method.model, line.rank) for line in overall.lines] == [("dae", 1), ("cae", None)]
