@@ -28,11 +28,6 @@ Interval = tuple[float, float]
 """Lower and upper bound, at 95 %."""
 
 
-def _no_interval() -> Interval | None:
-    """For a verdict without scores."""
-    return None
-
-
 @dataclass(frozen=True)
 class Verdict:
     """What one threshold makes of one trial's scores of one pool."""
@@ -50,8 +45,8 @@ class Verdict:
     reason: str = ""
     detected: Mapping[str, tuple[int, int]] | None = None
     """What `detection` gives, where a verdict was read from a row and has no scores."""
-    auroc_interval: Callable[[], Interval | None] = field(default=_no_interval, compare=False, repr=False)
-    """Works out the interval of the AUROC, once for all thresholds, when somebody asks."""
+    auroc_interval: Callable[[], Interval | None] | None = field(default=None, compare=False, repr=False)
+    """Works out the interval of the AUROC, once for all thresholds, when somebody asks; None without scores."""
 
     @property
     def trial(self) -> Trial:
@@ -78,7 +73,7 @@ class Verdict:
         if counts is None or self.metric(name) is None:
             return None
         if name == "auroc":
-            return self.auroc_interval()
+            return self.auroc_interval and self.auroc_interval()
         normal, abnormal = (counts.right_normal, counts.n_normal), (counts.right_abnormal, counts.n_abnormal)
         if name == "balanced_accuracy":
             (low, high), (other_low, other_high) = wilson(*normal), wilson(*abnormal)
