@@ -247,7 +247,7 @@ def test_no_text_makes_the_reader_fail_in_another_way(tmp_path_factory, text, su
     try:
         read(file)
     except UsageError as error:
-        assert str(error).isprintable()  # noqa: PT017
+        assert str(error).isprintable()
 
 
 def test_importing_the_published_tables_loads_neither_torch_nor_scipy():
