@@ -16,8 +16,6 @@ SIGMA = 1.5
 """Standard deviation of the window, in pixels."""
 C1, C2 = 0.01**2, 0.03**2
 """The constants that keep the quotient finite, for values in [0, 1]."""
-CHUNK = 1 << 18
-"""Numbers of images taken at once on a CPU, few enough for all that is made of them to stay in its cache."""
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Of the five scales of MS-SSIM, from fine to coarse: Wang, Simoncelli and Bovik 2003, as in pytorch-msssim."""
 
@@ -76,43 +74,33 @@ class _MeanSimilarity(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, output: Tensor, target: Tensor, window: int) -> Tensor:
-        taps = _gaussian(window, output.device)
-        total = torch.zeros((), device=output.device)
-        gradients = []
-        few = max(1, CHUNK // output[0].numel()) if output.device.type == "cpu" else len(output)
-        for x, y in zip(output.split(few), target.split(few), strict=True):
-            similarity, gradient = _similarity_and_gradient(x, y, taps)
-            total += similarity.sum()
-            gradients.append(gradient)
-        windows = len(output) * similarity[0].numel()
-        ctx.save_for_backward(torch.cat(gradients).div_(windows))
-        return total / windows
+    def forward(ctx: Any, x: Tensor, y: Tensor, window: int) -> Tensor:
+        taps = _gaussian(window, x.device)
+        mean_x, mean_y, square, product = _moments(x, y, taps)
+        means_product = mean_x * mean_y
+        means_square = torch.addcmul(mean_x.square(), mean_y, mean_y)
+        # similarity = a1 a2 / (b1 b2)
+        a1, a2 = (2 * means_product).add_(C1), product.sub_(means_product).mul_(2).add_(C2)
+        b1, b2 = means_square + C1, square.sub_(means_square).add_(C2)
+        inverse = (b1 * b2).reciprocal_()
+        similarity = (a1 * a2).mul_(inverse)
+        value = similarity.mean()
+        if ctx.needs_input_grad[0]:
+            by_square = similarity.div(b2).neg_()
+            by_means_square = similarity.div_(b1).add_(by_square).neg_()
+            by_means_product = a2.sub_(a1).mul_(inverse).mul_(2)
+            by_product = a1.mul_(inverse).mul_(2)
+            by_mean = by_means_product.mul_(mean_y).addcmul_(by_means_square, mean_x, value=2)
+            spread = _blur(torch.cat((by_mean, by_square, by_product)), taps, padding=window - 1).chunk(3)
+            gradient = spread[0].addcmul_(spread[1], x, value=2).addcmul_(spread[2], y)
+            ctx.save_for_backward(gradient.div_(mean_x.numel()))
+        return value
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, by_value: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * by_value, None, None
-
-
-def _similarity_and_gradient(x: Tensor, y: Tensor, taps: Tensor) -> tuple[Tensor, Tensor]:
-    """The map of whole windows, and the gradient of its sum in x."""
-    mean_x, mean_y, square, product = _moments(x, y, taps)
-    means_product = mean_x * mean_y
-    means_square = torch.addcmul(mean_x.square(), mean_y, mean_y)
-    # similarity = a1 a2 / (b1 b2)
-    a1, a2 = (2 * means_product).add_(C1), product.sub_(means_product).mul_(2).add_(C2)
-    b1, b2 = means_square + C1, square.sub_(means_square).add_(C2)
-    inverse = (b1 * b2).reciprocal_()
-    similarity = (a1 * a2).mul_(inverse)
-    by_square = similarity.div(b2).neg_()
-    by_means_square = similarity.div(b1).add_(by_square).neg_()
-    by_means_product = a2.sub_(a1).mul_(inverse).mul_(2)
-    by_product = a1.mul_(inverse).mul_(2)
-    by_mean = by_means_product.mul_(mean_y).addcmul_(by_means_square, mean_x, value=2)
-    spread = _blur(torch.cat((by_mean, by_square, by_product)), taps, padding=len(taps) - 1).chunk(3)
-    return similarity, spread[0].addcmul_(spread[1], x, value=2).addcmul_(spread[2], y)
 
 
 def _moments(x: Tensor, y: Tensor, taps: Tensor) -> tuple[Tensor, ...]:
