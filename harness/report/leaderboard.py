@@ -20,7 +20,7 @@ HEADINGS = {
 }
 FLOOR_MARK = "▽"
 AUROC_INTERVAL = "AUROC 95 %"
-_DROPPABLE = (AUROC_INTERVAL, "AP", "pooled", "seeds", "95 %", "min to max", "F1", "±", "balanced")
+_DROPPABLE = ("AP", "pooled", "seeds", AUROC_INTERVAL, "95 %", "min to max", "±", "balanced", "F1")
 _SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "lr")
 
 
@@ -42,15 +42,16 @@ def _table(board: Board, ranked_by: str) -> Table:
     shared, varying = _settings([line.method for line in board.lines])
     overall = board.category is None
     several = any(line.seeds > 1 for line in board.lines)
-    extra = ["pooled", "categories"] if overall else ["±", "min to max"] if several else ["95 %"]
-    extra += ["seeds"] if several else []
+    categories = max(line.categories for line in board.lines)
+    partial = any(line.categories < categories for line in board.lines)
+    extra = ["pooled"] if overall else ["±", "min to max"] if several else ["95 %"]
+    extra += ["categories"] * partial + ["seeds"] * several
     headings = ["#", "method", *varying, *HEADINGS.values()]
     at = headings.index(HEADINGS["accuracy"]) + 1
     headings[at:at] = extra
     bounded = any(line.verdict for line in board.lines)
     at_auroc = headings.index(HEADINGS["auroc"]) + 1
     headings[at_auroc:at_auroc] = [AUROC_INTERVAL] * bounded
-    categories = max(line.categories for line in board.lines)
     rows = []
     for line in board.lines:
         row = [str(line.rank or ""), line.method.title, *(_setting(line.method, name) for name in varying)]

@@ -44,7 +44,7 @@ def rich_text(tables: Sequence[Table], width: int | None = None) -> str:
     with console.capture() as captured:
         for table in tables:
             shown, dropped = _fitting(table, console.width)
-            drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+            drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
             for column in shown:
                 heading = table.headings[column]
                 drawn.add_column(
