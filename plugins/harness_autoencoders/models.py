@@ -68,7 +68,10 @@ class Reconstruction(Model):
         """Become the fitted model whose `state()` this was. `run` is as it was at the fit."""
         import torch
 
-        self._build(encoder, loss, run, weights="random")
+        from harness_autoencoders.training import seeded
+
+        with seeded(run):
+            self._build(encoder, loss, run, weights="random")
         self._network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
         self._network.eval()
 
@@ -84,7 +87,6 @@ class Reconstruction(Model):
 
         if encoder is None or loss is None:
             raise TypeError(f"{self.name} takes an encoder and a loss")
-        loss.prepare(run)
         built = encoder.build(replace(run, weights=weights or run.weights))
         dense = self._resolved_bottleneck(encoder) == "dense"
         network = Autoencoder(
@@ -95,6 +97,7 @@ class Reconstruction(Model):
             attention=self.attention,
         )
         self._network: Autoencoder = network.to(run.device)
+        loss.prepare(run)  # after the network, which then starts alike under every loss
         self._loss, self._run = loss, run
 
     def _error(self, clean: Tensor, pixels: NDArray[np.uint8]) -> Tensor:

@@ -200,6 +200,16 @@ def test_restoring_asks_for_no_published_weights(tmp_path):
     assert np.array_equal(again.state()["decoder.last.weight"], state["decoder.last.weight"])
 
 
+def test_restoring_a_loss_with_a_random_network_gives_it_the_same_network():
+    model, loss = DAE(widths=NARROW), Perceptual(encoder="test_resnet")
+    maps = fitted(model, loss=loss, epochs=0).score(TEST).maps
+    before = torch.get_rng_state()
+    again = DAE(widths=NARROW)
+    again.restore(model.state(), encoder=SMALL, loss=Perceptual(encoder="test_resnet"), run=replace(RUN, epochs=0))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert np.array_equal(again.score(TEST).maps, maps)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -152,6 +152,14 @@ def test_images_on_disk_are_read_a_batch_at_a_time(tmp_path):
     assert torch.equal(found.bias, brightness().bias)
 
 
+def test_a_gpu_is_asked_for_repeatable_sums_in_true_float32():
+    flags = torch.backends.cudnn
+    before = (flags.enabled, flags.deterministic, flags.allow_tf32)
+    with training._fast(torch.device("cuda")):
+        assert (flags.enabled, flags.deterministic, flags.allow_tf32) == (True, True, False)
+    assert (flags.enabled, flags.deterministic, flags.allow_tf32) == before
+
+
 def test_no_epochs_leave_the_network_as_it_was():
     assert torch.equal(brightness(epochs=0).bias, _untrained().bias)
 
