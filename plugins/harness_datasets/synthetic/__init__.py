@@ -44,9 +44,9 @@ class Synthetic(Dataset):
     }
 
     seed: int = 0
-    n_train: int = 24
-    n_test_good: int = 8
-    n_test_defective: int = 12
+    n_train: int = 16
+    n_test_good: int = 6
+    n_test_defective: int = 10
     """Shared out evenly between the kinds of defect."""
 
     def __post_init__(self) -> None:
