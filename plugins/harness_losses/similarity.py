@@ -61,14 +61,13 @@ def _factors(output: Tensor, target: Tensor, window: int) -> tuple[Tensor, Tenso
     """(N, C, H, W) twice to luminance, and contrast with structure, both (N, C, H, W)."""
     with torch.autocast(output.device.type, enabled=False):
         x, y = (functional.pad(images.float(), [window // 2] * 4, mode="reflect") for images in (output, target))
-        mean_x, mean_y, square, product = _moments(x, y, _gaussian(window, x.device))
-        means_product, means_square = mean_x * mean_y, mean_x.square() + mean_y.square()
-        luminance = (2 * means_product + C1) / (means_square + C1)
-        return luminance, (2 * (product - means_product) + C2) / (square - means_square + C2)
+        mean_x, mean_y, product, square = _moments(x, y, _gaussian(window, x.device))
+        a1, b1 = _of_means(mean_x, mean_y)
+        return a1 / b1, (product - a1) / (square - b1)
 
 
 class _MeanSimilarity(torch.autograd.Function):
-    """The mean of the map without borders, whose gradient is worked out on the way forward.
+    """The mean of the map without borders, a1 a2 / (b1 b2), whose gradient is worked out on the way forward.
 
     Autograd's own makes many more passes over the images, and takes twice as long.
     """
@@ -76,24 +75,20 @@ class _MeanSimilarity(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, window: int) -> Tensor:
         taps = _gaussian(window, x.device)
-        mean_x, mean_y, square, product = _moments(x, y, taps)
-        # similarity = a1 a2 / (b1 b2)
-        means_product, means_square = mean_x * mean_y, torch.addcmul(mean_x.square(), mean_y, mean_y)
-        a1, a2 = (2 * means_product).add_(C1), product.sub_(means_product).mul_(2).add_(C2)
-        b1, b2 = means_square + C1, square.sub_(means_square).add_(C2)
+        mean_x, mean_y, product, square = _moments(x, y, taps)
+        a1, b1 = _of_means(mean_x, mean_y)
+        a2, b2 = product.sub_(a1), square.sub_(b1)
         inverse = (b1 * b2).reciprocal_()
         similarity = (a1 * a2).mul_(inverse)
         value = similarity.mean()
         if ctx.needs_input_grad[0]:
-            # Half the derivatives by mean and product, and the whole one by square, so that x needs no factor of 2.
-            by_product = a1 * inverse
+            # Half the derivatives by mean and product, and the whole one by square: so x needs no factor of 2.
             by_square = similarity.div(b2)
-            by_means_product = a2.sub_(a1).mul_(inverse)
             by_means_square = similarity.div_(b1).sub_(by_square)
-            by_mean = by_means_product.mul_(mean_y).addcmul_(by_means_square, mean_x, value=-1)
+            by_mean = a2.sub_(a1).mul_(inverse).mul_(mean_y).addcmul_(by_means_square, mean_x, value=-1)
+            by_product = a1.mul_(inverse)
             spread = _blur(torch.cat((by_mean, by_square, by_product)), taps, padding=window - 1).chunk(3)
-            gradient = spread[0].addcmul_(spread[1], x, value=-1).addcmul_(spread[2], y)
-            ctx.save_for_backward(gradient)
+            ctx.save_for_backward(spread[0].addcmul_(spread[1], x, value=-1).addcmul_(spread[2], y))
             ctx.scale = 2 / mean_x.numel()
         return value
 
@@ -105,8 +100,20 @@ class _MeanSimilarity(torch.autograd.Function):
 
 
 def _moments(x: Tensor, y: Tensor, taps: Tensor) -> tuple[Tensor, ...]:
-    """(N, C, H, W) twice to the windows' means of x, y, x^2 + y^2 and xy."""
-    return _blur(torch.cat((x, y, x.square() + y.square(), x * y)), taps).chunk(4)
+    """(N, C, H, W) twice to the windows' means of x, of y, of 2xy + c1 + c2, and of x^2 + y^2 + c1 + c2."""
+    product, difference = torch.addcmul(x.new_full((), C1 + C2), x, y, value=2), x - y
+    # This way round, the two are equal to the last bit where x and y are.
+    square = torch.addcmul(product, difference, difference)
+    return _blur(torch.cat((x, y, product, square)), taps).chunk(4)
+
+
+def _of_means(mean_x: Tensor, mean_y: Tensor) -> tuple[Tensor, Tensor]:
+    """The two factors of equation 2 that are made of means: 2 mx my + c1 above, and mx^2 + my^2 + c1 below.
+
+    The other two are what is left of the means of product and square without them.
+    """
+    above, difference = torch.addcmul(mean_x.new_full((), C1), mean_x, mean_y, value=2), mean_x - mean_y
+    return above, torch.addcmul(above, difference, difference)
 
 
 def _blur(images: Tensor, taps: Tensor, padding: int = 0) -> Tensor:
