@@ -144,17 +144,19 @@ class Steps:
         self.optimiser.step()
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture
 def _memory_as_in_training():
     with freed_memory_is_kept():
         yield
 
 
+@pytest.mark.usefixtures("_memory_as_in_training")
 def test_an_ssim_step_against_an_mse_step(figures, images):
     steps = Steps(images)
     figures.race("SSIM step, against MSE step", lambda: steps.make(SSIM()), lambda: steps.make(MSE()), at_most=1.1)
 
 
+@pytest.mark.usefixtures("_memory_as_in_training")
 def test_the_ssim_loss_against_pytorch_msssim(figures, images):
     target = torch.from_numpy(images.pixels[:BATCH]).permute(0, 3, 1, 2) / 255
     output = (target + 0.1 * torch.randn_like(target)).clamp(0, 1).requires_grad_()
@@ -173,6 +175,7 @@ def test_the_ssim_loss_against_pytorch_msssim(figures, images):
     assert abs(found - expected) < 1e-5
 
 
+@pytest.mark.usefixtures("_memory_as_in_training")
 @pytest.mark.parametrize("penalty", ["reverse", "forward"])
 def test_a_contractive_step_against_a_plain_step(figures, images, penalty):
     steps = Steps(images, CAE().latent_dim)
@@ -181,6 +184,7 @@ def test_a_contractive_step_against_a_plain_step(figures, images, penalty):
     figures.race(what, lambda: steps.make(MSE(), penalty), lambda: steps.make(MSE()), **limit)
 
 
+@pytest.mark.usefixtures("_memory_as_in_training")
 def test_folded_upsampling_against_upsampling_and_convolving(figures):
     folded = UpsampledConv2d(128, 64)
     features = torch.randn(BATCH, 128, 64, 64).contiguous(memory_format=torch.channels_last).requires_grad_()
