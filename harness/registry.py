@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.abc
 import importlib.metadata
 import importlib.util
 import inspect
@@ -81,10 +82,13 @@ class Registry:
         self._offers: dict[type[Part], dict[str, Offer]] = {}
 
     @classmethod
-    def discover(cls, files: Sequence[Path] = (), environ: Mapping[str, str] = os.environ) -> Registry:
+    def discover(
+        cls, files: Sequence[Path] | Mapping[Path, bytes] = (), environ: Mapping[str, str] = os.environ
+    ) -> Registry:
         """Load every installed plugin and these files. `HARNESS_PLUGINS=a,b` limits which strangers are loaded.
 
-        A plugin that cannot be loaded is kept in `plugins` with its problem. Raises UsageError for a missing file.
+        Files come with their content where it was read elsewhere. A plugin that cannot be loaded is kept in `plugins`
+        with its problem. Raises UsageError for a missing file.
         """
         registry = cls()
         allowed = environ.get("HARNESS_PLUGINS")
@@ -97,11 +101,10 @@ class Registry:
             plugin = Plugin(entry.name, distribution or "unknown", entry.dist.version if entry.dist else "unknown")
             if plugin.builtin or names is None or names & {plugin.name, plugin.distribution}:
                 registry._load(plugin, entry.load)
-        for file in files:
-            if not file.is_file():
-                raise UsageError(f"no plugin file {str(file)!r}: expected the path of a Python file")
-            version = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
-            registry._load(Plugin(file.stem, str(file), version), lambda file=file: _module_of(file))
+        for file, source in (files if isinstance(files, Mapping) else contents(files)).items():
+            version = hashlib.sha256(source).hexdigest()[:8]
+            plugin = Plugin(file.stem, str(file), version)
+            registry._load(plugin, lambda file=file, source=source: _module_of(file, source))
         return registry
 
     def register(self, module: object, name: str, distribution: str = "in this process", version: str = "-") -> Plugin:
@@ -224,16 +227,42 @@ def _fault(part: object, kind: type[Part]) -> str:
     return ""
 
 
-def _module_of(file: Path) -> object:
+def contents(files: Sequence[Path]) -> dict[Path, bytes]:
+    """Plugin files with what is in them. Raises UsageError for one that is not there."""
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"no plugin file {str(file)!r}: expected the path of a Python file")
+    return {file: file.read_bytes() for file in files}
+
+
+class _Source(importlib.abc.SourceLoader):
+    """Loads a module from bytes in hand, which need not be a file of this machine."""
+
+    def __init__(self, file: Path, source: bytes) -> None:
+        self._file = file
+        self._source = source
+
+    def get_filename(self, fullname: str) -> str:
+        return str(self._file)
+
+    def get_data(self, path: str | bytes) -> bytes:
+        if path != str(self._file):
+            raise FileNotFoundError(path)
+        return self._source
+
+
+def _module_of(file: Path, source: bytes) -> object:
     """The module that a single file holds, imported under a name of its own."""
     name = f"harness_plugin_file_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    if file.suffix != ".py":
         raise ImportError(f"{file} is not a Python file")
+    loader = _Source(file, source)
+    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

@@ -53,11 +53,12 @@ class Worker:
             self._loaded = (wanted, part.load(category, image_size))
         return self._loaded[1]
 
-    def perform(self, trial: Trial, report: Report) -> Outcome:
-        """The trial's outcome. Only KeyboardInterrupt and the like pass through."""
+    def perform(self, trial: Trial, report: Report, split: Split | None = None) -> Outcome:
+        """The trial's outcome, on data given or else loaded. Only KeyboardInterrupt and the like pass through."""
         fingerprint, made_of = "", {}
         try:
-            split = self.split(trial.dataset, trial.category, trial.image_size)
+            if split is None:
+                split = self.split(trial.dataset, trial.category, trial.image_size)
             fingerprint = split.fingerprint
             made_of = self._provenance(trial)
             evidence, record = self._fit(trial, split, report)
@@ -119,15 +120,19 @@ class Worker:
             weights_dir=self.workplace.weights_dir,
         )
 
-    def _provenance(self, trial: Trial) -> dict[str, Any]:
+    def plugins(self, trial: Trial) -> dict[str, str]:
+        """Kind of part to the distribution, with its version, that offers the trial's; what is not here is left out."""
         spelt = {"dataset": trial.dataset, "model": trial.model, "encoder": trial.encoder, "loss": trial.loss}
-        plugins = {}
+        found = {}
         for kind, text in spelt.items():
             if text != UNUSED:
                 offer = self.registry.offers(KINDS[kind]).get(parse(text)[0])
                 if offer:
-                    plugins[kind] = f"{offer.plugin.distribution} {offer.plugin.version}"
-        return {"plugins": plugins, **environment.describe(self.workplace.device)}
+                    found[kind] = f"{offer.plugin.distribution} {offer.plugin.version}"
+        return found
+
+    def _provenance(self, trial: Trial) -> dict[str, Any]:
+        return {"plugins": self.plugins(trial), **environment.describe(self.workplace.device)}
 
 
 def open_dataset(registry: Registry, text: str, root: Path | None) -> Dataset:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -172,6 +173,14 @@ def test_a_plugin_file_that_fails_is_broken_and_can_be_mended(tmp_path: Path) ->
     assert "ZeroDivisionError" in Registry.discover([file]).broken[0].problems[0]
     file.write_text(GOOD_PLUGIN.format(cls="A", name="mended"))
     assert "mended" in Registry.discover([file]).offers(Threshold)
+
+
+def test_a_plugin_file_that_was_read_elsewhere_loads_under_its_path_and_version_there(dots_plugin: Path) -> None:
+    elsewhere = Path("/another/machine/dots.py")
+    offer = Registry.discover({elsewhere: dots_plugin.read_bytes()}).offers(Model)["mean_image"]
+    assert offer.plugin.distribution == str(elsewhere)
+    assert offer.plugin.version == Registry.discover([dots_plugin]).offers(Model)["mean_image"].plugin.version
+    assert "def fit" in inspect.getsource(offer.part.fit), "as a traceback shows it, and torch.compile reads it"
 
 
 def test_an_unknown_part_is_refused_with_a_suggestion(dots_plugin: Path) -> None:
