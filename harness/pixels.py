@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,14 +93,10 @@ class PixelMetrics:
     def _count_waiting(self) -> _Tally:
         """The tally of all that was taken in so far."""
         if self._waiting:
-            normal, defective, share = (_blocks(arrays) for arrays in zip(*self._waiting, strict=True))
-            before = self._tally
-            self._tally = _count(
-                self._span,
-                [*map(_Pixels, normal), _Pixels(before.starts, before.normal)],
-                [*map(_Pixels, defective), _Pixels(before.starts, before.defective)],
-                [*map(_Pixels, defective, share), _Pixels(before.starts, before.overlap)],
-            )
+            every, defective, share = (_blocks(arrays) for arrays in zip(*self._waiting, strict=True))
+            pixels = [_Pixels(keys, {0: None}) for keys in every]
+            pixels += [_Pixels(keys, {1: None, 2: part}) for keys, part in zip(defective, share, strict=True)]
+            self._tally = _count(self._span, pixels, self._tally)
             self._waiting, self._pixels_waiting = [], 0
         return self._tally
 
@@ -150,19 +146,16 @@ def _keys(scores: NDArray[np.float32]) -> _Keys:
 
 
 def _by_kind(keys: _Keys, mask: BoolArray) -> tuple[_Keys, _Keys, _Floats]:
-    """Keys (H, W) of normal pixels, then of defective ones, and what part of its region each of these is."""
+    """Keys (H, W) of all pixels, then of the defective ones, and what part of its region each of these is."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return keys.ravel(), np.zeros(0, np.int32), np.zeros(0)
     from scipy import ndimage
 
-    above, between, below = np.split(keys, [rows[0], rows[-1] + 1])  # what has no defects is not looked at
-    mask = mask[rows[0] : rows[-1] + 1]
-    box = mask[:, columns[0] : columns[-1] + 1]
-    labels, _ = ndimage.label(box, structure=np.ones((3, 3)))
-    region = labels[box]
-    normal = np.concatenate([above.ravel(), between[~mask], below.ravel()])
-    return normal, between[mask], 1 / np.bincount(region)[region]
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]  # what has no defects is not looked at
+    labels, _ = ndimage.label(mask[box], structure=np.ones((3, 3)))
+    region = labels[mask[box]]
+    return keys.ravel(), keys[box][mask[box]], 1 / np.bincount(region)[region]
 
 
 def _blocks(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -189,15 +182,20 @@ class _Pixels(NamedTuple):
     """Pixels to be counted."""
 
     keys: _Keys
-    weights: _Floats | None = None
-    """None: each weighs one."""
+    weights: Mapping[int, _Floats | None]
+    """In each column that they count in: 0 for all, 1 for the defective, 2 for regions. None: each weighs one."""
     interval: NDArray[np.intp] | None = None
     """The number of the interval that each lies in; None while that is its cell."""
 
-    def take(self, at: NDArray[np.intp]) -> _Pixels:
+    def take(self, at: NDArray[np.intp] | slice) -> _Pixels:
         """Some of them."""
-        weights = None if self.weights is None else self.weights[at]
+        weights = {column: None if weights is None else weights[at] for column, weights in self.weights.items()}
         return _Pixels(self.keys[at], weights, None if self.interval is None else self.interval[at])
+
+    def weigh(self, part: NDArray[np.intp], total: _Floats) -> None:
+        """Add them to what lies in each part, (3, parts)."""
+        for column, weights in self.weights.items():
+            total[column] += np.bincount(part, weights, total.shape[1])
 
 
 class _Cut(NamedTuple):
@@ -216,10 +214,11 @@ class _Cut(NamedTuple):
         return part.astype(np.intp)
 
     def weigh(self, pieces: Sequence[_Pixels]) -> _Floats:
-        """How much lies in each part."""
-        total = np.zeros(self.parts)
+        """How much of normal pixels, defective ones and regions lies in each part, (3, parts)."""
+        total = np.zeros((3, self.parts))
         for pixels in pieces:
-            total += np.bincount(self.part(pixels), pixels.weights, self.parts)
+            pixels.weigh(self.part(pixels), total)
+        total[0] -= total[1]
         return total
 
     def among(self, number: NDArray[np.intp], least: int, pixels: _Pixels) -> _Pixels:
@@ -237,8 +236,8 @@ def _cells(keys: _Keys, first: int) -> NDArray[np.intp]:
     return cell.astype(np.intp)
 
 
-def _count(span: NDArray[np.float32], *columns: Sequence[_Pixels]) -> _Tally:
-    """Count each column in the same intervals, fitted to the first, the normal pixels; scores lie in the span.
+def _count(span: NDArray[np.float32], pieces: list[_Pixels], before: _Tally) -> _Tally:
+    """Count pixels, and what is tallied already, in intervals fitted to the normal ones; scores lie in the span.
 
     Intervals begin as cells of 2**16 keys. One that holds more pixels than it has room for is cut into equal parts,
     and these are counted, until the pixels in such intervals are so few that they can be sorted.
@@ -246,13 +245,18 @@ def _count(span: NDArray[np.float32], *columns: Sequence[_Pixels]) -> _Tally:
     first_cell, last_cell = (int(key) >> _CELL for key in _keys(span))
     lowest = np.arange(first_cell, last_cell + 1) << _CELL
     shift = np.full(len(lowest), _CELL)
-    normal = np.zeros(len(lowest))
-    for keys, weights, _ in columns[0]:
-        step = _SAMPLE if weights is None else 1
-        normal += step * np.bincount(_cells(keys[::step], first_cell), weights, len(normal))
+    sample = np.zeros((3, len(lowest)))
+    for pixels in pieces:
+        few = pixels.take(slice(None, None, _SAMPLE))
+        few.weigh(_cells(few.keys, first_cell), sample)
+    sample *= _SAMPLE
+    tallied = _Pixels(before.starts, {0: before.normal + before.defective, 1: before.defective, 2: before.overlap})
+    tallied.weigh(_cells(before.starts, first_cell), sample)
+    pieces = [*pieces, tallied]
+    normal = np.maximum(sample[0] - sample[1], 0)
     room = np.maximum((normal.sum() - np.cumsum(normal)) / _FINENESS, 1)
     settled: list[tuple[NDArray[np.integer[Any]], _Floats]] = []
-    while sum(len(pixels.keys) for column in columns for pixels in column) > _BLOCK:
+    while sum(len(pixels.keys) for pixels in pieces) > _BLOCK:
         halvings = np.ceil(np.log2(np.maximum(2 * normal / room, 1))).astype(int)  # half full at most
         finer = np.maximum(shift - halvings, 0)
         parts = 1 << (shift - finer)
@@ -261,7 +265,7 @@ def _count(span: NDArray[np.float32], *columns: Sequence[_Pixels]) -> _Tally:
         lowest = (np.arange(cut.parts) - np.repeat(offset, parts)) << np.repeat(finer, parts)
         shift, room = np.repeat(finer, parts), np.repeat(room, parts)
 
-        counts = np.array([cut.weigh(column) for column in columns])
+        counts = cut.weigh(pieces)
         again = (counts[0] > room) & (shift > 0)
         done = np.flatnonzero(counts.any(axis=0) & ~again)
         settled.append((lowest[done], counts[:, done]))
@@ -269,18 +273,18 @@ def _count(span: NDArray[np.float32], *columns: Sequence[_Pixels]) -> _Tally:
         number = np.where(again, np.cumsum(again) - 1, -1)
         lowest, shift, room, normal = lowest[again], shift[again], room[again], counts[0, again]
         least = int(lowest.min(initial=1 << 31))
-        columns = tuple([cut.among(number, least, pixels) for pixels in column] for column in columns)
-    settled.append(_sort(columns))
+        pieces = [cut.among(number, least, pixels) for pixels in pieces]
+    settled.append(_sort(pieces))
     starts, counts = (np.concatenate(arrays, axis=-1) for arrays in zip(*settled, strict=True))
     order = np.argsort(starts, kind="stable")  # quick, for they come in sorted runs
     return _Tally(starts[order].astype(np.int32), *counts[:, order])
 
 
-def _sort(columns: Sequence[Sequence[_Pixels]]) -> tuple[_Keys, _Floats]:
-    """The different keys, in order, and how much each column has of each."""
-    distinct = np.unique(np.concatenate([pixels.keys for column in columns for pixels in column]))
-    counts = np.zeros((len(columns), len(distinct)))
-    for total, column in zip(counts, columns, strict=True):
-        for pixels in column:
-            total += np.bincount(np.searchsorted(distinct, pixels.keys), pixels.weights, len(distinct))
+def _sort(pieces: Sequence[_Pixels]) -> tuple[_Keys, _Floats]:
+    """The different keys, in order, and how much of normal pixels, defective ones and regions each has."""
+    distinct = np.unique(np.concatenate([pixels.keys for pixels in pieces]))
+    counts = np.zeros((3, len(distinct)))
+    for pixels in pieces:
+        pixels.weigh(np.searchsorted(distinct, pixels.keys), counts)
+    counts[0] -= counts[1]
     return distinct, counts
