@@ -43,7 +43,9 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except HarnessError as error:
-            click.echo(f"harness: {error}", err=True)
+            from harness.report.visible import visible
+
+            click.echo(f"harness: {visible(str(error))}", err=True)
             ctx.exit(2)
 
 

@@ -10,6 +10,7 @@ from harness.commands._options import format_option, plugin_option
 from harness.errors import UsageError, unknown
 from harness.registry import KINDS, Registry
 from harness.report.parts import plural, render_parts, render_plugins
+from harness.report.visible import visible
 
 
 @click.command()
@@ -34,4 +35,5 @@ def command(kind: str | None, style: str, plugin_files: tuple[Path, ...]) -> Non
     kinds = list(by_plural.values()) if wanted is None else [by_plural[wanted]]
     click.echo(render_parts(registry, kinds, style), nl=False)
     for plugin in registry.broken:
-        click.echo(f"plugin {plugin} is broken: {plugin.problems[0]}. `harness list plugins` shows all.", err=True)
+        problem = visible(f"plugin {plugin} is broken: {plugin.problems[0]}.")
+        click.echo(f"{problem} `harness list plugins` shows all.", err=True)

@@ -9,6 +9,7 @@ import click
 
 from harness import results
 from harness.errors import UsageError
+from harness.report.visible import visible
 from harness.store import Store
 from harness.trial import Outcome
 
@@ -36,7 +37,7 @@ def command(ctx: click.Context, sources: tuple[Path, ...], into: Path) -> None:
             )
     added, same, conflicts = merge(sources, into)
     for conflict in conflicts:
-        click.echo(f"conflict: {conflict}", err=True)
+        click.echo(f"conflict: {visible(conflict)}", err=True)
     click.echo(f"{added} added to {into}, {same} already there, {len(conflicts)} in conflict", err=True)
     if conflicts:
         ctx.exit(3)

@@ -32,6 +32,7 @@ from harness.registry import Registry
 from harness.report.cells import render_cells
 from harness.report.leaderboard import render
 from harness.report.progress import describe, display
+from harness.report.visible import visible
 from harness.runner import Worker, Workplace, open_dataset
 from harness.schedule import Tally, carry_out
 from harness.store import Store
@@ -94,7 +95,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     registry = Registry.discover(given["plugin_files"])
     for plugin in registry.broken:
         for problem in plugin.problems:
-            click.echo(f"harness: plugin {plugin} {problem}", err=True)
+            click.echo(visible(f"harness: plugin {plugin} {problem}"), err=True)
     thresholds = registry.choose(Threshold, given["thresholds"])
     pools = None if given["pools"] is None else some_of(given["pools"], list(POOLS), "pool")
     axes = _axes(registry, given)
@@ -193,7 +194,7 @@ def _summarise(tally: Tally, store: Path, *, say_reasons: bool) -> None:
         by_reason.setdefault((outcome.status, outcome.reason), []).append(describe(outcome.trial))
     for (status, reason), trials in by_reason.items() if say_reasons else ():
         more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
-        click.echo(f"{status}: {trials[0]}{more}: {reason}", err=True)
+        click.echo(f"{status}: {trials[0]}{more}: {visible(reason)}", err=True)
     parts = [f"{tally.fitted} fitted", f"{tally.found} already there"]
     parts += [f"{len(tally.unfinished)} skipped or failed"] if tally.unfinished else []
     click.echo(

@@ -13,6 +13,7 @@ from harness.published.printed import Printed
 from harness.published.schema import NOT_STATED
 from harness.report.leaderboard import HEADINGS
 from harness.report.table import Row, Table, csv_text, json_text, markdown, rich_text
+from harness.report.visible import visible
 from harness.trial import UNUSED
 
 _SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "lr")
@@ -52,8 +53,8 @@ def render_comparison(compared: Compared, style: str, width: int | None = None) 
         return csv_text(rows, COLUMNS) if style == "csv" else json_text(rows)
     tables, notes = comparison_tables(compared)
     if style == "md":
-        return "\n".join([*([markdown(tables)] if tables else []), *(f"{note}\n" for note in notes)])
-    return rich_text(tables, width) + "".join(f"{note}\n" for note in notes)
+        return "\n".join([*([markdown(tables)] if tables else []), *(f"{visible(note)}\n" for note in notes)])
+    return rich_text(tables, width) + "".join(f"{visible(note)}\n" for note in notes)
 
 
 def comparison_tables(compared: Compared) -> tuple[list[Table], list[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from harness.judge import METRICS, Verdict
 from harness.leaderboard import RANKED_BY, Board, Line, Method, boards, unfinished
 from harness.report.table import Table, csv_text, json_text, markdown, rich_text
+from harness.report.visible import visible
 from harness.trial import UNUSED
 
 HEADINGS = {
@@ -165,5 +166,5 @@ def _unfinished(verdicts: Sequence[Verdict]) -> str:
     lines = []
     for (status, reason), cells in sorted(unfinished(verdicts).items()):
         more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-        lines.append(f"{status}: {cells[0]}{more}: {reason}\n")
+        lines.append(visible(f"{status}: {cells[0]}{more}: {reason}") + "\n")
     return "".join(lines)

@@ -8,18 +8,19 @@ from collections.abc import Sequence
 from typing import Self, TextIO
 
 from harness.api import Progress
+from harness.report.visible import visible
 from harness.trial import Outcome, Trial
 
 
 def describe(trial: Trial) -> str:
     """`bottle · dae + conv + mse · seed 0`."""
-    return f"{trial.category} · {trial.method} · seed {trial.seed}"
+    return visible(f"{trial.category} · {trial.method} · seed {trial.seed}")
 
 
 def ending(outcome: Outcome) -> str:
     """How a trial ended, in a few words."""
     if outcome.status != "done":
-        return f"{outcome.status}: {outcome.reason}"
+        return visible(f"{outcome.status}: {outcome.reason}")
     speed = outcome.record.get("train_images_per_second")
     return f"done in {outcome.record['fit_seconds']:.1f} s" + (f", {speed:.0f} images/s" if speed else "")
 

@@ -13,6 +13,7 @@ from harness.report.comparison import comparison_tables
 from harness.report.leaderboard import FLOOR_MARK, HEADINGS
 from harness.report.repeat import command_of
 from harness.report.table import Table, markdown
+from harness.report.visible import visible
 from harness.trial import Trial
 
 MOST = 10
@@ -44,7 +45,7 @@ def summary(
         for (status, reason), cells in sorted(unfinished(verdicts).items())
     ]
     parts = [f"## {html.escape(title, quote=False)}", markdown([_escaped(table) for table in tables]).rstrip()]
-    parts += [html.escape("\n".join(missing), quote=False)] if missing else []
+    parts += [html.escape("\n".join(map(visible, missing)), quote=False)] if missing else []
     return "\n\n".join([*parts, _made(verdicts, rootless)]) + "\n"
 
 
@@ -113,7 +114,7 @@ def _made(verdicts: Sequence[Verdict], rootless: Collection[str]) -> str:
         by_method.setdefault(verdict.trial._replace(category=""), []).append(verdict.trial.category)
     for trial, categories in by_method.items():
         lines.append(command_of(trial._replace(category=",".join(dict.fromkeys(categories))), rootless))
-    text = html.escape("\n".join(lines), quote=False)
+    text = html.escape("\n".join(map(visible, lines)), quote=False)
     return (
         f"<details><summary>{len(done)} trials: data, versions, commands</summary>\n\n<pre>\n{text}\n</pre>\n</details>"
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
+
+from harness.report.visible import visible
 
 Format = Literal["rich", "md", "csv", "json"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -41,6 +44,7 @@ def rich_text(tables: Sequence[Table], width: int | None = None) -> str:
     from rich.text import Text
 
     console = Console(width=width, highlight=False)
+    tables = [_visible(table) for table in tables]
     with console.capture() as captured:
         for table in tables:
             shown, dropped = _fitting(table, console.width)
@@ -63,6 +67,16 @@ def rich_text(tables: Sequence[Table], width: int | None = None) -> str:
     return captured.get()
 
 
+def _visible(table: Table) -> Table:
+    """A table that says no more to a terminal than its letters do."""
+    return replace(
+        table,
+        title=visible(table.title),
+        rows=[[visible(cell) for cell in row] for row in table.rows],
+        notes=[visible(note) for note in table.notes],
+    )
+
+
 def _fitting(table: Table, width: int) -> tuple[list[int], list[str]]:
     """The columns that fit into a width, and the headings of those that were dropped for it."""
     widths = [max(len(cell) for cell in column) for column in zip(table.headings, *table.rows, strict=True)]
@@ -81,7 +95,7 @@ def markdown(tables: Sequence[Table]) -> str:
     from tabulate import tabulate
 
     blocks = []
-    for table in tables:
+    for table in map(_visible, tables):
         grid = tabulate(
             [[cell.replace("|", "\\|") for cell in row] for row in table.rows],
             headers=[heading.replace("|", "\\|") for heading in table.headings],
@@ -99,7 +113,7 @@ def csv_text(rows: Sequence[Row], columns: Sequence[str]) -> str:
     """One line a row, empty where there is no value. No cell can start a formula in a spreadsheet."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow([_cell(column) for column in columns])
     writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
     return written.getvalue()
 
@@ -109,9 +123,14 @@ def json_text(rows: Sequence[Row]) -> str:
     return json.dumps([dict(row) for row in rows], indent=1, allow_nan=False) + "\n"
 
 
+_FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")  # the last four are the first in full width
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|-", re.IGNORECASE | re.ASCII)  # or the sign of an unused axis
+
+
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") and len(value) > 1:
-        return f"'{value}"
+    if isinstance(value, str):
+        text = visible(value)  # a carriage return would start a row, and a tab may hide what follows it
+        return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
     if isinstance(value, dict | list):
         return json.dumps(value)
     return value
