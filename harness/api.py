@@ -172,6 +172,19 @@ class Model(Part):
     def score(self, images: Images) -> Scores:
         """Score each image on its own: neither its neighbours nor its label may matter."""
 
+    def network(self) -> nn.Module:
+        """The fitted model as one module, from images (N, 3, H, W) in [0, 1] to maps (N, H, W), or to scores (N,).
+
+        What else its forward takes may be left out, and `side_inputs` gives it. Raises UnavailableError, by default.
+        """
+        raise UnavailableError(
+            f"model {self.name!r} cannot be packed, for it has no network(): see Model.network in harness.api"
+        )
+
+    def side_inputs(self, pixels: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        """What `network` takes beside images, by name, drawn from pixels (N, H, W, 3): by default nothing."""
+        return {}
+
     def state(self) -> Mapping[str, NDArray[Any]]:
         """What fitting learned, as named arrays; by default every attribute that is an array or a number."""
         options = getattr(self, "__dataclass_fields__", {})

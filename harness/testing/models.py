@@ -36,6 +36,8 @@ def checks(model: Model) -> Iterator[Check]:
     yield check_fits_a_last_batch_of_one
     yield check_toy_defects_score_above_normal
     yield check_saves_and_loads
+    if type(model).network is not Model.network:
+        yield check_network_scores_as_the_model_does
     if "loss" in model.uses:
         yield check_prepares_its_loss
     if "training" in model.uses:
@@ -154,6 +156,19 @@ def check_saves_and_loads(model: Model) -> None:
     again = fresh(model)
     again.restore(loaded, encoder=_encoder(model), loss=_loss(model), run=RUN)
     _assert_equal(fitted.score(images), again.score(images), "saving and loading")
+
+
+def check_network_scores_as_the_model_does(model: Model) -> None:
+    """The module that is packed gives what `score` gives, with side inputs drawn from each image alone."""
+    import torch
+
+    fitted, images = _fitted(model), _test_images()
+    drawn = [fitted.side_inputs(images.pixels[i : i + 1]) for i in range(len(images))]
+    beside = {name: torch.from_numpy(np.concatenate([one[name] for one in drawn])) for name in drawn[0]}
+    with torch.inference_mode():
+        clean = torch.tensor(images.pixels).permute(0, 3, 1, 2) / 255
+        found = fitted.network().eval()(clean, **beside).numpy()
+    _assert_equal(fitted.score(images), Scores(*((found, None) if found.ndim == 3 else (None, found))), "network()")
 
 
 def check_prepares_its_loss(model: Model) -> None:

@@ -16,23 +16,37 @@ def corrupt(images: Tensor, noise: str, level: float, generator: torch.Generator
     `gaussian` adds noise of standard deviation `level`; `masking` blackens a share `level` of the pixels;
     `salt_pepper` turns half of that share white.
     """
-    count, channels, height, width = images.shape
-    planes = channels if noise == "gaussian" else 1
+    count, _, height, width = images.shape
+    return apply(images, draw(count, height, width, noise, level, generator), noise, level)
+
+
+def draw(count: int, height: int, width: int, noise: str, level: float, generator: torch.Generator) -> Tensor:
+    """What `apply` makes noise of: (N, 3, H, W) to be added for `gaussian`, else (N, 1, H, W) from [0, 1)."""
+    planes = 3 if noise == "gaussian" else 1
     # Drawn as (N, H, W, C) and turned round: into a tensor that looks contiguous torch draws eight times as fast.
-    drawn = torch.empty(count, height, width, planes, device=images.device)
+    drawn = torch.empty(count, height, width, planes, device=generator.device)
     if noise == "gaussian":
-        return drawn.normal_(0, level, generator=generator).permute(0, 3, 1, 2).add_(images).clamp_(0, 1)
-    drawn = drawn.uniform_(generator=generator).permute(0, 3, 1, 2)
+        drawn.normal_(0, level, generator=generator)
+    else:
+        drawn.uniform_(generator=generator)
+    return drawn.permute(0, 3, 1, 2)
+
+
+def apply(images: Tensor, drawn: Tensor, noise: str, level: float) -> Tensor:
+    """(N, 3, H, W) in [0, 1] to a copy in [0, 1], corrupted by what was drawn."""
+    if noise == "gaussian":
+        return (images + drawn).clamp_(0, 1)
     corrupted = images.masked_fill(drawn < level, 0)
     return corrupted.masked_fill_(drawn < level / 2, 1) if noise == "salt_pepper" else corrupted
 
 
-def corrupt_by_content(images: Tensor, pixels: NDArray[np.uint8], noise: str, level: float, seed: int) -> Tensor:
-    """The same for images made of pixels (N, H, W, 3): the noise depends on each image's own pixels and the seed."""
+def draw_by_content(pixels: NDArray[np.uint8], noise: str, level: float, seed: int) -> Tensor:
+    """What `draw` gives, for images (N, H, W, 3): each one's depends on its own pixels and the seed alone."""
     key = str(seed).encode()
-    corrupted = []
-    for image, values in zip(images.cpu(), pixels, strict=True):
+    drawn = []
+    height, width = pixels.shape[1:3]
+    for values in pixels:
         digest = hashlib.blake2b(values.tobytes(), digest_size=7, key=key).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest, "big"))
-        corrupted.append(corrupt(image[None], noise, level, generator))
-    return torch.cat(corrupted).to(images.device)
+        drawn.append(draw(1, height, width, noise, level, generator))
+    return torch.cat(drawn)

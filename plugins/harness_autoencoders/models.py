@@ -14,7 +14,7 @@ from harness import Encoder, Images, Loss, Model, Run, Scores
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from harness_autoencoders.networks import Autoencoder
 
@@ -50,9 +50,24 @@ class Reconstruction(Model):
 
     def score(self, images: Images) -> Scores:
         """The error map of each image's reconstruction."""
+        import torch
+
         from harness_autoencoders.training import reconstruction_errors
 
-        return Scores(maps=reconstruction_errors(images, self._error, self._run.device))
+        network = self.network()
+
+        def error(clean: Tensor, pixels: NDArray[np.uint8]) -> Tensor:
+            beside = {name: torch.from_numpy(v).to(clean.device) for name, v in self.side_inputs(pixels).items()}
+            maps: Tensor = network(clean, **beside)
+            return maps
+
+        return Scores(maps=reconstruction_errors(images, error, self._run.device))
+
+    def network(self) -> nn.Module:
+        """A module from images (N, 3, H, W) in [0, 1] to the error maps (N, H, W) of their reconstructions."""
+        from harness_autoencoders.networks import ReconstructionError
+
+        return ReconstructionError(self._network, self._loss)
 
     def resolved(self, encoder: Encoder | None) -> Mapping[str, str]:
         """The bottleneck, where it is left to encoder or model."""
@@ -100,10 +115,6 @@ class Reconstruction(Model):
         loss.prepare(run)  # after the network, which then starts alike under every loss
         self._loss, self._run = loss, run
 
-    def _error(self, clean: Tensor, pixels: NDArray[np.uint8]) -> Tensor:
-        """(N, H, W) from clean images (N, 3, H, W) and the pixels they come from."""
-        return self._loss.error_map(self._network(clean), clean)
-
     @abstractmethod
     def _step(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """The loss of one batch, (N, 3, H, W) in [0, 1]."""
@@ -130,11 +141,17 @@ class DAE(Reconstruction):
 
         return self._loss(self._network(corrupt(clean, self.noise, self.level, generator)), clean)
 
-    def _error(self, clean: Tensor, pixels: NDArray[np.uint8]) -> Tensor:
-        from harness_autoencoders.corruption import corrupt_by_content
+    def network(self) -> nn.Module:
+        """As its base has it; `noise`, where given, corrupts what is reconstructed."""
+        from harness_autoencoders.networks import DenoisingError
 
-        corrupted = corrupt_by_content(clean, pixels, self.noise, self.level, self._run.seed)
-        return self._loss.error_map(self._network(corrupted), clean)
+        return DenoisingError(self._network, self._loss, self.noise, self.level)
+
+    def side_inputs(self, pixels: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        """The noise of each image, drawn from its own pixels and the seed of the run."""
+        from harness_autoencoders.corruption import draw_by_content
+
+        return {"noise": draw_by_content(pixels, self.noise, self.level, self._run.seed).numpy()}
 
 
 @dataclass

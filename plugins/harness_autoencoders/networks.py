@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness import UsageError
+from harness import Loss, UsageError
+from harness_autoencoders.corruption import apply
 
 UPSAMPLINGS = 4
 """Of the decoder, which therefore takes features of reduction 16."""
@@ -129,3 +130,30 @@ class Autoencoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1] to the same."""
         return self.decode(self.encode(images))
+
+
+class ReconstructionError(nn.Module):
+    """An autoencoder with the loss that says where its reconstruction is wrong."""
+
+    def __init__(self, autoencoder: nn.Module, loss: Loss) -> None:
+        super().__init__()
+        self.autoencoder, self._loss = autoencoder, loss
+        # A loss is no module, but one that has a network wants it moved, saved and exported with the rest.
+        self.of_loss = nn.ModuleList(part for part in vars(loss).values() if isinstance(part, nn.Module))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 1] to (N, H, W)."""
+        return self._loss.error_map(self.autoencoder(images), images)
+
+
+class DenoisingError(ReconstructionError):
+    """The same of an autoencoder that is shown corrupted images and held to clean ones."""
+
+    def __init__(self, autoencoder: nn.Module, loss: Loss, noise: str, level: float) -> None:
+        super().__init__(autoencoder, loss)
+        self.noise, self.level = noise, level
+
+    def forward(self, images: Tensor, noise: Tensor | None = None) -> Tensor:
+        """(N, 3, H, W) in [0, 1], and what `corruption.draw` gives or nothing, to (N, H, W)."""
+        shown = images if noise is None else apply(images, noise, self.noise, self.level)
+        return self._loss.error_map(self.autoencoder(shown), images)

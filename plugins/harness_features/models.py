@@ -45,24 +45,29 @@ class FrozenFeatures(Model):
         """Learn from the patches of normal images, a few images at a time. Raises UnavailableError."""
         from harness_autoencoders import seeded
 
+        self._image_size = run.image_size
         with seeded(run):
             self._patches = self._describe(encoder, run)
             self._detector = self._learn(normal, run).to(run.device)
 
     def score(self, images: Images) -> Scores:
-        """Maps (N, H, W): how unlike normal patches each patch is, interpolated between patches."""
+        """Maps (N, H, W): how unlike normal patches each patch is, interpolated between patches and smoothed."""
         import torch
-        from scipy.ndimage import gaussian_filter
 
+        network = self.network()
         maps = np.empty(images.pixels.shape[:3], dtype=np.float32)
-        for start, patches in self._patches.of(images):
+        for start, batch in self._patches.batches(images):
             with torch.no_grad():
-                distances = self._detector(patches)[:, None]
-                fine = torch.nn.functional.interpolate(distances, maps.shape[1:], mode="bilinear")
-            maps[start : start + len(fine)] = fine[:, 0].cpu().numpy()
-        if self.smoothing:
-            maps = gaussian_filter(maps, self.smoothing, axes=(1, 2))
+                maps[start : start + len(batch)] = network(batch).cpu().numpy()
         return Scores(maps=maps)
+
+    def network(self) -> nn.Module:
+        """A module from images (N, 3, H, W) in [0, 1] to maps (N, H, W)."""
+        from harness_features.maps import AnomalyMap
+
+        finest = min(self.reductions)
+        whole = AnomalyMap(self._patches.network, self._detector, self._image_size, finest, self.smoothing)
+        return whole.to(self._patches.device)
 
     def state(self) -> State:
         """The encoder's weights, so that no folder of weights is needed again, and what was learned from patches."""
@@ -77,6 +82,7 @@ class FrozenFeatures(Model):
         """Become the fitted model whose `state()` this was."""
         import torch
 
+        self._image_size = run.image_size
         self._patches = self._describe(encoder, replace(run, weights="random"))
         learned = {"encoder": self._patches.pyramid, "detector": self._blank(_below("detector", state))}
         for part, module in learned.items():

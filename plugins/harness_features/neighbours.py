@@ -34,13 +34,19 @@ class NearestNeighbour(nn.Module):
         memory = self.memory - centre
         lengths = memory.square().sum(dim=1)
         shifted = (patches - centre).flatten(0, 2)
+        if torch.compiler.is_compiling():  # a graph for another runtime has no loop over an unknown number of rows
+            return _distances(shifted, memory, lengths, None).view(patches.shape[:3])
         search = shifted.new_empty(min(ROWS, len(shifted)), len(memory))  # once: fresh pages cost a quarter of the time
-        distances = []
-        for rows in torch.split(shifted, ROWS):
-            found = torch.addmm(lengths, rows, memory.T, alpha=-2, out=search[: len(rows)])
-            near = memory[found.topk(min(SHORTLIST, len(memory)), largest=False, sorted=False).indices]
-            distances.append(torch.linalg.vector_norm(rows[:, None] - near, dim=2).amin(dim=1))
-        return torch.cat(distances).view(patches.shape[:3])
+        found = [_distances(rows, memory, lengths, search[: len(rows)]) for rows in torch.split(shifted, ROWS)]
+        return torch.cat(found).view(patches.shape[:3])
+
+
+def _distances(rows: Tensor, memory: Tensor, lengths: Tensor, search: Tensor | None) -> Tensor:
+    """(R, C) and memory (M, C) with its squared lengths to (R,); the search is made in (R, M) where that is given."""
+    found = torch.addmm(lengths, rows, memory.T, alpha=-2, out=search)
+    near = memory[found.topk(min(SHORTLIST, len(memory)), largest=False, sorted=False).indices]
+    nearest: Tensor = torch.linalg.vector_norm(rows[:, None] - near, dim=2).amin(dim=1)
+    return nearest
 
 
 def k_center_greedy(candidates: Tensor, count: int, seed: int) -> NDArray[np.int64]:

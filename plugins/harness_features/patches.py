@@ -14,20 +14,44 @@ BATCH = 8
 """Images that pass through the encoder at a time; more were slower on a CPU, and take more memory."""
 
 
+class PatchNetwork(nn.Module):
+    """Describes images by patches, as dense as the finest of the pyramid's feature maps."""
+
+    def __init__(self, pyramid: nn.Module, neighbourhood: int) -> None:
+        super().__init__()
+        self.pyramid, self.neighbourhood = pyramid, neighbourhood
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 1] to (N, h, w, C)."""
+        maps: list[Tensor] = self.pyramid(images)
+        size = max(tuple(level.shape[2:]) for level in maps)
+        around = self.neighbourhood // 2
+        smooth = (nn.functional.avg_pool2d(level, self.neighbourhood, stride=1, padding=around) for level in maps)
+        joined = [nn.functional.interpolate(level, size, mode="bilinear") for level in smooth]
+        return torch.cat(joined, dim=1).permute(0, 2, 3, 1).contiguous()
+
+
 class Patches:
-    """Describes images by patches (h, w, C), as dense as the finest feature map."""
+    """Describes images by patches (h, w, C), a few images at a time."""
 
     def __init__(self, pyramid: nn.Module, neighbourhood: int, device: str) -> None:
         self.pyramid = pyramid.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-        self.neighbourhood = neighbourhood
+        self.network = PatchNetwork(self.pyramid, neighbourhood)
         self.device = device
 
-    def of(self, images: Images) -> Iterator[tuple[int, Tensor]]:
-        """Batches of patches (n, h, w, C), each with the index of its first image."""
+    def batches(self, images: Images) -> Iterator[tuple[int, Tensor]]:
+        """Batches (n, 3, H, W) in [0, 1], each with the index of its first image."""
         for start in range(0, len(images), BATCH):
             # Copied: pixels may be mapped read-only. As they lie, they are channels_last already.
             pixels = torch.tensor(images.pixels[start : start + BATCH], device=self.device)
-            yield start, self._joined(pixels.permute(0, 3, 1, 2) / 255)
+            yield start, pixels.permute(0, 3, 1, 2) / 255
+
+    def of(self, images: Images) -> Iterator[tuple[int, Tensor]]:
+        """Batches of patches (n, h, w, C), each with the index of its first image."""
+        for start, batch in self.batches(images):
+            with torch.no_grad():
+                patches = self.network(batch)
+            yield start, patches
 
     def sample(self, images: Images, count: int, seed: int) -> Tensor:
         """Patches (count, C) drawn by chance from those of all images, each at most once; all where there are fewer."""
@@ -40,12 +64,3 @@ class Patches:
             here = drawn[(drawn >= start * an_image) & (drawn < (start + len(batch)) * an_image)] - start * an_image
             chosen.append(batch.flatten(0, 2)[torch.from_numpy(here).to(self.device)])
         return torch.cat(chosen)
-
-    def _joined(self, images: Tensor) -> Tensor:
-        with torch.no_grad():
-            maps: list[Tensor] = self.pyramid(images)
-            size = max(tuple(level.shape[2:]) for level in maps)
-            around = self.neighbourhood // 2
-            smooth = (nn.functional.avg_pool2d(level, self.neighbourhood, stride=1, padding=around) for level in maps)
-            joined = [nn.functional.interpolate(level, size, mode="bilinear") for level in smooth]
-            return torch.cat(joined, dim=1).permute(0, 2, 3, 1).contiguous()

@@ -104,7 +104,9 @@ def _moments(x: Tensor, y: Tensor, taps: Tensor) -> tuple[Tensor, ...]:
     product, difference = torch.addcmul(x.new_full((), C1 + C2), x, y, value=2), x - y
     # This way round, the two are equal to the last bit where x and y are.
     square = torch.addcmul(product, difference, difference)
-    return _blur(torch.cat((x, y, product, square)), taps).chunk(4)
+    blurred = _blur(torch.cat((x, y, product, square)), taps)
+    # What chunk(4) would do, which cannot be exported for a number of images that is not known.
+    return blurred.view(4, x.shape[0], *blurred.shape[1:]).unbind()
 
 
 def _of_means(mean_x: Tensor, mean_y: Tensor) -> tuple[Tensor, Tensor]:

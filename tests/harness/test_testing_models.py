@@ -143,6 +143,33 @@ class KeepsLessPrecision(Distance):
         return {"centre": self.centre.round().astype(np.uint8)}
 
 
+class Packable(Distance):
+    """Has a network, which takes an offset beside images that its score adds, too."""
+
+    def network(self):
+        import torch
+
+        class Network(torch.nn.Module):
+            centre = torch.from_numpy(self.centre).float().permute(2, 0, 1)
+
+            def forward(self, images, offset=None):
+                maps = (255 * images - self.centre).abs().mean(dim=1)
+                return maps if offset is None else maps + offset[:, None, None]
+
+        return Network()
+
+    def side_inputs(self, pixels):
+        return {"offset": (pixels.mean(axis=(1, 2, 3)) / 10).astype(np.float32)}
+
+    def score(self, images):
+        return Scores(maps=super().score(images).maps + self.side_inputs(images.pixels)["offset"][:, None, None])
+
+
+class PacksSomethingElse(Packable):
+    def score(self, images):
+        return Scores(maps=1.01 * super().score(images).maps)
+
+
 class Trained(Distance):
     """Moves towards the mean, epoch by epoch."""
 
@@ -216,7 +243,7 @@ def outcomes_of(part):
     return {check.__name__.removeprefix("check_"): attempt(check, part) for check in checks_for(part)}
 
 
-@pytest.mark.parametrize("right", [Distance, DistanceOfTheImage, Trained, UsesTheEncoder])
+@pytest.mark.parametrize("right", [Distance, DistanceOfTheImage, Packable, Trained, UsesTheEncoder])
 def test_a_right_model_passes_every_check(right):
     assert {name: outcome.reason for name, outcome in outcomes_of(right()).items() if outcome.status != "passed"} == {}
 
@@ -241,6 +268,7 @@ def test_a_right_model_passes_every_check(right):
         (KeepsNothing, {"saves_and_loads"}, "saving and loading changes maps"),
         (KeepsText, {"saves_and_loads"}, "at 'centre', expected numbers"),
         (KeepsLessPrecision, {"saves_and_loads"}, "saving and loading changes maps"),
+        (PacksSomethingElse, {"network_scores_as_the_model_does"}, "network() changes maps by up to"),
         (SaysNothing, {"reports_each_epoch"}, "0 epochs were reported of a run of 3"),
         (CountsFromNought, {"reports_each_epoch"}, "epochs [0, 1, 2] were reported, expected to count from 1"),
         (RunsOn, {"reports_each_epoch"}, "4 epochs were reported of a run of 3"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness_autoencoders.corruption import corrupt, corrupt_by_content
+from harness_autoencoders.corruption import apply, corrupt, draw_by_content
 
 GREY = torch.full((4, 3, 32, 32), 0.5)
 
@@ -61,7 +61,7 @@ def pixels() -> np.ndarray:
 
 def by_content(pixels: np.ndarray, seed: int = 0) -> torch.Tensor:
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
-    return corrupt_by_content(images, pixels, "gaussian", 0.1, seed)
+    return apply(images, draw_by_content(pixels, "gaussian", 0.1, seed), "gaussian", 0.1)
 
 
 def test_an_image_s_own_noise_does_not_depend_on_its_neighbours_or_their_order(pixels):

@@ -101,6 +101,19 @@ def test_dae_draws_test_noise_from_the_run_s_seed():
     assert not np.array_equal(maps[0], maps[2])
 
 
+def test_dae_s_network_takes_the_noise_beside_images_and_does_without_it():
+    model = fitted(DAE(widths=NARROW))
+    clean = torch.from_numpy(TEST.pixels).permute(0, 3, 1, 2) / 255
+    noise = torch.from_numpy(model.side_inputs(TEST.pixels)["noise"])
+    assert noise.std().item() == pytest.approx(0.1, rel=0.02)
+    network = model.network()
+    with torch.inference_mode():
+        np.testing.assert_allclose(network(clean, noise).numpy(), model.score(TEST).maps, rtol=1e-4, atol=1e-7)
+        without = network(clean)
+        torch.testing.assert_close(without, (model._network(clean) - clean).square().mean(dim=1))
+    assert not np.allclose(without.numpy(), model.score(TEST).maps, rtol=1e-3)
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_fitting_twice_with_one_seed_gives_the_same_scores_to_the_last_bit(precision):
     first, second = (fitted(DAE(widths=NARROW), precision=precision).score(TEST).maps for _ in range(2))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import nn
 
 import harness_features.patches
@@ -15,6 +16,7 @@ from harness.registry import Registry
 from harness.testing import toy_images
 from harness.testing.toys import ToyEncoder
 from harness_features import FeatureAE, PaDiM, PatchCore
+from harness_features.maps import enlargement
 from harness_features.patches import Patches
 
 RUN = Run(image_size=64, epochs=2, batch_size=8, learning_rate=1e-3, weights="random")
@@ -114,6 +116,15 @@ def test_maps_point_at_the_defect(model):
     images = toy_images(4, defective=4, seed=1)
     for error, mask in zip(fitted.score(images).maps, images.masks, strict=True):
         assert error[mask == 1].mean() > 2 * error[mask == 0].mean()
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.0, 4.0, 12.0])
+def test_maps_are_enlarged_as_torch_interpolates_and_scipy_smooths(sigma):
+    cells = np.random.default_rng(0).random((2, 8, 8))
+    fine = nn.functional.interpolate(torch.from_numpy(cells)[:, None], (64, 64), mode="bilinear")[:, 0].numpy()
+    wanted = gaussian_filter(fine, sigma, axes=(1, 2)) if sigma else fine
+    matrix = enlargement(8, 64, sigma)
+    np.testing.assert_allclose(matrix @ cells @ matrix.T, wanted, rtol=1e-5)
 
 
 def test_smoothing_spreads_the_map_and_nought_leaves_it_alone():
