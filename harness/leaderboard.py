@@ -280,7 +280,8 @@ def _ranked(lines: Sequence[Line], ranked_by: str, categories: int) -> list[Line
     for position, (key, _) in enumerate(whole, 1):
         ranks.setdefault(key, position)
     partial = [line for _, _, line in ordered if line.categories < categories]
-    return [replace(line, rank=ranks[key]) for key, line in whole] + partial
+    ranked = [Line(line.method, line.floor, line.verdicts, line.parts, ranks[key]) for key, line in whole]
+    return ranked + partial  # `replace` would add an eighth to the whole
 
 
 def outlying_seeds(verdicts: Sequence[Verdict]) -> tuple[int, ...]:
