@@ -12,5 +12,5 @@ class Executor(Protocol):
     """Fits trials somewhere. It asks for the next trial only when it can start it."""
 
     def run(self, trials: Iterable[Trial]) -> Iterator[Outcome]:
-        """The outcome of each trial, in any order; only interrupts are raised."""
+        """The outcome of each trial, in any order; else only interrupts are raised, or that the place itself is lost."""
         ...

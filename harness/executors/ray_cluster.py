@@ -1,0 +1,105 @@
+"""Which Ray cluster a run uses, and how it gets there."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import UsageError
+
+_ANSWER_S = 5.0
+"""How long to wait for somebody to answer at an address."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Ray cluster, and what a trial holds of it. Raises UsageError for one that is not there."""
+
+    address: str | None = None
+    """`auto` or host:port of a cluster to join; None starts one on this machine for as long as a run takes."""
+    cpus: float = 1.0
+    """A trial's share. Ray counts with it, and fences nothing in."""
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        if importlib.util.find_spec("ray") is None:
+            raise UsageError("--executor ray needs Ray: pip install 'anomaly-harness[ray]'")
+        if self.gpus > 1 and self.gpus % 1:
+            raise UsageError(f"--gpus-per-trial is {self.gpus:g}: expected a whole number, or a share below 1")
+        if self.address is not None:
+            _call(self.address)
+
+    def fits(self, machine: dict[str, float]) -> int:
+        """How many trials a machine with these resources, as Ray names them, runs at a time."""
+        needs = {"CPU": self.cpus, "GPU": self.gpus}
+        return min(int(machine.get(name, 0) / need + 1e-6) for name, need in needs.items() if need)
+
+    @contextmanager
+    def joined(self) -> Iterator[Any]:
+        """The package `ray`, connected. Raises UsageError."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody unasked
+        import ray
+
+        own: dict[str, Any] = {} if self.address else {"include_dashboard": False}
+        try:
+            with _our_own_sigterm():
+                ray.init(address=self.address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **own)
+        except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
+            where = f"at --ray-address {self.address!r} cannot be joined" if self.address else "cannot be started here"
+            raise UsageError(f"a Ray cluster {where}: {in_a_line(error)}") from error
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+def in_a_line(error: BaseException) -> str:
+    """An error's kind and the first line of what it says."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {first}"
+
+
+@contextmanager
+def _our_own_sigterm() -> Iterator[None]:
+    """Undo that Ray handles SIGTERM itself, by an exit that nobody could tell from another."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as stop:
+        raise KeyboardInterrupt(signal.SIGTERM) from stop
+    finally:
+        signal.signal(signal.SIGTERM, ours)
+
+
+def _call(address: str) -> None:
+    """See whether somebody is there, because Ray would wait for minutes. Raises UsageError."""
+    found = address
+    if address == "auto":
+        from ray._private.services import canonicalize_bootstrap_address_or_die
+
+        try:
+            found = canonicalize_bootstrap_address_or_die(address)
+        except ConnectionError as error:
+            raise UsageError(
+                f"--ray-address auto finds no Ray cluster on this machine: `ray start --head` starts one ({error})"
+            ) from error
+    host, _, port = found.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        raise UsageError(f"--ray-address is {address!r}: expected auto, or host:port such as 10.0.0.1:6379")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"nobody answers at --ray-address {address!r} ({error}): expected the head of a Ray cluster"
+        ) from error
