@@ -17,6 +17,7 @@ from harness.api import (
     Split,
     Threshold,
 )
+from harness.decoding import Decoded, read_image, read_mask, shown, strict_pillow
 from harness.errors import DataError, HarnessError, StoreError, TrainingError, UnavailableError, UsageError, unknown
 from harness.hookspecs import hookimpl
 from harness.spec import spell
@@ -26,6 +27,7 @@ __all__ = [
     "BoolArray",
     "DataError",
     "Dataset",
+    "Decoded",
     "Encoder",
     "FloatArray",
     "HarnessError",
@@ -44,6 +46,10 @@ __all__ = [
     "UnavailableError",
     "UsageError",
     "hookimpl",
+    "read_image",
+    "read_mask",
+    "shown",
     "spell",
+    "strict_pillow",
     "unknown",
 ]

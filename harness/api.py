@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.decoding import read_image
 from harness.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Split:
     """How the category differs from its official counts; empty when it does not, or when there are none."""
     sizes: tuple[str, ...] = ()
     """The sizes of the source's own images, as `900x900`, most frequent first."""
+    modes: tuple[str, ...] = ()
+    """How their files hold pixels, as Pillow calls it (RGB, L, I;16), most frequent first."""
     source_hash: str = ""
     """A hash of the source's content, from a data set that knows it; else the pixels are hashed."""
 
@@ -300,3 +303,10 @@ class Dataset(Part):
     @abstractmethod
     def load(self, category: str, image_size: int) -> Split:
         """Every image resized to (image_size, image_size), in an order that never changes. Raises DataError."""
+
+    def read(self, file: Path, image_size: int) -> NDArray[np.uint8]:
+        """(image_size, image_size, 3), one image file as `load` has it, so that new ones can be judged like those.
+
+        By default it is turned upright, made RGB and resized as a whole. Raises DataError.
+        """
+        return read_image(file, image_size).pixels

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1
-"""Of the file's form: the bytes, then a note as JSON, then `_TAIL`."""
+VERSION = 2
+"""Of the file's form: the bytes, then a note as JSON, then `_TAIL`; also rises when a note says more than before."""
 _TAIL = struct.Struct("<8sIII")
 """Magic with the version, length of the note, CRC-32 of the note, CRC-32 of a sample of the bytes."""
 _MAGIC = b"HARNESS" + bytes([VERSION])

@@ -16,9 +16,8 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from harness import GOOD, DataError, Images, Split
+from harness import GOOD, DataError, Images, Split, read_image, read_mask, shown, strict_pillow
 from harness_datasets import cache
-from harness_datasets.decoding import read_image, read_mask, shown, strict_pillow
 from harness_datasets.parallel import on_all_cores
 
 
@@ -77,7 +76,7 @@ def load(category: Category, image_size: int) -> Split:
     length = masks_at + (len(category.test) * mask_bytes if masked else 0)
 
     def make(write: cache.Write) -> cache.Note:
-        def decode(index: int) -> tuple[str, list[str]]:
+        def decode(index: int) -> tuple[str, str, list[str]]:
             item = items[index]
             image = read_image(item.image, image_size)
             write(index * image_bytes, image.pixels)
@@ -86,14 +85,15 @@ def load(category: Category, image_size: int) -> Split:
                 mask = read_mask(item.masks, image_size, item.image, image)
                 write(masks_at + (index - len(category.train)) * mask_bytes, mask.pixels)
                 digests.append(mask.digest)
-            return f"{image.width}x{image.height}", digests
+            return f"{image.width}x{image.height}", image.mode, digests
 
         with strict_pillow():
             decoded = on_all_cores(decode, len(items))
-        sizes = Counter(size for size, _ in decoded)
+        sizes, modes = (Counter(form[at] for form in decoded) for at in (0, 1))
         return {
             "sizes": [size for size, _ in sizes.most_common()],
-            "source_hash": _hash([*_names(category), *(digests for _, digests in decoded)]),
+            "modes": [mode for mode, _ in modes.most_common()],
+            "source_hash": _hash([*_names(category), *(digests for *_, digests in decoded)]),
         }
 
     key = _hash([PIL.__version__, *_names(category), *_states(items)])
@@ -105,6 +105,7 @@ def load(category: Category, image_size: int) -> Split:
         test=_images(category, category.test, pixels[len(category.train) :], masks),
         incomplete=category.incomplete,
         sizes=tuple(note["sizes"]),
+        modes=tuple(note["modes"]),
         source_hash=note["source_hash"],
     )
 

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from harness import GOOD, DataError, Dataset, Split, UsageError, unknown
+from harness import GOOD, DataError, Dataset, Split, UsageError, shown, unknown
 from harness_datasets.category import Category, Item, load
-from harness_datasets.decoding import shown
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 """Of images, in any case."""

@@ -6,9 +6,8 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from harness import GOOD, DataError
+from harness import GOOD, DataError, shown
 from harness_datasets.category import Category, Item
-from harness_datasets.decoding import shown
 from harness_datasets.folders import FileDataset, FolderDataset
 
 COLUMNS = ("object", "split", "label", "image", "mask")

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness import DataError
-from harness_datasets.decoding import read_image, read_mask, strict_pillow
+from harness.decoding import read_image, read_mask, strict_pillow
+from harness_datasets.folders import FolderDataset
 
 
 @pytest.fixture(autouse=True)
@@ -198,7 +199,7 @@ def test_pillow_adds_no_line_of_its_own(tmp_path: Path) -> None:
     channels = struct.pack("<HHI", 277, 3, 1)
     assert channels + b"\3" in HOSTILE_TIFF
     path.write_bytes(HOSTILE_TIFF.replace(channels + b"\3\0", channels + b"\0\x80"))
-    script = f"from harness_datasets.decoding import *\nread_image(Path({str(path)!r}), 8)"
+    script = f"from harness.decoding import *\nread_image(Path({str(path)!r}), 8)"
     process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert process.stderr.splitlines()[-1].startswith("harness.errors.DataError: ")
     assert "More samples per pixel" not in process.stderr
@@ -316,3 +317,25 @@ def test_a_defect_of_one_pixel_keeps_a_mask_when_reduced(tmp_path: Path, at: int
     pixels = mask_of(tmp_path, mask, 32)
     assert pixels.sum() == 1
     assert pixels[at // 16, at // 16] == 1
+
+
+@pytest.mark.parametrize(("image", "mode"), [(photo(), "RGB"), (PALETTE, "P"), (Image.fromarray(GREY16), "I;16")])
+def test_how_the_file_holds_its_pixels_is_told(tmp_path: Path, image: Image.Image, mode: str) -> None:
+    path = tmp_path / "image.png"
+    path.write_bytes(encoded(image, "PNG"))
+    assert read_image(path, 8).mode == mode
+
+
+def test_a_data_set_reads_one_file_as_it_loads_them_all(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "a.png" for folder in ("train/good", "test/good", "test/bent")]
+    for seed, file in enumerate(files):
+        file.parent.mkdir(parents=True)
+        photo(41, 30 + seed, seed).convert(("RGB", "L", "RGBA")[seed]).save(file)
+    dataset = FolderDataset()
+    dataset.root = tmp_path
+    (category,) = dataset.categories()
+    split = dataset.load(category, 16)
+    for images in (split.train, split.test):
+        for pixels, name in zip(images.pixels, images.paths, strict=True):
+            assert (dataset.read(tmp_path / name, 16) == pixels).all()
+    assert set(split.modes) == {"RGB", "L", "RGBA"}

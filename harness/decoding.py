@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from harness import DataError
+from harness.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 """What Pillow may try, whatever the file is called; its rarer readers (EPS, PDF, FITS) stay shut to strange files."""
@@ -40,6 +40,8 @@ class Decoded:
     width: int
     """Of the file's own image, the way up that a person sees it."""
     height: int
+    mode: str
+    """How the file holds its pixels, as Pillow calls it: RGB, L, I;16, P and so on."""
     digest: str
     """SHA-256 of the file's bytes."""
 
@@ -72,7 +74,7 @@ def read_image(path: Path, size: int) -> Decoded:
     """
     with _opened(path) as (image, digest):
         rgb = _rgb(image)
-        return Decoded(np.asarray(rgb.resize((size, size), RESAMPLING)), *rgb.size, digest)
+        return Decoded(np.asarray(rgb.resize((size, size), RESAMPLING)), *rgb.size, image.mode, digest)
 
 
 def read_mask(paths: Sequence[Path], size: int, image_path: Path, image: Decoded) -> Decoded:
@@ -95,7 +97,7 @@ def read_mask(paths: Sequence[Path], size: int, image_path: Path, image: Decoded
     pixels = np.asarray(full.resize((size, size), Image.Resampling.NEAREST)) != 0
     if union.any() and not pixels.any():  # a defect thinner than the sampling step must not lose its mask
         pixels = _cells_of(union, size)
-    return Decoded(pixels.astype(np.uint8), image.width, image.height, " ".join(digests))
+    return Decoded(pixels.astype(np.uint8), image.width, image.height, "1", " ".join(digests))
 
 
 def _cells_of(union: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
