@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -44,7 +47,67 @@ def precision(wanted: str, on: str) -> str:
 
 def jobs(on: str) -> int:
     """How many trials to fit side by side: on a CPU, a core to itself serves a fit better than a share in all."""
-    return min(os.cpu_count() or 1, 4) if on == "cpu" else 1
+    return min(cores(), 4) if on == "cpu" else 1
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads(on: str, precision: str, side_by_side: int) -> int | None:
+    """How many threads a fit computes in, with so many fits side by side; None leaves it to torch.
+
+    In fp32 on a CPU that number does not matter, so that scores are equal to the last bit however trials are run: a sum
+    shared out among more threads is made in another order. `OMP_NUM_THREADS` overrules all of this.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdecimal() and int(asked):
+        return min(int(asked), cores())
+    if on == "cpu" and precision == "fp32":
+        return max(1, cores() // jobs(on))
+    return max(1, cores() // side_by_side) if side_by_side > 1 else None
+
+
+@contextmanager
+def limited_to(count: int | None) -> Iterator[None]:
+    """Within, torch computes in so many threads, also where it is only imported in here; None changes nothing."""
+    if count is None:
+        yield
+        return
+    torch, before = sys.modules.get("torch"), os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    threads_before = torch.get_num_threads() if torch else 0
+    if torch:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(threads_before)
+        del os.environ["OMP_NUM_THREADS"]
+        if before is not None:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+def threads_in_use() -> int | None:
+    """How many threads torch computes in; None where nothing has imported it."""
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch else None
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a device or the machine had no memory left, which torch says in several ways."""
+    signs = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in signs)
+
+
+def release_memory() -> None:
+    """Let go of what a failed fit has left behind, on a GPU too."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def describe(on: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -35,6 +35,10 @@ class Workplace:
     data_root: Path | None = None
     weights_dir: Path | None = None
     plugin_files: tuple[Path, ...] = ()
+    threads: int | None = None
+    """Of a fit on the CPU; None leaves it to torch."""
+    smaller_batches: bool = False
+    """Whether a fit that runs out of memory is tried with half the batch, and half of that, down to one image."""
 
 
 @dataclass
@@ -61,16 +65,43 @@ class Worker:
                 split = self.split(trial.dataset, trial.category, trial.image_size)
             fingerprint = split.fingerprint
             made_of = self._provenance(trial)
-            evidence, record = self._fit(trial, split, report)
+            with environment.limited_to(self.workplace.threads):
+                fitted, evidence, record = self._fit_in_memory(trial, split, report)
         except UnavailableError as error:
             return Outcome(trial, "skipped", str(error), fingerprint, record=made_of)
         except HarnessError as error:
             return Outcome(trial, "error", str(error), fingerprint, record=made_of)
         except Exception as error:  # a plugin may raise anything; the other trials go on
-            return Outcome(trial, "error", _where(error), fingerprint, record=made_of)
+            return Outcome(trial, "error", _where(error) + self._advice(trial, error), fingerprint, record=made_of)
         if split.incomplete:
             record = {**record, "incomplete": split.incomplete}
-        return Outcome(trial, "done", "", fingerprint, evidence, {**made_of, **record})
+        if fitted != trial:
+            record = {**record, "asked_batch_size": trial.batch_size}
+        return Outcome(fitted, "done", "", fingerprint, evidence, {**made_of, **record})
+
+    def variants(self, trial: Trial) -> Iterator[Trial]:
+        """What may be fitted for a trial: itself and, where that is allowed, half the batch, down to one image.
+
+        Each is a trial of its own, with its own key: what a store says does not depend on who had how much memory.
+        """
+        yield trial
+        while self.workplace.smaller_batches and trial.batch_size > 1:
+            trial = trial._replace(batch_size=trial.batch_size // 2)
+            yield trial
+
+    def _fit_in_memory(self, trial: Trial, split: Split, report: Report) -> tuple[Trial, Evidence, dict[str, Any]]:
+        """The first variant of a trial for which memory suffices."""
+        *larger, smallest = self.variants(trial)
+        for variant in larger:
+            try:
+                evidence, record = self._fit(variant, split, report)
+            except Exception as error:
+                if not environment.out_of_memory(error):
+                    raise
+            else:
+                return variant, evidence, record
+            environment.release_memory()  # not before the error is gone, whose frames hold on to it
+        return smallest, *self._fit(smallest, split, report)
 
     def _fit(self, trial: Trial, split: Split, report: Report) -> tuple[Evidence, dict[str, Any]]:
         model = self.registry.make(Model, trial.model)
@@ -101,11 +132,18 @@ class Worker:
             "score_seconds": score_seconds,
             "train_images_per_second": images_seen / fit_seconds if images_seen else None,
             "n_train": len(fitted),
+            "threads": environment.threads_in_use(),
             "default_pool": model.default_pool,
             "resolved": dict(model.resolved(encoder)),
             "loss_history": [step.loss for step in history],
             "pixels": pixels,
         }
+
+    def _advice(self, trial: Trial, error: Exception) -> str:
+        """What may help where memory ran out."""
+        if not environment.out_of_memory(error) or trial.batch_size <= 1:
+            return ""
+        return "; so it went down to one image a batch" if self.workplace.smaller_batches else "; try --batch-size auto"
 
     def _run(self, trial: Trial) -> Run:
         return Run(

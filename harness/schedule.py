@@ -72,8 +72,9 @@ def carry_out(plan: Iterable[Planned], *, store: Store, worker: Worker, executor
             if trial.category in unusable:
                 settle(Outcome(trial, "error", unusable[trial.category]))
                 continue
-            trial_id = trial.identity(fingerprint)
-            if trial_id in known or store.has_done(trial_id):
+            ids = [variant.identity(fingerprint) for variant in worker.variants(trial)]
+            trial_id = next((trial_id for trial_id in ids if trial_id in known or store.has_done(trial_id)), None)
+            if trial_id:
                 tally.ids.append(trial_id)
                 tally.found += 1
                 watcher.found(trial)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from harness.commands._options import (
     store_option,
     whole_numbers,
 )
+from harness.commands._stopping import stoppable
 from harness.errors import UsageError
 from harness.executors import Executor
 from harness.executors.local import Serial
@@ -41,6 +40,15 @@ SETTINGS: dict[str, Any] = {"image_size": 256, "epochs": 50, "batch_size": 32, "
 """What is taken where neither the person nor the data set says."""
 
 
+class BatchSize(click.IntRange):
+    """A number of images, or auto."""
+
+    name = "integer|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == "auto" else super().convert(value, param, ctx)
+
+
 @click.command()
 @click.option("--models", default="dae,cae", show_default=True, help="Comma list of models, or all.")
 @click.option("--encoders", default="conv", show_default=True, help="Comma list of encoders, or all.")
@@ -55,7 +63,12 @@ SETTINGS: dict[str, Any] = {"image_size": 256, "epochs": 50, "batch_size": 32, "
 @click.option(
     "--image-size", type=click.IntRange(1), help="Height and width in pixels.  [default: 256; 64 for the demo]"
 )
-@click.option("--batch-size", type=click.IntRange(1), help="Images a training step.  [default: 32; 8 for the demo]")
+@click.option(
+    "--batch-size",
+    type=BatchSize(1),
+    help="Images a training step; auto starts at the default and halves it while memory is short.  "
+    "[default: 32; 8 for the demo]",
+)
 @click.option("--lr", type=click.FloatRange(0, min_open=True), help="Of Adam.  [default: 1e-4; 1e-3 for the demo]")
 @click.option(
     "--holdout",
@@ -110,11 +123,17 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             f"({axes.image_size} px, {axes.epochs} epochs, {axes.weights} weights). These are not results.",
             err=True,
         )
+    device = environment.device(given["device"])
+    jobs = given["jobs"] or min(environment.jobs(device), len(cells))
     workplace = Workplace(
-        environment.device(given["device"]), given["data_root"], given["weights_dir"], tuple(given["plugin_files"])
+        device,
+        given["data_root"],
+        given["weights_dir"],
+        tuple(given["plugin_files"]),
+        threads=environment.threads(device, axes.precision, jobs),
+        smaller_batches=given["batch_size"] == "auto",
     )
     with Store(given["store"], write=True) as store:
-        jobs = given["jobs"] or min(environment.jobs(workplace.device), len(cells))
         tally = _fit(ctx, cells, store, Worker(workplace, registry), jobs, given["quiet"])
         outcomes = store.outcomes(tally.ids)
         verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, thresholds, pools)]
@@ -137,7 +156,7 @@ def _axes(registry: Registry, given: dict[str, Any]) -> Axes:
         )
     if given["weights_dir"] is not None and not given["weights_dir"].is_dir():
         raise UsageError(f"--weights-dir {str(given['weights_dir'])!r} is not a folder")
-    settings = {**SETTINGS, **dataset.defaults, **{k: given[k] for k in SETTINGS if given[k] is not None}}
+    settings = {**SETTINGS, **dataset.defaults, **{k: given[k] for k in SETTINGS if given[k] not in (None, "auto")}}
     return Axes(
         dataset=dataset,
         categories=some_of(given["categories"], dataset.categories(), "category"),
@@ -159,32 +178,16 @@ def _refuse_if_nothing_fits(cells: list[Planned]) -> None:
 
 def _fit(ctx: click.Context, cells: list[Planned], store: Store, worker: Worker, jobs: int, quiet: bool) -> Tally:
     """Fit what is missing, shown live; an interrupt ends the command and keeps what is finished."""
+    farewell = f"Stopped. Finished trials are kept in {store.folder}; the same command goes on from there."
     try:
-        with _terminable(), display([cell.trial for cell in cells], quiet=quiet) as shown:
+        with stoppable(farewell), display([cell.trial for cell in cells], quiet=quiet) as shown:
             executor: Executor = (
                 Serial(worker, shown.progressed) if jobs == 1 else Processes(worker.workplace, jobs, shown.progressed)
             )
             return carry_out(cells, store=store, worker=worker, executor=executor, watcher=shown)
     except KeyboardInterrupt as stop:
-        number = stop.args[0] if stop.args else signal.SIGINT
-        click.echo(
-            f"\nStopped. Finished trials are kept in {store.folder}; the same command goes on from there.", err=True
-        )
-        ctx.exit(128 + number)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM stop a run as Ctrl-C does."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt(number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        click.echo(f"\n{farewell}", err=True)
+        ctx.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
 
 
 def _summarise(tally: Tally, store: Path, *, say_reasons: bool) -> None:

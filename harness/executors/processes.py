@@ -5,7 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -14,6 +17,9 @@ from harness.api import Progress
 from harness.registry import Registry
 from harness.runner import Report, Worker, Workplace
 from harness.trial import Outcome, Trial
+
+PATIENCE_S = 2.0
+"""How long processes that were told to end may take before they are killed."""
 
 
 @dataclass
@@ -41,10 +47,7 @@ class Processes:
         try:
             while True:
                 while len(busy) < self.jobs and (trial := next(waiting, None)) is not None:
-                    hand = idle.pop() if idle else self._hire()
-                    hand.trial = trial
-                    hand.line.send(trial)
-                    busy.append(hand)
+                    busy.append(self._start(trial, idle))
                 if not busy:
                     return
                 for line in wait([hand.line for hand in busy]):
@@ -55,16 +58,29 @@ class Processes:
                         idle += [hand] if hand.trial is None else []
                         yield outcome
         finally:
-            for hand in [*idle, *busy]:
-                hand.process.terminate()
-            for hand in [*idle, *busy]:
+            _end([hand.process for hand in (*idle, *busy)])
+
+    def _start(self, trial: Trial, idle: list[_Hand]) -> _Hand:
+        """Give a trial to a process that waits for one, else to a new one."""
+        while idle:
+            hand = idle.pop()
+            try:
+                hand.line.send(trial)
+            except OSError:  # it was killed while it waited
                 hand.process.join()
+            else:
+                hand.trial = trial
+                return hand
+        hand = self._hire()
+        hand.trial = trial
+        with suppress(OSError):  # one that died at once is found out by listening to it
+            hand.line.send(trial)
+        return hand
 
     def _hire(self) -> _Hand:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        threads = max(1, (os.cpu_count() or 1) // self.jobs)
-        process = context.Process(target=_work, args=(self.workplace, threads, theirs), daemon=True)
+        process = context.Process(target=_work, args=(self.workplace, theirs), daemon=True)
         process.start()
         theirs.close()
         return _Hand(process, ours)
@@ -74,7 +90,7 @@ class Processes:
         assert hand.trial is not None
         try:
             said = hand.line.recv()
-        except EOFError:  # it died; a hand that keeps its trial is not used again
+        except (EOFError, OSError):  # it died, perhaps in mid-word; a hand that keeps its trial is not used again
             hand.process.join()
             return Outcome(hand.trial, "error", f"its process {_ending(hand.process.exitcode)}")
         if isinstance(said, Progress):
@@ -85,10 +101,22 @@ class Processes:
         return said
 
 
-def _work(workplace: Workplace, threads: int, line: Connection) -> None:
+def _end(processes: list[BaseProcess]) -> None:
+    """Stop processes, those by force that do not heed the request in time."""
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + PATIENCE_S
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+
+
+def _work(workplace: Workplace, line: Connection) -> None:
     """What a process does: fit what comes down the line, until nobody is at the other end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the first process decides
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # read by torch when the first trial imports it
+    threading.Thread(target=_follow_parent, daemon=True).start()
     worker = Worker(workplace, Registry.discover(workplace.plugin_files))
 
     def report(trial: Trial, progress: Progress) -> None:
@@ -100,6 +128,14 @@ def _work(workplace: Workplace, threads: int, line: Connection) -> None:
         except EOFError:
             return
         line.send(worker.perform(trial, report))
+
+
+def _follow_parent() -> None:
+    """End at once when the first process is gone, for whom a fit would be in vain."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _ending(code: int | None) -> str:

@@ -22,7 +22,9 @@ def ending(outcome: Outcome) -> str:
     if outcome.status != "done":
         return visible(f"{outcome.status}: {outcome.reason}")
     speed = outcome.record.get("train_images_per_second")
-    return f"done in {outcome.record['fit_seconds']:.1f} s" + (f", {speed:.0f} images/s" if speed else "")
+    asked = outcome.record.get("asked_batch_size")
+    smaller = f", with batches of {outcome.trial.batch_size} for want of memory" if asked else ""
+    return f"done in {outcome.record['fit_seconds']:.1f} s" + (f", {speed:.0f} images/s" if speed else "") + smaller
 
 
 def display(trials: Sequence[Trial], *, quiet: bool = False, stream: TextIO | None = None) -> Quiet:

@@ -1,0 +1,52 @@
+"""How a run stops: by Ctrl-C or SIGTERM, at once where Python can, and by force in the middle of a long computation."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+GRACE_S = 3.0
+"""How long what was interrupted may take before the process is ended."""
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def stoppable(farewell: str) -> Iterator[None]:
+    """Within, SIGINT and SIGTERM raise KeyboardInterrupt with the signal's number.
+
+    Python cannot raise it inside of one long call, such as a step of a large network. Where it has not come through in
+    time, the process says farewell and ends, with 128 and the signal's number; a store is whole at any moment.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    over = threading.Event()
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    watcher = threading.Thread(target=_watch, args=(reading, over, farewell), daemon=True)
+    watcher.start()
+    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)  # is told of signals by C, whatever Python is at
+    before = [signal.signal(number, stop) for number in _STOPS]
+    try:
+        yield
+    finally:
+        over.set()
+        for number, handler in zip(_STOPS, before, strict=True):
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakeup)
+        os.close(writing)
+        watcher.join()
+        os.close(reading)
+
+
+def _watch(reading: int, over: threading.Event, farewell: str) -> None:
+    while told := os.read(reading, 1):
+        if told[0] in _STOPS and not over.wait(GRACE_S):
+            show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+            print(f"{show_cursor}\n{farewell}", file=sys.stderr, flush=True)
+            os._exit(128 + told[0])
