@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from harness.judge import METRICS, Verdict
 from harness.metrics import Counts
-from harness.trial import UNUSED
+from harness.trial import UNUSED, Outcome
 
 RANKED_BY = "balanced_accuracy"
 """The default: no constant answer reaches more than one half, however few images are normal."""
@@ -118,6 +118,11 @@ class Line:
         """Over the images of all categories together."""
         counts = [verdict.counts for part in self.parts or [self] for verdict in part.verdicts if verdict.counts]
         return sum(c.right_normal + c.right_abnormal for c in counts) / sum(c.n_normal + c.n_abnormal for c in counts)
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """The trials behind it, on all its categories."""
+        return [verdict.outcome for part in self.parts or [self] for verdict in part.verdicts]
 
     @property
     def outlying_seeds(self) -> tuple[int, ...]:

@@ -15,12 +15,22 @@ import numpy as np
 
 from harness.errors import UsageError
 from harness.judge import METRIC_VERSION, METRICS, PIXEL_METRICS, Verdict
+from harness.latencies import latencies_of
 from harness.metrics import Counts
 from harness.trial import Evidence, Outcome, Trial
 
 Row = dict[str, Any]
 
-_PROVENANCE = ("plugins", "versions", "machine", "finished_at", "default_pool", "score_seconds", "loss_history")
+_PROVENANCE = (
+    "plugins",
+    "versions",
+    "machine",
+    "finished_at",
+    "default_pool",
+    "score_seconds",
+    "loss_history",
+    "latency",
+)
 _MEASURED = ("fit_seconds", "train_images_per_second", "n_train")
 _IDENTITY = ("trial", "pool", "threshold", "metric_version")
 """What two rows of the same verdict have in common."""
@@ -76,6 +86,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
     trial = Trial(**{name: row[name] for name in Trial._fields})
     if row["trial"] != trial.identity(row["fingerprint"]):
         raise ValueError(f"trial is {row['trial']!r:.60}, its settings give {trial.identity(row['fingerprint'])!r}")
+    latencies_of(row["provenance"])
     pixels = {name: row[name] for name in PIXEL_METRICS}
     record = {
         **row["provenance"],

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -147,6 +148,15 @@ class Store:
                     "INSERT OR REPLACE INTO maps VALUES (?, ?, ?, ?, ?)",
                     (outcome.id, *values.shape[1:], largest, zlib.compress(np.ascontiguousarray(values).data, 1)),
                 )
+
+    def amend(self, trial_id: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> bool:
+        """Make something else of what is remembered of a trial; False where the store has no such trial."""
+        with self._transaction() as db:
+            found = db.execute("SELECT record FROM trials WHERE id = ?", (trial_id,)).fetchone()
+            if found is not None:
+                record = json.dumps(change(json.loads(found[0])), sort_keys=True)
+                db.execute("UPDATE trials SET record = ? WHERE id = ?", (record, trial_id))
+        return found is not None
 
     def maps(self, trial_id: str) -> Maps | None:
         """The small error maps of a trial's test images; None where there are none."""

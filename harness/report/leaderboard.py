@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from harness.judge import METRICS, Verdict
+from harness.latencies import COLUMN as LATENCY
+from harness.latencies import Setting, common_setting, median_latency
 from harness.leaderboard import RANKED_BY, Board, Line, Method, boards, unfinished
 from harness.report.table import Table, csv_text, json_text, markdown, rich_text
 from harness.report.visible import visible
@@ -28,15 +31,26 @@ _SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "
 def render(verdicts: Iterable[Verdict], style: str, ranked_by: str = RANKED_BY, width: int | None = None) -> str:
     """Rich and md: ranked tables with floors. Csv and json: one row a verdict, seeds apart."""
     every = list(verdicts)
-    if style == "json":
-        return json_text([verdict.row() for verdict in every])
-    if style == "csv":
-        rows = [verdict.row() for verdict in every]
-        return csv_text(rows, list(rows[0]) if rows else [])
+    if style in ("csv", "json"):
+        rows = _rows(every)
+        return json_text(rows) if style == "json" else csv_text(rows, list(rows[0]) if rows else [])
     tables = [_table(board, ranked_by) for board in boards(every, ranked_by)]
     text = markdown(tables) if style == "md" else rich_text(tables, width)
     reasons = _unfinished(every)
     return f"{text}\n{reasons}" if style == "md" and reasons else text + reasons
+
+
+def _rows(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    """One a verdict, with its latency where any was measured."""
+    setting = common_setting(verdict.outcome for verdict in verdicts)
+    if setting is None:
+        return [verdict.row() for verdict in verdicts]
+    measured = [median_latency([verdict.outcome], setting) for verdict in verdicts]
+    said = ["" if value is None else str(setting) for value in measured]
+    return [
+        {**verdict.row(), LATENCY: value, "latency_setting": where}
+        for verdict, value, where in zip(verdicts, measured, said, strict=True)
+    ]
 
 
 def _table(board: Board, ranked_by: str) -> Table:
@@ -53,24 +67,28 @@ def _table(board: Board, ranked_by: str) -> Table:
     bounded = any(line.verdict for line in board.lines)
     at_auroc = headings.index(HEADINGS["auroc"]) + 1
     headings[at_auroc:at_auroc] = [AUROC_INTERVAL] * bounded
+    setting = common_setting(outcome for line in board.lines for outcome in line.outcomes)
+    headings += [LATENCY] * (setting is not None)
     rows = []
     for line in board.lines:
         row = [str(line.rank or ""), line.method.title, *(_setting(line.method, name) for name in varying)]
         row += [_figure(line, metric) for metric in METRICS]
         row[at:at] = [_extra(line, name, categories) for name in extra]
         row[at_auroc:at_auroc] = [_bounds(line, "auroc")] * bounded
+        row += [_latency(line, setting)] * (setting is not None)
         rows.append(row)
     for name, floor in board.floors.items():
         row = ["", name, *("" for _ in varying), *(f"{floor[metric]:.3f}" for metric in METRICS)]
         row[at:at] = [""] * len(extra)
         row[at_auroc:at_auroc] = [""] * bounded
+        row += [""] * (setting is not None)
         rows.append(row)
     return Table(
         title=_title(board, shared),
         headings=headings,
         rows=rows,
-        numbers=frozenset({"#", AUROC_INTERVAL, *HEADINGS.values(), *extra}),
-        notes=_notes(board, ranked_by),
+        numbers=frozenset({"#", AUROC_INTERVAL, LATENCY, *HEADINGS.values(), *extra}),
+        notes=_notes(board, ranked_by, setting),
         faint=frozenset(range(len(board.lines), len(rows))),
         droppable=_DROPPABLE,
         folding=frozenset({"method"}),
@@ -141,7 +159,13 @@ def _bounds(line: Line, metric: str) -> str:
     return f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
 
 
-def _notes(board: Board, ranked_by: str) -> list[str]:
+def _latency(line: Line, setting: Setting | None) -> str:
+    """`12.3`, in milliseconds; empty where it was not measured."""
+    found = median_latency(line.outcomes, setting)
+    return "" if found is None else f"{found:.3g}"
+
+
+def _notes(board: Board, ranked_by: str, setting: Setting | None) -> list[str]:
     notes = [*board.notes, f"Ranked by {ranked_by.replace('_', ' ')}."]
     if any(not line.beats_floors for line in board.lines):
         notes.append(f"{FLOOR_MARK} accuracy does not beat a constant answer.")
@@ -155,6 +179,8 @@ def _notes(board: Board, ranked_by: str) -> list[str]:
             "AUROC 95 %: by bootstrap, for one seed." if several else "95 %: accuracy by Wilson, AUROC by bootstrap."
         )
         notes.append(intervals)
+    if setting is not None:
+        notes.append(f"{LATENCY}: milliseconds for one image, the median, on {setting}.")
     for line in board.lines:
         if line.outlying_seeds:
             seeds = ", ".join(map(str, line.outlying_seeds))
