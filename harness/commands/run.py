@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from harness import environment
 from harness.api import Encoder, Loss, Model, Threshold
@@ -24,6 +25,8 @@ from harness.errors import UsageError
 from harness.executors import Executor
 from harness.executors.local import Serial
 from harness.executors.processes import Processes
+from harness.executors.ray import Ray
+from harness.executors.ray_cluster import Cluster
 from harness.grid import Axes, Planned, plan
 from harness.judge import judge
 from harness.pools import POOLS
@@ -96,6 +99,29 @@ class BatchSize(click.IntRange):
     type=click.IntRange(1),
     help="Trials side by side, sharing the cores.  [default: up to 4 on a CPU, else 1]",
 )
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where trials run: processes of this machine, or tasks of a Ray cluster.",
+)
+@click.option(
+    "--ray-address",
+    metavar="ADDRESS",
+    envvar="RAY_ADDRESS",
+    help="auto or host:port of a Ray cluster to join.  [default: one on this machine, for this run]",
+)
+@click.option(
+    "--cpus-per-trial",
+    type=click.FloatRange(0, min_open=True),
+    help="That Ray keeps for a trial; may be a fraction.  [default: the threads of a fit]",
+)
+@click.option(
+    "--gpus-per-trial",
+    type=click.FloatRange(0),
+    help="That Ray keeps for a trial; may be a fraction.  [default: 1 with --device cuda, else 0]",
+)
 @click.option("--dry-run", is_flag=True, help="Show the cells; fit nothing.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @store_option
@@ -111,20 +137,24 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             click.echo(visible(f"harness: plugin {plugin} {problem}"), err=True)
     thresholds = registry.choose(Threshold, given["thresholds"])
     pools = None if given["pools"] is None else some_of(given["pools"], list(POOLS), "pool")
-    axes = _axes(registry, given)
+    device = _device(given)
+    axes = _axes(registry, given, device)
     cells = list(plan(axes))
     _refuse_if_nothing_fits(cells)
     if given["dry_run"]:
         click.echo(render_cells(cells, thresholds, pools, given["style"]), nl=False)
         return
+    cluster = _cluster(ctx, given, device)
     if axes.dataset.defaults and given["dataset"] is None and given["data_root"] is None:
         click.echo(
             f"No --data-root: running the demo on the built-in {axes.dataset.name!r} data set "
             f"({axes.image_size} px, {axes.epochs} epochs, {axes.weights} weights). These are not results.",
             err=True,
         )
-    device = environment.device(given["device"])
-    jobs = given["jobs"] or min(environment.jobs(device), len(cells))
+    if cluster:
+        jobs = max(1, int(environment.cores() / cluster.cpus))
+    else:
+        jobs = given["jobs"] or min(environment.jobs(device), len(cells))
     workplace = Workplace(
         device,
         given["data_root"],
@@ -134,7 +164,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         smaller_batches=given["batch_size"] == "auto",
     )
     with Store(given["store"], write=True) as store:
-        tally = _fit(ctx, cells, store, Worker(workplace, registry), jobs, given["quiet"])
+        tally = _fit(ctx, cells, store, Worker(workplace, registry), cluster or jobs, given["quiet"])
         outcomes = store.outcomes(tally.ids)
         verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, thresholds, pools)]
     click.echo(render(verdicts, given["style"]), nl=False)
@@ -143,7 +173,42 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         ctx.exit(3)
 
 
-def _axes(registry: Registry, given: dict[str, Any]) -> Axes:
+def _device(given: dict[str, Any]) -> str:
+    """Where fits compute, as torch spells it. Raises UsageError.
+
+    With Ray a trial that is given a GPU computes on it; which one that is, and on which machine, Ray says.
+    """
+    wanted, gpus = given["device"], given["gpus_per_trial"]
+    if given["executor"] == "local":
+        return environment.device(wanted)
+    if wanted == "auto" and gpus is not None:
+        wanted = "cuda" if gpus else "cpu"
+    if wanted.startswith("cuda:"):
+        raise UsageError(f"--device is {wanted!r}: expected auto, cpu or cuda, for Ray says which GPU a trial has")
+    if gpus is not None and (wanted == "cuda") != (gpus > 0):
+        raise UsageError(f"--gpus-per-trial is {gpus:g} and --device {wanted!r}: give one of the two")
+    return wanted if wanted == "cuda" else environment.device(wanted)
+
+
+def _cluster(ctx: click.Context, given: dict[str, Any], device: str) -> Cluster | None:
+    """The Ray cluster that is asked for, if one is. Raises UsageError."""
+    if given["executor"] == "local":
+        for name in ("ray_address", "cpus_per_trial", "gpus_per_trial"):
+            said = ctx.get_parameter_source(name) is not ParameterSource.ENVIRONMENT
+            if said and given[name] is not None:
+                raise UsageError(f"--{name.replace('_', '-')} is for --executor ray, and this one is local")
+        return None
+    if given["jobs"]:
+        raise UsageError(
+            f"--jobs {given['jobs']} is for --executor local: with ray, --cpus-per-trial and --gpus-per-trial say how "
+            "many trials a machine fits side by side"
+        )
+    cpus = given["cpus_per_trial"] or environment.threads(device, "fp32", environment.jobs(device)) or 1
+    gpus = given["gpus_per_trial"]
+    return Cluster(given["ray_address"], cpus, float(device.startswith("cuda")) if gpus is None else gpus)
+
+
+def _axes(registry: Registry, given: dict[str, Any], device: str) -> Axes:
     """What the options ask for. Raises UsageError."""
     root = given["data_root"]
     if root is not None and not root.is_dir():
@@ -165,7 +230,7 @@ def _axes(registry: Registry, given: dict[str, Any]) -> Axes:
         losses=registry.choose(Loss, given["losses"]),
         seeds=whole_numbers(given["seeds"], "--seeds"),
         holdout=given["holdout"],
-        precision=environment.precision(given["precision"], environment.device(given["device"])),
+        precision=environment.precision(given["precision"], device),
         **settings,
     )
 
@@ -176,14 +241,20 @@ def _refuse_if_nothing_fits(cells: list[Planned]) -> None:
         raise UsageError("; ".join(sorted(reasons)))
 
 
-def _fit(ctx: click.Context, cells: list[Planned], store: Store, worker: Worker, jobs: int, quiet: bool) -> Tally:
-    """Fit what is missing, shown live; an interrupt ends the command and keeps what is finished."""
+def _fit(
+    ctx: click.Context, cells: list[Planned], store: Store, worker: Worker, where: Cluster | int, quiet: bool
+) -> Tally:
+    """Fit what is missing, on a cluster or in so many processes; an interrupt ends it and keeps what is finished."""
     farewell = f"Stopped. Finished trials are kept in {store.folder}; the same command goes on from there."
     try:
         with stoppable(farewell), display([cell.trial for cell in cells], quiet=quiet) as shown:
-            executor: Executor = (
-                Serial(worker, shown.progressed) if jobs == 1 else Processes(worker.workplace, jobs, shown.progressed)
-            )
+            executor: Executor
+            if isinstance(where, Cluster):
+                executor = Ray(worker, shown.progressed, where)
+            elif where == 1:
+                executor = Serial(worker, shown.progressed)
+            else:
+                executor = Processes(worker.workplace, where, shown.progressed)
             return carry_out(cells, store=store, worker=worker, executor=executor, watcher=shown)
     except KeyboardInterrupt as stop:
         click.echo(f"\n{farewell}", err=True)

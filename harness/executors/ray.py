@@ -87,7 +87,7 @@ class _Fleet:
                 ready, _ = ray.wait([*([news] if news else []), *flying], timeout=_LOOK_S)
                 for reference in ready:
                     if reference == news:
-                        news = self._tell(news, {flight.trial for flight in flying.values()})
+                        news = self._tell(news)
                         continue
                     flight = flying.pop(reference)
                     outcome = self._ending(reference, flight)
@@ -130,12 +130,11 @@ class _Fleet:
             reason = f"{how}; begun {flight.begun} times"
         return Outcome(flight.trial, "error", reason, flight.fingerprint)
 
-    def _tell(self, news: Any, flying: set[Trial]) -> Any:
+    def _tell(self, news: Any) -> Any:
         """Pass progress on, and ask for more; None once the board is lost, which costs the display and no trial."""
         try:
             for trial, progress in self._ray.get(news):
-                if trial in flying:
-                    self._job.report(trial, progress)
+                self._job.report(trial, progress)
         except self._ray.exceptions.RayError:
             return None
         return self._board.take.remote()

@@ -46,6 +46,7 @@ class Cluster:
     def joined(self) -> Iterator[Any]:
         """The package `ray`, connected. Raises UsageError."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody unasked
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # it would tell of lost workers on standard output
         import ray
 
         own: dict[str, Any] = {} if self.address else {"include_dashboard": False}

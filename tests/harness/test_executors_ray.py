@@ -1,0 +1,308 @@
+"""Trials on a real Ray: one of this machine, and three nodes of which one is killed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness import Images, Model, Progress, Split, UnavailableError, UsageError, hookimpl
+from harness.executors import ray as executor
+from harness.executors.local import Serial
+from harness.executors.ray import TRIES, Ray
+from harness.executors.ray_cluster import Cluster
+from harness.executors.ray_tasks import Setting, portable
+from harness.grid import Planned
+from harness.registry import Registry
+from harness.report.progress import Quiet
+from harness.runner import Worker, Workplace
+from harness.schedule import carry_out
+from harness.store import Store
+from harness.trial import Outcome, Trial
+
+TRIAL = Trial("dots", "large", "trained", "plain", "absolute", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
+SMALL = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
+Reported = list[tuple[Trial, Progress]]
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Any]:
+    """A Ray cluster of this machine: a head with two CPUs, to which tests add nodes."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster as Nodes
+
+    health = {"health_check_period_ms": 200, "health_check_timeout_ms": 1000, "health_check_failure_threshold": 3}
+    started = Nodes(initialize_head=True, head_node_args={**SMALL, "num_cpus": 2, "_system_config": health})
+    yield started
+    started.shutdown()
+
+
+@pytest.fixture
+def variant(dots_plugin: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """The dots plugin, with these lines run at the beginning of each fit of `trained`."""
+
+    def write(lines: str) -> Path:
+        file = tmp_path / "variant.py"
+        text = "\n        ".join(["import os, time, signal", *lines.splitlines(), "assert encoder is not None"])
+        file.write_text(dots_plugin.read_text().replace("assert encoder is not None", text))
+        return file
+
+    return write
+
+
+def fly(nodes: Any, plugin: Path, trials: Any, **needs: float) -> tuple[dict[int, Outcome], Reported]:
+    """Outcomes by seed, and what was reported meanwhile."""
+    reported: Reported = []
+    worker = Worker(Workplace(plugin_files=(plugin,)), Registry.discover([plugin]))
+    ray = Ray(worker, lambda trial, progress: reported.append((trial, progress)), Cluster(nodes.address, **needs))
+    outcomes = list(ray.run(trials))
+    assert len({outcome.trial for outcome in outcomes}) == len(outcomes)
+    return {outcome.trial.seed: outcome for outcome in outcomes}, reported
+
+
+def test_a_worker_that_dies_is_replaced_and_one_that_always_dies_is_an_error(
+    nodes: Any, variant: Callable[[str], Path], tmp_path: Path
+) -> None:
+    diary = tmp_path / "diary"
+    plugin = variant(f"""
+with open({str(diary)!r}, "a") as file: file.write(f"{{run.seed}} ")
+begun = open({str(diary)!r}).read().split().count(str(run.seed))
+if run.seed == 1 or (run.seed == 2 and begun == 1): os.kill(os.getpid(), signal.SIGKILL)""")
+    outcomes, _ = fly(nodes, plugin, [TRIAL._replace(seed=seed) for seed in range(5)])
+    assert [outcomes[seed].status for seed in range(5)] == ["done", "error", "done", "done", "done"]
+    assert outcomes[1].reason == "its worker died, perhaps for want of memory; begun 3 times"
+    assert outcomes[1].fingerprint == outcomes[0].fingerprint != ""
+    begun = Counter(diary.read_text().split())
+    assert (begun["1"], begun["2"], begun["0"]) == (TRIES, 2, 1)
+
+
+def test_workers_need_neither_the_data_nor_the_plugin_file_and_report_as_they_go(
+    nodes: Any, variant: Callable[[str], Path], tmp_path: Path
+) -> None:
+    plugin = variant("for epoch in (1, 2): time.sleep(0.4); run.report(Progress(epoch, 2, 0.5, 3))")
+    loading = f'import os; Path({str(tmp_path)!r}, f"load{{os.getpid()}}").touch()\n        if category == "broken":'
+    plugin.write_text(plugin.read_text().replace('if category == "broken":', loading))
+
+    def trials() -> Iterator[Trial]:
+        yield TRIAL
+        plugin.unlink()
+        yield TRIAL._replace(seed=1)
+        yield TRIAL._replace(seed=2)
+
+    outcomes, reported = fly(nodes, plugin, trials())
+    assert [outcome.status for outcome in outcomes.values()] == ["done"] * 3, outcomes[0].reason
+    assert [file.name for file in tmp_path.glob("load*")] == [f"load{os.getpid()}"], "the data is loaded here alone"
+    assert {trial.seed for trial, _ in reported} == {0, 1, 2}
+    assert {(step.epoch, step.epochs, step.loss) for _, step in reported} >= {(1, 2, 0.5), (2, 2, 0.5)}
+
+
+def test_scores_are_those_of_a_local_run_to_the_last_bit_and_so_is_the_record(nodes: Any, dots_plugin: Path) -> None:
+    dae = Trial("synthetic", "bottle", "dae", "conv", "mse", 0, 32, 1, 8, 1e-3, 0.0, "fp32", "-")
+    trials = [TRIAL, TRIAL._replace(category="small", model="mean_image"), dae, dae._replace(seed=1)]
+    trials += [TRIAL._replace(model=f"trained[fail={fail}]", seed=1) for fail in ("nan", "weights", "bug", "score")]
+    workplace = Workplace(plugin_files=(dots_plugin,), threads=1)
+    worker = Worker(workplace, Registry.discover([dots_plugin]))
+    local = list(Serial(worker, Quiet().progressed).run(trials))
+    by_trial = {
+        outcome.trial: outcome for outcome in Ray(worker, Quiet().progressed, Cluster(nodes.address)).run(trials)
+    }
+    timed = {"fit_seconds", "score_seconds", "train_images_per_second"}
+    for mine in local:
+        theirs = by_trial[mine.trial]
+        assert (theirs.status, theirs.reason, theirs.id) == (mine.status, mine.reason, mine.id)
+        assert {k: v for k, v in theirs.record.items() if k not in timed} == {
+            k: v for k, v in mine.record.items() if k not in timed
+        }
+        assert (theirs.evidence is None) == (mine.evidence is None)
+        for side in ("normal", "test") if mine.evidence else ():
+            for pool, scores in getattr(mine.evidence, side).items():
+                assert np.array_equal(getattr(theirs.evidence, side)[pool], scores), (mine.trial, pool)
+    assert [outcome.status for outcome in local] == ["done"] * 4 + ["error", "skipped", "error", "error"]
+
+
+def test_a_plugin_that_a_worker_lacks_is_named_with_its_version(nodes: Any, dots_plugin: Path) -> None:
+    class Glow(Model):
+        name = "glow"
+
+    class Acme:
+        @staticmethod
+        @hookimpl
+        def harness_models() -> list[type[Model]]:
+            return [Glow]
+
+    Glow.__abstractmethods__ = frozenset()
+    worker = Worker(Workplace(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
+    worker.registry.register(Acme, "glow", "acme-glow", "1.2")
+    glow = TRIAL._replace(model="glow", encoder="-", loss="-")
+    (outcome,) = Ray(worker, Quiet().progressed, Cluster(nodes.address)).run([glow])
+    assert outcome.status == "error"
+    assert outcome.reason.startswith("model 'glow' is of acme-glow 1.2, and ")
+    assert outcome.reason.endswith(" has nothing that offers it: install the same there")
+
+
+def test_what_models_are_given_is_read_only_and_keeps_its_fingerprint(
+    nodes: Any, variant: Callable[[str], Path]
+) -> None:
+    plugin = variant("if run.seed == 1: normal.pixels[0, 0] = 7")
+    outcomes, _ = fly(nodes, plugin, [TRIAL, TRIAL._replace(seed=1)])
+    assert outcomes[0].status == "done"
+    assert outcomes[1].reason.startswith("ValueError: assignment destination is read-only (variant.py:")
+    assert outcomes[0].fingerprint == outcomes[1].fingerprint
+
+
+def test_a_memory_mapped_category_travels_as_plain_arrays(tmp_path: Path) -> None:
+    pixels = np.memmap(tmp_path / "pixels", np.uint8, "w+", shape=(2, 4, 4, 3))
+    pixels[:] = 5
+    split = Split(Images(pixels, ("a", "b")), Images(pixels, ("c", "d")))
+    moved = portable(split)
+    assert type(moved.train.pixels) is type(moved.test.pixels) is np.ndarray
+    assert np.shares_memory(moved.train.pixels, pixels)
+    assert moved.__dict__["fingerprint"] == split.fingerprint
+
+
+def test_a_trial_is_asked_for_only_when_it_can_start_soon(nodes: Any, dots_plugin: Path) -> None:
+    asked: list[int] = []
+
+    def trials() -> Iterator[Trial]:
+        for seed in range(9):
+            asked.append(seed)
+            yield TRIAL._replace(seed=seed)
+
+    worker = Worker(Workplace(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
+    ending = Ray(worker, Quiet().progressed, Cluster(nodes.address)).run(trials())
+    next(ending)
+    assert len(asked) == 3, "two that run, and one for whoever is ready first"
+    ending.close()
+
+
+def test_a_trial_too_large_for_any_machine_is_refused(nodes: Any, dots_plugin: Path) -> None:
+    with pytest.raises(
+        UsageError, match=r"a trial of 1 CPUs and 1 GPUs fits on no machine .* at most 2 CPUs and 0 GPUs"
+    ):
+        fly(nodes, dots_plugin, [TRIAL], gpus=1)
+
+
+def test_a_share_of_a_cpu_lets_more_trials_run_side_by_side(
+    nodes: Any, variant: Callable[[str], Path], tmp_path: Path
+) -> None:
+    plugin = variant(f"""
+import pathlib
+(pathlib.Path({str(tmp_path)!r}) / f"here{{run.seed}}").touch()
+give_up = time.monotonic() + 20
+while time.monotonic() < give_up and len(list(pathlib.Path({str(tmp_path)!r}).glob("here*"))) < 3: time.sleep(0.05)
+assert time.monotonic() < give_up""")
+    outcomes, _ = fly(nodes, plugin, [TRIAL._replace(seed=seed) for seed in range(3)], cpus=0.5)
+    assert [outcome.reason for outcome in outcomes.values()] == [""] * 3
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "nobody answers at --ray-address '127.0.0.1:1' (.*refused)"),
+        ("head.invalid:6379", "nobody answers at --ray-address 'head.invalid:6379'"),
+        ("6379", "--ray-address is '6379': expected auto, or host:port"),
+        ("ray://head:10001", "--ray-address is 'ray://head:10001': expected auto, or host:port"),
+        ("127.0.0.1:99999", "nobody answers at --ray-address '127.0.0.1:99999'"),
+    ],
+)
+def test_an_address_where_nobody_answers_is_refused_at_once(address: str, said: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(UsageError, match=said):
+        Cluster(address)
+    assert time.monotonic() - started < 7
+
+
+def test_auto_goes_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(UsageError, match="nobody answers at --ray-address 'auto'"):
+        Cluster("auto")
+
+
+def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"needs Ray: pip install 'anomaly-harness\[ray\]'"):
+        Cluster()
+
+
+def test_a_share_of_gpus_above_one_is_whole() -> None:
+    with pytest.raises(UsageError, match="--gpus-per-trial is 1.5: expected a whole number, or a share below 1"):
+        Cluster(gpus=1.5)
+    assert Cluster(cpus=2, gpus=0.25).fits({"CPU": 16, "GPU": 1}) == 4
+    assert Cluster(cpus=0.1).fits({"CPU": 0.3}) == 3
+    assert Cluster(gpus=1).fits({"CPU": 16}) == 0
+
+
+def test_what_a_worker_needs_holds_no_path_that_only_means_something_here(
+    dots_plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(dots_plugin.parent)
+    setting = Setting.of(
+        Workplace(data_root=Path("data"), weights_dir=Path("weights"), plugin_files=(dots_plugin,)),
+        {"HARNESS_OFFLINE": "1", "HOME": "/home/me"},
+    )
+    assert setting.workplace == Workplace(weights_dir=dots_plugin.parent / "weights")
+    assert setting.files == ((dots_plugin, dots_plugin.read_bytes()),)
+    assert setting.environ == (("HARNESS_OFFLINE", "1"),)
+
+
+def test_every_trial_is_in_the_store_once_when_one_of_three_nodes_is_killed(
+    nodes: Any, variant: Callable[[str], Path], tmp_path: Path
+) -> None:
+    others = [nodes.add_node(num_cpus=2, **SMALL) for _ in range(2)]
+    nodes.wait_for_nodes()
+    diary = tmp_path / "diary"
+    plugin = variant(f"""
+def write(what): open({str(diary)!r}, "a").write(f"{{what}} {{run.seed}} {{os.getppid()}}\\n")
+write("begun")
+time.sleep(0.7)
+write("ended")""")
+    trials = [TRIAL._replace(seed=seed) for seed in range(24)]
+    worker = Worker(Workplace(plugin_files=(plugin,)), Registry.discover([plugin]))
+    doomed = others[0]
+    (raylet,) = doomed.all_processes["raylet"]
+    ended: list[Outcome] = []
+
+    class KillsANode(Quiet):
+        def ended(self, outcome: Outcome) -> None:
+            ended.append(outcome)
+            if doomed and f" {raylet.process.pid}\n" in diary.read_text() and doomed in nodes.list_all_nodes():
+                nodes.remove_node(doomed, allow_graceful=False)
+
+    try:
+        with Store(tmp_path / "runs", write=True) as store:
+            ray = Ray(worker, Quiet().progressed, Cluster(nodes.address))
+            tally = carry_out(map(Planned, trials), store=store, worker=worker, executor=ray, watcher=KillsANode())
+            stored = list(store.outcomes())
+    finally:
+        nodes.remove_node(others[1])
+    assert doomed not in nodes.list_all_nodes(), "it was killed in mid-run"
+    assert sorted(outcome.trial.seed for outcome in stored) == sorted(outcome.trial.seed for outcome in ended)
+    assert [outcome.trial.seed for outcome in sorted(stored, key=lambda outcome: outcome.trial.seed)] == list(range(24))
+    assert {outcome.status for outcome in stored} == {"done"}
+    assert (tally.fitted, len(tally.ids)) == (24, 24)
+    lines = [line.split() for line in diary.read_text().splitlines()]
+    begun = [line for line in lines if line[0] == "begun"]
+    assert len(begun) > 24, "a trial was lost with the node, and begun again"
+    assert len({line[2] for line in begun}) == 3, "all three nodes had work"
+
+
+def test_a_run_whose_machines_are_all_lost_ends_and_says_so(
+    nodes: Any, variant: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "_PATIENCE_S", 1.0)
+    monkeypatch.setattr(executor, "_LOOK_S", 0.3)
+    large = nodes.add_node(num_cpus=3, **SMALL)
+    nodes.wait_for_nodes()
+    plugin = variant("if run.seed: time.sleep(60)")
+    worker = Worker(Workplace(plugin_files=(plugin,)), Registry.discover([plugin]))
+    ending = Ray(worker, Quiet().progressed, Cluster(nodes.address, cpus=3)).run([TRIAL, TRIAL._replace(seed=1)])
+    assert next(ending).status == "done"
+    nodes.remove_node(large, allow_graceful=False)
+    with pytest.raises(UnavailableError, match="no machine of the Ray cluster has been left for 1 s"):
+        list(ending)
