@@ -12,5 +12,5 @@ class Executor(Protocol):
     """Fits trials somewhere. It asks for the next trial only when it can start it."""
 
     def run(self, trials: Iterable[Trial]) -> Iterator[Outcome]:
-        """The outcome of each trial, in any order. Else only interrupts are raised, and that the place itself is lost."""
+        """Outcomes, in any order. Else only interrupts are raised, and that the place itself is lost."""
         ...
