@@ -20,6 +20,13 @@ from harness.errors import DataError
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 """What Pillow may try, whatever the file is called; its rarer readers (EPS, PDF, FITS) stay shut to strange files."""
 
+_LARGE = 1 << 24
+_DENSEST = 10_000
+"""Pixels that a byte of a large image's file may stand for; a PNG comes to 8256 at one bit and of one colour.
+
+Decoding takes time and memory by the pixel, which the file's header is free to claim.
+"""
+
 RESAMPLING = Image.Resampling.BILINEAR
 """Pillow widens the filter when it reduces, so that fine texture is averaged and does not alias into false structure.
 
@@ -116,10 +123,16 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, str]]:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if file.tell() == 0:
+            size = file.tell()
+            if size == 0:
                 raise DataError(f"{shown(path)} is empty (0 bytes): expected an image")
             file.seek(0)
             with Image.open(file, formats=FORMATS) as image:
+                if image.width * image.height > max(_LARGE, _DENSEST * size):
+                    raise DataError(
+                        f"{shown(path)} claims {image.width}x{image.height} pixels in {size} bytes: expected an image, "
+                        "not a decompression bomb"
+                    )
                 ImageOps.exif_transpose(image, in_place=True)
                 yield image, digest
     except DataError:

@@ -151,7 +151,7 @@ def read(file: Path) -> list[Row]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line, parse_constant=_finite, parse_float=_finite)
+            row = json.loads(line, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
             verdict_of(row if isinstance(row, dict) else {})
         except (ValueError, TypeError, RecursionError) as error:
             raise UsageError(f"results {str(file)!r}, line {number} is not a verdict: {error}") from error
@@ -164,6 +164,14 @@ def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text:.60} is no finite number")
+    return value
+
+
+def _whole(text: str) -> int:
+    """A whole number that any arithmetic with floats can take: Python's own have no end."""
+    value = int(text)
+    if abs(value) >= 2**63:
+        raise ValueError(f"{text:.60} is no number of 64 bits")
     return value
 
 

@@ -160,7 +160,7 @@ def _cells(text: str, delimiter: str, where: str) -> Iterator[tuple[int, list[st
             if any(cell.strip() for cell in cells):
                 yield reader.line_num, cells
     except csv.Error as error:
-        raise UsageError(f"{where}, line {reader.line_num}: not CSV: {error}") from None
+        raise UsageError(f"{where}, line {reader.line_num}: not CSV: {clipped(str(error))}") from None
 
 
 def _delimiter(text: str) -> str:

@@ -158,6 +158,7 @@ HOSTILE = {
     "signature_only": b"\x89PNG\r\n\x1a\n",
     "bomb": png(60_000, 60_000, 8, 0, b"\0" * 1000),
     "large": png(10_000, 10_000, 1, 0, b"\0" * 1000),
+    "dense": encoded(Image.new("RGB", (9000, 9000)), "WEBP", lossless=True),
     "no_pixels": png(0, 0, 8, 0, b""),
     "floats": encoded(Image.new("F", (8, 8), 0.5), "TIFF"),
     "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(%pipe%id) (w) file\n%%EOF\n",
@@ -181,6 +182,7 @@ def test_an_image_that_cannot_be_read_is_named_in_one_line(tmp_path: Path, kind:
         ("text", "is not an image: expected PNG"),
         ("bomb", "3600000000 pixels"),
         ("large", "100000000 pixels"),
+        ("dense", "claims 9000x9000 pixels in [0-9]+ bytes"),
         ("half", "truncated"),
         ("floats", "32-bit pixels"),
         ("postscript", "is not an image"),
@@ -206,6 +208,14 @@ def test_pillow_adds_no_line_of_its_own(tmp_path: Path) -> None:
 
 
 HOSTILE_TIFF = encoded(photo(), "TIFF")
+
+
+@pytest.mark.parametrize(("mode", "form"), [("1", "PNG"), ("L", "PNG"), ("L", "TIFF"), ("RGB", "JPEG"), ("L", "GIF")])
+def test_a_large_image_of_one_colour_is_no_bomb(tmp_path: Path, mode: str, form: str) -> None:
+    path = tmp_path / "plain"
+    compressed = {"compression": "tiff_deflate"} if form == "TIFF" else {}
+    path.write_bytes(encoded(Image.new(mode, (5000, 5000)), form, **compressed))
+    assert not read_image(path, 8).pixels.any()
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF"])
