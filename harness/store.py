@@ -16,53 +16,23 @@ import numpy as np
 
 from harness.api import FloatArray
 from harness.errors import StoreError
+from harness.migrations import VERSION, migrate
 from harness.pictures import Maps, Thumbnail, pack_mask, unpack_mask
 from harness.trial import Evidence, Outcome, Trial
 
-VERSION = 1
-"""Of the tables below; a store of another version is refused."""
 FILE_NAME = "store.sqlite"
 _APPLICATION = 0x616E6F6D
 _WAIT_SECONDS = 60.0
 """How long a writer waits for another run on the same store."""
 
-_TABLES = """
-CREATE TABLE test_sets (
-    fingerprint TEXT PRIMARY KEY,
-    paths TEXT NOT NULL,
-    defects TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE trials (
-    id TEXT PRIMARY KEY,
-    key TEXT NOT NULL,
-    fingerprint TEXT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('done', 'skipped', 'error')),
-    reason TEXT NOT NULL,
-    record TEXT NOT NULL,
-    finished_at TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE scores (
-    trial TEXT NOT NULL REFERENCES trials (id),
-    pool TEXT NOT NULL,
-    normal BLOB NOT NULL,
-    test BLOB NOT NULL,
-    PRIMARY KEY (trial, pool)
-) WITHOUT ROWID;
-CREATE TABLE maps (
-    trial TEXT PRIMARY KEY REFERENCES trials (id),
-    height INTEGER NOT NULL,
-    width INTEGER NOT NULL,
-    largest REAL NOT NULL,
-    deflated BLOB NOT NULL
-);
-CREATE TABLE thumbnails (
-    fingerprint TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    jpeg BLOB NOT NULL,
-    mask BLOB NOT NULL,
-    PRIMARY KEY (fingerprint, position)
-);
-"""
+_TROUBLES = {
+    sqlite3.SQLITE_BUSY: f"another process has kept it to itself for {_WAIT_SECONDS:.0f} s: wait for that one's end",
+    sqlite3.SQLITE_FULL: "the disk is full; what was stored before is whole, and the same command goes on from there",
+    sqlite3.SQLITE_READONLY: "it is readonly: expected a folder and a file in it that can be written",
+    sqlite3.SQLITE_READONLY_DBMOVED: "its file was moved or removed while it was open",
+    sqlite3.SQLITE_READONLY_ROLLBACK: "a killed run left it in mid-write; it mends itself where it can be written",
+}
+"""What SQLite says too briefly, by its code."""
 
 
 class Store:
@@ -79,14 +49,14 @@ class Store:
         elif not self.path.is_file():
             raise StoreError(f"no store at {str(folder)!r}: `harness run --store {folder}` makes one")
         with self._explained():
+            # Reading opens for writing too where it may: what a killed run left in mid-write is then mended.
             self._db = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode={'rwc' if write else 'ro'}",
+                f"{self.path.absolute().as_uri()}?mode={'rwc' if write else 'rw'}",
                 uri=True,
                 timeout=_WAIT_SECONDS,
                 isolation_level=None,
             )
-            if write:
-                self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA synchronous = EXTRA" if write else "PRAGMA query_only = ON")
             self._prepare(write)
 
     def close(self) -> None:
@@ -240,21 +210,28 @@ class Store:
         if write and not version and not application and not self._has_tables():
             with self._transaction() as db:
                 if not self._has_tables():  # another run may have been first
-                    for statement in _TABLES.split(";"):
-                        db.execute(statement)
+                    migrate(db)
                     db.execute(f"PRAGMA application_id = {_APPLICATION}")
-                    db.execute(f"PRAGMA user_version = {VERSION}")
             return
         if application != _APPLICATION:
             raise StoreError(f"{str(self.path)!r} is not a store of this harness: give another --store")
-        if version != VERSION:
+        if version > VERSION:
             raise StoreError(
                 f"store {str(self.folder)!r} has version {version}, this harness reads version {VERSION}: "
                 "give another --store, or use the harness that wrote it"
             )
-        if write:
+        if version < VERSION and not write:
+            self._work_on_a_copy()
+        if version < VERSION or write:
             with self._transaction() as db:  # an unwritable store is better found before the first fit than after it
-                db.execute(f"PRAGMA user_version = {VERSION}")
+                migrate(db)
+
+    def _work_on_a_copy(self) -> None:
+        """Leave the file as it is and go on with a temporary one, which SQLite removes when it is closed."""
+        copy = sqlite3.connect("", isolation_level=None)
+        self._db.backup(copy)
+        self._db.close()
+        self._db = copy
 
     def _has_tables(self) -> bool:
         return bool(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
@@ -265,17 +242,22 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk has already undone it
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"store {str(self.folder)!r}: {error}") from error
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0)  # whose low byte is the kind, and the rest says more
+            trouble = _TROUBLES.get(code) or _TROUBLES.get(code & 0xFF) or str(error)
+            raise StoreError(f"store {str(self.folder)!r}: {trouble}") from error
+        except OSError as error:
+            raise StoreError(f"store {str(self.folder)!r}: {error.strerror or error}") from error
 
 
 def _pack(scores: FloatArray) -> bytes:

@@ -1,0 +1,65 @@
+"""The tables of a store, as the steps by which they came about: a new file takes all, an old one those it lacks."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+Step = Callable[[sqlite3.Connection], None]
+
+
+def _trials_with_scores_and_pictures(db: sqlite3.Connection) -> None:
+    for statement in _VERSION_1.split(";"):
+        db.execute(statement)
+
+
+_VERSION_1 = """
+CREATE TABLE test_sets (
+    fingerprint TEXT PRIMARY KEY,
+    paths TEXT NOT NULL,
+    defects TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE trials (
+    id TEXT PRIMARY KEY,
+    key TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('done', 'skipped', 'error')),
+    reason TEXT NOT NULL,
+    record TEXT NOT NULL,
+    finished_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE scores (
+    trial TEXT NOT NULL REFERENCES trials (id),
+    pool TEXT NOT NULL,
+    normal BLOB NOT NULL,
+    test BLOB NOT NULL,
+    PRIMARY KEY (trial, pool)
+) WITHOUT ROWID;
+CREATE TABLE maps (
+    trial TEXT PRIMARY KEY REFERENCES trials (id),
+    height INTEGER NOT NULL,
+    width INTEGER NOT NULL,
+    largest REAL NOT NULL,
+    deflated BLOB NOT NULL
+);
+CREATE TABLE thumbnails (
+    fingerprint TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    jpeg BLOB NOT NULL,
+    mask BLOB NOT NULL,
+    PRIMARY KEY (fingerprint, position)
+);
+"""
+
+STEPS: tuple[Step, ...] = (_trials_with_scores_and_pictures,)
+"""The step at n leads from version n to n + 1. None is ever changed, and tests/golden has a store of each version."""
+VERSION = len(STEPS)
+"""Of the tables that this harness reads and writes."""
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring the tables to VERSION, within the transaction that is open."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    for step in STEPS[version:]:
+        step(db)
+    db.execute(f"PRAGMA user_version = {VERSION}")
