@@ -18,7 +18,16 @@ from harness.api import (
     Threshold,
 )
 from harness.decoding import Decoded, read_image, read_mask, shown, strict_pillow
-from harness.errors import DataError, HarnessError, StoreError, TrainingError, UnavailableError, UsageError, unknown
+from harness.errors import (
+    DataError,
+    HarnessError,
+    ModelError,
+    StoreError,
+    TrainingError,
+    UnavailableError,
+    UsageError,
+    unknown,
+)
 from harness.hookspecs import hookimpl
 from harness.spec import spell
 
@@ -34,6 +43,7 @@ __all__ = [
     "Images",
     "Loss",
     "Model",
+    "ModelError",
     "OracleThreshold",
     "Part",
     "Progress",

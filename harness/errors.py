@@ -30,6 +30,14 @@ class StoreError(HarnessError):
     """A store cannot be opened, read or written."""
 
 
+class ModelError(HarnessError):
+    """A kept model cannot be written, read, or used with what is installed here."""
+
+
+class PackingError(HarnessError):
+    """A packed model does not score as its model does, or cannot be run."""
+
+
 def unknown(kind: str, value: str, known: Iterable[str]) -> str:
     """`no model 'dea'. Did you mean 'dae'? Available: cae, dae.`"""
     names = sorted(known)

@@ -157,14 +157,21 @@ def judge(outcome: Outcome, thresholds: Sequence[Threshold], pools: Sequence[str
             )
 
 
+def limit_of(threshold: Threshold, normal: FloatArray) -> float:
+    """What a threshold makes of the scores (M,) of normal images. Raises ValueError, and what the threshold raises."""
+    return _finite(threshold.fit(normal.copy()))
+
+
 def _limit(threshold: Threshold, normal: FloatArray, scores: FloatArray, labels: BoolArray) -> float:
     if isinstance(threshold, OracleThreshold):
-        limit = float(threshold.fit_oracle(scores.copy(), labels.copy()))
-    else:
-        limit = float(threshold.fit(normal.copy()))
+        return _finite(threshold.fit_oracle(scores.copy(), labels.copy()))
+    return limit_of(threshold, normal)
+
+
+def _finite(limit: float) -> float:
     if not math.isfinite(limit):
         raise ValueError(f"the limit is {limit}")
-    return limit
+    return float(limit)
 
 
 def _pools(evidence: Evidence, record: Mapping[str, Any], wanted: Sequence[str] | None) -> Sequence[str]:

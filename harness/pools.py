@@ -6,8 +6,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from harness.api import FloatArray
+from harness.api import FloatArray, Images, Model
+from harness.errors import TrainingError
+from harness.trial import UNUSED
 
+CHUNK = 64
+"""Images scored at a time, so that error maps of any number of images fit into memory."""
 TOP_SHARE = 0.01
 """The share of pixels that `topk` averages: on 256x256 images 656 pixels, a defect of about 26 by 26."""
 
@@ -30,3 +34,25 @@ def topk(maps: FloatArray) -> FloatArray:
 
 
 POOLS: Mapping[str, Callable[[FloatArray], FloatArray]] = {"mean": mean, "max": largest, "topk": topk}
+
+
+def pool_scores(model: Model, images: Images) -> tuple[dict[str, FloatArray], FloatArray | None]:
+    """Image scores (N,) by pool, and the maps (N, H, W) where there are any.
+
+    A model that takes no pool has the one pool `-`. Raises TrainingError.
+    """
+    scores = model.score(images)
+    if scores.maps is not None and "pool" in model.uses:
+        by_pool = {name: pool(scores.maps) for name, pool in POOLS.items()}
+    elif scores.images is not None:
+        by_pool = {UNUSED: np.asarray(scores.images, dtype=np.float64)}
+    else:
+        raise TrainingError(f"{model.name} gave no scores: expected maps with 'pool' in its uses, or images")
+    for values in by_pool.values():
+        if values.shape != (len(images),):
+            raise TrainingError(f"{model.name} gave scores of shape {values.shape} for {len(images)} images")
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            name, score = images.paths[bad[0]], values[bad[0]]
+            raise TrainingError(f"{model.name} gave {name} the score {score}, which is not finite")
+    return by_pool, scores.maps

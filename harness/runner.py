@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from harness import environment
-from harness.api import Dataset, Encoder, FloatArray, Images, Loss, Model, Progress, Run, Split
-from harness.errors import HarnessError, TrainingError, UnavailableError
+from harness.api import Dataset, Encoder, FloatArray, Images, Loss, Model, Progress, Split, Threshold
+from harness.deployment.saved import Keep, Saved, limit_by, write
+from harness.errors import HarnessError, UnavailableError
 from harness.pictures import Shrinker
 from harness.pixels import PixelMetrics
-from harness.pools import POOLS
+from harness.pools import CHUNK, pool_scores
 from harness.registry import KINDS, Registry
 from harness.spec import parse
 from harness.trial import UNUSED, Evidence, Outcome, Trial
-
-CHUNK = 64
-"""Images scored at a time, so that error maps of any number of images fit into memory."""
 
 Report = Callable[[Trial, Progress], None]
 
@@ -39,6 +37,8 @@ class Workplace:
     """Of a fit on the CPU; None leaves it to torch."""
     smaller_batches: bool = False
     """Whether a fit that runs out of memory is tried with half the batch, and half of that, down to one image."""
+    keep: Keep | None = None
+    """Where fitted models are kept; None keeps none."""
 
 
 @dataclass
@@ -118,8 +118,9 @@ class Worker:
                 history.append(progress)
             report(trial, progress)
 
+        run = trial.run(self.workplace.device, self.workplace.weights_dir)
         started = time.perf_counter()
-        model.fit(fitted, encoder=encoder, loss=loss, run=replace(self._run(trial), report=listen))
+        model.fit(fitted, encoder=encoder, loss=loss, run=replace(run, report=listen))
         fit_seconds = time.perf_counter() - started
         started = time.perf_counter()
         normal, _ = score(model, calibration)
@@ -127,7 +128,7 @@ class Worker:
         test, pixels = score(model, split.test, shrinker)
         score_seconds = time.perf_counter() - started
         evidence = Evidence(normal, test, split.test.defects, split.test.paths, shrinker.result())
-        return evidence, {
+        record = {
             "fit_seconds": fit_seconds,
             "score_seconds": score_seconds,
             "train_images_per_second": images_seen / fit_seconds if images_seen else None,
@@ -138,25 +139,37 @@ class Worker:
             "loss_history": [step.loss for step in history],
             "pixels": pixels,
         }
+        if self.workplace.keep:
+            try:
+                self._keep(self.workplace.keep, trial, split, model, evidence)
+            except HarnessError as error:  # the scores stand all the same
+                record["unkept"] = str(error)
+        return evidence, record
+
+    def _keep(self, keep: Keep, trial: Trial, split: Split, model: Model, evidence: Evidence) -> None:
+        """Write a fitted model, with its limit, into its own directory. Raises UsageError, ModelError."""
+        threshold = self.registry.make(Threshold, keep.threshold)
+        pool = UNUSED if UNUSED in evidence.normal else keep.pool or model.default_pool
+        saved = Saved(
+            trial=trial,
+            fingerprint=split.fingerprint,
+            pool=pool,
+            threshold=keep.threshold,
+            limit=limit_by(threshold, evidence.normal[pool]),
+            calibration=evidence.normal,
+            sizes=split.sizes,
+            modes=split.modes,
+            threads=environment.threads_in_use(),
+            plugins=self.plugins(trial),
+            versions=environment.describe(self.workplace.device)["versions"],
+        )
+        write(saved, model.state(), keep.folder)
 
     def _advice(self, trial: Trial, error: Exception) -> str:
         """What may help where memory ran out."""
         if not environment.out_of_memory(error) or trial.batch_size <= 1:
             return ""
         return "; so it went down to one image a batch" if self.workplace.smaller_batches else "; try --batch-size auto"
-
-    def _run(self, trial: Trial) -> Run:
-        return Run(
-            seed=trial.seed,
-            image_size=trial.image_size,
-            epochs=trial.epochs,
-            batch_size=trial.batch_size,
-            learning_rate=trial.lr,
-            precision=cast("Any", trial.precision),
-            device=self.workplace.device,
-            weights=cast("Any", "pretrained" if trial.weights == UNUSED else trial.weights),
-            weights_dir=self.workplace.weights_dir,
-        )
 
     def plugins(self, trial: Trial) -> dict[str, str]:
         """Kind of part to the distribution, with its version, that offers the trial's; what is not here is left out."""
@@ -201,34 +214,18 @@ def score(
     has_maps = False
     for start in range(0, len(images), CHUNK):
         chunk = images.take(slice(start, start + CHUNK))
-        scores = model.score(chunk)
-        by_pool: Mapping[str, FloatArray]
-        if scores.maps is not None and "pool" in model.uses:
-            by_pool = {name: pool(scores.maps) for name, pool in POOLS.items()}
-        elif scores.images is not None:
-            by_pool = {UNUSED: np.asarray(scores.images, dtype=np.float64)}
-        else:
-            raise TrainingError(f"{model.name} gave no scores: expected maps with 'pool' in its uses, or images")
+        by_pool, maps = pool_scores(model, chunk)
         for pool, values in by_pool.items():
-            _check(model, chunk, values)
             pooled.setdefault(pool, []).append(values)
-        if shrinker is not None and scores.maps is not None:
-            shrinker.add(scores.maps)
-        if pixels is not None and scores.maps is not None and chunk.masks is not None:
+        if shrinker is not None and maps is not None:
+            shrinker.add(maps)
+        if pixels is not None and maps is not None and chunk.masks is not None:
             has_maps = True
-            pixels.update(scores.maps, chunk.masks)
+            pixels.update(maps, chunk.masks)
     return (
         {pool: np.concatenate(values) for pool, values in pooled.items()},
         pixels.result() if pixels is not None and has_maps else None,
     )
-
-
-def _check(model: Model, images: Images, scores: FloatArray) -> None:
-    if scores.shape != (len(images),):
-        raise TrainingError(f"{model.name} gave scores of shape {scores.shape} for {len(images)} images")
-    bad = np.flatnonzero(~np.isfinite(scores))
-    if len(bad):
-        raise TrainingError(f"{model.name} gave {images.paths[bad[0]]} the score {scores[bad[0]]}, which is not finite")
 
 
 def _where(error: Exception) -> str:

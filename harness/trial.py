@@ -6,11 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
-from harness.api import GOOD, BoolArray, FloatArray
+from harness.api import GOOD, BoolArray, FloatArray, Run
 from harness.pictures import Maps
 
 UNUSED = "-"
@@ -48,6 +49,20 @@ class Trial(NamedTuple):
     def method(self) -> str:
         """Model, encoder and loss, as in `dae + vgg16 + mse`."""
         return " + ".join(part for part in (self.model, self.encoder, self.loss) if part != UNUSED)
+
+    def run(self, device: str = "cpu", weights_dir: Path | None = None) -> Run:
+        """What its fit is asked to do, there."""
+        return Run(
+            seed=self.seed,
+            image_size=self.image_size,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.lr,
+            precision=cast("Any", self.precision),
+            device=device,
+            weights=cast("Any", "pretrained" if self.weights == UNUSED else self.weights),
+            weights_dir=weights_dir,
+        )
 
     def identity(self, fingerprint: str) -> str:
         """16 hexadecimal digits for this trial on the data of this fingerprint."""

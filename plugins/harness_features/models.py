@@ -58,7 +58,7 @@ class FrozenFeatures(Model):
         maps = np.empty(images.pixels.shape[:3], dtype=np.float32)
         for start, batch in self._patches.batches(images):
             with torch.no_grad():
-                maps[start : start + len(batch)] = network(batch).cpu().numpy()
+                maps[start : start + len(batch)] = network(batch)[: len(images) - start].cpu().numpy()
         return Scores(maps=maps)
 
     def network(self) -> nn.Module:

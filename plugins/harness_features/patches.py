@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from harness import Images
 
 BATCH = 8
-"""Images that pass through the encoder at a time; more were slower on a CPU, and take more memory."""
+"""Images that pass through the encoder at a time; more were slower on a CPU, and take more memory.
+
+Always so many: sums over other shapes are made in another order, and differ in the last digits.
+"""
 
 
 class PatchNetwork(nn.Module):
@@ -40,17 +43,18 @@ class Patches:
         self.device = device
 
     def batches(self, images: Images) -> Iterator[tuple[int, Tensor]]:
-        """Batches (n, 3, H, W) in [0, 1], each with the index of its first image."""
+        """Batches (BATCH, 3, H, W) in [0, 1], each with the index of its first image; the last image fills them up."""
         for start in range(0, len(images), BATCH):
+            chosen = np.minimum(np.arange(start, start + BATCH), len(images) - 1)
             # Copied: pixels may be mapped read-only. As they lie, they are channels_last already.
-            pixels = torch.tensor(images.pixels[start : start + BATCH], device=self.device)
+            pixels = torch.tensor(images.pixels[chosen], device=self.device)
             yield start, pixels.permute(0, 3, 1, 2) / 255
 
     def of(self, images: Images) -> Iterator[tuple[int, Tensor]]:
         """Batches of patches (n, h, w, C), each with the index of its first image."""
         for start, batch in self.batches(images):
             with torch.no_grad():
-                patches = self.network(batch)
+                patches = self.network(batch)[: len(images) - start]
             yield start, patches
 
     def sample(self, images: Images, count: int, seed: int) -> Tensor:

@@ -1,0 +1,129 @@
+"""A kept model at work: it reads images as its training did, scores them, and decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import environment
+from harness.api import BoolArray, Dataset, Encoder, FloatArray, Images, Loss, Model, Part, Threshold
+from harness.deployment.saved import Saved, limit_by, read, read_weights
+from harness.errors import HarnessError, ModelError, UnavailableError, UsageError, unknown
+from harness.pools import CHUNK, pool_scores
+from harness.registry import KINDS, Registry
+from harness.spec import parse, spell
+from harness.trial import UNUSED
+
+P = TypeVar("P", bound=Part)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What was made of N images."""
+
+    scores: FloatArray
+    """(N,), higher is more anomalous."""
+    anomalous: BoolArray
+    """(N,), True where the score is above the limit."""
+    maps: FloatArray | None
+    """(N, H, W), the error at each pixel; None for a model that has none."""
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A fitted model, and what it takes to use it."""
+
+    saved: Saved
+    model: Model
+    dataset: Dataset
+    """Reads files as it did for the fit."""
+    pool: str
+    threshold: str
+    limit: float
+    remarks: tuple[str, ...] = ()
+    """In which ways what is installed differs from what the model was fitted with."""
+
+    def judging(self, threshold: Threshold | None = None, pool: str | None = None) -> Detector:
+        """The same model deciding otherwise, from its calibration scores. Raises UsageError, ModelError."""
+        pool = pool or self.pool
+        if pool not in self.saved.calibration:
+            raise UsageError(f"this model takes no pool {pool!r}: {unknown('pool', pool, self.saved.calibration)}")
+        if threshold is None:
+            if pool == self.pool:
+                return self
+            raise TypeError("another pool needs a threshold, whose limit is of that pool")
+        if threshold.oracle:
+            raise UsageError(f"threshold {threshold.name!r} needs test labels, which new images do not have")
+        limit = limit_by(threshold, self.saved.calibration[pool])
+        return replace(self, pool=pool, threshold=spell(threshold), limit=limit)
+
+    def read(self, file: Path) -> NDArray[np.uint8]:
+        """The pixels (H, W, 3) of one image, as in training. Raises DataError."""
+        return self.dataset.read(file, self.saved.trial.image_size)
+
+    def decide(self, pixels: NDArray[np.uint8], names: tuple[str, ...] | None = None) -> Decided:
+        """Judge images (N, H, W, 3), each on its own; names are for errors. Raises TrainingError."""
+        names = names or tuple(f"image {index}" for index in range(len(pixels)))
+        scores, maps = [], []
+        with environment.limited_to(self.saved.threads):  # a sum in other shares differs in its last digits
+            for start in range(0, len(pixels), CHUNK):
+                images = Images(pixels[start : start + CHUNK], names[start : start + CHUNK])
+                by_pool, some = pool_scores(self.model, images)
+                scores.append(by_pool[self.pool])
+                maps.append(some)
+        found = np.concatenate(scores) if scores else np.empty(0)
+        whole = [some for some in maps if some is not None]
+        return Decided(found, found > self.limit, np.concatenate(whole) if whole else None)
+
+
+def load(directory: Path, registry: Registry, device: str = "cpu", weights_dir: Path | None = None) -> Detector:
+    """The model that a directory holds, ready to decide. Raises ModelError, UnavailableError."""
+    saved = read(directory)
+    trial = saved.trial
+    remarks = tuple(_remarks(saved, registry))
+    dataset = _make(registry, Dataset, trial.dataset, saved, directory)
+    model = _make(registry, Model, trial.model, saved, directory)
+    encoder = None if trial.encoder == UNUSED else _make(registry, Encoder, trial.encoder, saved, directory)
+    loss = None if trial.loss == UNUSED else _make(registry, Loss, trial.loss, saved, directory)
+    state = read_weights(directory, saved)
+    try:
+        with environment.limited_to(saved.threads):
+            model.restore(state, encoder=encoder, loss=loss, run=saved.trial.run(device, weights_dir))
+    except UnavailableError:
+        raise
+    except Exception as error:  # the state of one version need not fit another
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        told = "; ".join((reason, *remarks))
+        raise ModelError(f"model {str(directory)!r}: {spell(model)} cannot take what it learned: {told}") from error
+    return Detector(saved, model, dataset, saved.pool, saved.threshold, saved.limit, remarks)
+
+
+def _make(registry: Registry, kind: type[P], text: str, saved: Saved, directory: Path) -> P:
+    try:
+        return registry.make(kind, text)
+    except HarnessError as error:
+        source = saved.plugins.get(kind.kind, "a plugin that it does not name")
+        raise ModelError(
+            f"model {str(directory)!r} needs {kind.kind} {text!r} of {source}: {error} Install it, or give --plugin"
+        ) from error
+
+
+def _remarks(saved: Saved, registry: Registry) -> list[str]:
+    """Each plugin of another version than at the fit, once."""
+    spelt = {"dataset": saved.trial.dataset, "model": saved.trial.model}
+    spelt |= {"encoder": saved.trial.encoder, "loss": saved.trial.loss}
+    found = []
+    for kind, text in spelt.items():
+        offer = None if text == UNUSED else registry.offers(KINDS[kind]).get(parse(text)[0])
+        then = saved.plugins.get(kind)
+        if offer is None or then is None:
+            continue
+        distribution, _, version = then.rpartition(" ")
+        if version != offer.plugin.version or Path(distribution).name != Path(offer.plugin.distribution).name:
+            now = f"{offer.plugin.distribution} {offer.plugin.version}"
+            found.append(f"it was fitted with {kind} {text} of {then}, here it is of {now}: scores may differ")
+    return found

@@ -1,0 +1,295 @@
+"""A model as a directory: `model.json` says what it is and how it decides, `weights.safetensors` what it has learned.
+
+Neither holds anything that is executed, nor a name of a file. What is missing, cut, altered or unknown is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.api import FloatArray, Threshold
+from harness.errors import ModelError
+from harness.judge import limit_of
+from harness.spec import spell
+from harness.trial import Trial
+
+FORMAT = 1
+"""Of the directory; one of another number is refused."""
+DESCRIPTION = "model.json"
+WEIGHTS = "weights.safetensors"
+_LARGEST = 64 << 20
+"""Bytes of a description; one of a million calibration scores has less."""
+_ABANDONED_S = 3600
+
+State = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Where models are kept, and how they decide; plain values, so that they can be sent to another process."""
+
+    folder: Path
+    threshold: str = "mean"
+    """As it is spelt; it sees normal images only."""
+    pool: str | None = None
+    """None takes the one that the model suits."""
+
+    def holds(self, trial_id: str) -> bool:
+        """Whether a whole description and weights of this trial are there; their content is not read."""
+        found = find(self.folder, trial_id)
+        return found is not None and (found / DESCRIPTION).is_file() and (found / WEIGHTS).is_file()
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What `model.json` says."""
+
+    trial: Trial
+    """The parts as they are spelt, the data set's included, and every setting of the fit."""
+    fingerprint: str
+    """Of the data that it was fitted and calibrated on."""
+    pool: str
+    """One of `calibration`."""
+    threshold: str
+    limit: float
+    """An image that scores above it is called anomalous."""
+    calibration: Mapping[str, FloatArray]
+    """Pool to the scores (M,) of normal images, from which any threshold can be set without the data."""
+    sizes: tuple[str, ...] = ()
+    """Of the files that it was fitted on, as `900x900`; empty where unknown, as for `modes`."""
+    modes: tuple[str, ...] = ()
+    threads: int | None = None
+    """In which its scores were computed; as many again give them to the last bit."""
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    """Kind of part to the distribution and version that it came from."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Package to version, at the fit."""
+    weights_hash: str = ""
+    """SHA-256 of `weights.safetensors`."""
+
+    @property
+    def id(self) -> str:
+        """Of the trial on its data."""
+        return self.trial.identity(self.fingerprint)
+
+
+def limit_by(threshold: Threshold, normal: FloatArray) -> float:
+    """The limit that a threshold sets on calibration scores (M,). Raises ModelError."""
+    try:
+        return limit_of(threshold, normal)
+    except Exception as error:  # a plugin's threshold may raise anything
+        raise ModelError(f"threshold {spell(threshold)} gives no limit: {type(error).__name__}: {error}") from error
+
+
+def name_of(trial: Trial, trial_id: str) -> str:
+    """The directory of a trial's model, as `bottle-dae-conv-mse-seed0-0123456789abcdef`."""
+    parts = (trial.category, trial.model, trial.encoder, trial.loss, f"seed{trial.seed}")
+    readable = "-".join(re.sub(r"[^A-Za-z0-9_.=]+", "_", part).strip("_.") for part in parts if part != "-")
+    return f"{readable[:100]}-{trial_id}"
+
+
+def find(folder: Path, trial_id: str) -> Path | None:
+    """The directory in a folder of models that is this trial's; None where there is none."""
+    if not re.fullmatch(r"[0-9a-f]{16}", trial_id):
+        return None
+    with suppress(OSError):
+        return min((child for child in folder.glob(f"[!.]*-{trial_id}") if child.is_dir()), default=None)
+    return None
+
+
+def write(saved: Saved, state: State, folder: Path) -> Path:
+    """Keep a model in a folder of models, whole or not at all; the directory. Raises ModelError."""
+    from safetensors.numpy import save
+
+    target = folder / name_of(saved.trial, saved.id)
+    part = folder / f".{target.name}.{os.getpid()}"
+    try:
+        # Arrays of any other order are garbled by safetensors.
+        weights = save({name: np.asarray(array, order="C") for name, array in state.items()}, {"trial": saved.id})
+        described = json.dumps(_described(saved, hashlib.sha256(weights).hexdigest()), indent=1, allow_nan=False)
+        _sweep(folder, target.name)
+        part.mkdir(parents=True)
+        _put(part / WEIGHTS, weights)
+        _put(part / DESCRIPTION, f"{described}\n".encode())
+        _sync(part)
+        if target.exists():  # a damaged one, or one that another run has written meanwhile
+            shutil.rmtree(target)
+        part.rename(target)
+        _sync(folder)
+    except OSError as error:
+        raise ModelError(f"model {str(target)!r} cannot be kept: {error.strerror or error}") from error
+    except Exception as error:  # a plugin's state may hold what safetensors does not know
+        raise ModelError(f"model {target.name!r} cannot be kept: {type(error).__name__}: {error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+def read(directory: Path) -> Saved:
+    """What a model's description says, checked against its own digest. Raises ModelError."""
+    file = directory / DESCRIPTION
+    expected = "expected a directory that `harness run --keep-models` wrote"
+    if not directory.is_dir():
+        raise ModelError(f"no model at {str(directory)!r}: {expected}")
+    text = _bytes(file, _LARGEST, expected)
+    try:
+        found = json.loads(text, parse_constant=_refuse)
+        if not isinstance(found, dict):
+            raise ValueError(f"it is a {type(found).__name__}")
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{str(file)!r} is damaged: {error}; {expected}") from error
+    if found.get("format") != FORMAT:
+        raise ModelError(
+            f"{str(file)!r} has format {found.get('format')!r:.40}, this harness reads format {FORMAT}: "
+            "use the harness that wrote it, or keep the model again"
+        )
+    if found.pop("digest", None) != _digest(found):
+        raise ModelError(f"{str(file)!r} was altered after it was written: its digest is another; keep the model again")
+    try:
+        return _saved(found)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ModelError(f"{str(file)!r} describes no model: {reason}") from error
+
+
+def read_weights(directory: Path, saved: Saved) -> State:
+    """What the model has learned, if it is what was written. Raises ModelError."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    file = directory / WEIGHTS
+    data = _bytes(file, None, f"expected it beside {DESCRIPTION}")
+    if (digest := hashlib.sha256(data).hexdigest()) != saved.weights_hash:
+        raise ModelError(
+            f"{str(file)!r} is not what was written ({len(data)} bytes of SHA-256 {digest[:16]}..., "
+            f"expected {saved.weights_hash[:16]}...): copy it again, or keep the model again"
+        )
+    try:
+        return cast("State", load(data))
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{str(file)!r} is not safetensors: {error}") from error
+
+
+def _described(saved: Saved, weights_hash: str) -> dict[str, Any]:
+    said = {
+        "format": FORMAT,
+        "id": saved.id,
+        "trial": saved.trial._asdict(),
+        "fingerprint": saved.fingerprint,
+        "pool": saved.pool,
+        "threshold": saved.threshold,
+        "limit": saved.limit,
+        "calibration": {pool: np.asarray(scores).tolist() for pool, scores in saved.calibration.items()},
+        "sizes": list(saved.sizes),
+        "modes": list(saved.modes),
+        "threads": saved.threads,
+        "plugins": dict(saved.plugins),
+        "versions": dict(saved.versions),
+        "weights_sha256": weights_hash,
+    }
+    return {**said, "digest": _digest(said)}
+
+
+def _digest(said: Mapping[str, Any]) -> str:
+    """SHA-256 of everything else that is said, however it is laid out."""
+    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _saved(found: Mapping[str, Any]) -> Saved:
+    """Raises KeyError, TypeError, ValueError, OverflowError for what no `_described` has written."""
+    trial = Trial(**_typed(found["trial"], dict, "trial"))
+    for name, kind in get_type_hints(Trial).items():
+        if name in Trial._fields:
+            _typed(getattr(trial, name), (int, float) if kind is float else kind, name)
+    if trial.image_size < 1:
+        raise ValueError(f"image_size is {trial.image_size}, expected at least 1")
+    calibration = {
+        pool: np.array([float(_typed(score, (int, float), "a score")) for score in scores], dtype=np.float64)
+        for pool, scores in _typed(found["calibration"], dict, "calibration").items()
+    }
+    saved = Saved(
+        trial=trial,
+        fingerprint=_typed(found["fingerprint"], str, "fingerprint"),
+        pool=_typed(found["pool"], str, "pool"),
+        threshold=_typed(found["threshold"], str, "threshold"),
+        limit=float(_typed(found["limit"], (int, float), "limit")),
+        calibration=calibration,
+        sizes=tuple(_typed(size, str, "a size") for size in found["sizes"]),
+        modes=tuple(_typed(mode, str, "a mode") for mode in found["modes"]),
+        threads=None if found["threads"] is None else _typed(found["threads"], int, "threads"),
+        plugins=_texts(found["plugins"], "plugins"),
+        versions=_texts(found["versions"], "versions"),
+        weights_hash=_typed(found["weights_sha256"], str, "weights_sha256"),
+    )
+    if saved.pool not in calibration:
+        raise ValueError(f"pool is {saved.pool!r}, but it has scores of {', '.join(calibration) or 'none'}")
+    if not math.isfinite(saved.limit) or not all(np.isfinite(scores).all() for scores in calibration.values()):
+        raise ValueError("its limit or a score is not finite")
+    if found["id"] != saved.id:
+        raise ValueError(f"id is {found['id']!r:.40}, its trial and data give {saved.id!r}")
+    return saved
+
+
+def _typed(value: Any, kind: Any, name: str) -> Any:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r:.60}")
+    return value
+
+
+def _texts(value: Any, name: str) -> dict[str, str]:
+    return {key: _typed(text, str, f"{name}: {key}") for key, text in _typed(value, dict, name).items()}
+
+
+def _refuse(text: str) -> float:
+    raise ValueError(f"{text} is no finite number")
+
+
+def _bytes(file: Path, most: int | None, expected: str) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(-1 if most is None else most + 1)
+    except FileNotFoundError:
+        raise ModelError(f"{str(file)!r} is missing: {expected}") from None
+    except OSError as error:
+        raise ModelError(f"{str(file)!r} cannot be read: {error.strerror}") from error
+    if most is not None and len(data) > most:
+        raise ModelError(f"{str(file)!r} has more than {most >> 20} MiB: {expected}")
+    return data
+
+
+def _put(file: Path, data: bytes) -> None:
+    with file.open("wb") as opened:
+        opened.write(data)
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Make sure that names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(folder: Path, name: str) -> None:
+    """Remove what a killed process has left of this model."""
+    for part in folder.glob(f".{name}.*"):
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(part, ignore_errors=True)
