@@ -96,5 +96,5 @@ def _misfit(encoder: Encoder | None, image_size: int) -> str:
     if encoder is None or not encoder.reduction or image_size % encoder.reduction == 0:
         return ""
     step = encoder.reduction
-    near = max(step, (image_size + step // 2) // step * step)  # in whole numbers, which have no end
+    near = max(step, (image_size + (step - 1) // 2) // step * step)  # in whole numbers, which have no end
     return f"image size {image_size} is not a multiple of {step}, which {spell(encoder)} needs: try {near}"

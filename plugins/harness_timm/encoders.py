@@ -111,5 +111,5 @@ class Timm(_TimmEncoder):
 
 def _check_divisible(image_size: int, reduction: int, name: str) -> None:
     if image_size % reduction:
-        near = max(reduction, (image_size + reduction // 2) // reduction * reduction)
+        near = max(reduction, (image_size + (reduction - 1) // 2) // reduction * reduction)
         raise UsageError(f"image size {image_size} is not a multiple of {reduction}, which {name} needs: try {near}")
