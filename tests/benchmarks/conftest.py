@@ -66,19 +66,27 @@ class Figures:
         else:
             ratio, target = seconds / least, f"at most {at_most:g} x the time"
             reached, figure = ratio <= at_most, f"{ratio:.3g} x the time"
-        self.add(Figure(what, seconds, least, figure, target, reached))
+        self.add(what, seconds, least, figure, target, reached)
         return value, values[0]
 
     def time(self, what: str, ours: Callable[[], A], *, at_most: float | None = None, rounds: int = 5) -> A:
         """What ours gives; the target is in seconds."""
         seconds, value = self._time(ours, lambda: None, rounds)
         target, reached = ("", None) if at_most is None else (f"at most {at_most:g} s", seconds <= at_most)
-        self.add(Figure(what, seconds, None, "", target, reached))
+        self.add(what, seconds, None, "", target, reached)
         return value
 
-    def add(self, figure: Figure) -> None:
-        """A row of another making, as a share of a machine's peak."""
-        self._rows.append(figure)
+    def add(
+        self,
+        what: str,
+        ours: float,
+        reference: float | None = None,
+        figure: str = "",
+        target: str = "",
+        reached: bool | None = None,
+    ) -> None:
+        """A row of another making, as of one long run."""
+        self._rows.append(Figure(what, ours, reference, figure, target, reached))
 
     def _time(self, ours: Callable[[], A], before: Callable[[], None], rounds: int) -> tuple[float, A]:
         benchmark: Any = self._request.getfixturevalue("benchmark")

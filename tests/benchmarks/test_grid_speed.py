@@ -1,0 +1,136 @@
+"""Whole grids: trials side by side on a CPU, and the paper's two tables on a GPU."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import Dataset, Encoder, Images, Loss, Model, Split, hookimpl
+from harness.executors.local import Serial
+from harness.executors.processes import Processes
+from harness.grid import Axes, plan
+from harness.registry import Registry
+from harness.runner import Worker, Workplace
+from harness.schedule import Tally, carry_out
+from harness.store import Store
+from harness.trial import Outcome, Trial
+
+COUNTS = {"hazelnut": (391, 110), "bottle": (209, 83), "pill": (267, 167), "screw": (320, 160), "tile": (230, 117)}
+"""Training and test images of the paper's categories in MVTec AD."""
+
+
+class AsLarge(Dataset):
+    """Random images, as many as MVTec AD has."""
+
+    name = "as_large"
+    needs_root = False
+
+    def categories(self) -> tuple[str, ...]:
+        return tuple(COUNTS)
+
+    def load(self, category: str, image_size: int) -> Split:
+        def draw(n: int, folder: str) -> Images:
+            pixels = np.random.default_rng(n).integers(0, 256, (n, image_size, image_size, 3), dtype=np.uint8)
+            return Images(
+                pixels, tuple(f"{folder}/{i:03}.png" for i in range(n)), kinds[:n] if "test" in folder else ()
+            )
+
+        kinds = ("good",) * 20 + ("scratch",) * 500
+        return Split(draw(COUNTS[category][0], "train/good"), draw(COUNTS[category][1], "test"))
+
+
+class Plugin:
+    """Offers it to a registry."""
+
+    @hookimpl
+    def harness_datasets(self) -> Iterable[type[Dataset]]:
+        return [AsLarge]
+
+
+class Silent:
+    """Watches without a word."""
+
+    def found(self, trial: Trial) -> None:
+        """Nothing is found in a new store."""
+
+    def started(self, trial: Trial) -> None:
+        """Shown nowhere."""
+
+    def ended(self, outcome: Outcome) -> None:
+        assert outcome.status == "done", outcome.reason
+
+
+def axes(registry: Registry, dataset: str, **settings: object) -> Axes:
+    made = registry.make(Dataset, dataset)
+    return Axes(
+        **{
+            "dataset": made,
+            "categories": made.categories(),
+            "models": registry.choose(Model, "dae,cae"),
+            "losses": registry.choose(Loss, "mse,ssim"),
+            "seeds": [0],
+            "lr": 1e-4,
+            "holdout": 0.0,
+            "precision": "bf16",
+            "weights": "random",
+            **settings,
+        }
+    )
+
+
+def silently(*_: object) -> None:
+    """Report to nobody."""
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_trials_side_by_side_against_one_after_another(figures, tmp_path: Path, size: int) -> None:
+    registry = Registry.discover()
+    asked = axes(
+        registry, "synthetic", categories=["tile"], encoders=registry.choose(Encoder, "conv"), seeds=[0, 1],
+        image_size=size, epochs=4, batch_size=8,
+    )  # fmt: skip
+    worker, stores = Worker(Workplace(), registry), count()
+    cores = os.cpu_count() or 1
+
+    def run(jobs: int) -> Tally:
+        executor = Serial(worker, silently) if jobs == 1 else Processes(worker.workplace, jobs, silently)
+        with Store(tmp_path / str(next(stores)), write=True) as store:
+            return carry_out(plan(asked), store=store, worker=worker, executor=executor, watcher=Silent())
+
+    what = f"8 fits of {size}x{size}, {cores} side by side against one after another"
+    ours, theirs = figures.race(what, lambda: run(cores), lambda: run(1), at_least=1, rounds=1)
+    assert ours.fitted == theirs.fitted == 8
+
+
+def test_both_tables_of_the_paper_on_a_gpu(figures, tmp_path: Path) -> None:
+    """60 fits of 50 epochs at 256x256 on random images, as many as MVTec AD's, with random weights."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device here; tests/benchmarks/README.md has the cost model")
+    registry = Registry.discover()
+    registry.register(Plugin(), "as_large")
+    asked = axes(
+        registry, "as_large", encoders=registry.choose(Encoder, "conv,vgg16,resnet50"),
+        image_size=256, epochs=50, batch_size=32,
+    )  # fmt: skip
+    worker = Worker(Workplace(device="cuda"), registry)
+    start = time.perf_counter()
+    with Store(tmp_path, write=True) as store:
+        cells = list(plan(asked))
+        carry_out(cells, store=store, worker=worker, executor=Serial(worker, silently), watcher=Silent())
+        outcomes = list(store.outcomes())
+    seconds = time.perf_counter() - start
+    assert len(outcomes) == 60
+    where = torch.cuda.get_device_name()
+    figures.add(f"both tables of the paper, on {where}", seconds, target="at most 600 s", reached=seconds <= 600)
+    for encoder in ("conv", "vgg16", "resnet50"):
+        rates = [o.record["train_images_per_second"] for o in outcomes if o.trial.encoder == encoder]
+        slowest = max(o.record["fit_seconds"] for o in outcomes if o.trial.encoder == encoder)
+        figures.add(f"slowest of its fits with {encoder}", slowest, figure=f"{min(rates):.0f} images/s")
