@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from harness.errors import HarnessError
@@ -41,15 +41,24 @@ class Tally:
     fitted: int = 0
     unfinished: list[Outcome] = field(default_factory=list)
     """Skipped or failed."""
+    again: int = 0
+    """Of those fitted, how many the store had without their model."""
+    unkept: list[tuple[Trial, str]] = field(default_factory=list)
+    """Done, but their model could not be kept, and why."""
 
 
 def carry_out(plan: Iterable[Planned], *, store: Store, worker: Worker, executor: Executor, watcher: Watcher) -> Tally:
     """Fit what the store lacks. Finished trials are in the store whenever this stops, however it stops."""
     tally = Tally()
     known, pictured = store.done(), store.pictured()
+    keep = worker.workplace.keep
 
     def settle(outcome: Outcome) -> None:
-        store.put(outcome)
+        record = dict(outcome.record)
+        unkept = record.pop("unkept", "it was fitted on a machine that does not share the folder of models")
+        store.put(replace(outcome, record=record))
+        if keep and outcome.status == "done" and not keep.holds(outcome.id):
+            tally.unkept.append((outcome.trial, unkept))
         tally.ids.append(outcome.id)
         if outcome.status == "done":
             tally.fitted += 1
@@ -72,9 +81,12 @@ def carry_out(plan: Iterable[Planned], *, store: Store, worker: Worker, executor
             if trial.category in unusable:
                 settle(Outcome(trial, "error", unusable[trial.category]))
                 continue
-            ids = [variant.identity(fingerprint) for variant in worker.variants(trial)]
+            ids = {variant.identity(fingerprint): variant for variant in worker.variants(trial)}
             trial_id = next((trial_id for trial_id in ids if trial_id in known or store.has_done(trial_id)), None)
-            if trial_id:
+            if trial_id and keep and not keep.holds(trial_id):
+                tally.again += 1
+                trial = ids[trial_id]
+            elif trial_id:
                 tally.ids.append(trial_id)
                 tally.found += 1
                 watcher.found(trial)

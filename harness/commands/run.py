@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ from harness.commands._options import (
     whole_numbers,
 )
 from harness.commands._stopping import stoppable
-from harness.errors import UsageError
+from harness.deployment.saved import Keep, find
+from harness.errors import ModelError, UsageError
 from harness.executors import Executor
 from harness.executors.local import Serial
 from harness.executors.processes import Processes
@@ -37,6 +40,7 @@ from harness.report.progress import describe, display
 from harness.report.visible import visible
 from harness.runner import Worker, Workplace, open_dataset
 from harness.schedule import Tally, carry_out
+from harness.spec import spell
 from harness.store import Store
 
 SETTINGS: dict[str, Any] = {"image_size": 256, "epochs": 50, "batch_size": 32, "lr": 1e-4, "weights": "pretrained"}
@@ -122,6 +126,12 @@ class BatchSize(click.IntRange):
     type=click.FloatRange(0),
     help="That Ray keeps for a trial; may be a fraction.  [default: 1 with --device cuda, else 0]",
 )
+@click.option(
+    "--keep-models",
+    is_flag=True,
+    help="Keep each trial's model in STORE/models, for `harness predict`; a trial that is stored without it is fitted "
+    "again. Its limit is of the first threshold and pool, and can be set otherwise later.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the cells; fit nothing.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @store_option
@@ -162,6 +172,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         tuple(given["plugin_files"]),
         threads=environment.threads(device, axes.precision, jobs),
         smaller_batches=given["batch_size"] == "auto",
+        keep=_keep(given["store"], thresholds, pools) if given["keep_models"] else None,
     )
     with Store(given["store"], write=True) as store:
         tally = _fit(ctx, cells, store, Worker(workplace, registry), cluster or jobs, given["quiet"])
@@ -169,7 +180,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, thresholds, pools)]
     click.echo(render(verdicts, given["style"]), nl=False)
     _summarise(tally, given["store"], say_reasons=given["style"] in ("csv", "json"))
-    if tally.unfinished:
+    if workplace.keep:
+        _tell_of_models(tally, workplace.keep, given["plugin_files"])
+    if tally.unfinished or tally.unkept:
         ctx.exit(3)
 
 
@@ -235,6 +248,21 @@ def _axes(registry: Registry, given: dict[str, Any], device: str) -> Axes:
     )
 
 
+def _keep(store: Path, thresholds: Sequence[Threshold], pools: Sequence[str] | None) -> Keep:
+    """Where models go, made, and the first limit that a production line could set. Raises UsageError, ModelError."""
+    blind = next((threshold for threshold in thresholds if not threshold.oracle), None)
+    if blind is None:
+        raise UsageError(
+            "--keep-models needs a threshold that sees normal images only: add one, as in --thresholds mean"
+        )
+    folder = store / "models"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(f"folder of models {str(folder)!r} cannot be made: {error.strerror}") from error
+    return Keep(folder.absolute(), spell(blind), pools[0] if pools else None)
+
+
 def _refuse_if_nothing_fits(cells: list[Planned]) -> None:
     reasons = {cell.reason for cell in cells}
     if "" not in reasons:
@@ -269,9 +297,27 @@ def _summarise(tally: Tally, store: Path, *, say_reasons: bool) -> None:
     for (status, reason), trials in by_reason.items() if say_reasons else ():
         more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
         click.echo(f"{status}: {trials[0]}{more}: {visible(reason)}", err=True)
-    parts = [f"{tally.fitted} fitted", f"{tally.found} already there"]
+    again = f" ({tally.again} of them again, for the model)" if tally.again else ""
+    parts = [f"{tally.fitted} fitted{again}", f"{tally.found} already there"]
     parts += [f"{len(tally.unfinished)} skipped or failed"] if tally.unfinished else []
     click.echo(
-        f"{', '.join(parts)}. Stored in {store}; `harness leaderboard --store {store}` shows it again.", err=True
+        f"{', '.join(parts)}. Stored in {store}; "
+        f"`harness leaderboard --store {shlex.quote(str(store))}` shows it again.",
+        err=True,
     )
     sys.stderr.flush()
+
+
+def _tell_of_models(tally: Tally, keep: Keep, plugin_files: Sequence[Path]) -> None:
+    """Where models are, the command that uses one, and which could not be kept."""
+    for trial, reason in tally.unkept:
+        click.echo(visible(f"no model of {describe(trial)}: {reason}"), err=True)
+    kept = [found for found in (find(keep.folder, trial_id) for trial_id in tally.ids) if found]
+    if kept:
+        plugins = "".join(f" --plugin {shlex.quote(str(file))}" for file in plugin_files)
+        shown = kept[0].relative_to(Path.cwd()) if kept[0].is_relative_to(Path.cwd()) else kept[0]
+        click.echo(
+            f"{len(kept)} models kept. Judge images with one of them:\n"
+            f"  harness predict {shlex.quote(str(shown))} FOLDER_OF_IMAGES{plugins}",
+            err=True,
+        )
