@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import pkgutil
+import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -42,7 +45,11 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except HarnessError as error:
+        except KeyboardInterrupt:
+            ctx.exit(128 + signal.SIGINT)
+        except (HarnessError, OSError) as error:  # OSError: too long a name, no right to read, wherever that shows
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:  # nobody reads on, which click knows of
+                raise
             from harness.report.visible import visible
 
             click.echo(f"harness: {visible(str(error))}", err=True)
@@ -76,6 +83,8 @@ def _version() -> str:
 @click.version_option(_version(), prog_name="harness")
 def main() -> None:
     """See which anomaly detector to trust, how far, and why."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that cannot show a character gets a question mark for it
+        sys.stdout.reconfigure(errors="replace")
 
 
 def run_module() -> None:

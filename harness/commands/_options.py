@@ -92,7 +92,7 @@ def _read_config(ctx: click.Context, param: click.Parameter, file: Path | None) 
     if file is None:
         return
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # editors on Windows put a mark in front
     except OSError as error:
         raise UsageError(f"configuration {str(file)!r} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
