@@ -21,8 +21,10 @@ def stoppable(farewell: str) -> Iterator[None]:
     Python cannot raise it inside of one long call, such as a step of a large network. Where it has not come through in
     time, the process says farewell and ends, with 128 and the signal's number; a store is whole at any moment.
     """
+    heard: list[int] = []
 
     def stop(number: int, frame: object) -> None:
+        heard.append(number)
         raise KeyboardInterrupt(number)
 
     over = threading.Event()
@@ -34,6 +36,10 @@ def stoppable(farewell: str) -> Iterator[None]:
     before = [signal.signal(number, stop) for number in _STOPS]
     try:
         yield
+    except KeyboardInterrupt as interrupt:
+        if interrupt.args or not heard:
+            raise
+        raise KeyboardInterrupt(heard[0]) from interrupt  # Ray raises one of its own, without the number
     finally:
         over.set()
         for number, handler in zip(_STOPS, before, strict=True):

@@ -102,6 +102,7 @@ def test_workers_need_neither_the_data_nor_the_plugin_file_and_report_as_they_go
     assert {(step.epoch, step.epochs, step.loss) for _, step in reported} >= {(1, 2, 0.5), (2, 2, 0.5)}
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_a_local_run_to_the_last_bit_and_so_is_the_record(nodes: Any, dots_plugin: Path) -> None:
     dae = Trial("synthetic", "bottle", "dae", "conv", "mse", 0, 32, 1, 8, 1e-3, 0.0, "fp32", "-")
     trials = [TRIAL, TRIAL._replace(category="small", model="mean_image"), dae, dae._replace(seed=1)]
@@ -251,6 +252,7 @@ def test_what_a_worker_needs_holds_no_path_that_only_means_something_here(
     assert setting.environ == (("HARNESS_OFFLINE", "1"),)
 
 
+@pytest.mark.slow
 def test_every_trial_is_in_the_store_once_when_one_of_three_nodes_is_killed(
     nodes: Any, variant: Callable[[str], Path], tmp_path: Path
 ) -> None:

@@ -1,0 +1,211 @@
+"""`harness run --executor ray`, as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from harness.commands import main
+from harness.errors import StoreError
+from harness.store import Store
+
+WORDS = ["run", "--dataset", "dots", "--encoders", "plain", "--losses", "absolute", "--thresholds", "highest"]
+SMALL = {"object_store_memory": 100 * 2**20, "include_dashboard": False, "num_cpus": 2}
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Of the head of a Ray cluster on this machine."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster as Nodes
+
+    started = Nodes(initialize_head=True, head_node_args=SMALL)
+    yield started.address
+    started.shutdown()
+
+
+@pytest.fixture
+def rows(tmp_path: Path, dots_plugin: Path, address: str) -> Callable[..., list[dict[str, Any]]]:
+    """What a run of `trained` in another process prints as JSON, each executor with a store of its own."""
+
+    def run(executor: str, *arguments: str, expect: int = 0) -> list[dict[str, Any]]:
+        words = [*WORDS, "--executor", executor, "--plugin", str(dots_plugin), "--store", str(tmp_path / executor)]
+        words += ["--device", "cpu", "--format", "json", *(["--ray-address", address] if executor == "ray" else [])]
+        command = [sys.executable, "-m", "harness", *words, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+        assert done.returncode == expect, done.stderr
+        assert "Traceback" not in done.stderr
+        found: list[dict[str, Any]] = json.loads(done.stdout)  # and nothing else is on standard output
+        return found
+
+    return run
+
+
+@pytest.fixture
+def begun(tmp_path: Path, dots_plugin: Path) -> Callable[..., subprocess.Popen[str]]:
+    """A run in a process group of its own, as a terminal has it. Fits of `trained` take long but for seed 0."""
+    plugin = tmp_path / "slow.py"
+    plugin.write_text(
+        dots_plugin.read_text().replace(
+            "assert encoder is not None", "import time; time.sleep(60 if run.seed else 0); assert encoder is not None"
+        )
+    )
+
+    def run(*arguments: str) -> subprocess.Popen[str]:
+        words = [*WORDS, "--executor", "ray", "--plugin", str(plugin), "--store", str(tmp_path / "runs")]
+        words += ["--categories", "large", "--models", "trained", "--device", "cpu", *arguments]
+        return subprocess.Popen(
+            [sys.executable, "-m", "harness", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return run
+
+
+def test_rows_are_those_of_a_local_run(rows: Callable[..., list[dict[str, Any]]]) -> None:
+    asked = ["--categories", "all", "--models", "trained[fail=bug],mean_image", "--seeds", "0,1"]
+    timed = {"fit_seconds", "train_images_per_second"}
+    local, ray = (
+        [{k: v for k, v in row.items() if k not in timed} for row in rows(executor, *asked, expect=3)]
+        for executor in ("local", "ray")
+    )
+    assert ray == local
+    assert {row["status"] for row in ray} == {"done", "error"}
+
+
+def test_ray_tells_of_a_lost_worker_in_our_words_alone(
+    rows: Callable[..., list[dict[str, Any]]], dots_plugin: Path, tmp_path: Path
+) -> None:
+    fragile = tmp_path / "fragile.py"
+    fragile.write_text(
+        dots_plugin.read_text()
+        .replace('"trained"', '"fragile"')
+        .replace("assert encoder is not None", "import os; os.kill(os.getpid(), 9) if run.seed else print('loud')")
+        .replace("return [Dots]", "return []")
+        .replace("return [MeanImage, Trained, Brightest]", "return [Trained]")
+        .replace("return [Plain, Deep]", "return []")
+        .replace("return [Absolute]", "return []")
+        .replace("return [Highest, Lazy, Peek]", "return []")
+    )
+    asked = ["--plugin", str(fragile), "--categories", "large", "--models", "fragile", "--seeds", "0,1"]
+    found = {row["seed"]: row for row in rows("ray", *asked, expect=3)}
+    assert found[0]["status"] == "done"
+    assert found[1]["reason"] == "its worker died, perhaps for want of memory; begun 3 times"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--executor", "ray", "--jobs", "4"], "--jobs 4 is for --executor local: with ray, --cpus-per-trial and"),
+        (["--ray-address", "auto"], "--ray-address is for --executor ray, and this one is local"),
+        (["--cpus-per-trial", "2"], "--cpus-per-trial is for --executor ray"),
+        (["--gpus-per-trial", "0.5"], "--gpus-per-trial is for --executor ray"),
+        (["--executor", "ray", "--ray-address", "127.0.0.1:1"], "nobody answers at --ray-address '127.0.0.1:1'"),
+        (["--executor", "ray", "--gpus-per-trial", "1.5"], "--gpus-per-trial is 1.5: expected a whole number"),
+        (["--executor", "ray", "--device", "cuda:1"], "--device is 'cuda:1': expected auto, cpu or cuda"),
+        (["--executor", "ray", "--device", "cpu", "--gpus-per-trial", "1"], "--gpus-per-trial is 1 and --device 'cpu'"),
+        (["--executor", "ray", "--device", "tpu"], "no device 'tpu' here"),
+        (["--executor", "slurm"], "'slurm' is not one of 'local', 'ray'"),
+    ],
+)
+def test_a_wrong_request_is_one_clear_line_and_exit_2(
+    dots_plugin: Path, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    words = [*WORDS, "--plugin", str(dots_plugin), "--store", str(tmp_path / "runs"), "--models", "mean_image"]
+    result = CliRunner().invoke(main, [*words, *arguments])
+    assert result.exit_code == 2, result.output
+    assert said in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_address_in_the_environment_concerns_ray_alone(
+    dots_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    words = [*WORDS, "--plugin", str(dots_plugin), "--store", str(tmp_path / "runs"), "--models", "mean_image"]
+    words += ["--categories", "large", "--jobs", "1"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    refused = CliRunner().invoke(main, [*words[:-2], "--executor", "ray"])
+    assert (refused.exit_code, "nobody answers" in refused.stderr) == (2, True)
+
+
+def test_a_gpu_that_only_the_cluster_has_is_asked_of_the_cluster(
+    dots_plugin: Path, tmp_path: Path, address: str
+) -> None:
+    words = [*WORDS, "--plugin", str(dots_plugin), "--store", str(tmp_path / "runs"), "--models", "mean_image"]
+    words += ["--executor", "ray", "--ray-address", address, "--gpus-per-trial", "0.5", "--categories", "large"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert "a trial of 1 CPUs and 0.5 GPUs fits on no machine of the Ray cluster" in result.stderr
+
+
+def wait_for_a_trial(store: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with Store(store) as opened:
+                if opened.done():
+                    return
+        except StoreError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(process.communicate(timeout=10))
+
+
+def test_sigterm_cancels_tasks_and_leaves_the_store_whole_and_the_cluster_free(
+    begun: Callable[..., subprocess.Popen[str]], tmp_path: Path, address: str
+) -> None:
+    process = begun("--ray-address", address, "--seeds", "0,1,2")
+    wait_for_a_trial(tmp_path / "runs", process)
+    time.sleep(1)  # the next two are under way
+    started = time.monotonic()
+    os.killpg(process.pid, signal.SIGTERM)
+    _, complaint = process.communicate(timeout=30)
+    assert time.monotonic() - started < 5
+    assert process.returncode == 143, complaint
+    assert "Traceback" not in complaint
+    assert "the same command goes on from there" in complaint
+    with Store(tmp_path / "runs") as store:
+        assert [(outcome.trial.seed, outcome.status) for outcome in store.outcomes()] == [(0, "done")]
+    again = begun("--ray-address", address, "--seeds", "0", "--format", "json")
+    rows, summary = again.communicate(timeout=60)
+    assert (again.returncode, len(json.loads(rows))) == (0, 1), summary
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_ray_that_the_run_has_started_itself(
+    begun: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    process = begun("--seeds", "0,1,2", "--cpus-per-trial", "0.5")
+    wait_for_a_trial(tmp_path / "runs", process)
+    assert any("raylet" in command for command in _members(process.pid))
+    started = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    _, complaint = process.communicate(timeout=30)
+    assert time.monotonic() - started < 6
+    assert process.returncode == 130, complaint
+    assert "Traceback" not in complaint
+    deadline = time.monotonic() + 10
+    while (left := _members(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left == []
+
+
+def _members(group: int) -> list[str]:
+    """The command lines of the processes of a session that have not ended."""
+    listed = subprocess.run(["ps", "-eo", "sid,stat,args"], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()[1:]]
+    return [args for sid, state, args in rows if int(sid) == group and not state.startswith("Z")]
