@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.api import FloatArray, Images, Model
 from harness.errors import TrainingError
 from harness.trial import UNUSED
 
-CHUNK = 64
-"""Images scored at a time, so that error maps of any number of images fit into memory."""
 TOP_SHARE = 0.01
 """The share of pixels that `topk` averages: on 256x256 images 656 pixels, a defect of about 26 by 26."""
+
+
+def chunks(pixels: NDArray[np.uint8]) -> Iterator[slice]:
+    """Images (N, H, W, 3) as they are scored at a time, so that error maps of any number and size fit into memory.
+
+    64 of 256x256, and never fewer than 16, which networks take at once.
+    """
+    at_a_time = min(64, max(16, (1 << 22) // (pixels.shape[1] * pixels.shape[2] or 1)))
+    return (slice(start, start + at_a_time) for start in range(0, len(pixels), at_a_time))
 
 
 def mean(maps: FloatArray) -> FloatArray:

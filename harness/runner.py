@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness import environment
 from harness.api import Dataset, Encoder, FloatArray, Images, Loss, Model, Progress, Split, Threshold
@@ -17,10 +20,13 @@ from harness.deployment.saved import Keep, Saved, limit_by, write
 from harness.errors import HarnessError, UnavailableError
 from harness.pictures import Shrinker
 from harness.pixels import PixelMetrics
-from harness.pools import CHUNK, pool_scores
+from harness.pools import chunks, pool_scores
 from harness.registry import KINDS, Registry
 from harness.spec import parse
 from harness.trial import UNUSED, Evidence, Outcome, Trial
+
+_IN_MEMORY = 1 << 27
+"""Bytes of pixels that may be copied."""
 
 Report = Callable[[Trial, Progress], None]
 
@@ -199,7 +205,21 @@ def hold_out(normal: Images, share: float, seed: int) -> tuple[Images, Images]:
         return normal, normal
     order = np.random.default_rng(seed).permutation(len(normal))
     kept = min(max(1, round(share * len(normal))), len(normal) - 1)
-    return normal.take(np.sort(order[kept:])), normal.take(np.sort(order[:kept]))
+    return _taken(normal, np.sort(order[kept:])), _taken(normal, np.sort(order[:kept]))
+
+
+def _taken(images: Images, at: NDArray[np.intp]) -> Images:
+    """The images at indices; where many are large, in a file without a name, for they may not fit into memory."""
+    shape = (len(at), *images.pixels.shape[1:])
+    if math.prod(shape) < _IN_MEMORY:
+        return images.take(at)
+    with tempfile.TemporaryFile() as file:
+        for index in at:
+            file.write(np.ascontiguousarray(images.pixels[index]).data)
+        file.flush()
+        pixels = np.memmap(file, np.uint8, "r", shape=shape)
+    names, kinds = (tuple(values[index] for index in at) for values in (images.paths, images.defects))
+    return Images(pixels, names, kinds, None if images.masks is None else images.masks[at])
 
 
 def score(
@@ -212,8 +232,8 @@ def score(
     pooled: dict[str, list[FloatArray]] = {}
     pixels = PixelMetrics() if images.masks is not None and images.masks.any() else None
     has_maps = False
-    for start in range(0, len(images), CHUNK):
-        chunk = images.take(slice(start, start + CHUNK))
+    for at in chunks(images.pixels):
+        chunk = images.take(at)
         by_pool, maps = pool_scores(model, chunk)
         for pool, values in by_pool.items():
             pooled.setdefault(pool, []).append(values)

@@ -8,12 +8,14 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from harness import environment
 from harness.api import BoolArray, Dataset, Encoder, FloatArray, Images, Loss, Model, Part, Threshold
+from harness.decoding import RESAMPLING, read_image
 from harness.deployment.saved import Saved, limit_by, read, read_weights
 from harness.errors import HarnessError, ModelError, UnavailableError, UsageError, unknown
-from harness.pools import CHUNK, pool_scores
+from harness.pools import chunks, pool_scores
 from harness.registry import KINDS, Registry
 from harness.spec import parse, spell
 from harness.trial import UNUSED
@@ -65,14 +67,25 @@ class Detector:
         """The pixels (H, W, 3) of one image, as in training. Raises DataError."""
         return self.dataset.read(file, self.saved.trial.image_size)
 
+    def picture(self, file: Path, longest: int) -> NDArray[np.uint8]:
+        """(h, w, 3), an image as a person knows it, of at most so many pixels a side; its maps lie over it.
+
+        From a data set that reads files in its own way, it is what the model sees. Raises DataError.
+        """
+        if type(self.dataset).read is not Dataset.read:
+            return self.read(file)
+        found = read_image(file, longest)
+        scale = min(1, longest / max(found.width, found.height))
+        shape = (max(1, round(found.width * scale)), max(1, round(found.height * scale)))
+        return np.asarray(Image.fromarray(found.pixels).resize(shape, RESAMPLING))
+
     def decide(self, pixels: NDArray[np.uint8], names: tuple[str, ...] | None = None) -> Decided:
         """Judge images (N, H, W, 3), each on its own; names are for errors. Raises TrainingError."""
         names = names or tuple(f"image {index}" for index in range(len(pixels)))
         scores, maps = [], []
         with environment.limited_to(self.saved.threads):  # a sum in other shares differs in its last digits
-            for start in range(0, len(pixels), CHUNK):
-                images = Images(pixels[start : start + CHUNK], names[start : start + CHUNK])
-                by_pool, some = pool_scores(self.model, images)
+            for chunk in chunks(pixels):
+                by_pool, some = pool_scores(self.model, Images(pixels[chunk], names[chunk]))
                 scores.append(by_pool[self.pool])
                 maps.append(some)
         found = np.concatenate(scores) if scores else np.empty(0)
