@@ -69,15 +69,18 @@ def reconstruction_errors(
     images: Images, error: Callable[[Tensor, NDArray[np.uint8]], Tensor], device: str
 ) -> NDArray[np.float32]:
     """The maps (N, H, W) that `error` makes of clean images (B, 3, H, W) in [0, 1] and their pixels (B, H, W, 3)."""
-    source = _Source(images.pixels, torch.device(device))
-    maps = np.empty(images.pixels.shape[:3], dtype=np.float32)
-    with torch.inference_mode(), _fast(torch.device(device)):
+    on = torch.device(device)
+    source = _Source(images.pixels, on)
+    maps = torch.empty(images.pixels.shape[:3], pin_memory=on.type == "cuda")
+    with torch.inference_mode(), _fast(on):
         for start in range(0, len(images), SCORE_BATCH):
             # The last image fills the last batch up.
             chosen = np.minimum(np.arange(start, start + SCORE_BATCH), len(images) - 1)
             errors = error(source.batch(chosen), images.pixels[chosen])
-            maps[start : start + SCORE_BATCH] = errors[: len(images) - start].cpu().numpy()
-    return maps
+            maps[start : start + SCORE_BATCH].copy_(errors[: len(images) - start], non_blocking=True)
+        if on.type == "cuda":  # until here it worked ahead, its maps copied while it made the next
+            torch.cuda.synchronize(on)
+    return maps.numpy()
 
 
 def _batches(count: int, size: int, order: torch.Generator) -> Iterator[NDArray[np.intp]]:
