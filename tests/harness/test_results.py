@@ -148,6 +148,7 @@ LACKING = {name: value for name, value in rows()[0].items() if name != "auroc"}
         (broken(detection={"crack": 1}), "cannot unpack"),
         (broken(auroc=float("nan")), "NaN is no finite number"),
         (broken(limit=1.5).replace("1.5", "1e999"), "1e999 is no finite number"),
+        (broken(auroc_low=None), "auroc_low and auroc_high come together, and are None and"),
         (broken(limit=1.5).replace("1.5", "9" * 400), "is no number of 64 bits"),
         ("[" * 100_000, ""),
     ],
