@@ -1,0 +1,97 @@
+"""`harness latency`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from harness import environment
+from harness.commands._options import format_option, plugin_option, some_of
+from harness.deployment.engines import ENGINES
+from harness.deployment.latency import TORCH, Place, Protocol, latencies
+from harness.deployment.saved import read
+from harness.errors import UsageError
+from harness.latencies import Latency, with_latencies
+from harness.report.latency import render_latencies
+from harness.store import FILE_NAME, Store
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--engines", default="all", show_default=True, help="Comma list of torch, onnx, openvino, or all.")
+@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Images at once, besides one.")
+@click.option("--repetitions", type=click.IntRange(1), default=100, show_default=True, help="Runs that are timed.")
+@click.option("--warm-up", type=click.IntRange(0), default=10, show_default=True, help="Runs before them.")
+@click.option("--threads", type=click.IntRange(1), help="For each engine alike.  [default: all that may be used]")
+@click.option("--without-noise", is_flag=True, help="Leave out the test noise of a DAE.")
+@click.option("--weights-dir", type=click.Path(path_type=Path), help="Folder of <timm name>.safetensors files.")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="Store whose leaderboard is to show it.  [default: the one that MODEL lies in, if it does]",
+)
+@format_option
+@plugin_option
+def command(
+    model: Path,
+    engines: str,
+    batch: int,
+    repetitions: int,
+    warm_up: int,
+    threads: int | None,
+    without_noise: bool,
+    weights_dir: Path | None,
+    store: Path | None,
+    style: str,
+    plugin_files: tuple[Path, ...],
+) -> None:
+    """Measure how long a kept model takes to decide, engine by engine.
+
+    MODEL is a directory that `harness run --keep-models` wrote. Each engine runs in a process of its own, on the CPU.
+    """
+    saved = read(model)
+    trial = saved.trial
+    if store is not None:
+        Store(store).close()  # which raises where there is none
+    elif ((around := model.absolute().parent.parent) / FILE_NAME).is_file():
+        store = around
+    protocol = Protocol(batch, warm_up, repetitions, threads or environment.cores(), beside=not without_noise)
+    wanted = _installed(some_of(engines, [TORCH, *ENGINES], "engine"))
+
+    def begun(name: str) -> None:
+        click.echo(f"measuring on {name}", err=True)
+
+    measured = list(latencies(Place(model, plugin_files, weights_dir), wanted, protocol, begun))
+    title = f"{trial.method} · {trial.category} · {trial.image_size} px"
+    click.echo(render_latencies(measured, title, style), nl=False)
+    if store is not None:
+        _keep(measured, saved.id, store)
+
+
+def _installed(engines: Sequence[str]) -> list[str]:
+    """Those engines that are here; for each other one a line says what would bring it. Raises UsageError for none."""
+    found, absent = [], []
+    for name in engines:
+        try:
+            if name != TORCH:
+                ENGINES[name].version()
+            found.append(name)
+        except UsageError as error:
+            absent.append(str(error))
+    if not found:
+        raise UsageError("; ".join(absent))
+    for reason in absent:
+        click.echo(f"harness: {reason}", err=True)
+    return found
+
+
+def _keep(measured: Sequence[Latency], trial_id: str, folder: Path) -> None:
+    """In the store, for its leaderboard, if it has the trial. Raises StoreError."""
+    with Store(folder, write=True) as store:
+        kept = store.amend(trial_id, lambda record: with_latencies(record, measured))
+    said = (
+        f"`harness leaderboard --store {folder}` shows it" if kept else f"{folder} has no trial {trial_id} to show it"
+    )
+    click.echo(f"{said}.", err=True)

@@ -1,0 +1,106 @@
+"""`harness pack`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from harness.api import Images, Threshold
+from harness.commands._options import plugin_option
+from harness.decoding import shown
+from harness.deployment.detector import Detector, load
+from harness.deployment.engines import ENGINES
+from harness.deployment.packing import Packed, engine_of, pack
+from harness.errors import UsageError
+from harness.registry import Registry
+from harness.runner import hold_out, open_dataset
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(list(ENGINES)), required=True, help="Of the graph.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="File or folder to write to.  [default: this folder]",
+)
+@click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data set that MODEL was fitted on.")
+@click.option("--images", type=click.Path(path_type=Path), help="Folder of normal images to verify on instead.")
+@click.option("--without-noise", is_flag=True, help="Leave out the test noise of a DAE, and set its limit anew.")
+@click.option("--weights-dir", type=click.Path(path_type=Path), help="Folder of <timm name>.safetensors files.")
+@plugin_option
+def command(
+    model: Path,
+    form: str,
+    out: Path,
+    data_root: Path | None,
+    images: Path | None,
+    without_noise: bool,
+    weights_dir: Path | None,
+    plugin_files: tuple[Path, ...],
+) -> None:
+    """Write a kept model as one graph, from pixels to decision, for another runtime.
+
+    MODEL is a directory that `harness run --keep-models` wrote. Nothing is written unless the graph's scores are those
+    of torch, to within a thousandth, on the normal images that the model's threshold was set on.
+    """
+    engine_of(form)
+    registry = Registry.discover(plugin_files)
+    detector = load(model, registry, weights_dir=weights_dir)
+    for remark in detector.remarks:
+        click.echo(remark, err=True)
+    normal = _calibration(detector, registry, data_root) if images is None else _folder(detector, images)
+    leave_out = registry.make(Threshold, detector.threshold) if without_noise else None
+    _say(pack(detector, normal, form, out, leave_out), detector)
+
+
+def _calibration(detector: Detector, registry: Registry, root: Path | None) -> Images:
+    """The normal images that the limit was set on. Raises UsageError where they are out of reach, DataError."""
+    trial = detector.saved.trial
+    dataset = open_dataset(registry, trial.dataset, root)
+    otherwise = "or --images with a folder of normal ones"
+    if dataset.needs_root and root is None:
+        raise UsageError(
+            f"no images to verify the graph on: give --data-root with {trial.dataset}'s {trial.category}, {otherwise}"
+        )
+    split = dataset.load(trial.category, trial.image_size)
+    if split.fingerprint != detector.saved.fingerprint:
+        raise UsageError(
+            f"{trial.dataset}'s {trial.category} is not the data that the model was fitted on: its fingerprint is "
+            f"{split.fingerprint}, expected {detector.saved.fingerprint}. Give the --data-root of that, {otherwise}"
+        )
+    return hold_out(split.train, trial.holdout, trial.seed)[1]
+
+
+def _folder(detector: Detector, folder: Path) -> Images:
+    """Every file of a folder. Raises UsageError for none, DataError for one that is no image."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+    if not files:
+        raise UsageError(f"--images {str(folder)!r} holds no image: expected a folder of normal ones")
+    return Images(np.stack([detector.read(file) for file in files]), tuple(shown(file) for file in files))
+
+
+def _say(packed: Packed, detector: Detector) -> None:
+    """What was written, what it was held against, and what is left to whoever runs it."""
+    agreement, size = packed.agreement, detector.saved.trial.image_size
+    lines = [
+        f"Written to {packed.file} ({packed.file.stat().st_size / 1e6:.1f} MB) and {packed.description.name}.",
+        f"On {agreement.engine} {agreement.version} the scores of {agreement.images} normal images differ from torch's "
+        f"by {agreement.largest_difference:.1e} of their size at most, at {agreement.at}.",
+    ]
+    if agreement.other_decisions:
+        lines.append(f"{agreement.other_decisions} of them lie so near the limit that they are decided otherwise.")
+    if packed.beside:
+        names = " and ".join(packed.beside)
+        lines.append(f"It takes {names} beside pixels, drawn as for the stored scores; --without-noise leaves it out.")
+    if packed.left_out:
+        names = " and ".join(packed.left_out)
+        lines.append(
+            f"Without {names} scores are not the stored ones: threshold {detector.threshold} has set the limit anew on "
+            f"these images, to {packed.limit:.6g} instead of {detector.limit:.6g}."
+        )
+    lines.append(f"Images are to be resized to {size}x{size} before it; the JSON says how.")
+    click.echo("\n".join(lines))

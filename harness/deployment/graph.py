@@ -1,0 +1,109 @@
+"""One graph from an image's pixels to the decision on it, and how it leaves torch."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from harness.api import Model
+from harness.deployment.engines import METADATA, need
+from harness.deployment.packing import first_line
+from harness.errors import UnavailableError
+from harness.pools import TOP_SHARE
+from harness.trial import UNUSED
+
+PIXELS, SCORE, ANOMALOUS, MAP = "pixels", "score", "anomalous", "map"
+"""The names of input and outputs."""
+
+
+class Decision(nn.Module):
+    """A model's network with what lies before and behind it; it shares the model's weights, which are on the CPU."""
+
+    def __init__(self, model: Model, pool: str, limit: float) -> None:
+        super().__init__()
+        self.network = model.network().eval().requires_grad_(False)
+        self.pool, self.limit = pool, limit
+
+    def forward(self, pixels: Tensor, *beside: Tensor) -> tuple[Tensor, ...]:
+        """(N, H, W, 3), uint8, to scores (N,), whether they are above the limit (N,), and maps (N, H, W) if any."""
+        found: Tensor = self.network(pixels.permute(0, 3, 1, 2).float() / 255, *beside)
+        if self.pool == UNUSED:
+            return found, found > self.limit
+        score = pooled(found, self.pool)
+        return score, score > self.limit, found
+
+
+def pooled(maps: Tensor, pool: str) -> Tensor:
+    """(N, H, W) to (N,), as `harness.pools` has it."""
+    flat = maps.flatten(1)
+    if pool == "mean":
+        return flat.mean(dim=1)
+    if pool == "max":
+        return flat.amax(dim=1)
+    count = max(1, round(TOP_SHARE * flat.shape[1]))
+    return flat.topk(count, dim=1, sorted=False).values.mean(dim=1)
+
+
+class TorchGraph:
+    """Runs a decision in torch, in the form of a packed graph."""
+
+    def __init__(self, decision: Decision) -> None:
+        self._decision = decision.to(memory_format=torch.channels_last)
+
+    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        with torch.inference_mode():
+            found = self._decision(*(torch.from_numpy(np.asarray(array)) for array in inputs.values()))
+        return {name: value.numpy() for name, value in zip((SCORE, ANOMALOUS, MAP), found, strict=False)}
+
+
+def export(decision: Decision, example: Mapping[str, NDArray[Any]], metadata: str, extra: str, file: Path) -> None:
+    """Write an ONNX file of a graph that takes such inputs. Raises UnavailableError where torch cannot make one.
+
+    It takes any number of images where the example has several, and one where it has one.
+    """
+    need("onnxscript", extra)
+    arguments = tuple(torch.from_numpy(np.array(array)) for array in example.values())
+    size = {0: torch.export.Dim.DYNAMIC if len(arguments[0]) > 1 else torch.export.Dim.STATIC}
+    outputs = [SCORE, ANOMALOUS] if decision.pool == UNUSED else [SCORE, ANOMALOUS, MAP]
+    shapes: tuple[Any, ...] = (size, (size,) * (len(arguments) - 1)) if len(arguments) > 1 else (size,)
+    with _silence():
+        try:
+            program = torch.onnx.export(
+                decision,
+                arguments,
+                dynamo=True,
+                verbose=False,
+                input_names=list(example),
+                output_names=outputs,
+                dynamic_shapes=shapes,
+            )
+        except Exception as error:  # of many types, and longer than any line
+            raise UnavailableError(f"torch cannot export it: {first_line(error.__cause__ or error)}") from error
+        assert program is not None
+        program.model.metadata_props[METADATA] = metadata
+        program.save(file)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Torch's exporter tells of its own future in warnings and log lines; its errors are raised."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

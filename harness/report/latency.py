@@ -1,0 +1,49 @@
+"""What decisions cost, engine by engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from harness.latencies import Latency
+from harness.report.table import Table, csv_text, json_text, markdown, rich_text
+
+
+def render_latencies(measured: Sequence[Latency], title: str, style: str) -> str:
+    """One row an engine and batch size."""
+    rows = [asdict(one) for one in measured]
+    if style == "json":
+        return json_text(rows)
+    if style == "csv":
+        return csv_text(rows, list(rows[0]) if rows else [])
+    headings = ("engine", "batch", "p50 ms", "p95 ms", "p99 ms", "images/s", "peak MB")
+    table = Table(
+        title=title,
+        headings=headings,
+        rows=[
+            [
+                f"{one.engine} {one.version}",
+                str(one.batch),
+                *(f"{value:.4g}" for value in (one.p50_ms, one.p95_ms, one.p99_ms, one.images_per_second)),
+                f"{one.peak_mb:.0f}",
+            ]
+            for one in measured
+        ],
+        numbers=frozenset(headings[1:]),
+        notes=_notes(measured),
+    )
+    return markdown([table]) if style == "md" else rich_text([table])
+
+
+def _notes(measured: Sequence[Latency]) -> list[str]:
+    if not measured:
+        return []
+    one = measured[0]
+    said = [
+        f"{one.repetitions} repetitions after {one.warm_up} that do not count, in {one.threads}"
+        f" thread{'s' * (one.threads > 1)} of {one.cpu}, float32; from pixels in memory to the decision.",
+        "Peak MB: what engine and model add to a process.",
+    ]
+    if one.beside:
+        said.append(f"{one.beside.capitalize()} is drawn before the clock starts.")
+    return [" ".join(said)]
