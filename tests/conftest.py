@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import site
 import subprocess
+import time
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+
+from harness.executors.ray import room
+from harness.grid import Planned
+from harness.registry import Registry
+from harness.report.progress import Quiet
+from harness.runner import Worker, Workplace
+from harness.schedule import carry_out
+from harness.store import Store
+from harness.trial import Outcome, Trial
 
 TESTS = Path(__file__).parent
 SHARED = TESTS.parent.parent / "shared"
@@ -86,3 +99,74 @@ class FreshEnvironment:
 def fresh_environment(tmp_path_factory: pytest.TempPathFactory) -> FreshEnvironment:
     """A virtual environment outside the repository, for what a stranger installs."""
     return FreshEnvironment(tmp_path_factory.mktemp("environment"))
+
+
+@dataclass
+class VirtualCluster:
+    """An executor in virtual time: workers that take so long for a trial, and one driver that serves them.
+
+    What the driver does itself (asking for a trial, storing an outcome) takes the time that it really takes here. What
+    Ray adds is given: seconds of the driver for each task, and of a worker between two.
+    """
+
+    outcome: Outcome
+    """What every trial ends with, but for its own name."""
+    workers: int
+    trial_s: float
+    driver_s: float
+    pause_s: float
+    clock: float = 0.0
+    driver_busy: float = 0.0
+
+    def run(self, trials: Iterable[Trial]) -> Iterator[Outcome]:
+        """The outcome of each trial, as they end in virtual time."""
+        waiting = iter(trials)
+        free = [0.0] * self.workers  # when each worker is ready for its next
+        flying: list[tuple[float, Trial]] = []
+        while True:
+            while len(flying) < room(self.workers):
+                with self._driving():
+                    trial = next(waiting, None)
+                if trial is None:
+                    break
+                self._spend(self.driver_s)
+                end = max(self.clock, heapq.heappop(free)) + self.pause_s + self.trial_s
+                heapq.heappush(free, end)
+                heapq.heappush(flying, (end, trial))
+            if not flying:
+                return
+            end, trial = heapq.heappop(flying)
+            self.clock = max(self.clock, end)
+            with self._driving():
+                yield replace(self.outcome, trial=trial)
+
+    def overhead(self, trials: int) -> float:
+        """The share by which all took longer than the workers alone would."""
+        return self.clock / (-(-trials // self.workers) * self.trial_s) - 1
+
+    @contextmanager
+    def _driving(self) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self._spend(time.perf_counter() - started)
+
+    def _spend(self, seconds: float) -> None:
+        self.clock += seconds
+        self.driver_busy += seconds
+
+
+@pytest.fixture
+def virtual_run(dots_plugin: Path, tmp_path: Path) -> Callable[..., VirtualCluster]:
+    """Stub trials through the scheduler into a store on this disk, over workers that take virtual time."""
+
+    def run(trials: int, **cluster: float) -> VirtualCluster:
+        worker = Worker(Workplace(), Registry.discover([dots_plugin]))
+        stub = Trial("dots", "large", "mean_image", "-", "-", 0, 16, 0, 0, 0.0, 0.0, "fp32", "-")
+        executor = VirtualCluster(worker.perform(stub, Quiet().progressed), **cluster)
+        plan = (Planned(stub._replace(seed=seed)) for seed in range(trials))
+        with Store(tmp_path / "runs", write=True) as store:
+            tally = carry_out(plan, store=store, worker=worker, executor=executor, watcher=Quiet())
+            assert tally.fitted == len(store.done()) == trials
+        return executor
+
+    return run

@@ -45,6 +45,11 @@ class Ray:
                 raise UnavailableError(f"the Ray cluster is lost ({in_a_line(error)}). {_GO_ON}") from error
 
 
+def room(slots: int) -> int:
+    """How many tasks may be under way: as many as can run, and a few so that no worker waits for its next."""
+    return slots and slots + max(1, slots // 8)
+
+
 @dataclass
 class _Flight:
     """A trial on its way, and a reference to its data."""
@@ -77,27 +82,23 @@ class _Fleet:
             raise UsageError(self._too_small())
         flying: dict[Any, _Flight] = {}
         news = self._board.take.remote()
-        try:
-            while True:
-                while len(flying) < self._room() and (trial := next(trials, None)) is not None:
-                    flight = self._prepare(trial)
+        while True:
+            while len(flying) < self._room() and (trial := next(trials, None)) is not None:
+                flight = self._prepare(trial)
+                flying[self._begin(flight)] = flight
+            if not flying:
+                return
+            ready, _ = ray.wait([*([news] if news else []), *flying], timeout=_LOOK_S)
+            for reference in ready:
+                if reference == news:
+                    news = self._tell(news)
+                    continue
+                flight = flying.pop(reference)
+                outcome = self._ending(reference, flight)
+                if outcome is None:
                     flying[self._begin(flight)] = flight
-                if not flying:
-                    return
-                ready, _ = ray.wait([*([news] if news else []), *flying], timeout=_LOOK_S)
-                for reference in ready:
-                    if reference == news:
-                        news = self._tell(news)
-                        continue
-                    flight = flying.pop(reference)
-                    outcome = self._ending(reference, flight)
-                    if outcome is None:
-                        flying[self._begin(flight)] = flight
-                    else:
-                        yield outcome
-        finally:
-            for reference in flying:
-                ray.cancel(reference, force=True)
+                else:
+                    yield outcome
 
     def _prepare(self, trial: Trial) -> _Flight:
         """Put the trial's data where all workers of a machine read it from the same memory."""
@@ -140,10 +141,7 @@ class _Fleet:
         return self._board.take.remote()
 
     def _room(self) -> int:
-        """How many tasks may be under way: as many as can run, and a few so that no worker waits for the next.
-
-        Raises UnavailableError when no machine has been left for a while.
-        """
+        """How many tasks may be under way. Raises UnavailableError when no machine has been left for a while."""
         now = time.monotonic()
         if now - self._looked >= _LOOK_S:
             self._looked = now
@@ -152,7 +150,7 @@ class _Fleet:
             self._last_seen = now
         elif now - self._last_seen > _PATIENCE_S:
             raise UnavailableError(f"no machine of the Ray cluster has been left for {_PATIENCE_S:.0f} s. {_GO_ON}")
-        return self._slots and self._slots + max(1, self._slots // 8)
+        return room(self._slots)
 
     def _machines(self) -> list[dict[str, float]]:
         """What each machine that is there has, as Ray names it."""

@@ -59,7 +59,7 @@ class Cluster:
         try:
             yield ray
         finally:
-            ray.shutdown()
+            ray.shutdown()  # which ends whatever is still under way
 
 
 def in_a_line(error: BaseException) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
+from harness import executors
 from harness.commands import main
+from harness.commands.run import command as run_command
 from harness.errors import StoreError
 from harness.store import Store
 
@@ -209,3 +214,57 @@ def _members(group: int) -> list[str]:
     listed = subprocess.run(["ps", "-eo", "sid,stat,args"], capture_output=True, text=True, check=True)
     rows = [line.split(None, 2) for line in listed.stdout.splitlines()[1:]]
     return [args for sid, state, args in rows if int(sid) == group and not state.startswith("Z")]
+
+
+PAGE = Path(executors.__file__).parent / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def page_commands() -> list[str]:
+    """Every `harness run` of the page, its lines joined."""
+    text = PAGE.read_text(encoding="utf-8").replace("\\\n", " ")
+    return re.findall(r"^ *(?:entrypoint: )?(harness run.*)$", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", page_commands())
+def test_every_command_of_the_page_is_understood(command: str) -> None:
+    options = {option for parameter in run_command.params for option in parameter.opts}
+    assert {word for word in shlex.split(command, comments=True) if word.startswith("--")} <= options
+
+
+def test_the_page_shows_a_script_for_slurm_and_a_job_for_kubernetes_that_parse() -> None:
+    (script,) = blocks("sh")
+    checked = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    (job,) = (yaml.safe_load(text) for text in blocks("yaml"))
+    assert job["spec"]["entrypoint"] in page_commands()
+    head, workers = job["spec"]["rayClusterSpec"]["headGroupSpec"], job["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    pods = [group["template"]["spec"] for group in (head, *workers)]
+    assert len({container["image"] for pod in pods for container in pod["containers"]}) == 1, "one version everywhere"
+    mounts = {mount["name"] for mount in pods[0]["containers"][0]["volumeMounts"]}
+    assert mounts == {volume["name"] for volume in pods[0]["volumes"]}
+
+
+def test_the_script_for_slurm_starts_ray_as_this_ray_understands_it(tmp_path: Path) -> None:
+    (script,) = blocks("sh")
+    said = {name: tmp_path / name for name in ("srun", "scontrol")}
+    said["srun"].write_text('#!/bin/bash\nprintf "%s\\n" "$@"\n')
+    said["scontrol"].write_text("#!/bin/bash\nprintf 'node7\\nnode8\\n'\n")
+    for file in said.values():
+        file.chmod(0o755)
+    (tmp_path / "venvs/harness/bin").mkdir(parents=True)
+    (tmp_path / "venvs/harness/bin/activate").touch()
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path), "SLURM_JOB_NODELIST": "node[7-8]"}
+    environ |= {"SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_PER_TASK": "16"}
+    ran = subprocess.run(["bash", "-eu"], input=script, text=True, capture_output=True, check=True, env=environ)
+    words = ran.stdout.splitlines()
+    assert words[:2] == ["ray", "symmetric-run"]
+    assert words[words.index("--address") + 1] == words[words.index("--ray-address") + 1] == "node7:6379"
+    assert words[words.index("--min-nodes") + 1] == "2"
+    helped = subprocess.run(
+        [Path(sys.executable).parent / "ray", "symmetric-run", "--help"], text=True, capture_output=True, check=True
+    )
+    assert {"--address", "--min-nodes"} <= set(helped.stdout.split())
