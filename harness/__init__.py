@@ -17,7 +17,7 @@ from harness.api import (
     Split,
     Threshold,
 )
-from harness.decoding import Decoded, read_image, read_mask, shown, strict_pillow
+from harness.decoding import IMAGE_SUFFIXES, Decoded, read_image, read_mask, shown, strict_pillow
 from harness.errors import (
     DataError,
     HarnessError,
@@ -34,6 +34,7 @@ from harness.spec import spell
 
 __all__ = [
     "GOOD",
+    "IMAGE_SUFFIXES",
     "BoolArray",
     "DataError",
     "Dataset",

@@ -27,6 +27,9 @@ _DENSEST = 10_000
 Decoding takes time and memory by the pixel, which the file's header is free to claim.
 """
 
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+"""Of files in a folder that are taken for images, in any case."""
+
 RESAMPLING = Image.Resampling.BILINEAR
 """Pillow widens the filter when it reduces, so that fine texture is averaged and does not alias into false structure.
 
@@ -82,6 +85,12 @@ def read_image(path: Path, size: int) -> Decoded:
     with _opened(path) as (image, digest):
         rgb = _rgb(image)
         return Decoded(np.asarray(rgb.resize((size, size), RESAMPLING)), *rgb.size, image.mode, digest)
+
+
+def form_of(path: Path) -> tuple[int, int, str]:
+    """Width, height and mode of an image file, as Decoded has them, mostly without decoding it. Raises DataError."""
+    with _opened(path) as (image, _):
+        return image.width, image.height, image.mode
 
 
 def read_mask(paths: Sequence[Path], size: int, image_path: Path, image: Decoded) -> Decoded:

@@ -317,7 +317,7 @@ def _tell_of_models(tally: Tally, keep: Keep, plugin_files: Sequence[Path]) -> N
         plugins = "".join(f" --plugin {shlex.quote(str(file))}" for file in plugin_files)
         shown = kept[0].relative_to(Path.cwd()) if kept[0].is_relative_to(Path.cwd()) else kept[0]
         click.echo(
-            f"{len(kept)} models kept. Judge images with one of them:\n"
+            f"{len(kept)} model{'s' if len(kept) > 1 else ''} kept. Judge images with one of them:\n"
             f"  harness predict {shlex.quote(str(shown))} FOLDER_OF_IMAGES{plugins}",
             err=True,
         )

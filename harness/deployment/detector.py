@@ -12,7 +12,7 @@ from PIL import Image
 
 from harness import environment
 from harness.api import BoolArray, Dataset, Encoder, FloatArray, Images, Loss, Model, Part, Threshold
-from harness.decoding import RESAMPLING, read_image
+from harness.decoding import RESAMPLING, form_of, read_image
 from harness.deployment.saved import Saved, limit_by, read, read_weights
 from harness.errors import HarnessError, ModelError, UnavailableError, UsageError, unknown
 from harness.pools import chunks, pool_scores
@@ -74,10 +74,10 @@ class Detector:
         """
         if type(self.dataset).read is not Dataset.read:
             return self.read(file)
-        found = read_image(file, longest)
-        scale = min(1, longest / max(found.width, found.height))
-        shape = (max(1, round(found.width * scale)), max(1, round(found.height * scale)))
-        return np.asarray(Image.fromarray(found.pixels).resize(shape, RESAMPLING))
+        width, height, _ = form_of(file)
+        scale = min(1, longest / max(width, height))
+        shape = (max(1, round(width * scale)), max(1, round(height * scale)))
+        return np.asarray(Image.fromarray(read_image(file, max(shape)).pixels).resize(shape, RESAMPLING))
 
     def decide(self, pixels: NDArray[np.uint8], names: tuple[str, ...] | None = None) -> Decided:
         """Judge images (N, H, W, 3), each on its own; names are for errors. Raises TrainingError."""

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from harness import GOOD, DataError, Dataset, Split, UsageError, shown, unknown
+from harness import GOOD, IMAGE_SUFFIXES, DataError, Dataset, Split, UsageError, shown, unknown
 from harness_datasets.category import Category, Item, load
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-"""Of images, in any case."""
 MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 """Of masks: lossless ones, as every value but zero marks a defect."""
 
@@ -26,7 +24,7 @@ def entries(folder: Path) -> list[Path]:
 
 def images_in(folder: Path) -> list[Path]:
     """The image files that lie directly in a folder; sub-folders are not searched, so no link can lead in circles."""
-    return [entry for entry in entries(folder) if entry.suffix.lower() in SUFFIXES]
+    return [entry for entry in entries(folder) if entry.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def masks_in(folder: Path) -> Mapping[str, tuple[Path, ...]]:
@@ -53,6 +51,10 @@ class FileDataset(Dataset):
         if category not in folders:
             raise UsageError(unknown("category", category, folders))
         return load(self._category(category, folders[category]), image_size)
+
+    def train_count(self, category: str) -> int | None:
+        """From a listing of its files. Raises UsageError, DataError."""
+        return len(self._category(category, self._folders()[category]).train)
 
     def _folders(self) -> Mapping[str, Path]:
         """The folder of each category. Raises UsageError, DataError."""

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness import DataError
-from harness.decoding import read_image, read_mask, strict_pillow
+from harness.decoding import form_of, read_image, read_mask, strict_pillow
 from harness_datasets.folders import FolderDataset
 
 
@@ -349,3 +349,11 @@ def test_a_data_set_reads_one_file_as_it_loads_them_all(tmp_path: Path) -> None:
         for pixels, name in zip(images.pixels, images.paths, strict=True):
             assert (dataset.read(tmp_path / name, 16) == pixels).all()
     assert set(split.modes) == {"RGB", "L", "RGBA"}
+
+
+def test_the_form_of_a_file_is_that_of_its_image_the_right_way_up(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "side.jpg").write_bytes(encoded(Image.new("L", (40, 20)), "JPEG", exif=exif))
+    decoded = read_image(tmp_path / "side.jpg", 8)
+    assert form_of(tmp_path / "side.jpg") == (decoded.width, decoded.height, decoded.mode) == (20, 40, "L")

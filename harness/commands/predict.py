@@ -1,0 +1,166 @@
+"""`harness predict`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from harness import environment
+from harness.api import Threshold
+from harness.commands._options import plugin_option, store_option
+from harness.commands._stopping import stoppable
+from harness.decoding import shown, strict_pillow
+from harness.deployment.detector import Detector, load
+from harness.deployment.predicting import Forms, Prediction, find_images, predict
+from harness.deployment.saved import find
+from harness.deployment.watching import watch
+from harness.errors import HarnessError, UsageError, unknown
+from harness.registry import Registry
+from harness.report.heat_maps import LARGEST_SIDE, heat_map
+from harness.report.predictions import STYLES, heading, line, summary
+from harness.report.visible import visible
+
+_ANY_ANOMALY, _SOME_UNREADABLE = 1, 3
+
+
+@click.command()
+@click.argument("model")
+@click.argument("images", nargs=-1, type=click.Path(path_type=Path), metavar="[IMAGE_OR_FOLDER]...")
+@click.option("--watch", "watched", type=click.Path(path_type=Path), help="Judge images as they arrive in this folder.")
+@click.option("--threshold", help="Set the limit by another one, from the calibration scores that the model holds.")
+@click.option("--pool", help="Score by mean, max or topk.  [default: what the model was kept with]")
+@click.option("--heat-maps", type=click.Path(path_type=Path), help="Folder for a PNG of each image with its errors.")
+@click.option("--fail-on-anomaly", is_flag=True, help="Exit with 1 where an image is anomalous.")
+@click.option(
+    "--format", "style", default="rich", show_default=True, type=click.Choice(STYLES), help="json is a line an image."
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--weights-dir", type=click.Path(path_type=Path), help="For a loss that starts from published weights.")
+@store_option
+@plugin_option
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> None:
+    """Judge images with a kept model: score, limit and decision of each.
+
+    MODEL is a directory that `harness run --keep-models` wrote, or its name or trial id in the store. Folders are
+    searched at any depth. Exit code: 0 all images were judged, 3 some could not be read, 1 some are anomalous and
+    --fail-on-anomaly was given.
+    """
+    if bool(given["images"]) == bool(given["watched"]):
+        raise UsageError("expected images or folders to judge, or --watch FOLDER, one of the two")
+    if given["watched"] and not given["watched"].is_dir():
+        raise UsageError(f"--watch {str(given['watched'])!r} is not a folder: expected the one that images arrive in")
+    detector = _detector(given)
+    for remark in detector.remarks:
+        click.echo(visible(f"harness: {remark}"), err=True)
+    told = _Teller(detector, given["style"], given["heat_maps"])
+    try:
+        with stoppable("Stopped."), strict_pillow():
+            if given["watched"]:
+                _warm_up(detector)
+                click.echo(visible(f"Watching {shown(given['watched'])}; Ctrl-C ends it."), err=True)
+                told.tell(watch(detector, given["watched"], given["heat_maps"]))
+            told.tell(predict(detector, find_images(given["images"], given["heat_maps"])))
+    except KeyboardInterrupt as stop:
+        click.echo(f"Stopped. {summary(told.decisions)}", err=True)
+        ctx.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
+    click.echo(summary(told.decisions), err=True)
+    if given["fail_on_anomaly"] and told.decisions["anomalous"]:
+        ctx.exit(_ANY_ANOMALY)
+    if told.troubled:
+        ctx.exit(_SOME_UNREADABLE)
+
+
+def _detector(given: dict[str, Any]) -> Detector:
+    """The model that is meant, deciding as is asked. Raises UsageError, ModelError, UnavailableError."""
+    registry = Registry.discover(given["plugin_files"])
+    directory = _directory(given["model"], given["store"] / "models")
+    detector = load(directory, registry, environment.device(given["device"]), given["weights_dir"])
+    if given["threshold"] is None and given["pool"] is None:
+        return detector
+    threshold = registry.make(Threshold, given["threshold"] or detector.threshold)
+    return detector.judging(threshold, given["pool"])
+
+
+def _directory(model: str, kept: Path) -> Path:
+    """A model's directory from its path, name or trial id. Raises UsageError."""
+    for directory in (Path(model), kept / model):
+        if directory.is_dir():
+            return directory
+    found = find(kept, model)
+    if found is None:
+        names = [child.name for child in kept.iterdir() if not child.name.startswith(".")] if kept.is_dir() else []
+        hint = f"`harness run --keep-models` keeps models in {kept}"
+        raise UsageError(f"{unknown('model', model, names)} {hint}, or give the path of one")
+    return found
+
+
+def _warm_up(detector: Detector) -> None:
+    """The first image of all takes longest; it shall not be one that a line waits for."""
+    size = detector.saved.trial.image_size
+    with suppress(Exception):  # what is wrong with the model, the first image will tell
+        detector.decide(np.zeros((1, size, size, 3), np.uint8))
+
+
+@dataclass
+class _Teller:
+    """Writes each prediction as it comes, its picture where one is wanted, and what is to say about it."""
+
+    detector: Detector
+    style: str
+    heat_maps: Path | None
+    decisions: Counter[str] = field(default_factory=Counter)
+    troubled: bool = False
+    """Whether a file could not be judged, or a picture not be written."""
+    _told_of_no_maps: bool = False
+
+    def tell(self, predictions: Iterable[Prediction]) -> None:
+        """Follow predictions until they end."""
+        forms = Forms(self.detector)
+        coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        click.echo(heading(self.detector, self.style), nl=False)
+        for one in predictions:
+            self.decisions[one.decision] += 1
+            if one.problem:
+                self._complain(one.problem)
+            elif remark := forms.remark(one.file):
+                click.echo(visible(f"harness: {remark}"), err=True)
+            picture = self._picture(one) if self.heat_maps and one.score is not None else ""
+            click.echo(line(one, self.detector, self.style, picture, coloured=coloured), nl=False)
+
+    def _complain(self, problem: str) -> None:
+        self.troubled = True
+        click.echo(visible(f"harness: {problem}"), err=True)
+
+    def _picture(self, one: Prediction) -> str:
+        """Write a heat map; its path, or nothing where there is none."""
+        assert self.heat_maps is not None
+        if one.map is None:
+            if not self._told_of_no_maps:
+                click.echo(f"harness: model {self.detector.model.name!r} has no maps: no heat maps", err=True)
+            self._told_of_no_maps = True
+            return ""
+        usual = self.detector.saved.calibration.get("max", one.map)
+        name = one.name if one.name.suffix.lower() == ".png" else Path(f"{one.name}.png")
+        file = self.heat_maps / name
+        try:
+            png = heat_map(self.detector.picture(one.file, LARGEST_SIDE), one.map, float(usual.max()))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(png)
+        except OSError as error:
+            self._complain(f"heat map {shown(file)} cannot be written: {error.strerror or error}")
+            return ""
+        except HarnessError as error:  # the image has vanished, or was written anew
+            self._complain(f"heat map {shown(file)} cannot be made: {error}")
+            return ""
+        return shown(file)

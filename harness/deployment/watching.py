@@ -1,0 +1,126 @@
+"""A folder into which a camera writes: each image is judged as soon as it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness import environment
+from harness.deployment.detector import Detector
+from harness.deployment.predicting import BATCH, Found, Prediction, Read, judge, read, walk
+
+POLL_S = 0.02
+"""Between looks at the folder. Looking works on network drives too, which tell nobody of what others write there."""
+_AT_WORK = 0.2
+"""Share of the time that is spent on looking, at most: a folder of very many files is looked at less often."""
+PATIENCE_S = 2.0
+"""How long a file that cannot be read must have stood still before it is reported."""
+
+State = tuple[int, int, int, int]
+"""By which a change of a file is known."""
+
+
+@dataclass
+class _Seen:
+    state: State
+    since: float
+    """When this state was first seen."""
+    judged: bytes = b""
+    """A digest of the pixels that were judged last."""
+    problem: str = ""
+    """Why this state could not be read."""
+    settled: bool = False
+    """Whether this state was judged or reported."""
+
+
+@dataclass
+class Watch:
+    """What is known of the files below a folder."""
+
+    folder: Path
+    detector: Detector
+    leave_out: Path | None = None
+    """A folder that is passed over."""
+    _files: dict[Path, _Seen] = field(default_factory=dict)
+    _faults: set[Path] = field(default_factory=set)
+
+    def arrivals(self, pool: ThreadPoolExecutor) -> list[Read]:
+        """Files that are whole since the last look, or unreadable for long enough, first come, first served.
+
+        One that is written again is a new one, unless its pixels are the same and it was not replaced by another file.
+        """
+        now, found = self._look()
+        waiting = {file: seen for file, seen in self._files.items() if not seen.settled and seen.since < now}
+        given_up = [file for file, seen in waiting.items() if seen.problem and now - seen.since >= PATIENCE_S]
+        tried = [file for file, seen in waiting.items() if not seen.problem]
+        tried.sort(key=lambda file: (waiting[file].since, file))
+        for one in pool.map(lambda file: read(self.detector, self._found(file)), tried[:BATCH]):
+            seen = waiting[one.file]
+            if _state(one.file) != seen.state:  # changed or gone while it was read: the next look will tell
+                continue
+            if one.pixels is None:
+                seen.problem = one.problem
+                continue
+            seen.settled = True
+            digest = hashlib.blake2b(one.pixels.tobytes(), digest_size=16).digest()
+            if digest != seen.judged:
+                seen.judged = digest
+                found.append(one)
+        for file in given_up:
+            waiting[file].settled = True
+            found.append(self._unreadable(file, waiting[file].problem))
+        return found
+
+    def _look(self) -> tuple[float, list[Read]]:
+        """Note what has changed; the time of the look, and folders that cannot be listed, once each."""
+        states: dict[Path, State] = {}
+        faults = {}
+        for one in walk(self.folder, Path(), self.leave_out and self.leave_out.resolve()):
+            if one.problem:
+                faults[one.file] = one.problem
+            elif state := _state(one.file):
+                states[one.file] = state
+        now = time.monotonic()
+        for file in self._files.keys() - states.keys():
+            del self._files[file]
+        for file, state in states.items():
+            seen = self._files.get(file)
+            if seen is None or seen.state[0] != state[0]:
+                self._files[file] = _Seen(state, now)
+            elif seen.state != state:
+                self._files[file] = _Seen(state, now, seen.judged)
+        new = [self._unreadable(file, problem) for file, problem in faults.items() if file not in self._faults]
+        self._faults = set(faults)
+        return now, new
+
+    def _found(self, file: Path) -> Found:
+        return Found(file, file.relative_to(self.folder))
+
+    def _unreadable(self, file: Path, problem: str) -> Read:
+        return Read(file, file.relative_to(self.folder), None, problem)
+
+
+def watch(detector: Detector, folder: Path, leave_out: Path | None = None) -> Iterator[Prediction]:
+    """Predictions for the images below a folder, those that are there first, without end."""
+    known = Watch(folder, detector, leave_out)
+    with ThreadPoolExecutor(environment.cores()) as pool:
+        while True:
+            started = time.monotonic()
+            found = known.arrivals(pool)
+            took = time.monotonic() - started
+            yield from judge(detector, found)
+            if not found:
+                time.sleep(max(POLL_S, took * (1 / _AT_WORK - 1)))
+
+
+def _state(file: Path) -> State | None:
+    """None for a file that is gone."""
+    with suppress(OSError):
+        found = file.stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return None
