@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from harness.judge import PIXEL_METRICS, Verdict
+from harness.latencies import Setting, common_setting, median_latency
 from harness.leaderboard import RANKED_BY, Board, Line, Method, Track, boards, unfinished
 from harness.published.comparison import Compared, Comparison
 from harness.report.cases import Json, case_of, cases, name_plainly, title_of
@@ -91,10 +92,12 @@ def page(
     ranked = boards(done, ranked_by)
     names = name_plainly(done)
     beside = _Beside(compared.comparisons if compared else ())
-    entries = [entry for at, board in enumerate(ranked) for entry in _entries(at, board, names, beside)]
+    setting = common_setting(verdict.outcome for verdict in done)
+    entries = [entry for at, board in enumerate(ranked) for entry in _entries(at, board, names, beside, setting)]
     made, environments = _provenance(done, names, rootless)
     content = cases(done, store, names)
     content["ranked_by"] = list(HEADINGS).index(ranked_by)
+    content["columns"] = {"seconds": len(HEADINGS) + 1, "latency": None if setting is None else len(HEADINGS) + 2}
     content["critical"] = _critical_differences(ranked, names, ranked_by)
     templates = files("harness.report") / "templates"
     style, script = ((templates / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
@@ -111,7 +114,8 @@ def page(
         style=style,
         script=script,
         policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}",
-        headings=[*HEADINGS.values(), "AUPRO", "fit s"],
+        headings=[*HEADINGS.values(), "AUPRO", "fit s", *["latency ms"] * (setting is not None)],
+        setting=setting,
         bounded=[*HEADINGS].index("accuracy"),
         ranked_by=ranked_by.replace("_", " "),
         mark=FLOOR_MARK,
@@ -145,43 +149,36 @@ def _data_of(track: Track) -> str:
     return f"{track.dataset} · {track.image_size} px"
 
 
-def _entries(at: int, board: Board, names: Mapping[Method, str], beside: _Beside) -> list[Entry]:
+def _entries(
+    at: int, board: Board, names: Mapping[Method, str], beside: _Beside, setting: Setting | None
+) -> list[Entry]:
     track = "test labels: oracle" if board.track.oracle else "normal images"
     place = (at, board.category or MEAN, track, _data_of(board.track))
-    found = []
-    for line in board.lines:
-        behind = _behind(board, line)
-        found.append(
-            Entry(
-                *place,
-                method=names[line.method._replace(threshold="")],
-                threshold=line.method.threshold,
-                rank=line.rank,
-                floor=False,
-                oracle=board.track.oracle,
-                beats_floors=line.beats_floors,
-                cells=[*(_cell(line, metric, beside) for metric in HEADINGS), *_measured(behind)],
-                case=case_of(behind[0]),
-                notes=_notes(board, line),
-            )
+    found = [
+        Entry(
+            *place,
+            method=names[line.method._replace(threshold="")],
+            threshold=line.method.threshold,
+            rank=line.rank,
+            floor=False,
+            oracle=board.track.oracle,
+            beats_floors=line.beats_floors,
+            cells=[*(_cell(line, metric, beside) for metric in HEADINGS), *_measured(line, setting)],
+            case=case_of(_behind(line)[0]),
+            notes=_notes(board, line),
         )
+        for line in board.lines
+    ]
     for name, floor in board.floors.items():
-        cells = [*(Cell(floor[metric], f"{floor[metric]:.3f}") for metric in HEADINGS), Cell(None, ""), Cell(None, "")]
+        cells = [Cell(floor[metric], f"{floor[metric]:.3f}") for metric in HEADINGS]
+        cells += [Cell(None, "")] * (2 if setting is None else 3)
         found.append(Entry(*place, name, "", None, True, board.track.oracle, True, cells, "", ()))
     return found
 
 
-def _behind(board: Board, line: Line) -> list[Verdict]:
+def _behind(line: Line) -> list[Verdict]:
     """The verdicts of a line, of all its categories, seed by seed."""
-    if board.category is not None:
-        return list(line.verdicts)
-    return [
-        verdict
-        for part in board.parts
-        for other in part.lines
-        if other.method == line.method
-        for verdict in other.verdicts
-    ]
+    return [verdict for part in line.parts or [line] for verdict in part.verdicts]
 
 
 class _Beside:
@@ -216,14 +213,16 @@ def _cell(line: Line, metric: str, beside: _Beside) -> Cell:
     return Cell(found.mean, f"{found.mean:.3f}", bounds, beside(line, metric))
 
 
-def _measured(behind: Sequence[Verdict]) -> list[Cell]:
-    """Means of the pixel metric and of the seconds of a fit."""
+def _measured(line: Line, setting: Setting | None) -> list[Cell]:
+    """Means of the pixel metric, of the seconds of a fit, and of the latency where any was measured."""
+    behind = _behind(line)
     seconds = [float(s) for verdict in behind if (s := verdict.outcome.record.get("fit_seconds")) is not None]
     overlaps = [overlap for verdict in behind if (overlap := verdict.metric(PIXEL_METRICS[0])) is not None]
-    return [
-        Cell(fmean(values), form.format(fmean(values))) if values else Cell(None, "")
-        for values, form in ((overlaps, "{:.3f}"), (seconds, "{:.1f}"))
-    ]
+    columns = [(overlaps, "{:.3f}"), (seconds, "{:.1f}")]
+    if setting is not None:
+        latency = median_latency(line.outcomes, setting)
+        columns.append(([] if latency is None else [latency], "{:.3g}"))
+    return [Cell(fmean(values), form.format(fmean(values))) if values else Cell(None, "") for values, form in columns]
 
 
 def _notes(board: Board, line: Line) -> list[str]:

@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from click.testing import CliRunner, Result
 from harness import Images
 from harness.commands import main
 from harness.judge import Verdict, judge
+from harness.latencies import Latency, with_latencies
 from harness.leaderboard import boards
 from harness.pictures import Maps, thumbnails
 from harness.registry import Registry
@@ -475,6 +478,45 @@ def test_the_roc_curve_encloses_the_auroc(opened: Any, filled: Path) -> None:
     for chart in ("pr", "training", "time", "critical"):
         assert view.locator(f"#{chart} svg[role=img]").get_attribute("aria-label")
         assert view.locator(f"#{chart} circle, #{chart} .curve").count()
+
+
+@pytest.fixture
+def measured(tmp_path: Path, filled: Path) -> Path:
+    """The same store, in which two of the methods have been timed on `tile`, and one of them everywhere."""
+    shutil.copytree(filled, tmp_path / "measured")
+    with Store(tmp_path / "measured", write=True) as store:
+        for out in list(store.outcomes()):
+            if out.trial.model == "dae" and out.trial.loss == "mse":
+                store.amend(out.id, lambda record: with_latencies(record, [LATENCY]))
+            if out.trial.model == "cae" and out.trial.category == "tile":
+                slower = replace(LATENCY, p50_ms=50.0)
+                store.amend(out.id, lambda record, slower=slower: with_latencies(record, [slower]))
+    return tmp_path / "measured"
+
+
+LATENCY = Latency("ONNX <b>", "1", 1, 12.34, 13.0, 14.0, 80.0, 90.0, 10, 100, 2, "Some CPU", "Linux")
+
+
+def test_latency_has_a_column_and_a_picture_only_where_it_was_measured(
+    opened: Any, measured: Path, filled: Path
+) -> None:
+    view = opened()
+    assert view.locator("#latency").count() == 0
+    assert "latency ms" not in view.locator("#board thead").inner_text()
+    view = opened("--thresholds", "mean,f1_oracle", "--store", measured)
+    assert "ONNX <b>, 2 threads of Some CPU" in view.locator("figure", has=view.locator("#latency")).inner_text()
+    view.locator("#filters select[name=category]").select_option("tile")
+    assert sorted(column(view, 9)) == [12.34, 50.0, 50.0]
+    assert view.locator("#latency circle").count() == 3
+    label = view.locator("#latency svg").get_attribute("aria-label")
+    assert "against the milliseconds of a decision, of 3 rows" in label
+    heading = view.locator("#board thead th", has_text="latency ms")
+    heading.locator("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending", "less is better"
+    assert column(view, 9) == [12.34, 50.0, 50.0]
+    assert "balanced" in view.locator("#latency svg").get_attribute("aria-label"), "a cost is not set against itself"
+    view.locator("#filters input[name=text]").fill("dae ssim")
+    assert view.locator("#latency").inner_text() == "No row here has a latency."
 
 
 def test_a_row_leads_to_its_images(opened: Any) -> None:

@@ -161,7 +161,7 @@ function showBoard() {
   const scope = [source, wanted.category || "all categories", wanted.track && `thresholds set on ${wanted.track}`, wanted.threshold && `threshold ${wanted.threshold}`];
   byId("scope").textContent = scope.filter(Boolean).join(" · ");
   byId("shown").textContent = `${methods} of ${rows.filter((entry) => !entry.floor).length} rows`;
-  showTime();
+  showCosts();
   showCritical(wanted.threshold, together ? Number(shown[0].board) : -1);
 }
 
@@ -169,8 +169,8 @@ for (const button of headings) {
   button.addEventListener("click", () => {
     const { column } = button.dataset;
     const text = !/^\d+$/.test(column);
-    const seconds = Number(column) === rows[0]?.values.length - 1;
-    sorted.descending = sorted.column === column ? !sorted.descending : !(text || seconds);
+    const lessIsBetter = Number(column) >= content.columns.seconds;
+    sorted.descending = sorted.column === column ? !sorted.descending : !(text || lessIsBetter);
     sorted.column = column;
     showBoard();
   });
@@ -191,15 +191,21 @@ board.addEventListener("click", (event) => {
   byId("images-title").focus({ preventScroll: true });
 });
 
-function showTime() {
-  const holder = byId("time");
-  const column = /^\d+$/.test(sorted.column) && Number(sorted.column) < rows[0].values.length - 1 ? Number(sorted.column) : content.ranked_by;
+function showCosts() {
+  const { seconds, latency } = content.columns;
+  showCost(byId("time"), seconds, { label: "seconds of a fit", unit: "s", none: "No row here has a time." });
+  if (latency !== null) showCost(byId("latency"), latency, { label: "milliseconds of a decision", unit: "ms", none: "No row here has a latency." });
+}
+
+/* The metric that is sorted by, or ranked by, against what a column says it costs. */
+function showCost(holder, cost, { label, unit, none }) {
+  const column = /^\d+$/.test(sorted.column) && Number(sorted.column) < content.columns.seconds ? Number(sorted.column) : content.ranked_by;
   const name = headings.find((button) => button.dataset.column === String(column)).textContent;
   const points = shownRows
-    .filter((entry) => !entry.floor && entry.values.at(-1) > 0 && entry.values[column] !== null)
-    .map((entry) => ({ entry, x: entry.values.at(-1), y: entry.values[column] }));
+    .filter((entry) => !entry.floor && entry.values[cost] > 0 && entry.values[column] !== null)
+    .map((entry) => ({ entry, x: entry.values[cost], y: entry.values[column] }));
   if (!points.length) {
-    holder.replaceChildren(element("p", { className: "note" }, "No row here has a time."));
+    holder.replaceChildren(element("p", { className: "note" }, none));
     return;
   }
   const [xs, ys] = [points.map((point) => point.x), points.map((point) => point.y)];
@@ -212,9 +218,9 @@ function showTime() {
     x: [Math.min(...xs) / 1.3, Math.max(...xs) * 1.3],
     y: [low - pad, high + pad],
     log: true,
-    xLabel: "seconds of a fit",
+    xLabel: label,
     yLabel: name,
-    say: `${name} against the seconds of a fit, of ${points.length} rows; the same figures stand in the table.`,
+    say: `${name} against the ${label}, of ${points.length} rows; the same figures stand in the table.`,
   });
   if (floor !== null) {
     scale.add("line", { class: "dashed", x1: 44, x2: scale.width - 12, y1: scale.y(floor), y2: scale.y(floor) });
@@ -222,7 +228,7 @@ function showTime() {
   }
   for (const { entry, x, y } of points) {
     const dot = scale.add("circle", { class: "dot", cx: scale.x(x), cy: scale.y(y), r: entry.number && points.length <= 40 ? 8.5 : 4 });
-    dot.append(shape("title", {}, `${entry.method}, ${entry.threshold}: ${short(y)} in ${short(x)} s`));
+    dot.append(shape("title", {}, `${entry.method}, ${entry.threshold}: ${short(y)} in ${short(x)} ${unit}`));
     if (entry.number && points.length <= 40) scale.add("text", { class: "dot-label", x: scale.x(x), y: scale.y(y) + 4 }, entry.number);
   }
 }
@@ -682,7 +688,7 @@ function start() {
   addEventListener("resize", () => {
     clearTimeout(waiting);
     waiting = setTimeout(() => {
-      showTime();
+      showCosts();
       if (current) {
         showHistogram();
         showCurves();
