@@ -17,6 +17,9 @@ from harness.errors import UsageError
 
 _ANSWER_S = 5.0
 """How long to wait for somebody to answer at an address."""
+_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
+"""How HTTP/2 begins (RFC 9113, 3.4), which a Ray speaks that does not use TLS: each side sends its settings first."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,12 @@ def _call(address: str) -> None:
     if not host or "/" in host or not port.isdecimal():
         raise UsageError(f"--ray-address is {address!r}: expected auto, or host:port such as 10.0.0.1:6379")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S) as line:
+            line.sendall(_HELLO)
+            heard = line.recv(4)
     except (OSError, OverflowError) as error:
         raise UsageError(
             f"nobody answers at --ray-address {address!r} ({error}): expected the head of a Ray cluster"
         ) from error
+    if heard[3:] != _SETTINGS[3:4] and os.environ.get("RAY_USE_TLS", "0") == "0":
+        raise UsageError(f"what answers at --ray-address {address!r} is no Ray: expected the head of a Ray cluster")

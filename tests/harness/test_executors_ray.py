@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,10 +18,11 @@ import pytest
 
 from harness import Images, Model, Progress, Split, UnavailableError, UsageError, hookimpl
 from harness.executors import ray as executor
+from harness.executors import ray_cluster
 from harness.executors.local import Serial
 from harness.executors.ray import TRIES, Ray
 from harness.executors.ray_cluster import Cluster
-from harness.executors.ray_tasks import Setting, portable
+from harness.executors.ray_tasks import BEAT_S, Board, Setting, Wire, perform, portable
 from harness.grid import Planned
 from harness.registry import Registry
 from harness.report.progress import Quiet
@@ -73,13 +78,15 @@ def test_a_worker_that_dies_is_replaced_and_one_that_always_dies_is_an_error(
     plugin = variant(f"""
 with open({str(diary)!r}, "a") as file: file.write(f"{{run.seed}} ")
 begun = open({str(diary)!r}).read().split().count(str(run.seed))
-if run.seed == 1 or (run.seed == 2 and begun == 1): os.kill(os.getpid(), signal.SIGKILL)""")
+if run.seed == 1 or (run.seed == 2 and begun == 1): os.kill(os.getpid(), signal.SIGKILL)
+if run.seed == 3: raise KeyboardInterrupt""")
     outcomes, _ = fly(nodes, plugin, [TRIAL._replace(seed=seed) for seed in range(5)])
-    assert [outcomes[seed].status for seed in range(5)] == ["done", "error", "done", "done", "done"]
+    assert [outcomes[seed].status for seed in range(5)] == ["done", "error", "done", "error", "done"]
     assert outcomes[1].reason == "its worker died, perhaps for want of memory; begun 3 times"
     assert outcomes[1].fingerprint == outcomes[0].fingerprint != ""
+    assert outcomes[3].reason.startswith("its worker could not run it: TaskCancelledError")
     begun = Counter(diary.read_text().split())
-    assert (begun["1"], begun["2"], begun["0"]) == (TRIES, 2, 1)
+    assert (begun["1"], begun["2"], begun["3"], begun["0"]) == (TRIES, 2, 1, 1)
 
 
 def test_workers_need_neither_the_data_nor_the_plugin_file_and_report_as_they_go(
@@ -146,6 +153,21 @@ def test_a_plugin_that_a_worker_lacks_is_named_with_its_version(nodes: Any, dots
     assert outcome.status == "error"
     assert outcome.reason.startswith("model 'glow' is of acme-glow 1.2, and ")
     assert outcome.reason.endswith(" has nothing that offers it: install the same there")
+
+
+def test_a_plugin_of_another_version_is_named_with_both_and_that_of_the_data_set_may_be_absent(
+    dots_plugin: Path,
+) -> None:
+    worker = Worker(Workplace(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
+    split, setting, here = worker.split("dots", "large", 16), Setting.of(worker.workplace), worker.plugins(TRIAL)
+    board = SimpleNamespace(pin=SimpleNamespace(remote=lambda trial, progress: None))
+    other = perform(TRIAL, split, {**here, "loss": "acme-losses 2.0"}, setting, board)
+    assert other.reason.startswith(
+        f"loss 'absolute' is of acme-losses 2.0, and {socket.gethostname()} has {dots_plugin} "
+    )
+    elsewhere = {**here, "dataset": "acme-images 3.1"}
+    done = perform(TRIAL, split, elsewhere, setting, board)
+    assert (done.status, done.record["plugins"]) == ("done", elsewhere)
 
 
 def test_what_models_are_given_is_read_only_and_keeps_its_fingerprint(
@@ -218,6 +240,52 @@ def test_an_address_where_nobody_answers_is_refused_at_once(address: str, said: 
     with pytest.raises(UsageError, match=said):
         Cluster(address)
     assert time.monotonic() - started < 7
+
+
+@pytest.mark.parametrize(
+    ("banner", "said"),
+    [(b"SSH-2.0-OpenSSH_9.2\r\n", "what answers at .* is no Ray"), (b"", "nobody answers at .*timed out")],
+)
+def test_a_port_where_something_else_listens_is_refused_at_once(
+    banner: bytes, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_cluster, "_ANSWER_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def serve() -> None:
+            with server.accept()[0] as line:
+                line.sendall(banner)
+                line.recv(100)
+                over.wait(5)
+
+        over = threading.Event()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(UsageError, match=said):
+            Cluster(f"127.0.0.1:{port}")
+        over.set()
+        thread.join()
+
+
+def test_progress_that_comes_fast_travels_as_one_message_with_all_its_images() -> None:
+    board = Board()
+    sent: list[Progress] = []
+    fake = SimpleNamespace(pin=SimpleNamespace(remote=lambda trial, progress: sent.append(progress)))
+    wire = Wire(fake)
+    for step in range(5):
+        wire(TRIAL, Progress(1, 2, np.float32(0.5), 8, epoch_done=False))
+        time.sleep(BEAT_S * 1.1 if step == 2 else 0)
+    assert [progress.images for progress in sent] == [8, 24]
+    assert type(sent[0].loss) is float
+
+    async def both() -> list[tuple[Trial, Progress]]:
+        taken = asyncio.ensure_future(board.take())
+        for progress in sent:
+            await board.pin(TRIAL, progress)
+        return await taken
+
+    assert asyncio.run(both()) == [(TRIAL, progress) for progress in sent]
 
 
 def test_auto_goes_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
