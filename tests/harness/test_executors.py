@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner
 
 from harness.commands import main
-from harness.executors.processes import Processes
+from harness.executors.processes import PATIENCE_S, Processes
 from harness.runner import Workplace
 from harness.trial import Outcome, Trial
 
@@ -46,6 +49,51 @@ def test_a_process_that_exits_is_an_error_with_its_code(dots_plugin: Path, tmp_p
     plugin.write_text(dots_plugin.read_text().replace("assert encoder is not None", "import os; os._exit(7)"))
     outcomes, _ = carry_out(plugin, [TRIAL])
     assert outcomes[0].reason == "its process ended with exit code 7"
+
+
+def test_a_process_that_is_killed_while_it_waits_costs_no_trial(dots_plugin: Path) -> None:
+    executor = Processes(Workplace(plugin_files=(dots_plugin,)), 1, lambda trial, progress: None)
+    statuses = []
+    for outcome in executor.run(TRIAL._replace(seed=seed) for seed in range(3)):
+        statuses.append(outcome.status)
+        for process in multiprocessing.active_children():
+            process.kill()
+            process.join()
+    assert statuses == ["done"] * 3
+
+
+def test_a_process_that_dies_in_mid_word_costs_its_own_trial(dots_plugin: Path, tmp_path: Path) -> None:
+    plugin = tmp_path / "stammering.py"
+    stammering = """if run.seed == 1:
+            import gc, multiprocessing.connection as pipes, os, struct
+            for line in [found for found in gc.get_objects() if type(found) is pipes.Connection and found.writable]:
+                os.write(line.fileno(), struct.pack("!i", 1000) + b"the first of a thousand bytes")
+            os._exit(9)
+        assert encoder is not None"""
+    plugin.write_text(dots_plugin.read_text().replace("assert encoder is not None", stammering))
+    outcomes, _ = carry_out(plugin, [TRIAL._replace(seed=seed) for seed in range(4)])
+    by_seed = {outcome.trial.seed: outcome for outcome in outcomes}
+    assert [by_seed[seed].status for seed in range(4)] == ["done", "error", "done", "done"]
+    assert by_seed[1].reason == "its process ended with exit code 9"
+
+
+def test_processes_that_do_not_heed_the_request_to_end_are_killed(dots_plugin: Path, tmp_path: Path) -> None:
+    plugin = tmp_path / "deaf.py"
+    deaf = """if run.seed == 1:
+            import signal, time
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            run.report(Progress(1, 2, 1.0, 1))
+            time.sleep(600)
+        assert encoder is not None"""
+    plugin.write_text(dots_plugin.read_text().replace("assert encoder is not None", deaf))
+    executor = Processes(Workplace(plugin_files=(plugin,)), 1, Mock(side_effect=[None, None, KeyboardInterrupt]))
+    ending = executor.run(TRIAL._replace(seed=seed) for seed in range(2))
+    assert next(ending).status == "done"
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        next(ending)
+    assert PATIENCE_S <= time.monotonic() - started < PATIENCE_S + 3
+    assert not multiprocessing.active_children()
 
 
 def test_a_trial_is_asked_for_only_when_a_process_is_free(dots_plugin: Path) -> None:

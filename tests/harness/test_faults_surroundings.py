@@ -93,10 +93,6 @@ def test_names_that_are_not_utf_8_work(tmp_path: Path, dots_plugin: Path) -> Non
 
 
 def test_paths_near_the_limit_work_and_those_beyond_it_are_one_line(tmp_path: Path, dots_plugin: Path) -> None:
-    deep = tmp_path
-    while len(str(deep)) < 3500:
-        deep /= "d" * 200
-    subprocess.run(["mkdir", "-p", str(deep)], check=True)
     fits(run(dots_plugin, tmp_path / ("r" * 250)))
     is_refused(run(dots_plugin, tmp_path / ("r" * 300)), "File name too long")
     is_refused(run(dots_plugin, tmp_path / "runs", "--data-root", "r" * 5000), "File name too long")
