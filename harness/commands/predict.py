@@ -17,14 +17,14 @@ import numpy as np
 
 from harness import environment
 from harness.api import Threshold
+from harness.commands._models import directory_of
 from harness.commands._options import plugin_option, store_option
 from harness.commands._stopping import stoppable
 from harness.decoding import shown, strict_pillow
 from harness.deployment.detector import Detector, load
 from harness.deployment.predicting import Forms, Prediction, find_images, predict
-from harness.deployment.saved import find
 from harness.deployment.watching import watch
-from harness.errors import HarnessError, UsageError, unknown
+from harness.errors import HarnessError, UsageError
 from harness.registry import Registry
 from harness.report.heat_maps import LARGEST_SIDE, heat_map
 from harness.report.predictions import STYLES, heading, line, summary
@@ -84,7 +84,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 def _detector(given: dict[str, Any]) -> Detector:
     """The model that is meant, deciding as is asked. Raises UsageError, ModelError, UnavailableError."""
     registry = Registry.discover(given["plugin_files"])
-    directory = _directory(given["model"], given["store"] / "models")
+    directory = directory_of(given["model"], given["store"])
     detector = load(directory, registry, environment.device(given["device"]), given["weights_dir"])
     if given["threshold"] is None and given["pool"] is None:
         return detector
@@ -92,24 +92,11 @@ def _detector(given: dict[str, Any]) -> Detector:
     return detector.judging(threshold, given["pool"])
 
 
-def _directory(model: str, kept: Path) -> Path:
-    """A model's directory from its path, name or trial id. Raises UsageError."""
-    for directory in (Path(model), kept / model):
-        if directory.is_dir():
-            return directory
-    found = find(kept, model)
-    if found is None:
-        names = [child.name for child in kept.iterdir() if not child.name.startswith(".")] if kept.is_dir() else []
-        hint = f"`harness run --keep-models` keeps models in {kept}"
-        raise UsageError(f"{unknown('model', model, names)} {hint}, or give the path of one")
-    return found
-
-
 def _warm_up(detector: Detector) -> None:
     """The first image of all takes longest; it shall not be one that a line waits for."""
     size = detector.saved.trial.image_size
     with suppress(Exception):  # what is wrong with the model, the first image will tell
-        detector.decide(np.zeros((1, size, size, 3), np.uint8))
+        detector.decide_at_once(np.zeros((1, size, size, 3), np.uint8))
 
 
 @dataclass

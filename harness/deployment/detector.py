@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +15,7 @@ from PIL import Image
 from harness import environment
 from harness.api import BoolArray, Dataset, Encoder, FloatArray, Images, Loss, Model, Part, Threshold
 from harness.decoding import RESAMPLING, form_of, read_image
+from harness.deployment.engines import Graph
 from harness.deployment.saved import Saved, limit_by, read, read_weights
 from harness.errors import HarnessError, ModelError, UnavailableError, UsageError, unknown
 from harness.pools import chunks, pool_scores
@@ -46,6 +49,8 @@ class Detector:
     pool: str
     threshold: str
     limit: float
+    device: str = "cpu"
+    """Where the model computes, as torch spells it."""
     remarks: tuple[str, ...] = ()
     """In which ways what is installed differs from what the model was fitted with."""
 
@@ -83,7 +88,7 @@ class Detector:
         """Judge images (N, H, W, 3), each on its own; names are for errors. Raises TrainingError."""
         names = names or tuple(f"image {index}" for index in range(len(pixels)))
         scores, maps = [], []
-        with environment.limited_to(self.saved.threads):  # a sum in other shares differs in its last digits
+        with environment.limited_to(self._threads):
             for chunk in chunks(pixels):
                 by_pool, some = pool_scores(self.model, Images(pixels[chunk], names[chunk]))
                 scores.append(by_pool[self.pool])
@@ -91,6 +96,37 @@ class Detector:
         found = np.concatenate(scores) if scores else np.empty(0)
         whole = [some for some in maps if some is not None]
         return Decided(found, found > self.limit, np.concatenate(whole) if whole else None)
+
+    def decide_at_once(self, pixels: NDArray[np.uint8], names: tuple[str, ...] | None = None) -> Decided:
+        """The same without filling a batch up, for images that a line waits for. Raises TrainingError.
+
+        Sums are then made in another order, so that scores may differ from those of `decide` in their last digits.
+        """
+        if self._graph is None:
+            return self.decide(pixels, names)
+        with environment.limited_to(self._threads):
+            found = self._graph({"pixels": pixels, **self.model.side_inputs(pixels)})
+        scores = found["score"].astype(np.float64)
+        if not np.isfinite(scores).all():
+            return self.decide(pixels, names)  # says which image it is
+        return Decided(scores, scores > self.limit, found.get("map"))
+
+    @cached_property
+    def _graph(self) -> Graph | None:
+        """The model as one module; None where it has none, and on a GPU, for which a full batch is no burden."""
+        if self.device != "cpu":
+            return None
+        from harness.deployment.graph import Decision, TorchGraph
+
+        try:
+            return TorchGraph(Decision(self.model, self.pool, self.limit))
+        except UnavailableError:
+            return None
+
+    @property
+    def _threads(self) -> int | None:
+        """As at the fit, for a sum in other shares has other last digits; OMP_NUM_THREADS overrules it."""
+        return None if os.environ.get("OMP_NUM_THREADS") else self.saved.threads
 
 
 def load(directory: Path, registry: Registry, device: str = "cpu", weights_dir: Path | None = None) -> Detector:
@@ -112,7 +148,7 @@ def load(directory: Path, registry: Registry, device: str = "cpu", weights_dir: 
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         told = "; ".join((reason, *remarks))
         raise ModelError(f"model {str(directory)!r}: {spell(model)} cannot take what it learned: {told}") from error
-    return Detector(saved, model, dataset, saved.pool, saved.threshold, saved.limit, remarks)
+    return Detector(saved, model, dataset, saved.pool, saved.threshold, saved.limit, device, remarks)
 
 
 def _make(registry: Registry, kind: type[P], text: str, saved: Saved, directory: Path) -> P:

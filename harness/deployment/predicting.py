@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 
 from harness import environment
 from harness.decoding import IMAGE_SUFFIXES, form_of, shown
-from harness.deployment.detector import Detector
+from harness.deployment.detector import Decided, Detector
 from harness.errors import DataError, HarnessError
 
 BATCH = 16
 """Images that are judged together; decisions come so many at a time."""
+
+Decide = Callable[[NDArray[np.uint8], tuple[str, ...]], Decided]
+"""How images are judged: a method of Detector."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def predict(detector: Detector, files: Iterable[Found]) -> Iterator[Prediction]:
             while waiting:
                 batch = [waiting.popleft().result() for _ in range(min(BATCH, len(waiting)))]
                 refill()
-                yield from judge(detector, batch)
+                yield from judge(detector.decide, batch)
         finally:
             for future in waiting:
                 future.cancel()
@@ -141,22 +144,22 @@ def read(detector: Detector, found: Found) -> Read:
         return Read(file, name, None, _words(file, error))
 
 
-def judge(detector: Detector, batch: Sequence[Read]) -> list[Prediction]:
+def judge(decide: Decide, batch: Sequence[Read]) -> list[Prediction]:
     """Predictions for what was read, in its order. Where a batch fails, its images are judged one by one."""
     readable = [one for one in batch if one.pixels is not None]
     try:
-        judged = _decide(detector, readable)
+        judged = _decide(decide, readable)
     except Exception:  # the score of one may be no number, or a plugin's model may stumble over it
-        judged = [_decide_alone(detector, one) for one in readable]
+        judged = [_decide_alone(decide, one) for one in readable]
     rest = iter(judged)
     return [Prediction(one.file, one.name, problem=one.problem) if one.pixels is None else next(rest) for one in batch]
 
 
-def _decide(detector: Detector, images: Sequence[Read]) -> list[Prediction]:
+def _decide(decide: Decide, images: Sequence[Read]) -> list[Prediction]:
     pixels = [one.pixels for one in images if one.pixels is not None]
     if not pixels:
         return []
-    decided = detector.decide(np.stack(pixels), tuple(shown(one.file) for one in images))
+    decided = decide(np.stack(pixels), tuple(shown(one.file) for one in images))
     maps = decided.maps if decided.maps is not None else [None] * len(images)
     return [
         Prediction(one.file, one.name, float(score), bool(anomalous), map=errors)
@@ -164,9 +167,9 @@ def _decide(detector: Detector, images: Sequence[Read]) -> list[Prediction]:
     ]
 
 
-def _decide_alone(detector: Detector, image: Read) -> Prediction:
+def _decide_alone(decide: Decide, image: Read) -> Prediction:
     try:
-        return _decide(detector, [image])[0]
+        return _decide(decide, [image])[0]
     except Exception as error:
         problem = str(error) if isinstance(error, HarnessError) else _words(image.file, error)
         return Prediction(image.file, image.name, problem=problem)

@@ -113,7 +113,7 @@ def watch(detector: Detector, folder: Path, leave_out: Path | None = None) -> It
             started = time.monotonic()
             found = known.arrivals(pool)
             took = time.monotonic() - started
-            yield from judge(detector, found)
+            yield from judge(detector.decide_at_once, found)
             if not found:
                 time.sleep(max(POLL_S, took * (1 / _AT_WORK - 1)))
 

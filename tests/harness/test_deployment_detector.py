@@ -93,6 +93,14 @@ def test_scores_of_files_equal_the_stored_ones_to_the_last_bit(
         assert together.maps is not None
         assert together.maps.shape == (len(pixels), SIZE, SIZE)
     assert not detector.remarks
+    for at_once in (detector.decide_at_once(pixels[:1]), detector.decide_at_once(pixels)):
+        count = len(at_once.scores)
+        assert at_once.scores == pytest.approx(stored[:count], rel=1e-4)
+        assert at_once.anomalous.tolist() == together.anomalous[:count].tolist()
+        if together.maps is not None:
+            assert at_once.maps is not None
+            assert at_once.maps.shape == (count, SIZE, SIZE)
+            assert np.abs(at_once.maps - together.maps[:count]).max() <= 1e-4 * np.abs(together.maps).max()
 
 
 @pytest.fixture
