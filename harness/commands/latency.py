@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 
 from harness import environment
+from harness.commands._models import directory_of
 from harness.commands._options import format_option, plugin_option, some_of
 from harness.deployment.engines import ENGINES
 from harness.deployment.latency import TORCH, Place, Protocol, latencies
+from harness.deployment.packing import engine_of
 from harness.deployment.saved import read
 from harness.errors import UsageError
 from harness.latencies import Latency, with_latencies
@@ -19,23 +21,23 @@ from harness.store import FILE_NAME, Store
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model")
 @click.option("--engines", default="all", show_default=True, help="Comma list of torch, onnx, openvino, or all.")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Images at once, besides one.")
 @click.option("--repetitions", type=click.IntRange(1), default=100, show_default=True, help="Runs that are timed.")
 @click.option("--warm-up", type=click.IntRange(0), default=10, show_default=True, help="Runs before them.")
 @click.option("--threads", type=click.IntRange(1), help="For each engine alike.  [default: all that may be used]")
 @click.option("--without-noise", is_flag=True, help="Leave out the test noise of a DAE.")
-@click.option("--weights-dir", type=click.Path(path_type=Path), help="Folder of <timm name>.safetensors files.")
+@click.option("--weights-dir", type=click.Path(path_type=Path), help="For a loss that starts from published weights.")
 @click.option(
     "--store",
     type=click.Path(path_type=Path),
-    help="Store whose leaderboard is to show it.  [default: the one that MODEL lies in, if it does]",
+    help="Whose leaderboard is to show it.  [default: the one that MODEL lies in, else none]",
 )
 @format_option
 @plugin_option
 def command(
-    model: Path,
+    model: str,
     engines: str,
     batch: int,
     repetitions: int,
@@ -49,13 +51,15 @@ def command(
 ) -> None:
     """Measure how long a kept model takes to decide, engine by engine.
 
-    MODEL is a directory that `harness run --keep-models` wrote. Each engine runs in a process of its own, on the CPU.
+    MODEL is a directory that `harness run --keep-models` wrote, or its name or trial id in the store. Each engine runs
+    in a process of its own, on the CPU.
     """
-    saved = read(model)
+    directory = directory_of(model, store or Path("runs"))
+    saved = read(directory)
     trial = saved.trial
     if store is not None:
         Store(store).close()  # which raises where there is none
-    elif ((around := model.absolute().parent.parent) / FILE_NAME).is_file():
+    elif ((around := directory.absolute().parent.parent) / FILE_NAME).is_file():
         store = around
     protocol = Protocol(batch, warm_up, repetitions, threads or environment.cores(), beside=not without_noise)
     wanted = _installed(some_of(engines, [TORCH, *ENGINES], "engine"))
@@ -63,7 +67,7 @@ def command(
     def begun(name: str) -> None:
         click.echo(f"measuring on {name}", err=True)
 
-    measured = list(latencies(Place(model, plugin_files, weights_dir), wanted, protocol, begun))
+    measured = list(latencies(Place(directory, plugin_files, weights_dir), wanted, protocol, begun))
     title = f"{trial.method} · {trial.category} · {trial.image_size} px"
     click.echo(render_latencies(measured, title, style), nl=False)
     if store is not None:
@@ -76,7 +80,7 @@ def _installed(engines: Sequence[str]) -> list[str]:
     for name in engines:
         try:
             if name != TORCH:
-                ENGINES[name].version()
+                engine_of(name)
             found.append(name)
         except UsageError as error:
             absent.append(str(error))

@@ -8,18 +8,21 @@ import click
 import numpy as np
 
 from harness.api import Images, Threshold
-from harness.commands._options import plugin_option
-from harness.decoding import shown
+from harness.commands._models import directory_of
+from harness.commands._options import plugin_option, store_option
+from harness.decoding import shown, strict_pillow
 from harness.deployment.detector import Detector, load
 from harness.deployment.engines import ENGINES
 from harness.deployment.packing import Packed, engine_of, pack
+from harness.deployment.predicting import find_images
 from harness.errors import UsageError
 from harness.registry import Registry
+from harness.report.visible import visible
 from harness.runner import hold_out, open_dataset
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model")
 @click.option("--format", "form", type=click.Choice(list(ENGINES)), required=True, help="Of the graph.")
 @click.option(
     "--out",
@@ -30,28 +33,37 @@ from harness.runner import hold_out, open_dataset
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data set that MODEL was fitted on.")
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of normal images to verify on instead.")
 @click.option("--without-noise", is_flag=True, help="Leave out the test noise of a DAE, and set its limit anew.")
-@click.option("--weights-dir", type=click.Path(path_type=Path), help="Folder of <timm name>.safetensors files.")
+@click.option("--threshold", help="Set the limit by another one, from the calibration scores that the model holds.")
+@click.option("--pool", help="Score by mean, max or topk.  [default: what the model was kept with]")
+@click.option("--weights-dir", type=click.Path(path_type=Path), help="For a loss that starts from published weights.")
+@store_option
 @plugin_option
 def command(
-    model: Path,
+    model: str,
     form: str,
     out: Path,
     data_root: Path | None,
     images: Path | None,
     without_noise: bool,
+    threshold: str | None,
+    pool: str | None,
     weights_dir: Path | None,
+    store: Path,
     plugin_files: tuple[Path, ...],
 ) -> None:
     """Write a kept model as one graph, from pixels to decision, for another runtime.
 
-    MODEL is a directory that `harness run --keep-models` wrote. Nothing is written unless the graph's scores are those
-    of torch, to within a thousandth, on the normal images that the model's threshold was set on.
+    MODEL is a directory that `harness run --keep-models` wrote, or its name or trial id in the store. Nothing is
+    written unless the graph's scores are those of torch, to within a thousandth, on the normal images that the model's
+    threshold was set on.
     """
     engine_of(form)
     registry = Registry.discover(plugin_files)
-    detector = load(model, registry, weights_dir=weights_dir)
+    detector = load(directory_of(model, store), registry, weights_dir=weights_dir)
     for remark in detector.remarks:
-        click.echo(remark, err=True)
+        click.echo(visible(f"harness: {remark}"), err=True)
+    if threshold is not None or pool is not None:
+        detector = detector.judging(registry.make(Threshold, threshold or detector.threshold), pool)
     normal = _calibration(detector, registry, data_root) if images is None else _folder(detector, images)
     leave_out = registry.make(Threshold, detector.threshold) if without_noise else None
     _say(pack(detector, normal, form, out, leave_out), detector)
@@ -76,11 +88,13 @@ def _calibration(detector: Detector, registry: Registry, root: Path | None) -> I
 
 
 def _folder(detector: Detector, folder: Path) -> Images:
-    """Every file of a folder. Raises UsageError for none, DataError for one that is no image."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
-    if not files:
-        raise UsageError(f"--images {str(folder)!r} holds no image: expected a folder of normal ones")
-    return Images(np.stack([detector.read(file) for file in files]), tuple(shown(file) for file in files))
+    """Every image of a folder. Raises UsageError for none, DataError for one that cannot be read."""
+    found = list(find_images([folder]))
+    for problem in filter(None, (one.problem for one in found)):
+        raise UsageError(f"--images: {problem}")
+    with strict_pillow():
+        pixels = np.stack([detector.read(one.file) for one in found])
+    return Images(pixels, tuple(shown(one.file) for one in found))
 
 
 def _say(packed: Packed, detector: Detector) -> None:
@@ -103,4 +117,4 @@ def _say(packed: Packed, detector: Detector) -> None:
             f"these images, to {packed.limit:.6g} instead of {detector.limit:.6g}."
         )
     lines.append(f"Images are to be resized to {size}x{size} before it; the JSON says how.")
-    click.echo("\n".join(lines))
+    click.echo(visible("\n".join(lines)))

@@ -39,8 +39,7 @@ class Engine:
     """What a file says of itself, as JSON; empty where it says nothing."""
 
     def version(self) -> str:
-        """Of what is installed. Raises UsageError where nothing is."""
-        need(self.package, self.extra)
+        """Of what is installed."""
         return importlib.metadata.version(self.package)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.api import Model
-from harness.deployment.engines import METADATA, need
+from harness.deployment.engines import METADATA
 from harness.deployment.packing import first_line
 from harness.errors import UnavailableError
 from harness.pools import TOP_SHARE
@@ -65,12 +65,11 @@ class TorchGraph:
         return {name: value.numpy() for name, value in zip((SCORE, ANOMALOUS, MAP), found, strict=False)}
 
 
-def export(decision: Decision, example: Mapping[str, NDArray[Any]], metadata: str, extra: str, file: Path) -> None:
+def export(decision: Decision, example: Mapping[str, NDArray[Any]], metadata: str, file: Path) -> None:
     """Write an ONNX file of a graph that takes such inputs. Raises UnavailableError where torch cannot make one.
 
     It takes any number of images where the example has several, and one where it has one.
     """
-    need("onnxscript", extra)
     arguments = tuple(torch.from_numpy(np.array(array)) for array in example.values())
     size = {0: torch.export.Dim.DYNAMIC if len(arguments[0]) > 1 else torch.export.Dim.STATIC}
     outputs = [SCORE, ANOMALOUS] if decision.pool == UNUSED else [SCORE, ANOMALOUS, MAP]

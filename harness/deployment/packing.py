@@ -15,7 +15,7 @@ import numpy as np
 from harness import environment
 from harness.api import FloatArray, Images, Threshold
 from harness.deployment.detector import Detector
-from harness.deployment.engines import ENGINES, Arrays, Engine
+from harness.deployment.engines import ENGINES, Arrays, Engine, need
 from harness.deployment.saved import limit_by, name_of
 from harness.errors import PackingError, UnavailableError, UsageError, unknown
 from harness.spec import spell
@@ -77,34 +77,33 @@ def pack(detector: Detector, images: Images, form: str, out: Path, leave_out: Th
     file = _place(out, engine, detector)
     beside = tuple(detector.model.side_inputs(images.pixels[:1]))
     left_out: tuple[str, ...] = ()
-    with environment.limited_to(detector.saved.threads):
-        if leave_out is None:
-            expected = detector.decide(images.pixels, images.paths).scores
-        else:
-            if not beside:
-                raise UsageError(f"{spell(detector.model)} takes nothing beside pixels: there is nothing to leave out")
-            beside, left_out = (), beside
-            plain = TorchGraph(Decision(detector.model, detector.pool, detector.limit))
-            expected = np.concatenate([plain(batch)["score"] for batch in graph_inputs(detector, images, (), BATCH)])
-            expected = expected.astype(np.float64)
-            limit = limit_by(leave_out, expected)
-            detector = replace(detector, threshold=spell(leave_out), limit=limit)
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=file.parent, prefix=".packing") as scratch:
-                draft = Path(scratch) / file.name
-                described, most = write_graph(detector, images, beside, form, draft, left_out)
-                agreement = compare(
-                    engine, draft, graph_inputs(detector, images, beside, most), expected, images, detector
-                )
-                parts = sorted(draft.parent.iterdir())
-                digests = {part.name: hashlib.sha256(part.read_bytes()).hexdigest() for part in parts}
-                said = {**described, "verified": asdict(agreement), "sha256": digests}
-                _beside(draft).write_text(f"{json.dumps(said, indent=1)}\n", encoding="utf-8")
-                for part in [*parts, _beside(draft)]:
-                    part.replace(file.parent / part.name)
-        except OSError as error:
-            raise UsageError(f"--out {str(out)!r} cannot be written: {error.strerror or error}") from error
+    if leave_out is None:
+        expected = detector.decide(images.pixels, images.paths).scores
+    else:
+        if not beside:
+            raise UsageError(f"{spell(detector.model)} takes nothing beside pixels: there is nothing to leave out")
+        beside, left_out = (), beside
+        plain = TorchGraph(Decision(detector.model, detector.pool, detector.limit))
+        expected = np.concatenate([plain(batch)["score"] for batch in graph_inputs(detector, images, (), BATCH)])
+        expected = expected.astype(np.float64)
+        limit = limit_by(leave_out, expected)
+        detector = replace(detector, threshold=spell(leave_out), limit=limit)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent, prefix=".packing") as scratch:
+            draft = Path(scratch) / file.name
+            described, most = write_graph(detector, images, beside, form, draft, left_out)
+            agreement = compare(engine, draft, graph_inputs(detector, images, beside, most), expected, images, detector)
+            if json.loads(engine.metadata(draft)) != described:
+                raise PackingError(f"{engine.title} does not find in {file.name} what was said of it there")
+            parts = sorted(draft.parent.iterdir())
+            digests = {part.name: hashlib.sha256(part.read_bytes()).hexdigest() for part in parts}
+            said = {**described, "verified": asdict(agreement), "sha256": digests}
+            _beside(draft).write_text(f"{json.dumps(said, indent=1)}\n", encoding="utf-8")
+            for part in [*parts, _beside(draft)]:
+                part.replace(file.parent / part.name)
+    except OSError as error:
+        raise UsageError(f"--out {str(out)!r} cannot be written: {error.strerror or error}") from error
     return Packed(file, _beside(file), beside, left_out, detector.limit, agreement)
 
 
@@ -112,8 +111,10 @@ def engine_of(form: str) -> Engine:
     """The engine for files of this format. Raises UsageError where there is none, or where it is not installed."""
     if form not in ENGINES:
         raise UsageError(unknown("format", form, ENGINES))
-    ENGINES[form].version()
-    return ENGINES[form]
+    engine = ENGINES[form]
+    for package in ("onnxscript", engine.package):  # torch's exporter needs the first for any format
+        need(package, engine.extra)
+    return engine
 
 
 def write_graph(
@@ -131,7 +132,7 @@ def write_graph(
         example = next(graph_inputs(detector, images.take(np.zeros(min(most, 2), dtype=np.intp)), beside, most))
         described = _description(detector, example, left_out)
         try:
-            export(decision, example, json.dumps(described), form, onnx)
+            export(decision, example, json.dumps(described), onnx)
             break
         except UnavailableError:
             if most == 1:

@@ -379,7 +379,7 @@ def test_without_images_to_verify_on_nothing_is_packed(parts, tmp_path):
     assert "no images to verify the graph on: give --data-root with folder's parts, or --images" in refused.stderr
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "holds no image" in call(directory, "--format", "onnx", "--out", out, "--images", empty).stderr
+    assert "empty holds no image" in call(directory, "--format", "onnx", "--out", out, "--images", empty).stderr
     (empty / "note.png").write_text("no image")
     unreadable = call(directory, "--format", "onnx", "--out", out, "--images", empty)
     assert (unreadable.exit_code, "note.png" in unreadable.stderr) == (2, True)
