@@ -52,9 +52,9 @@ _ANY_ANOMALY, _SOME_UNREADABLE = 1, 3
 def command(ctx: click.Context, /, **given: Any) -> None:
     """Judge images with a kept model: score, limit and decision of each.
 
-    MODEL is a directory that `harness run --keep-models` wrote, or its name or trial id in the store. Folders are
-    searched at any depth. Exit code: 0 all images were judged, 3 some could not be read, 1 some are anomalous and
-    --fail-on-anomaly was given.
+    MODEL is a directory that `harness run --keep-models` wrote, or in the store its name, the beginning of that, or
+    its trial id. Folders are searched at any depth. Exit code: 0 all images were judged, 3 some could not be read,
+    1 some are anomalous and --fail-on-anomaly was given.
     """
     if bool(given["images"]) == bool(given["watched"]):
         raise UsageError("expected images or folders to judge, or --watch FOLDER, one of the two")

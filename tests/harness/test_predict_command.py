@@ -213,18 +213,30 @@ def test_nothing_to_judge_is_refused(predict: Predict) -> None:
     assert "--watch '/absent' is not a folder" in predict("--watch", "/absent").stderr
 
 
-def test_a_model_is_found_by_its_name_or_trial_id_in_the_store(line: Path, dots_plugin: Path) -> None:
+def test_a_model_is_found_in_the_store_by_name_beginning_or_trial_id(line: Path, dots_plugin: Path) -> None:
     directory = model_of(line, "mean_image")
     ask = ["--store", line / "runs", "--plugin", dots_plugin, line / "parts" / "test", "--format", "json"]
     answers = {
         CliRunner().invoke(main, ["predict", model, *map(str, ask)]).stdout
-        for model in (str(directory), directory.name, read(directory).id)
+        for model in (str(directory), directory.name, "parts-mean", read(directory).id)
     }
     assert len(answers) == 1
     assert len(answers.pop().splitlines()) == 6
-    result = CliRunner().invoke(main, ["predict", directory.name.replace("image", "imago"), *map(str, ask)])
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("parts-", "'parts-' is the beginning of 3 models in"),
+        ("parts-mean_imago-seed0", "Did you mean 'parts-mean_image-seed0-"),
+        ("", "'' is the beginning of 3 models in"),
+        ("../models", "no model '../models'"),
+    ],
+)
+def test_what_names_no_model_or_several_is_refused(line: Path, model: str, reason: str) -> None:
+    result = CliRunner().invoke(main, ["predict", model, str(line), "--store", str(line / "runs")])
     assert result.exit_code == 2
-    assert f"Did you mean '{directory.name}'?" in result.stderr
+    assert reason in result.stderr
 
 
 def test_a_damaged_model_is_refused_in_one_line(line: Path, tmp_path: Path, dots_plugin: Path) -> None:
