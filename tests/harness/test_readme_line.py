@@ -1,0 +1,54 @@
+"""The README's way from benchmark to line, walked as it is printed."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from harness.commands import main
+
+README = Path(__file__).parent.parent.parent / "README.md"
+SMALL = ["--image-size", "32", "--epochs", "1", "--batch-size", "4", "--jobs", "1", "--device", "cpu"]
+"""Added to what is printed, which takes minutes."""
+
+
+def commands(subcommand: str) -> list[list[str]]:
+    section = re.search(r"^## From benchmark to line$.*?^## ", README.read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert section is not None
+    found = [shlex.split(line)[1:] for line in section.group().splitlines() if line.startswith("    harness ")]
+    return [words for words in found if words[0] == subcommand]
+
+
+def test_a_newcomer_goes_from_images_to_decisions_by_the_commands_of_the_readme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for folder in ("my_parts/train/good", "my_parts/test/good", "my_parts/test/bent", "from_camera"):
+        Path(folder).mkdir(parents=True)
+        for index in range(3):
+            Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(Path(folder) / f"{index}.png")
+    (run,) = commands("run")
+    fitted = CliRunner().invoke(main, [*run, *SMALL])
+    assert fitted.exit_code == 0, fitted.output
+    predict, watch = commands("predict")
+    judged = CliRunner().invoke(main, predict)
+    assert judged.exit_code == 0, judged.output
+    assert len(judged.stdout.splitlines()) == 2 + 6
+    assert len(list(Path("heat_maps").rglob("*.png"))) == 6
+    with subprocess.Popen([sys.executable, "-m", "harness", *watch], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        rows = [json.loads(process.stdout.readline()) for _ in range(3)]
+        process.send_signal(signal.SIGTERM)
+    assert process.returncode == 143
+    assert [row["image"] for row in rows] == [f"from_camera/{index}.png" for index in range(3)]
