@@ -28,7 +28,6 @@ from harness.errors import ModelError, UsageError
 from harness.executors import Executor
 from harness.executors.local import Serial
 from harness.executors.processes import Processes
-from harness.executors.ray import Ray
 from harness.executors.ray_cluster import Cluster
 from harness.grid import Axes, Planned, plan
 from harness.judge import judge
@@ -278,6 +277,8 @@ def _fit(
         with stoppable(farewell), display([cell.trial for cell in cells], quiet=quiet) as shown:
             executor: Executor
             if isinstance(where, Cluster):
+                from harness.executors.ray import Ray  # which brings asyncio along
+
                 executor = Ray(worker, shown.progressed, where)
             elif where == 1:
                 executor = Serial(worker, shown.progressed)
