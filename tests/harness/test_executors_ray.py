@@ -114,7 +114,7 @@ def test_scores_are_those_of_a_local_run_to_the_last_bit_and_so_is_the_record(no
     dae = Trial("synthetic", "bottle", "dae", "conv", "mse", 0, 32, 1, 8, 1e-3, 0.0, "fp32", "-")
     trials = [TRIAL, TRIAL._replace(category="small", model="mean_image"), dae, dae._replace(seed=1)]
     trials += [TRIAL._replace(model=f"trained[fail={fail}]", seed=1) for fail in ("nan", "weights", "bug", "score")]
-    workplace = Workplace(plugin_files=(dots_plugin,), threads=1)
+    workplace = Workplace(plugin_files=(dots_plugin,), threads=2)
     worker = Worker(workplace, Registry.discover([dots_plugin]))
     local = list(Serial(worker, Quiet().progressed).run(trials))
     by_trial = {
@@ -132,6 +132,7 @@ def test_scores_are_those_of_a_local_run_to_the_last_bit_and_so_is_the_record(no
         for side in ("normal", "test") if mine.evidence else ():
             for pool, scores in getattr(mine.evidence, side).items():
                 assert np.array_equal(getattr(theirs.evidence, side)[pool], scores), (mine.trial, pool)
+    assert by_trial[dae].record["threads"] == 2, "and not as many as Ray has CPUs for it"
     assert [outcome.status for outcome in local] == ["done"] * 4 + ["error", "skipped", "error", "error"]
 
 
@@ -210,6 +211,23 @@ def test_a_trial_too_large_for_any_machine_is_refused(nodes: Any, dots_plugin: P
         UsageError, match=r"a trial of 1 CPUs and 1 GPUs fits on no machine .* at most 2 CPUs and 0 GPUs"
     ):
         fly(nodes, dots_plugin, [TRIAL], gpus=1)
+
+
+def test_trials_share_a_gpu_of_the_cluster(nodes: Any, variant: Callable[[str], Path], tmp_path: Path) -> None:
+    gpu = nodes.add_node(num_cpus=2, num_gpus=1, **SMALL)  # so it says: Ray only counts it
+    nodes.wait_for_nodes()
+    plugin = variant(f"""
+import pathlib
+(pathlib.Path({str(tmp_path)!r}) / f"seen{{run.seed}}").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+give_up = time.monotonic() + 20
+while time.monotonic() < give_up and len(list(pathlib.Path({str(tmp_path)!r}).glob("seen*"))) < 2: time.sleep(0.05)
+assert time.monotonic() < give_up""")
+    try:
+        outcomes, _ = fly(nodes, plugin, [TRIAL, TRIAL._replace(seed=1)], gpus=0.5)
+    finally:
+        nodes.remove_node(gpu)
+    assert [outcome.reason for outcome in outcomes.values()] == [""] * 2
+    assert [file.read_text() for file in tmp_path.glob("seen*")] == ["0", "0"]
 
 
 def test_a_share_of_a_cpu_lets_more_trials_run_side_by_side(
@@ -313,10 +331,10 @@ def test_what_a_worker_needs_holds_no_path_that_only_means_something_here(
 ) -> None:
     monkeypatch.chdir(dots_plugin.parent)
     setting = Setting.of(
-        Workplace(data_root=Path("data"), weights_dir=Path("weights"), plugin_files=(dots_plugin,)),
+        Workplace("cuda", Path("data"), Path("weights"), (dots_plugin,), threads=3),
         {"HARNESS_OFFLINE": "1", "HOME": "/home/me"},
     )
-    assert setting.workplace == Workplace(weights_dir=dots_plugin.parent / "weights")
+    assert setting.workplace == Workplace("cuda", weights_dir=dots_plugin.parent / "weights", threads=3)
     assert setting.files == ((dots_plugin, dots_plugin.read_bytes()),)
     assert setting.environ == (("HARNESS_OFFLINE", "1"),)
 

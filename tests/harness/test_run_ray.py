@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -209,11 +210,15 @@ def test_ctrl_c_ends_a_ray_that_the_run_has_started_itself(
     assert left == []
 
 
-def _members(group: int) -> list[str]:
+def _members(session: int) -> list[str]:
     """The command lines of the processes of a session that have not ended."""
-    listed = subprocess.run(["ps", "-eo", "sid,stat,args"], capture_output=True, text=True, check=True)
-    rows = [line.split(None, 2) for line in listed.stdout.splitlines()[1:]]
-    return [args for sid, state, args in rows if int(sid) == group and not state.startswith("Z")]
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended
+            state, _, _, of, *_ = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(of) == session and state != "Z":
+                found.append((process / "cmdline").read_text())
+    return found
 
 
 PAGE = Path(executors.__file__).parent / "README.md"
