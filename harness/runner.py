@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harness import environment
 from harness.api import Dataset, Encoder, FloatArray, Images, Loss, Model, Progress, Split, Threshold
-from harness.deployment.saved import Keep, Saved, limit_by, write
+from harness.deployment.saved import Keep, Saved, State, limit_by, write
 from harness.errors import HarnessError, UnavailableError
 from harness.pictures import Shrinker
 from harness.pixels import PixelMetrics
@@ -53,6 +53,8 @@ class Worker:
 
     workplace: Workplace
     registry: Registry
+    save: Callable[[Saved, State, Path], object] = write
+    """Keeps a fitted model in the folder of models. Raises ModelError."""
     _loaded: tuple[tuple[str, str, int], Split] | None = field(default=None, repr=False)
 
     def split(self, dataset: str, category: str, image_size: int) -> Split:
@@ -153,7 +155,7 @@ class Worker:
         return evidence, record
 
     def _keep(self, keep: Keep, trial: Trial, split: Split, model: Model, evidence: Evidence) -> None:
-        """Write a fitted model, with its limit, into its own directory. Raises UsageError, ModelError."""
+        """Keep a fitted model with its limit. Raises UsageError, ModelError."""
         threshold = self.registry.make(Threshold, keep.threshold)
         pool = UNUSED if UNUSED in evidence.normal else keep.pool or model.default_pool
         saved = Saved(
@@ -169,7 +171,7 @@ class Worker:
             plugins=self.plugins(trial),
             versions=environment.describe(self.workplace.device)["versions"],
         )
-        write(saved, model.state(), keep.folder)
+        self.save(saved, model.state(), keep.folder)
 
     def _advice(self, trial: Trial, error: Exception) -> str:
         """What may help where memory ran out."""
