@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
 from harness.api import Split
-from harness.errors import UnavailableError, UsageError
+from harness.deployment.saved import Saved, State
+from harness.errors import ModelError, UnavailableError, UsageError
 from harness.executors.ray_cluster import Cluster, in_a_line
 from harness.executors.ray_tasks import Board, Setting, perform, portable
 from harness.runner import Report, Worker
@@ -116,8 +117,7 @@ class _Fleet:
         """The outcome of a task that has ended; None for one that was lost and is to be begun again."""
         errors = self._ray.exceptions
         try:
-            outcome: Outcome = self._ray.get(reference)
-            return outcome
+            return self._keep(*self._ray.get(reference))
         except errors.RayTaskError as error:
             reason = f"its worker could not run it: {in_a_line(error.cause or error)}"
         except errors.RayError as error:
@@ -130,6 +130,17 @@ class _Fleet:
             }.get(type(error), in_a_line(error))
             reason = f"{how}; begun {flight.begun} times"
         return Outcome(flight.trial, "error", reason, flight.fingerprint)
+
+    def _keep(self, outcome: Outcome, models: Iterable[tuple[Saved, State]]) -> Outcome:
+        """The outcome, once the models that came with it are where they are to be kept."""
+        worker = self._job.worker
+        for saved, state in models:
+            assert worker.workplace.keep is not None
+            try:
+                worker.save(saved, state, worker.workplace.keep.folder)
+            except ModelError as error:  # the scores stand all the same
+                return replace(outcome, record={**outcome.record, "unkept": str(error)})
+        return outcome
 
     def _tell(self, news: Any) -> Any:
         """Pass progress on, and ask for more; None once the board is lost, which costs the display and no trial."""

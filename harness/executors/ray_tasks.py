@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from harness.api import Images, Progress, Split
+from harness.deployment.saved import Saved, State
 from harness.registry import Registry, contents
 from harness.runner import Worker, Workplace
 from harness.trial import Outcome, Trial
@@ -79,17 +80,28 @@ class Wire:
             self._due, self._images = now + BEAT_S, 0
 
 
-def perform(trial: Trial, split: Split, wanted: Mapping[str, str], setting: Setting, board: Any) -> Outcome:
-    """Fit a trial on data that comes along, by the plugins that are wanted; that of its data set may be absent here."""
-    worker = _worker(setting)
+def perform(
+    trial: Trial, split: Split, wanted: Mapping[str, str], setting: Setting, board: Any
+) -> tuple[Outcome, list[tuple[Saved, State]]]:
+    """Fit a trial on data that comes along, by the plugins that are wanted; that of its data set may be absent here.
+
+    A model that is to be kept goes back with the outcome: the folder of models is where the store is.
+    """
+    models: list[tuple[Saved, State]] = []
+
+    def save(saved: Saved, state: State, folder: Path) -> None:
+        arrays = {name: np.asarray(array) for name, array in state.items()}
+        models.append((replace(saved, plugins=dict(wanted)), arrays))
+
+    worker = replace(_worker(setting), save=save)
     here = worker.plugins(trial)
     for kind, plugin in wanted.items():
         if kind != "dataset" and here.get(kind) != plugin:
             has = here.get(kind, "nothing that offers it")
             reason = f"{kind} {getattr(trial, kind)!r} is of {plugin}, and {socket.gethostname()} has {has}"
-            return Outcome(trial, "error", f"{reason}: install the same there", split.fingerprint)
+            return Outcome(trial, "error", f"{reason}: install the same there", split.fingerprint), models
     outcome = worker.perform(trial, Wire(board), split)
-    return replace(outcome, record={**outcome.record, "plugins": dict(wanted)})
+    return replace(outcome, record={**outcome.record, "plugins": dict(wanted)}), models
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 from harness import Images, Model, Progress, Split, UnavailableError, UsageError, hookimpl
+from harness.deployment.saved import Keep, Saved, State, find, read, read_weights, write
 from harness.executors import ray as executor
 from harness.executors import ray_cluster
 from harness.executors.local import Serial
@@ -162,12 +164,12 @@ def test_a_plugin_of_another_version_is_named_with_both_and_that_of_the_data_set
     worker = Worker(Workplace(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
     split, setting, here = worker.split("dots", "large", 16), Setting.of(worker.workplace), worker.plugins(TRIAL)
     board = SimpleNamespace(pin=SimpleNamespace(remote=lambda trial, progress: None))
-    other = perform(TRIAL, split, {**here, "loss": "acme-losses 2.0"}, setting, board)
+    other, _ = perform(TRIAL, split, {**here, "loss": "acme-losses 2.0"}, setting, board)
     assert other.reason.startswith(
         f"loss 'absolute' is of acme-losses 2.0, and {socket.gethostname()} has {dots_plugin} "
     )
     elsewhere = {**here, "dataset": "acme-images 3.1"}
-    done = perform(TRIAL, split, elsewhere, setting, board)
+    done, _ = perform(TRIAL, split, elsewhere, setting, board)
     assert (done.status, done.record["plugins"]) == ("done", elsewhere)
 
 
@@ -211,6 +213,34 @@ def test_a_trial_too_large_for_any_machine_is_refused(nodes: Any, dots_plugin: P
         UsageError, match=r"a trial of 1 CPUs and 1 GPUs fits on no machine .* at most 2 CPUs and 0 GPUs"
     ):
         fly(nodes, dots_plugin, [TRIAL], gpus=1)
+
+
+def test_a_model_that_is_kept_comes_back_to_where_the_store_is(nodes: Any, dots_plugin: Path, tmp_path: Path) -> None:
+    trial = TRIAL._replace(model="mean_image", encoder="-", loss="-")
+    registry = Registry.discover([dots_plugin])
+    wrote: list[int] = []
+
+    def save(saved: Saved, state: State, folder: Path) -> None:
+        wrote.append(os.getpid())
+        write(saved, state, folder)
+
+    kept = {}
+    for name in ("local", "ray", "nowhere"):
+        workplace = Workplace(plugin_files=(dots_plugin,), threads=1, keep=Keep(tmp_path / name, "highest"))
+        worker = Worker(workplace, registry, save)
+        if name == "nowhere":
+            (tmp_path / name).touch()
+        quiet = Quiet().progressed
+        here = Serial(worker, quiet) if name == "local" else Ray(worker, quiet, Cluster(nodes.address))
+        (outcome,) = here.run([trial])
+        assert outcome.status == "done"
+        kept[name] = find(tmp_path / name, outcome.id)
+    assert wrote == [os.getpid()] * 3
+    assert "cannot be kept" in outcome.record["unkept"]
+    one, other = read(kept["local"]), read(kept["ray"])
+    assert replace(one, threads=None, calibration={}) == replace(other, threads=None, calibration={})
+    weights = [read_weights(kept[name], saved) for name, saved in (("local", one), ("ray", other))]
+    assert np.array_equal(weights[0]["centre"], weights[1]["centre"])
 
 
 def test_trials_share_a_gpu_of_the_cluster(nodes: Any, variant: Callable[[str], Path], tmp_path: Path) -> None:
