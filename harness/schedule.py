@@ -57,7 +57,7 @@ def carry_out(plan: Iterable[Planned], *, store: Store, worker: Worker, executor
         record = dict(outcome.record)
         unkept = record.pop("unkept", "it was fitted on a machine that does not share the folder of models")
         store.put(replace(outcome, record=record))
-        if keep and outcome.status == "done" and not keep.holds(outcome.id):
+        if keep and outcome.status == "done" and not keep.of(outcome.id):
             tally.unkept.append((outcome.trial, unkept))
         tally.ids.append(outcome.id)
         if outcome.status == "done":
@@ -83,7 +83,7 @@ def carry_out(plan: Iterable[Planned], *, store: Store, worker: Worker, executor
                 continue
             ids = {variant.identity(fingerprint): variant for variant in worker.variants(trial)}
             trial_id = next((trial_id for trial_id in ids if trial_id in known or store.has_done(trial_id)), None)
-            if trial_id and keep and not keep.holds(trial_id):
+            if trial_id and keep and not keep.of(trial_id):
                 tally.again += 1
                 trial = ids[trial_id]
             elif trial_id:

@@ -141,7 +141,7 @@ class _Teller:
         name = one.name if one.name.suffix.lower() == ".png" else Path(f"{one.name}.png")
         file = self.heat_maps / name
         try:
-            png = heat_map(self.detector.picture(one.file, LARGEST_SIDE), one.map, float(usual.max()))
+            png = heat_map(self.detector.picture(one.file, LARGEST_SIDE), one.map, float(usual.max() or one.map.max()))
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(png)
         except OSError as error:

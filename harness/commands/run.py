@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from harness import environment
 from harness.api import Encoder, Loss, Model, Threshold
+from harness.commands._following import HERE, Followers, open_log
 from harness.commands._options import (
     config_option,
     format_option,
@@ -23,7 +24,7 @@ from harness.commands._options import (
     whole_numbers,
 )
 from harness.commands._stopping import stoppable
-from harness.deployment.saved import Keep, find
+from harness.deployment.saved import Keep, read
 from harness.errors import ModelError, UsageError
 from harness.executors import Executor
 from harness.executors.local import Serial
@@ -35,7 +36,7 @@ from harness.pools import POOLS
 from harness.registry import Registry
 from harness.report.cells import render_cells
 from harness.report.leaderboard import render
-from harness.report.progress import describe, display
+from harness.report.progress import describe
 from harness.report.visible import visible
 from harness.runner import Worker, Workplace, open_dataset
 from harness.schedule import Tally, carry_out
@@ -133,6 +134,14 @@ class BatchSize(click.IntRange):
 )
 @click.option("--dry-run", is_flag=True, help="Show the cells; fit nothing.")
 @click.option("--quiet", is_flag=True, help="No progress.")
+@click.option(
+    "--log-json",
+    metavar="[FILE|-]",
+    is_flag=False,
+    flag_value=HERE,
+    help="Append each event to FILE as a line of JSON; - writes them to stderr, in place of all that is said there.",
+)
+@click.option("--mlflow", metavar="URI", help="Log each trial to this MLflow server, database or folder, too.")
 @store_option
 @format_option
 @plugin_option
@@ -140,6 +149,7 @@ class BatchSize(click.IntRange):
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> None:
     """Cross models, encoders, losses, categories and seeds; fit what is missing; show the leaderboard."""
+    log = open_log(ctx, given["log_json"])
     registry = Registry.discover(given["plugin_files"])
     for plugin in registry.broken:
         for problem in plugin.problems:
@@ -174,15 +184,27 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         keep=_keep(given["store"], thresholds, pools) if given["keep_models"] else None,
     )
     with Store(given["store"], write=True) as store:
-        tally = _fit(ctx, cells, store, Worker(workplace, registry), cluster or jobs, given["quiet"])
-        outcomes = store.outcomes(tally.ids)
+        followers = Followers(
+            cells=cells,
+            dataset=axes.dataset,
+            store=store,
+            judged=lambda outcome: list(judge(outcome, thresholds, pools)),
+            refits=workplace.keep is not None,
+            log=log,
+            quiet=given["quiet"] or given["log_json"] == HERE,
+            tracker=given["mlflow"],
+        )
+        tally = _fit(ctx, cells, store, Worker(workplace, registry), cluster or jobs, followers)
+        outcomes = list(store.outcomes(tally.ids))
         verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, thresholds, pools)]
+        followers.catch_up(outcomes)
+    code = 3 if tally.unfinished or tally.unkept else 0
     click.echo(render(verdicts, given["style"]), nl=False)
     _summarise(tally, given["store"], say_reasons=given["style"] in ("csv", "json"))
     if workplace.keep:
         _tell_of_models(tally, workplace.keep, given["plugin_files"])
-    if tally.unfinished or tally.unkept:
-        ctx.exit(3)
+    followers.end(code)
+    ctx.exit(code)
 
 
 def _device(given: dict[str, Any]) -> str:
@@ -269,12 +291,17 @@ def _refuse_if_nothing_fits(cells: list[Planned]) -> None:
 
 
 def _fit(
-    ctx: click.Context, cells: list[Planned], store: Store, worker: Worker, where: Cluster | int, quiet: bool
+    ctx: click.Context,
+    cells: list[Planned],
+    store: Store,
+    worker: Worker,
+    where: Cluster | int,
+    followers: Followers,
 ) -> Tally:
     """Fit what is missing, on a cluster or in so many processes; an interrupt ends it and keeps what is finished."""
     farewell = f"Stopped. Finished trials are kept in {store.folder}; the same command goes on from there."
     try:
-        with stoppable(farewell), display([cell.trial for cell in cells], quiet=quiet) as shown:
+        with stoppable(farewell), followers.watcher as shown:
             executor: Executor
             if isinstance(where, Cluster):
                 from harness.executors.ray import Ray  # which brings asyncio along
@@ -287,7 +314,9 @@ def _fit(
             return carry_out(cells, store=store, worker=worker, executor=executor, watcher=shown)
     except KeyboardInterrupt as stop:
         click.echo(f"\n{farewell}", err=True)
-        ctx.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
+        code = 128 + (stop.args[0] if stop.args else signal.SIGINT)
+        followers.end(code)
+        ctx.exit(code)
 
 
 def _summarise(tally: Tally, store: Path, *, say_reasons: bool) -> None:
@@ -313,12 +342,15 @@ def _tell_of_models(tally: Tally, keep: Keep, plugin_files: Sequence[Path]) -> N
     """Where models are, the command that uses one, and which could not be kept."""
     for trial, reason in tally.unkept:
         click.echo(visible(f"no model of {describe(trial)}: {reason}"), err=True)
-    kept = [found for found in (find(keep.folder, trial_id) for trial_id in tally.ids) if found]
-    if kept:
+    doubts = {found: read(found).doubt for trial_id in tally.ids if (found := keep.of(trial_id))}
+    for doubt in dict.fromkeys(filter(None, doubts.values())):
+        click.echo(visible(f"harness: {doubt}"), err=True)
+    if doubts:
+        first = min(doubts, key=lambda directory: bool(doubts[directory]))
+        shown = first.relative_to(Path.cwd()) if first.is_relative_to(Path.cwd()) else first
         plugins = "".join(f" --plugin {shlex.quote(str(file))}" for file in plugin_files)
-        shown = kept[0].relative_to(Path.cwd()) if kept[0].is_relative_to(Path.cwd()) else kept[0]
         click.echo(
-            f"{len(kept)} model{'s' if len(kept) > 1 else ''} kept. Judge images with one of them:\n"
+            f"{len(doubts)} model{'s' if len(doubts) > 1 else ''} kept. Judge images with one of them:\n"
             f"  harness predict {shlex.quote(str(shown))} FOLDER_OF_IMAGES{plugins}",
             err=True,
         )

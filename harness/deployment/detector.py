@@ -52,7 +52,7 @@ class Detector:
     device: str = "cpu"
     """Where the model computes, as torch spells it."""
     remarks: tuple[str, ...] = ()
-    """In which ways what is installed differs from what the model was fitted with."""
+    """What to know before it is trusted: plugins of other versions than at the fit, and a limit of little use."""
 
     def judging(self, threshold: Threshold | None = None, pool: str | None = None) -> Detector:
         """The same model deciding otherwise, from its calibration scores. Raises UsageError, ModelError."""
@@ -133,7 +133,7 @@ def load(directory: Path, registry: Registry, device: str = "cpu", weights_dir: 
     """The model that a directory holds, ready to decide. Raises ModelError, UnavailableError."""
     saved = read(directory)
     trial = saved.trial
-    remarks = tuple(_remarks(saved, registry))
+    remarks = (*_remarks(saved, registry), *filter(None, [saved.doubt]))
     dataset = _make(registry, Dataset, trial.dataset, saved, directory)
     model = _make(registry, Model, trial.model, saved, directory)
     encoder = None if trial.encoder == UNUSED else _make(registry, Encoder, trial.encoder, saved, directory)

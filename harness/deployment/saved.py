@@ -48,10 +48,13 @@ class Keep:
     pool: str | None = None
     """None takes the one that the model suits."""
 
-    def holds(self, trial_id: str) -> bool:
-        """Whether a whole description and weights of this trial are there; their content is not read."""
+    def of(self, trial_id: str) -> Path | None:
+        """The directory of a trial's model, if it is there with a sound description and, unread, its weights."""
         found = find(self.folder, trial_id)
-        return found is not None and (found / DESCRIPTION).is_file() and (found / WEIGHTS).is_file()
+        with suppress(ModelError):
+            if found and (found / WEIGHTS).is_file() and read(found).id == trial_id:
+                return found
+        return None
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,16 @@ class Saved:
     """Package to version, at the fit."""
     weights_hash: str = ""
     """SHA-256 of `weights.safetensors`."""
+
+    @property
+    def doubt(self) -> str:
+        """Why its limit is of little use; empty where nothing speaks against it."""
+        if self.trial.holdout or self.calibration[self.pool].any():
+            return ""
+        return (
+            f"{self.trial.model} knows the images that its limit was set on: all score 0, so that any other is "
+            "anomalous: fit it with --holdout 0.2"
+        )
 
     @property
     def id(self) -> str:

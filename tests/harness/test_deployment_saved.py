@@ -67,8 +67,8 @@ def test_what_is_written_is_read_to_the_last_bit(kept: Path) -> None:
 def test_the_directory_is_named_for_people_and_found_by_id(kept: Path) -> None:
     assert kept.name == f"bottle-cae_latent_dim=64-conv-mse-seed3-{description().id}"
     assert find(kept.parent, description().id) == kept
-    assert Keep(kept.parent).holds(description().id)
-    assert not Keep(kept.parent).holds("0" * 16)
+    assert Keep(kept.parent).of(description().id) == kept
+    assert Keep(kept.parent).of("0" * 16) is None
     assert find(kept.parent, "*") is None
     assert find(kept.parent / "absent", description().id) is None
 
@@ -262,3 +262,16 @@ def test_any_damage_to_a_description_is_an_error_of_ours_or_none(kept: Path, dat
             assert replace(found, weights_hash="", calibration={}) == replace(description(), calibration={})
     finally:
         (kept / DESCRIPTION).write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("model", "holdout", "scores", "doubted"),
+    [("patchcore", 0.0, [0, 0], True), ("patchcore", 0.2, [0, 0], False), ("dae", 0.0, [0, 1e-9], False)],
+)
+def test_a_limit_set_on_images_that_the_model_knows_by_heart_is_doubted(
+    model: str, holdout: float, scores: list[float], doubted: bool
+) -> None:
+    trial = TRIAL._replace(model=model, holdout=holdout)
+    saved = description(trial=trial, calibration={"mean": np.array(scores, dtype=float)})
+    assert bool(saved.doubt) == doubted
+    assert not doubted or "--holdout 0.2" in saved.doubt

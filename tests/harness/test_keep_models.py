@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -75,11 +76,21 @@ def test_a_stored_trial_without_a_model_is_fitted_again_once_and_this_is_said(ru
     assert len(diary.read_text().splitlines()) == 4
 
 
-def test_a_model_that_was_removed_is_made_again(run: Run, tmp_path: Path) -> None:
+def remove_weights(directory: Path) -> None:
+    (directory / "weights.safetensors").unlink()
+
+
+def damage(directory: Path) -> None:
+    (directory / "model.json").write_text("{}")
+
+
+@pytest.mark.parametrize("harm", [remove_weights, damage, shutil.rmtree])
+def test_a_model_that_was_lost_or_damaged_is_made_again(run: Run, tmp_path: Path, harm: Callable[[Path], None]) -> None:
     run("--jobs", "1", "--keep-models")
-    (models_in(tmp_path)[0] / "weights.safetensors").unlink()
+    harm(models_in(tmp_path)[0])
     assert "1 fitted (1 of them again, for the model), 1 already there" in run("--jobs", "1", "--keep-models").stderr
-    assert (models_in(tmp_path)[0] / "weights.safetensors").is_file()
+    assert all(read(directory).limit > 0 for directory in models_in(tmp_path))
+    assert len(models_in(tmp_path)) == 2
 
 
 def test_the_summary_ends_with_a_command_that_predicts(run: Run, tmp_path: Path, dots_plugin: Path) -> None:
