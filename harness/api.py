@@ -300,6 +300,10 @@ class Dataset(Part):
     def categories(self) -> tuple[str, ...]:
         """What can be loaded, sorted. Raises DataError when `root` holds nothing of this layout."""
 
+    def train_count(self, category: str) -> int | None:
+        """How many images a category has to fit on, where that is known without loading it; it foretells times."""
+        return None
+
     @abstractmethod
     def load(self, category: str, image_size: int) -> Split:
         """Every image resized to (image_size, image_size), in an order that never changes. Raises DataError."""

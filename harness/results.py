@@ -93,9 +93,9 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         **{name: row[name] for name in (*_MEASURED, "incomplete", "scores")},
         "pixels": pixels if any(value is not None for value in pixels.values()) else None,
     }
-    interval = (row["auroc_low"], row["auroc_high"])
-    if None in interval and interval != (None, None):
-        raise ValueError(f"auroc_low and auroc_high come together, and are {interval[0]} and {interval[1]}")
+    low, high = row["auroc_low"], row["auroc_high"]
+    if (low is None) != (high is None):
+        raise ValueError(f"auroc_low and auroc_high come together, and are {low} and {high}")
     return Verdict(
         outcome=Outcome(trial, row["status"], row["reason"], row["fingerprint"], record=record),
         pool=row["pool"],
@@ -108,7 +108,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         status=row["status"],
         reason=row["reason"],
         detected={kind: (found, n) for kind, (found, n) in row["detection"].items()},
-        auroc_interval=lambda: None if None in interval else interval,
+        auroc_interval=lambda: None if low is None else (low, high),
     )
 
 

@@ -69,10 +69,22 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def ids(self) -> list[str]:
+        """The ids of all trials, sorted."""
+        with self._explained():
+            return [row[0] for row in self._db.execute("SELECT id FROM trials ORDER BY id")]
+
     def done(self) -> set[str]:
         """The ids of all trials that need no fit."""
         with self._explained():
             return {row[0] for row in self._db.execute("SELECT id FROM trials WHERE status = 'done'")}
+
+    def seconds(self) -> dict[str, float]:
+        """What each finished trial took to fit and to score, by its key."""
+        took = "json_extract(record, '$.fit_seconds') + json_extract(record, '$.score_seconds')"
+        with self._explained():
+            found = self._db.execute(f"SELECT key, {took} FROM trials WHERE status = 'done' AND {took} > 0")  # noqa: S608
+            return dict(found.fetchall())
 
     def has_done(self, trial_id: str) -> bool:
         """Whether another run may have finished this trial in the meantime."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Self, TextIO
 
 from harness.api import Progress
+from harness.report.timing import TimeLeft
 from harness.report.visible import visible
 from harness.trial import Outcome, Trial
 
@@ -27,12 +29,18 @@ def ending(outcome: Outcome) -> str:
     return f"done in {outcome.record['fit_seconds']:.1f} s" + (f", {speed:.0f} images/s" if speed else "") + smaller
 
 
-def display(trials: Sequence[Trial], *, quiet: bool = False, stream: TextIO | None = None) -> Quiet:
-    """The display that suits stderr, for a plan of these trials."""
+def planned(outcome: Outcome) -> Trial:
+    """The trial as it was started: one that found too little memory ends with a smaller batch."""
+    asked = outcome.record.get("asked_batch_size")
+    return outcome.trial._replace(batch_size=asked) if asked else outcome.trial
+
+
+def display(total: int, left: TimeLeft, *, quiet: bool = False, stream: TextIO | None = None) -> Quiet:
+    """The display that suits stderr, for a plan of so many trials."""
     stream = stream or sys.stderr
     if quiet:
         return Quiet()
-    return Live(trials) if stream.isatty() else Plain(len(trials), stream)
+    return Live(total, left) if stream.isatty() else Plain(total, stream)
 
 
 class Quiet:
@@ -82,34 +90,10 @@ class Plain(Quiet):
         print(line, file=self._stream, flush=True)
 
 
-class TimeLeft:
-    """Estimates the seconds that remain: a method costs what it has cost so far, an unseen one what others did."""
-
-    def __init__(self, trials: Sequence[Trial]) -> None:
-        self._waiting: dict[str, int] = {}
-        for trial in trials:
-            self._waiting[trial.method] = self._waiting.get(trial.method, 0) + 1
-        self._costs: dict[str, list[float]] = {}
-
-    def ended(self, trial: Trial, seconds: float | None) -> None:
-        """A trial is off the list; None where it cost nothing worth counting."""
-        self._waiting[trial.method] -= 1
-        if seconds is not None:
-            self._costs.setdefault(trial.method, []).append(seconds)
-
-    def seconds(self) -> float | None:
-        """None while nothing is known."""
-        if not self._costs:
-            return None
-        means = {method: sum(costs) / len(costs) for method, costs in self._costs.items()}
-        unseen = sum(means.values()) / len(means)
-        return sum(count * means.get(method, unseen) for method, count in self._waiting.items())
-
-
 class Live(Quiet):
     """A bar over all trials, the time left, and the epoch, loss and images/s of the trial that runs."""
 
-    def __init__(self, trials: Sequence[Trial]) -> None:
+    def __init__(self, total: int, left: TimeLeft) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bars
@@ -122,10 +106,9 @@ class Live(Quiet):
             console=Console(stderr=True),
             transient=True,
         )
-        self._task = self._bars.add_task("trials", total=len(trials), left="", now="")
-        self._left = TimeLeft(trials)
-        self._begun: dict[Trial, float] = {}
-        self._images: dict[Trial, int] = {}
+        self._task = self._bars.add_task("trials", total=total, left="", now="")
+        self._left = left
+        self._told = 0.0
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -135,28 +118,71 @@ class Live(Quiet):
         self._bars.stop()
 
     def found(self, trial: Trial) -> None:
-        self._left.ended(trial, None)
+        self._left.found(trial)
         self._bars.advance(self._task)
 
     def started(self, trial: Trial) -> None:
-        self._begun[trial] = time.monotonic()
-        self._images[trial] = 0
+        self._left.started(trial)
         self._bars.update(self._task, now=describe(trial))
+        self._tell()
 
     def progressed(self, trial: Trial, progress: Progress) -> None:
-        self._images[trial] = self._images.get(trial, 0) + progress.images
-        elapsed = time.monotonic() - self._begun.get(trial, time.monotonic())
+        speed = self._left.progressed(trial, progress)
         now = f"{describe(trial)} · epoch {progress.epoch}/{progress.epochs} · loss {progress.loss:.4g}"
-        if elapsed > 0:
-            now += f" · {self._images[trial] / elapsed:.0f} images/s"
+        if speed is not None:
+            now += f" · {speed:.0f} images/s"
         self._bars.update(self._task, now=now)
+        if progress.epoch_done:
+            self._tell()
 
     def ended(self, outcome: Outcome) -> None:
-        begun = self._begun.pop(outcome.trial, None)
-        self._left.ended(outcome.trial, None if begun is None else time.monotonic() - begun)
-        seconds = self._left.seconds()
-        if seconds is not None:
-            self._bars.update(self._task, left=f"{round(seconds) // 60}:{round(seconds) % 60:02} left")
+        self._left.ended(planned(outcome), done=outcome.status == "done")
+        self._tell()
         if outcome.status != "done":
             self._bars.console.print(f"{describe(outcome.trial)} · {ending(outcome)}", markup=False, highlight=False)
         self._bars.advance(self._task)
+
+    def _tell(self) -> None:
+        """Write the time left anew, at most twice a second: nobody reads faster, and it is work to foretell."""
+        if time.monotonic() < self._told + 0.5:
+            return
+        seconds = self._left.seconds()
+        self._told = time.monotonic()
+        if seconds is not None:
+            minutes = round(seconds) // 60
+            hours = f"{minutes // 60}:{minutes % 60:02}" if minutes >= 60 else str(minutes)
+            self._bars.update(self._task, left=f"{hours}:{round(seconds) % 60:02} left")
+
+
+class Several(Quiet):
+    """Tells several watchers, in their order."""
+
+    def __init__(self, watchers: Sequence[Quiet]) -> None:
+        self._watchers = watchers
+        self._entered = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as entered:
+            for watcher in self._watchers:
+                entered.enter_context(watcher)
+            self._entered = entered.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._entered.close()
+
+    def found(self, trial: Trial) -> None:
+        for watcher in self._watchers:
+            watcher.found(trial)
+
+    def started(self, trial: Trial) -> None:
+        for watcher in self._watchers:
+            watcher.started(trial)
+
+    def progressed(self, trial: Trial, progress: Progress) -> None:
+        for watcher in self._watchers:
+            watcher.progressed(trial, progress)
+
+    def ended(self, outcome: Outcome) -> None:
+        for watcher in self._watchers:
+            watcher.ended(outcome)

@@ -8,11 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from harness.api import Progress
-from harness.report.progress import Plain, Quiet, TimeLeft, display
+from harness.report.progress import Plain, Quiet, display, planned
+from harness.report.timing import TimeLeft
 from harness.trial import Outcome, Trial
 
 TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
@@ -34,39 +32,16 @@ def test_without_a_terminal_each_trial_is_one_line_with_its_speed() -> None:
 
 
 def test_quiet_says_nothing(capsys: object) -> None:
-    with display([TRIAL], quiet=True) as shown:
+    with display(1, TimeLeft([TRIAL]), quiet=True) as shown:
         assert type(shown) is Quiet
         shown.started(TRIAL)
         shown.ended(Outcome(TRIAL, "error", "no luck"))
     assert capsys.readouterr() == ("", "")
 
 
-@given(
-    st.dictionaries(st.sampled_from(["dae", "cae", "vae"]), st.floats(0.1, 100), min_size=1),
-    st.integers(2, 8),
-    st.data(),
-)
-def test_once_each_method_was_seen_the_time_left_is_what_the_rest_costs(
-    costs: dict[str, float], categories: int, data: st.DataObject
-) -> None:
-    trials = [TRIAL._replace(model=model, category=str(i)) for i in range(categories) for model in sorted(costs)]
-    left = TimeLeft(trials)
-    assert left.seconds() is None
-    done = data.draw(st.integers(len(costs), len(trials)))
-    for trial in trials[:done]:
-        left.ended(trial, costs[trial.model])
-    expected = sum(costs[trial.model] for trial in trials[done:])
-    assert left.seconds() is not None
-    assert abs(left.seconds() - expected) < 1e-6 * max(1.0, expected)
-
-
-def test_trials_found_in_the_store_do_not_count_as_fast_ones() -> None:
-    trials = [TRIAL._replace(seed=seed) for seed in range(10)]
-    left = TimeLeft(trials)
-    for trial in trials[:5]:
-        left.ended(trial, None)
-    left.ended(trials[5], 3.0)
-    assert left.seconds() == 4 * 3.0
+def test_a_trial_that_found_too_little_memory_is_known_by_the_batch_it_was_asked_for() -> None:
+    assert planned(Outcome(TRIAL._replace(batch_size=2), "done", record={"asked_batch_size": 4})) == TRIAL
+    assert planned(Outcome(TRIAL, "error", "no luck")) == TRIAL
 
 
 def test_in_a_terminal_the_running_trial_is_shown_live(tmp_path: Path, dots_plugin: Path) -> None:

@@ -58,6 +58,10 @@ class Synthetic(Dataset):
         """The five, sorted."""
         return tuple(sorted(DRAWINGS))
 
+    def train_count(self, category: str) -> int | None:
+        """The same for all."""
+        return self.n_train
+
     def load(self, category: str, image_size: int) -> Split:
         """Draw all images of a category, each from its own seed. Raises UsageError for an unknown category."""
         if category not in DRAWINGS:

@@ -1,0 +1,133 @@
+"""A run as JSON lines, one object an event, for whoever follows it by program. Names here do not change their meaning.
+
+| event | fields beside `event` and `time` (UTC, ISO 8601) |
+|---|---|
+| `run_started` | `version` of the harness, `trials` planned, `store` |
+| `found` | the cell; the store had it |
+| `started` | the cell |
+| `epoch` | the cell, `epoch` of `epochs`, `train_loss`, `images_per_second` |
+| `ended` | the cell, `trial`, `status`, `reason`, `fit_seconds`, `train_images_per_second`, `figures`, `seconds_left` |
+| `message` | `text` for people, where the log takes the place of what they would read |
+| `summary` | `fitted`, `found`, `skipped`, `failed`, `seconds`, `exit_code` |
+
+A cell is `dataset`, `category`, `model`, `encoder`, `loss`, `seed`; `trial` is the id of one that was fitted. `figures`
+has, for each pool and threshold, the metrics of the leaderboard. What is not known is null.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, Self, TextIO
+
+from harness.api import Progress
+from harness.judge import METRICS, PIXEL_METRICS, Verdict
+from harness.report.progress import Quiet, planned
+from harness.report.timing import TimeLeft
+from harness.trial import Outcome, Trial
+
+_CELL = ("dataset", "category", "model", "encoder", "loss", "seed")
+
+
+class Lines:
+    """JSON lines on a stream. A log that cannot be written costs no trial: `fault` says why it ended early."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.fault = ""
+
+    def write(self, event: str, **fields: Any) -> None:
+        """One event, now."""
+        if self.fault:
+            return
+        said = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds"), **_finite(fields)}
+        try:
+            self._stream.write(json.dumps(said, allow_nan=False) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            self.fault = error.strerror or str(error)
+
+
+class Events(Quiet):
+    """Writes a line for each event of a run."""
+
+    def __init__(
+        self, lines: Lines, total: int, store: str, left: TimeLeft, judged: Callable[[Outcome], Iterable[Verdict]]
+    ) -> None:
+        self._write = lines.write
+        self._about: dict[str, Any] = {"version": version("anomaly-harness"), "trials": total, "store": store}
+        self._left = left
+        self._judged = judged
+        self._count: Counter[str] = Counter()
+        self._begun = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._write("run_started", **self._about)
+        return self
+
+    def found(self, trial: Trial) -> None:
+        self._left.found(trial)
+        self._count["found"] += 1
+        self._write("found", **_cell(trial))
+
+    def started(self, trial: Trial) -> None:
+        self._left.started(trial)
+        self._write("started", **_cell(trial))
+
+    def progressed(self, trial: Trial, progress: Progress) -> None:
+        speed = self._left.progressed(trial, progress)
+        if progress.epoch_done:
+            at = {"epoch": progress.epoch, "epochs": progress.epochs, "train_loss": progress.loss}
+            self._write("epoch", **_cell(trial), **at, images_per_second=speed)
+
+    def ended(self, outcome: Outcome) -> None:
+        self._left.ended(planned(outcome), done=outcome.status == "done")
+        self._count[outcome.status] += 1
+        figures = [
+            {
+                "pool": verdict.pool,
+                "threshold": verdict.threshold,
+                **{name: verdict.metric(name) for name in (*METRICS, *PIXEL_METRICS)},
+            }
+            for verdict in self._judged(outcome)
+            if verdict.status == "done"
+        ]
+        self._write(
+            "ended",
+            **_cell(outcome.trial),
+            trial=outcome.id,
+            status=outcome.status,
+            reason=outcome.reason,
+            fit_seconds=outcome.record.get("fit_seconds"),
+            train_images_per_second=outcome.record.get("train_images_per_second"),
+            figures=figures,
+            seconds_left=self._left.seconds(),
+        )
+
+    def summary(self, exit_code: int) -> None:
+        """The last line, of a run that ends with this exit code, also where it was stopped."""
+        self._write(
+            "summary",
+            fitted=self._count["done"],
+            found=self._count["found"],
+            skipped=self._count["skipped"],
+            failed=self._count["error"],
+            seconds=round(time.monotonic() - self._begun, 3),
+            exit_code=exit_code,
+        )
+
+
+def _cell(trial: Trial) -> dict[str, Any]:
+    return {name: getattr(trial, name) for name in _CELL}
+
+
+def _finite(fields: dict[str, Any]) -> dict[str, Any]:
+    """JSON has neither nan nor infinity, which the loss of a failing fit may be."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in fields.items()
+    }
