@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 import platform
 import sys
@@ -108,6 +109,23 @@ def release_memory() -> None:
     torch = sys.modules.get("torch")
     if torch and torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+@cache
+def code_of(package: str) -> str:
+    """8 hexadecimal digits of all Python source of an imported package or module; empty where there is none to read."""
+    module = sys.modules[package]
+    folders = [Path(folder) for folder in getattr(module, "__path__", ())]
+    files = [(file, file.relative_to(folder)) for folder in folders for file in sorted(folder.rglob("*.py"))]
+    if not folders and getattr(module, "__file__", None):
+        files = [(Path(str(module.__file__)), Path())]
+    digest = hashlib.sha256()
+    try:
+        for file, name in files:
+            digest.update(f"{name.as_posix()}\0{file.stat().st_size}\0".encode() + file.read_bytes())
+    except OSError:
+        return ""
+    return digest.hexdigest()[:8] if files else ""
 
 
 def describe(on: str) -> dict[str, Any]:

@@ -24,7 +24,9 @@ Row = dict[str, Any]
 _PROVENANCE = (
     "plugins",
     "versions",
+    "code",
     "machine",
+    "threads",
     "finished_at",
     "default_pool",
     "score_seconds",

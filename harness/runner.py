@@ -21,7 +21,7 @@ from harness.errors import HarnessError, UnavailableError
 from harness.pictures import Shrinker
 from harness.pixels import PixelMetrics
 from harness.pools import chunks, pool_scores
-from harness.registry import KINDS, Registry
+from harness.registry import KINDS, Offer, Registry
 from harness.spec import parse
 from harness.trial import UNUSED, Evidence, Outcome, Trial
 
@@ -72,7 +72,7 @@ class Worker:
             if split is None:
                 split = self.split(trial.dataset, trial.category, trial.image_size)
             fingerprint = split.fingerprint
-            made_of = self._provenance(trial)
+            made_of = self.provenance(trial)
             with environment.limited_to(self.workplace.threads):
                 fitted, evidence, record = self._fit_in_memory(trial, split, report)
         except UnavailableError as error:
@@ -181,17 +181,20 @@ class Worker:
 
     def plugins(self, trial: Trial) -> dict[str, str]:
         """Kind of part to the distribution, with its version, that offers the trial's; what is not here is left out."""
-        spelt = {"dataset": trial.dataset, "model": trial.model, "encoder": trial.encoder, "loss": trial.loss}
-        found = {}
-        for kind, text in spelt.items():
-            if text != UNUSED:
-                offer = self.registry.offers(KINDS[kind]).get(parse(text)[0])
-                if offer:
-                    found[kind] = f"{offer.plugin.distribution} {offer.plugin.version}"
-        return found
+        offers = self._offers(trial).items()
+        return {kind: f"{offer.plugin.distribution} {offer.plugin.version}" for kind, offer in offers}
 
-    def _provenance(self, trial: Trial) -> dict[str, Any]:
-        return {"plugins": self.plugins(trial), **environment.describe(self.workplace.device)}
+    def provenance(self, trial: Trial) -> dict[str, Any]:
+        """What a record remembers of who makes the trial, and on what; known before it is fitted."""
+        packages = {offer.part.__module__.partition(".")[0] for offer in self._offers(trial).values()}
+        code = {name: digest for name in sorted({"harness", *packages}) if (digest := environment.code_of(name))}
+        return {"plugins": self.plugins(trial), "code": code, **environment.describe(self.workplace.device)}
+
+    def _offers(self, trial: Trial) -> dict[str, Offer]:
+        """By kind of part; what is not here is left out."""
+        spelt = {"dataset": trial.dataset, "model": trial.model, "encoder": trial.encoder, "loss": trial.loss}
+        named = {kind: parse(text)[0] for kind, text in spelt.items() if text != UNUSED}
+        return {kind: offer for kind, name in named.items() if (offer := self.registry.offers(KINDS[kind]).get(name))}
 
 
 def open_dataset(registry: Registry, text: str, root: Path | None) -> Dataset:

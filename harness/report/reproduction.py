@@ -1,0 +1,76 @@
+"""Whether a trial could be made again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.report.progress import describe
+from harness.report.table import Table, csv_text, json_text, markdown, rich_text
+from harness.report.visible import visible
+from harness.reproduction import Reproduction
+
+COLUMNS = ("trial", "result", "reason", "differences", "changes")
+
+
+def render_reproduction(found: Reproduction, tolerance: float, style: str) -> str:
+    """Rich and md: the result, what became of the scores, what has changed. Csv and json: one row."""
+    row = {
+        "trial": found.stored.id,
+        "result": found.result,
+        "reason": found.reason,
+        "differences": [difference._asdict() for difference in found.differences],
+        "changes": [change._asdict() for change in found.changes],
+    }
+    if style == "json":
+        return json_text([row])
+    if style == "csv":
+        return csv_text([row], COLUMNS)
+    tables = [_scores(found, tolerance)] if found.differences else []
+    tables.append(_changes(found))
+    return markdown(tables) if style == "md" else rich_text(tables)
+
+
+def result_in_words(found: Reproduction, tolerance: float) -> str:
+    """One line."""
+    said = {
+        "equal": "equal, every score bit for bit",
+        "within tolerance": f"within tolerance, no score further off than {tolerance:g} of their range",
+        "different": f"different, a score is further off than {tolerance:g} of their range",
+        "impossible": f"impossible: {visible(found.reason)}",
+    }[found.result]
+    return f"{describe(found.stored.trial)} ({found.stored.id}) is {said}"
+
+
+def _scores(found: Reproduction, tolerance: float) -> Table:
+    headings = ("pool", "threshold", "largest difference", "of the range", "AUROC", "now", "decided otherwise")
+    return Table(
+        title=result_in_words(found, tolerance),
+        headings=headings,
+        rows=[
+            [
+                one.pool,
+                one.threshold,
+                f"{one.largest:.3g}",
+                f"{one.share:.2g}",
+                _figure(one.auroc),
+                _figure(one.auroc_again),
+                "" if one.decisions is None else f"{one.decisions} of {one.images}",
+            ]
+            for one in found.differences
+        ],
+        numbers=frozenset(headings[2:]),
+    )
+
+
+def _changes(found: Reproduction) -> Table:
+    unchanged = "Nothing that its record remembers of data, versions, machine, plugins and code."
+    return Table(
+        title="What has changed since" if found.differences else result_in_words(found, 0),
+        headings=("what", "stored", "now"),
+        rows=[[visible(cell) for cell in change] for change in found.changes],
+        notes=[] if found.changes else [unchanged],
+    )
+
+
+def _figure(value: Any) -> str:
+    return "" if value is None else f"{value:.4f}"

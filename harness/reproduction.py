@@ -1,0 +1,148 @@
+"""A stored trial, fitted again: whether its scores are the same, how far they are apart, and what has changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from harness.api import Threshold
+from harness.errors import DataError
+from harness.judge import judge
+from harness.runner import Report, Worker
+from harness.trial import Evidence, Outcome
+
+TOLERANCE = 1e-3
+"""How far a score may lie from the stored one, as a share of the range of that pool's stored scores."""
+
+Result = Literal["equal", "within tolerance", "different", "impossible"]
+
+_ASPECTS = {
+    "versions": "version of",
+    "machine": "machine's",
+    "plugins": "plugin of the",
+    "code": "code of",
+    "resolved": "option",
+}
+"""What a record remembers by name, and how a change of one of those is called."""
+
+
+class Difference(NamedTuple):
+    """What has become of one pool's scores and, by one threshold, of its decisions."""
+
+    pool: str
+    threshold: str
+    largest: float
+    """Between a score and the stored one, of calibration and test images."""
+    share: float
+    """The same, of the range of the stored scores."""
+    auroc: float | None
+    """Of the stored scores; None where there is none, as for the next two."""
+    auroc_again: float | None
+    decisions: int | None
+    """How many test images are decided otherwise."""
+    images: int
+    """All test images."""
+
+
+class Change(NamedTuple):
+    """Something that a record remembers and that is otherwise now; empty where one side does not have it."""
+
+    what: str
+    stored: str
+    now: str
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came of fitting a trial again."""
+
+    stored: Outcome
+    result: Result
+    reason: str = ""
+    """Why it was impossible; empty where it was not."""
+    differences: Sequence[Difference] = ()
+    changes: Sequence[Change] = ()
+
+
+def reproduce(
+    stored: Outcome, worker: Worker, report: Report, thresholds: Sequence[Threshold], tolerance: float = TOLERANCE
+) -> Reproduction:
+    """Fit a stored trial again and compare. Raises UsageError where its data set cannot be asked for as it is."""
+    trial, evidence = stored.trial, stored.evidence
+    if evidence is None:
+        return Reproduction(
+            stored, "impossible", f"it has no scores, but is stored as {stored.status}: {stored.reason}"
+        )
+    changed = tuple(changes(stored.record, worker.provenance(trial)))
+    try:
+        split = worker.split(trial.dataset, trial.category, trial.image_size)
+    except DataError as error:
+        return Reproduction(stored, "impossible", str(error), changes=changed)
+    if split.fingerprint != stored.fingerprint:
+        changed = (Change("data", stored.fingerprint, split.fingerprint), *changed)
+        return Reproduction(stored, "impossible", "its data has changed", changes=changed)
+    again = worker.perform(trial, report, split)
+    if again.evidence is None:
+        return Reproduction(stored, "impossible", again.reason, changes=changed)
+    changed = tuple(changes(stored.record, again.record))
+    if evidence.test.keys() != again.evidence.test.keys():
+        return Reproduction(stored, "impossible", "its model gives scores of another kind", changes=changed)
+    differences = tuple(_differences(stored, evidence, again, again.evidence, thresholds))
+    result: Result = "different"
+    if _equal(evidence, again.evidence):
+        result = "equal"
+    elif all(difference.share <= tolerance for difference in differences):
+        result = "within tolerance"
+    return Reproduction(stored, result, "", differences, changed)
+
+
+def changes(stored: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
+    """Where two records differ in what they both look at: versions, machine, plugins, code, open options, threads."""
+    for name, called in _ASPECTS.items():
+        before, after = stored.get(name), now.get(name)
+        if before is not None and after is not None:
+            # Code that could not be read on one side is not known to be other code.
+            for key in sorted(before.keys() & after.keys() if name == "code" else before.keys() | after.keys()):
+                yield from _change(f"{called} {key}", before.get(key), after.get(key))
+    if stored.get("threads") is not None and now.get("threads") is not None:
+        yield from _change("threads", stored["threads"], now["threads"])
+
+
+def _change(what: str, before: Any, after: Any) -> Iterator[Change]:
+    if before != after:
+        yield Change(what, *("" if value is None else str(value) for value in (before, after)))
+
+
+def _equal(stored: Evidence, again: Evidence) -> bool:
+    """Bit for bit, every score of every pool."""
+    return all(
+        np.array_equal(stored.test[pool], again.test[pool]) and np.array_equal(stored.normal[pool], again.normal[pool])
+        for pool in stored.test
+    )
+
+
+def _differences(
+    stored: Outcome, evidence: Evidence, again: Outcome, evidence_again: Evidence, thresholds: Sequence[Threshold]
+) -> Iterator[Difference]:
+    pools = sorted(evidence.test)
+    for before, after in zip(judge(stored, thresholds, pools), judge(again, thresholds, pools), strict=True):
+        pool = before.pool
+        was, became = (np.concatenate([one.normal[pool], one.test[pool]]) for one in (evidence, evidence_again))
+        largest, extent = float(np.abs(became - was).max()), float(np.ptp(was))
+        decisions = None
+        if before.limit is not None and after.limit is not None:
+            decided = evidence.test[pool] > before.limit
+            decisions = int((decided != (evidence_again.test[pool] > after.limit)).sum())
+        yield Difference(
+            pool,
+            before.threshold,
+            largest,
+            largest / extent if extent else float(largest > 0),
+            before.metric("auroc"),
+            after.metric("auroc"),
+            decisions,
+            len(evidence.test[pool]),
+        )
