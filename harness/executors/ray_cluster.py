@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from harness import environment
 from harness.errors import UsageError
 
 _ANSWER_S = 5.0
@@ -52,7 +53,7 @@ class Cluster:
         os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # it would tell of lost workers on standard output
         import ray
 
-        own: dict[str, Any] = {} if self.address else {"include_dashboard": False}
+        own = {} if self.address else {"include_dashboard": False, "num_cpus": environment.cores()}
         try:
             with _our_own_sigterm():
                 ray.init(address=self.address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **own)

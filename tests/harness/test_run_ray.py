@@ -158,6 +158,24 @@ def test_a_gpu_that_only_the_cluster_has_is_asked_of_the_cluster(
     assert "a trial of 1 CPUs and 0.5 GPUs fits on no machine of the Ray cluster" in result.stderr
 
 
+def test_a_ray_of_this_machine_has_the_processors_that_the_run_may_use(dots_plugin: Path, tmp_path: Path) -> None:
+    words = [*WORDS, "--executor", "ray", "--plugin", str(dots_plugin), "--store", str(tmp_path / "runs")]
+    words += ["--categories", "large", "--models", "mean_image", "--device", "cpu", "--cpus-per-trial", "2"]
+    confined = subprocess.run(
+        [sys.executable, "-m", "harness", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=90,
+        preexec_fn=lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}),
+    )
+    assert confined.returncode == 2, confined.stderr
+    assert (
+        "a trial of 2 CPUs and 0 GPUs fits on no machine of the Ray cluster, which has at most 1 CPUs"
+        in confined.stderr
+    )
+
+
 def wait_for_a_trial(store: Path, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline and process.poll() is None:
