@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,9 +40,16 @@ def open_log(ctx: click.Context, file: str | None) -> Lines | None:
         ctx.with_resource(redirect_stderr(_Messages(lines)))
         return lines
     try:
-        return Lines(ctx.with_resource(Path(file).open("a", encoding="utf-8")))
+        opened = Path(file).open("a", encoding="utf-8")  # noqa: SIM115  closed with the command
     except OSError as error:
         raise UsageError(f"--log-json {file!r} cannot be written: {error.strerror}") from error
+
+    @ctx.call_on_close
+    def close() -> None:
+        with suppress(OSError):  # a disk that is full has been told of by then
+            opened.close()
+
+    return Lines(opened)
 
 
 class _Messages(io.TextIOBase):

@@ -1,0 +1,207 @@
+"""`harness run --mlflow`, with a real MLflow in a database and in a folder."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from harness.commands import main
+
+pytest.importorskip("mlflow", reason="MLflow is not here: pip install 'anomaly-harness[mlflow]'")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def words(tmp_path: Path, dots_plugin: Path) -> list[str]:
+    options = "--dataset dots --categories large,small --encoders plain --losses absolute --device cpu --jobs 1"
+    return ["run", "--plugin", str(dots_plugin), "--store", str(tmp_path / "runs"), *options.split()]
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(main, list(map(str, words)))
+
+
+def runs_at(uri: str) -> list[Any]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    experiment = client.get_experiment_by_name("anomaly-harness")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"]))
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables, which take it seconds to make."""
+    from mlflow import MlflowClient
+
+    file = tmp_path_factory.mktemp("mlflow") / "empty.db"
+    MlflowClient(tracking_uri=f"sqlite:///{file}", registry_uri=f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def database(template: Path, tmp_path: Path) -> str:
+    (tmp_path / "mlflow.db").write_bytes(template.read_bytes())
+    return f"sqlite:///{tmp_path}/mlflow.db"
+
+
+@pytest.mark.parametrize("kind", ["database", "folder"])
+def test_settings_metrics_losses_and_report_of_each_trial_go_there(
+    words: list[str], tmp_path: Path, kind: str, database: str
+) -> None:
+    from mlflow import MlflowClient
+
+    uri = database if kind == "database" else str(tmp_path / "tracked")
+    done = call(*words, "--models", "trained", "--thresholds", "highest,mean_std[k=2]", "--mlflow", uri)
+    assert done.exit_code == 0, done.output
+    runs = runs_at(uri)
+    assert {run.data.params["category"] for run in runs} == {"large", "small"}
+    for run in runs:
+        assert run.info.status == "FINISHED"
+        assert run.data.params["model"] == "trained"
+        assert run.data.params["epochs"] == "2"
+        assert {"auroc/mean/highest", "accuracy/mean/mean_std_k_2", "fit_seconds", "loss"} <= run.data.metrics.keys()
+        assert run.data.tags["mlflow.note.content"].startswith("harness run --dataset dots")
+        assert "harness.torch" in run.data.tags
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        assert [point.step for point in client.get_metric_history(run.info.run_id, "loss")] == [1, 2]
+        report = Path(client.download_artifacts(run.info.run_id, "report.html", str(tmp_path)))
+        assert "<!DOCTYPE html>" in report.read_text()[:20].replace("doctype", "DOCTYPE")
+        assert run.data.params["category"] in report.read_text()
+
+
+def test_a_run_that_goes_on_logs_no_trial_twice_and_new_ones_once(words: list[str], database: str) -> None:
+    call(*words, "--models", "mean_image", "--mlflow", database)
+    first = {run.info.run_id: run.info.end_time for run in runs_at(database)}
+    call(*words, "--models", "mean_image,trained", "--mlflow", database)
+    again = runs_at(database)
+    assert len(first) == 2
+    assert len(again) == 4
+    assert len({run.data.tags["harness.trial"] for run in again}) == 4
+    assert first.items() <= {run.info.run_id: run.info.end_time for run in again}.items(), "none was written anew"
+
+
+def test_another_threshold_is_added_to_the_runs_that_are_there(words: list[str], database: str) -> None:
+    for threshold in ("highest", "highest,mean"):
+        assert call(*words, "--models", "mean_image", "--thresholds", threshold, "--mlflow", database).exit_code == 0
+    runs = runs_at(database)
+    assert len(runs) == 2
+    assert all({"auroc/mean/highest", "auroc/mean/mean"} <= run.data.metrics.keys() for run in runs)
+
+
+def test_what_was_fitted_without_mlflow_is_logged_when_it_is_asked_for(words: list[str], database: str) -> None:
+    call(*words, "--models", "mean_image")
+    done = call(*words, "--models", "mean_image", "--mlflow", database)
+    assert "0 fitted, 2 already there" in done.stderr
+    assert {run.info.status for run in runs_at(database)} == {"FINISHED"}
+
+
+def test_a_trial_that_failed_is_one_failed_run_which_a_later_success_turns(
+    words: list[str], database: str, tmp_path: Path, dots_plugin: Path
+) -> None:
+    broken = tmp_path / "dots.py"
+    broken.write_text(
+        dots_plugin.read_text().replace(
+            "def fit(self", "def fit(self, *a, **k): raise ValueError('no luck')\n    def unused(self"
+        )
+    )
+    words[words.index("--plugin") + 1] = str(broken)
+    assert call(*words, "--models", "mean_image", "--mlflow", database).exit_code == 3
+    assert [run.info.status for run in runs_at(database)] == ["FAILED", "FAILED"]
+    assert "no luck" in runs_at(database)[0].data.tags["harness.reason"]
+    broken.write_text(dots_plugin.read_text())
+    assert call(*words, "--models", "mean_image", "--mlflow", database).exit_code == 0
+    assert [run.info.status for run in runs_at(database)] == ["FINISHED", "FINISHED"]
+
+
+def test_a_tracker_that_breaks_in_mid_run_costs_no_trial_and_is_told_the_rest_later(
+    words: list[str], database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    whole, calls = MlflowClient.log_text, []
+
+    def once(self: MlflowClient, *given: Any) -> None:
+        calls.append(given)
+        if len(calls) > 1:
+            raise OSError(28, "No space left on device")
+        whole(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_text", once)
+        done = call(*words, "--models", "mean_image,trained", "--mlflow", database)
+    assert done.exit_code == 0
+    assert "4 fitted" in done.stderr
+    said = [line for line in done.stderr.splitlines() if "MLflow" in line]
+    assert said == [
+        f"harness: MLflow at {database} cannot be written: [Errno 28] No space left on device. Trials go on and are "
+        "stored; the same command logs them there later"
+    ]
+    assert sorted(run.info.status for run in runs_at(database)) == ["FINISHED", "RUNNING"]
+    call(*words, "--models", "mean_image,trained", "--mlflow", database)
+    assert [run.info.status for run in runs_at(database)] == ["FINISHED"] * 4
+
+
+def test_a_server_that_is_not_there_is_one_line_and_the_run_goes_on(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    done = call(*words, "--models", "mean_image", "--mlflow", "http://127.0.0.1:9")
+    assert done.exit_code == 0, done.output
+    assert "2 fitted" in done.stderr
+    assert sum("MLflow at http://127.0.0.1:9 cannot be written" in line for line in done.stderr.splitlines()) == 1
+
+
+def test_a_uri_of_no_kind_is_refused_before_anything_is_fitted(words: list[str]) -> None:
+    done = call(*words, "--models", "mean_image", "--mlflow", "gopher://x")
+    assert done.exit_code == 2
+    assert "--mlflow 'gopher://x': expected http://host:port" in done.stderr
+
+
+def test_without_mlflow_the_extra_is_named(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def absent(name: str, *rest: Any) -> Any:
+        if name == "mlflow":
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", absent)
+    done = call(*words, "--models", "mean_image", "--mlflow", "x")
+    assert done.exit_code == 2
+    assert "pip install 'anomaly-harness[mlflow]'" in done.stderr
+
+
+def test_mlflow_itself_asks_no_network_of_its_own(words: list[str], database: str, tmp_path: Path) -> None:
+    """By default it reports each use to its makers."""
+    guard = (
+        "import os, sys\n"
+        "def refuse(event, arguments):\n"
+        "    if event in ('socket.connect', 'socket.getaddrinfo'):\n"
+        "        open(os.environ['NETWORK_LOG'], 'a').write(repr((event, arguments)))\n"
+        "        raise OSError('no network here')\n"
+        "sys.addaudithook(refuse)\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text(guard)
+    log = tmp_path / "network.log"
+    quiet = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "DO_NOT_TRACK"))}
+    environ = {**quiet, "PYTHONPATH": str(tmp_path), "NETWORK_LOG": str(log)}
+    command = [sys.executable, "-m", "harness", *words, "--models", "mean_image", "--mlflow", database]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert len(runs_at(database)) == 2
+    assert not log.exists(), log.read_text()
+    assert "INFO" not in done.stderr
