@@ -114,18 +114,20 @@ def release_memory() -> None:
 @cache
 def code_of(package: str) -> str:
     """8 hexadecimal digits of all Python source of an imported package or module; empty where there is none to read."""
-    module = sys.modules[package]
+    module: Any = sys.modules[package]
     folders = [Path(folder) for folder in getattr(module, "__path__", ())]
-    files = [(file, file.relative_to(folder)) for folder in folders for file in sorted(folder.rglob("*.py"))]
-    if not folders and getattr(module, "__file__", None):
-        files = [(Path(str(module.__file__)), Path())]
-    digest = hashlib.sha256()
     try:
-        for file, name in files:
-            digest.update(f"{name.as_posix()}\0{file.stat().st_size}\0".encode() + file.read_bytes())
+        sources = [
+            (file.relative_to(folder), file.read_bytes()) for folder in folders for file in sorted(folder.rglob("*.py"))
+        ]
+        if not folders and getattr(module, "__file__", None):
+            sources = [(Path(), module.__loader__.get_data(module.__file__))]  # the file may be on another machine
     except OSError:
         return ""
-    return digest.hexdigest()[:8] if files else ""
+    digest = hashlib.sha256()
+    for name, source in sources:
+        digest.update(f"{name.as_posix()}\0{len(source)}\0".encode() + source)
+    return digest.hexdigest()[:8] if sources else ""
 
 
 def describe(on: str) -> dict[str, Any]:

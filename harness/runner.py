@@ -186,9 +186,13 @@ class Worker:
 
     def provenance(self, trial: Trial) -> dict[str, Any]:
         """What a record remembers of who makes the trial, and on what; known before it is fitted."""
+        return {**self.makers(trial), **environment.describe(self.workplace.device)}
+
+    def makers(self, trial: Trial) -> dict[str, dict[str, str]]:
+        """The trial's `plugins`, and digests of the `code` of the harness and of their packages."""
         packages = {offer.part.__module__.partition(".")[0] for offer in self._offers(trial).values()}
         code = {name: digest for name in sorted({"harness", *packages}) if (digest := environment.code_of(name))}
-        return {"plugins": self.plugins(trial), "code": code, **environment.describe(self.workplace.device)}
+        return {"plugins": self.plugins(trial), "code": code}
 
     def _offers(self, trial: Trial) -> dict[str, Offer]:
         """By kind of part; what is not here is left out."""

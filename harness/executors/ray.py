@@ -110,7 +110,7 @@ class _Fleet:
 
     def _begin(self, flight: _Flight) -> Any:
         flight.begun += 1
-        wanted = self._job.worker.plugins(flight.trial)
+        wanted = self._job.worker.makers(flight.trial)
         return self._perform.remote(flight.trial, flight.data, wanted, self._setting, self._board)
 
     def _ending(self, reference: Any, flight: _Flight) -> Outcome | None:

@@ -81,9 +81,9 @@ class Wire:
 
 
 def perform(
-    trial: Trial, split: Split, wanted: Mapping[str, str], setting: Setting, board: Any
+    trial: Trial, split: Split, wanted: Mapping[str, Mapping[str, str]], setting: Setting, board: Any
 ) -> tuple[Outcome, list[tuple[Saved, State]]]:
-    """Fit a trial on data that comes along, by the plugins that are wanted; that of its data set may be absent here.
+    """Fit a trial on data that comes along, by the makers that are wanted; that of its data set may be absent here.
 
     A model that is to be kept goes back with the outcome: the folder of models is where the store is.
     """
@@ -91,17 +91,27 @@ def perform(
 
     def save(saved: Saved, state: State, folder: Path) -> None:
         arrays = {name: np.asarray(array) for name, array in state.items()}
-        models.append((replace(saved, plugins=dict(wanted)), arrays))
+        models.append((replace(saved, plugins=wanted["plugins"]), arrays))
 
     worker = replace(_worker(setting), save=save)
-    here = worker.plugins(trial)
-    for kind, plugin in wanted.items():
-        if kind != "dataset" and here.get(kind) != plugin:
-            has = here.get(kind, "nothing that offers it")
-            reason = f"{kind} {getattr(trial, kind)!r} is of {plugin}, and {socket.gethostname()} has {has}"
-            return Outcome(trial, "error", f"{reason}: install the same there", split.fingerprint), models
+    foreign = _foreign(trial, wanted, worker.makers(trial))
+    if foreign:
+        return Outcome(trial, "error", f"{foreign}: install the same there", split.fingerprint), models
     outcome = worker.perform(trial, Wire(board), split)
-    return replace(outcome, record={**outcome.record, "plugins": dict(wanted)}), models
+    return replace(outcome, record={**outcome.record, **wanted}), models
+
+
+def _foreign(trial: Trial, wanted: Mapping[str, Mapping[str, str]], here: Mapping[str, Mapping[str, str]]) -> str:
+    """What would make another trial of it here; empty where nothing would."""
+    machine = socket.gethostname()
+    for kind, plugin in wanted["plugins"].items():
+        if kind != "dataset" and here["plugins"].get(kind) != plugin:
+            has = here["plugins"].get(kind, "nothing that offers it")
+            return f"{kind} {getattr(trial, kind)!r} is of {plugin}, and {machine} has {has}"
+    for package, digest in wanted["code"].items():
+        if here["code"].get(package, digest) != digest:
+            return f"{package} on {machine} is of the same version and has other code"
+    return ""
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import Images, Model, Progress, Split, UnavailableError, UsageError, hookimpl
+from harness import Images, Model, Progress, Split, UnavailableError, UsageError, environment, hookimpl
 from harness.deployment.saved import Keep, Saved, State, find, read, read_weights, write
 from harness.executors import ray as executor
 from harness.executors import ray_cluster
@@ -162,15 +162,21 @@ def test_a_plugin_of_another_version_is_named_with_both_and_that_of_the_data_set
     dots_plugin: Path,
 ) -> None:
     worker = Worker(Workplace(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
-    split, setting, here = worker.split("dots", "large", 16), Setting.of(worker.workplace), worker.plugins(TRIAL)
+    split, setting, here = worker.split("dots", "large", 16), Setting.of(worker.workplace), worker.makers(TRIAL)
     board = SimpleNamespace(pin=SimpleNamespace(remote=lambda trial, progress: None))
-    other, _ = perform(TRIAL, split, {**here, "loss": "acme-losses 2.0"}, setting, board)
+    wanted = {**here, "plugins": {**here["plugins"], "loss": "acme-losses 2.0"}}
+    other, _ = perform(TRIAL, split, wanted, setting, board)
     assert other.reason.startswith(
         f"loss 'absolute' is of acme-losses 2.0, and {socket.gethostname()} has {dots_plugin} "
     )
-    elsewhere = {**here, "dataset": "acme-images 3.1"}
+    edited, _ = perform(TRIAL, split, {**here, "code": {**here["code"], "harness": "0badc0de"}}, setting, board)
+    assert edited.reason.startswith(f"harness on {socket.gethostname()} is of the same version and has other code")
+    elsewhere = {
+        "plugins": {**here["plugins"], "dataset": "acme-images 3.1"},
+        "code": {**here["code"], "acme_images": "c0ffee00"},
+    }
     done, _ = perform(TRIAL, split, elsewhere, setting, board)
-    assert (done.status, done.record["plugins"]) == ("done", elsewhere)
+    assert (done.status, done.record["plugins"], done.record["code"]) == ("done", *elsewhere.values())
 
 
 def test_what_models_are_given_is_read_only_and_keeps_its_fingerprint(
@@ -213,6 +219,15 @@ def test_a_trial_too_large_for_any_machine_is_refused(nodes: Any, dots_plugin: P
         UsageError, match=r"a trial of 1 CPUs and 1 GPUs fits on no machine .* at most 2 CPUs and 0 GPUs"
     ):
         fly(nodes, dots_plugin, [TRIAL], gpus=1)
+
+
+def test_the_code_of_a_plugin_file_is_known_where_the_file_is_not(dots_plugin: Path) -> None:
+    digests = []
+    for path in (dots_plugin, Path("/another/machine/dots.py")):
+        Registry.discover({path: dots_plugin.read_bytes()})
+        environment.code_of.cache_clear()
+        digests.append(environment.code_of("harness_plugin_file_dots"))
+    assert digests[0] == digests[1] != ""
 
 
 def test_a_model_that_is_kept_comes_back_to_where_the_store_is(nodes: Any, dots_plugin: Path, tmp_path: Path) -> None:
