@@ -52,3 +52,11 @@ def test_a_newcomer_goes_from_images_to_decisions_by_the_commands_of_the_readme(
         process.send_signal(signal.SIGTERM)
     assert process.returncode == 143
     assert [row["image"] for row in rows] == [f"from_camera/{index}.png" for index in range(3)]
+    (pack,) = commands("pack")
+    packed = CliRunner().invoke(main, pack)
+    assert packed.exit_code == 0, packed.output
+    assert "noise" in json.loads(Path("line.onnx.json").read_text())["inputs"]
+    (latency,) = commands("latency")
+    timed = CliRunner().invoke(main, [*latency, "--repetitions", "3"])
+    assert timed.exit_code == 0, timed.output
+    assert "latency_ms_p50" in CliRunner().invoke(main, ["leaderboard", "--format", "md"]).stdout
