@@ -186,7 +186,7 @@ def test_without_mlflow_the_extra_is_named(words: list[str], monkeypatch: pytest
 
 
 def test_mlflow_itself_asks_no_network_of_its_own(words: list[str], database: str, tmp_path: Path) -> None:
-    """By default it reports each use to its makers."""
+    """By default it reports each use to its makers, unless it sees that it is tested, which it does not here."""
     guard = (
         "import os, sys\n"
         "def refuse(event, arguments):\n"
@@ -197,8 +197,8 @@ def test_mlflow_itself_asks_no_network_of_its_own(words: list[str], database: st
     )
     (tmp_path / "sitecustomize.py").write_text(guard)
     log = tmp_path / "network.log"
-    quiet = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "DO_NOT_TRACK"))}
-    environ = {**quiet, "PYTHONPATH": str(tmp_path), "NETWORK_LOG": str(log)}
+    bare = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "HARNESS_CACHE", "LANG")}
+    environ = {**bare, "PYTHONPATH": str(tmp_path), "NETWORK_LOG": str(log)}
     command = [sys.executable, "-m", "harness", *words, "--models", "mean_image", "--mlflow", database]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
