@@ -116,6 +116,7 @@ def _end(processes: list[BaseProcess]) -> None:
 def _work(workplace: Workplace, line: Connection) -> None:
     """What a process does: fit what comes down the line, until nobody is at the other end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the first process decides
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # a thread that spins while it waits takes another fit's core
     threading.Thread(target=_follow_parent, daemon=True).start()
     worker = Worker(workplace, Registry.discover(workplace.plugin_files))
 

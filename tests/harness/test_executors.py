@@ -96,6 +96,20 @@ def test_processes_that_do_not_heed_the_request_to_end_are_killed(dots_plugin: P
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.parametrize("asked", [None, "active"])
+def test_threads_that_wait_leave_their_core_to_others_unless_a_person_wants_otherwise(
+    dots_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str | None
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if asked:
+        monkeypatch.setenv("OMP_WAIT_POLICY", asked)
+    plugin = tmp_path / "telling.py"
+    telling = "import os; raise ValueError(os.environ['OMP_WAIT_POLICY'])"
+    plugin.write_text(dots_plugin.read_text().replace("assert encoder is not None", telling))
+    outcomes, _ = carry_out(plugin, [TRIAL])
+    assert outcomes[0].reason.startswith(f"ValueError: {asked or 'passive'}")
+
+
 def test_a_trial_is_asked_for_only_when_a_process_is_free(dots_plugin: Path) -> None:
     asked: list[int] = []
 
