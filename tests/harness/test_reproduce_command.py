@@ -94,6 +94,13 @@ def test_a_small_difference_is_within_tolerance_and_its_size_is_told(bench: Benc
     assert strict["result"] == "different"
 
 
+@pytest.mark.parametrize("images", [6, 7], ids=["calibration", "test"])
+def test_one_bit_in_one_set_of_images_is_no_longer_equal(bench: Bench, images: int) -> None:
+    whole = "((images.pixels / 255 - self.centre) ** 2).mean(axis=3)\n        return Scores(maps=np.full_like"
+    bench.edit(whole, whole.replace("mean(axis=3)", f"mean(axis=3) * (1 + 3e-16 * (len(images) == {images}))"))
+    assert bench.found(code=0)["result"] == "within tolerance"
+
+
 def test_a_large_difference_is_told_with_its_decisions(bench: Bench) -> None:
     bench.edit(LEARNED, f"{LEARNED} + 0.5")
     said = bench.found(None, "--thresholds", "highest", code=3)
