@@ -6,6 +6,7 @@ import dataclasses
 import re
 import types
 import typing
+from functools import cache
 from typing import Any, TypeVar
 
 from harness.api import Part
@@ -83,6 +84,7 @@ def options_of(cls: type[Part]) -> tuple[dataclasses.Field[Any], ...]:
     return tuple(f for f in dataclasses.fields(cls) if f.init) if dataclasses.is_dataclass(cls) else ()
 
 
+@cache  # of type hints, which Python compiles anew each time they are asked for
 def option_types(cls: type[Part]) -> dict[str, Any]:
     """Each option's type."""
     fields = options_of(cls)

@@ -176,6 +176,7 @@ def read(directory: Path) -> Saved:
         return _saved(found)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        reason = reason if reason.isprintable() else ascii(reason)
         raise ModelError(f"{str(file)!r} describes no model: {reason}") from error
 
 
@@ -273,6 +274,10 @@ def _refuse(text: str) -> float:
 
 def _bytes(file: Path, most: int | None, expected: str) -> bytes:
     try:
+        if not file.is_file() and file.exists():  # a pipe would be waited for
+            raise ModelError(f"{str(file)!r} is no file: {expected}")
+        if not file.resolve().is_relative_to(file.parent.resolve()):
+            raise ModelError(f"{str(file)!r} leads out of its directory, to {str(file.resolve())!r}: {expected}")
         with file.open("rb") as opened:
             data = opened.read(-1 if most is None else most + 1)
     except FileNotFoundError:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import random
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -20,6 +23,9 @@ from harness import UsageError
 from harness.api import Part, Threshold
 from harness.commands import run
 from harness.decoding import read_image, read_mask, strict_pillow
+from harness.deployment.detector import load as load_model
+from harness.deployment.saved import DESCRIPTION, WEIGHTS, Saved
+from harness.deployment.saved import write as save_model
 from harness.grid import plan
 from harness.judge import judge
 from harness.published import check
@@ -247,35 +253,89 @@ def results() -> Target:
     )
 
 
+_VALUES: list[Any] = [
+    "", "x", "all", "../..", "\udcff", "done", -1, 0, 1, 2, 10**9, 10**400, 0.5, -0.5, 1e308, None, True, [], {}, [1], [[]],
+    ["a"], {"a": [1, 2]}, {"a": ["b", {}]}, {"": 0},
+]  # fmt: skip
+
+
 def _identified(data: bytes, rng: random.Random) -> bytes:
     """A row with a value exchanged, and the name that its trial then has."""
     try:
         row = json.loads(data)
-        row[rng.choice(sorted(row))] = rng.choice(
-            [
-                "",
-                "x",
-                -1,
-                0,
-                1,
-                10**400,
-                0.5,
-                1e308,
-                None,
-                True,
-                [],
-                {},
-                [1],
-                {"a": [1, 2]},
-                {"a": ["b", {}]},
-                "\udcff",
-                "done",
-            ]
-        )
+        row[rng.choice(sorted(row))] = rng.choice(_VALUES)
         row["trial"] = Trial(**{name: row[name] for name in Trial._fields}).identity(row["fingerprint"])
         return json.dumps(row).encode()
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
         return data
+
+
+def models() -> Target:
+    """A directory that `harness run --keep-models` wrote: its description and its weights, one after the other."""
+    dots = Path(__file__).parents[1] / "plugin_files" / "dots.py"
+    registry = Registry.discover([dots])
+    trial = Trial("dots", "large", "mean_image", "-", "-", 0, 16, 0, 0, 0.0, 0.0, "fp32", "-")
+    calibration = {"mean": np.array([0.1, 0.2]), "max": np.array([0.5, 0.7])}
+    saved = Saved(
+        trial,
+        "f" * 16,
+        "mean",
+        "mean",
+        0.2,
+        calibration,
+        ("16x16",),
+        ("RGB",),
+        1,
+        {"model": f"{dots} 1"},
+        {"numpy": "2"},
+    )
+    state = {"centre": np.linspace(0, 1, 16 * 16 * 3, dtype=np.float16).reshape(16, 16, 3)}
+    with tempfile.TemporaryDirectory() as folder:
+        kept = save_model(saved, state, Path(folder))
+        seed = _SPLIT.join((kept / name).read_bytes() for name in (DESCRIPTION, WEIGHTS))
+    pixels = np.zeros((2, 16, 16, 3), np.uint8)
+
+    def use(path: Path) -> None:
+        said, _, weights = path.read_bytes().partition(_SPLIT)
+        directory = path.parent / "model"
+        directory.mkdir(exist_ok=True)
+        (directory / DESCRIPTION).write_bytes(said)
+        (directory / WEIGHTS).write_bytes(weights)
+        detector = load_model(directory, registry)
+        if detector.saved.trial.image_size == 16:
+            detector.decide(pixels)
+
+    return Target(use, [seed], (*NUMBERS, *TEXTS, b"F32", b"F64", b"BOOL", b"mean_image", b"dots"), "", _signed)
+
+
+_SPLIT = b"\n\0"
+
+
+def _signed(data: bytes, rng: random.Random) -> bytes:
+    """A description whose digests are those of what it says and of the weights, at times with a value exchanged."""
+    said, split, weights = data.partition(_SPLIT)
+    try:
+        found = json.loads(said)
+        if rng.random() < 0.7:
+            _exchange(found, rng)
+        trial = found["trial"]
+        if rng.random() < 0.8:
+            found["id"] = Trial(**trial).identity(found["fingerprint"])
+        found["weights_sha256"] = hashlib.sha256(weights).hexdigest()
+        found.pop("digest", None)
+        found["digest"] = hashlib.sha256(json.dumps(found, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return json.dumps(found).encode() + split + weights
+    except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
+        return data
+
+
+def _exchange(found: Any, rng: random.Random) -> None:
+    """Put another value somewhere into a tree of JSON."""
+    name = rng.choice(list(found) if isinstance(found, dict) else range(len(found)))
+    if isinstance(found[name], dict | list) and found[name] and rng.random() < 0.6:
+        _exchange(found[name], rng)
+    else:
+        found[name] = rng.choice(_VALUES)
 
 
 def _words_of(*texts: bytes) -> list[bytes]:
@@ -289,4 +349,5 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "toml": toml_tables,
     "csv": csv_tables,
     "results": results,
+    "model": models,
 }

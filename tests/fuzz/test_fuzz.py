@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-TARGETS = ("image", "parts", "config", "toml", "csv", "results")
+TARGETS = ("image", "parts", "config", "toml", "csv", "results", "model")
 MEGABYTES = 1500
 """Of memory that no input may take; a decoded image of the largest size that is let in takes a third of it."""
 

@@ -275,3 +275,25 @@ def test_a_limit_set_on_images_that_the_model_knows_by_heart_is_doubted(
     saved = description(trial=trial, calibration={"mean": np.array(scores, dtype=float)})
     assert bool(saved.doubt) == doubted
     assert not doubted or "--holdout 0.2" in saved.doubt
+
+
+@pytest.mark.parametrize("name", [DESCRIPTION, WEIGHTS])
+def test_what_leads_out_of_the_directory_is_not_followed(kept: Path, tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside"
+    (kept / name).rename(outside)
+    (kept / name).symlink_to(outside)
+    with pytest.raises(ModelError, match="leads out of its directory, to .*outside"):
+        read_weights(kept, read(kept))
+    link = tmp_path / "link"
+    link.symlink_to(kept)
+    (kept / name).unlink()
+    outside.rename(kept / name)
+    assert read_weights(link, read(link)).keys() == STATE.keys(), "a link to the whole directory is one"
+
+
+@pytest.mark.parametrize("name", [DESCRIPTION, WEIGHTS])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(kept: Path, name: str) -> None:
+    (kept / name).unlink()
+    os.mkfifo(kept / name)
+    with pytest.raises(ModelError, match="is no file"):
+        read_weights(kept, read(kept))
