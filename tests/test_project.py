@@ -42,6 +42,17 @@ def test_the_plugin_that_the_readme_shows_is_the_one_that_is_tested_as_printed()
     assert shown.group() == tested.group()
 
 
+def test_every_promise_of_the_readme_names_tests_that_exist() -> None:
+    promises = (
+        (ROOT / "README.md").read_text(encoding="utf-8").partition("## What it promises")[2].partition("\n## ")[0]
+    )
+    named = [re.findall(r"`(test_\w+\.py)`", row) for row in promises.splitlines() if row.startswith("| ")][1:]
+    assert len(named) > 10
+    assert all(named), "every row has a test"
+    there = {file.name for file in (ROOT / "tests").rglob("test_*.py")}
+    assert {name for names in named for name in names} <= there
+
+
 def test_ci_calls_the_two_commands_that_the_readme_opens_with() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
