@@ -221,8 +221,6 @@ def test_a_file_that_cannot_be_written_is_named(filled: Path, tmp_path: Path) ->
 
 
 def test_a_trial_without_pictures_is_reported_without(tmp_path: Path) -> None:
-    from dataclasses import replace
-
     with Store(tmp_path, write=True) as store:
         plain = outcome(TRIAL, 0.3)
         assert plain.evidence is not None
@@ -342,6 +340,48 @@ def test_the_report_opens_and_a_hostile_name_is_shown_and_not_run(opened: Any) -
     assert view.locator("script").count() == 2
     view.locator(".tile").first.click()
     assert "</script><b>" in view.locator("#enlarged-title").inner_text()
+
+
+def test_whatever_is_called_a_script_is_shown_and_not_run(browser: Any, tmp_path: Path) -> None:
+    """Method, data set, defect kind, file, reason, title, settings and machine, each with an alert of its own."""
+    script = "<script>alert('{}')</script>"
+    trial = TRIAL._replace(
+        model=script.format("model"), encoder="x\"><svg onload=alert(5)>", loss="{{7*7}}${alert(6)}", weights="<b>w</b>",
+        category=script.format("category"), dataset="folder[x=" + script.format("dataset") + "]",
+    )  # fmt: skip
+    made = outcome(trial, 0.3)
+    assert made.evidence is not None
+    names = tuple(script.format(f"file {at}") for at in range(len(KINDS)))
+    kinds = tuple(
+        kind if kind == "good" else script.format(kind) for kind in ("good",) * 6 + ("a", "a", "b", "b", "a", "b")
+    )
+    record = {
+        **made.record,
+        "machine": {script.format("key"): script.format("cpu")},
+        "incomplete": script.format("few"),
+    }
+    with Store(tmp_path, write=True) as store:
+        evidence = replace(made.evidence, paths=names, defects=kinds)
+        store.put(replace(made, evidence=evidence, record=record))
+        store.put_thumbnails(made.fingerprint, thumbnails(replace(pictures(), paths=names, defects=kinds)))
+        store.put(Outcome(trial._replace(seed=1), "error", script.format("reason"), "f00d"))
+    out = tmp_path / "report.html"
+    done = call("--store", tmp_path, "--out", out, "--title", script.format("title"), "--thresholds", "mean")
+    assert done.exit_code == 0, done.output
+    view, heard = browser.new_page(), []
+    for event in ("console", "dialog", "pageerror"):
+        view.on(event, lambda said: heard.append(str(said)))
+    view.goto(out.as_uri())
+    view.wait_for_selector(".tile")
+    view.locator(".tile").first.click()
+    text = view.locator("html").inner_text() + view.locator("html").text_content()
+    for name in ("model", "category", "dataset", "title", "reason", "cpu", "few"):
+        assert script.format(name) in text, name
+    assert "<script>alert('file " in view.locator("#enlarged-title").inner_text()
+    assert view.locator("script").count() == 2
+    assert view.locator("svg[onload]").count() == 0
+    view.close()
+    assert heard == []
 
 
 def test_headings_sort_both_ways_and_say_so(opened: Any) -> None:
