@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -87,7 +88,18 @@ def test_the_wheel_holds_the_core_the_plugins_and_the_published_tables_and_nothi
     tables = {Path(name).name for name in names if name.startswith("harness/published_tables/")}
     assert {"kumar_2025.toml", "image_auroc.toml"} <= tables
     assert "harness/py.typed" in names
-    assert not [name for name in names if name.endswith((".png", ".jpg", ".safetensors", ".sqlite"))]
+    kinds = {Path(name).suffix for name in names if not name.startswith("anomaly_harness-")}
+    assert kinds == {".py", ".typed", ".txt", ".toml", ".css", ".js", ".j2"}, "nothing binary, nothing of data or tests"
+    assert not [name for name in names if name.startswith(("/", "..")) or "test_" in name]
+    assert wheel.stat().st_size < 1_000_000
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read("anomaly_harness-0.1.0.dist-info/METADATA").decode()
+        offered = archive.read("anomaly_harness-0.1.0.dist-info/entry_points.txt").decode()
+    assert "License-Expression: MIT" in metadata
+    assert not re.findall(r"^Requires-Dist: .*(?:@|git\+|https?:)", metadata, flags=re.MULTILINE), (
+        "from registries only"
+    )
+    assert {line.split(" = ")[1] for line in offered.splitlines() if " = harness_" in line} == packages
 
 
 def test_nothing_of_the_shared_folder_is_in_the_repository() -> None:
@@ -97,6 +109,30 @@ def test_nothing_of_the_shared_folder_is_in_the_repository() -> None:
     assert not [
         name for name in listed.stdout.splitlines() if name.endswith((".jpg", ".safetensors")) or "mvtec_ad_256" in name
     ]
+
+
+@pytest.mark.parametrize(
+    ("fixed", "code"), [(["2.0"], 1), ([], 0)], ids=["a mended version is out", "nothing is to be done"]
+)
+def test_ci_ends_where_a_dependency_is_vulnerable_and_could_be_newer(fixed: list[str], code: int) -> None:
+    audit = runpy.run_path(str(ROOT / ".ci" / "audit.py"))
+    fine = {"name": "numpy", "version": "2.0", "vulns": []}
+    bad = {"name": "pillow", "version": "1.0", "vulns": [{"id": "CVE-1", "fix_versions": fixed}]}
+    absent = {"name": "anomaly-harness", "skip_reason": "not on PyPI"}
+    lines, ended = audit["verdict"]([fine, bad, absent])
+    assert ended == code
+    assert f"pillow 1.0: CVE-1, mended in {fixed[0] if fixed else 'none'}" in lines
+    assert lines[-1] == "2 packages looked up"
+
+
+def test_ci_lists_dependencies_with_versions_where_it_cannot_look_them_up() -> None:
+    audit = runpy.run_path(str(ROOT / ".ci" / "audit.py"))
+    for found in ([], [{"name": "numpy", "skip_reason": "Dependency not found on PyPI"}]):
+        lines, ended = audit["verdict"](found)
+        assert ended == 0
+        assert [line for line in lines if line.startswith("numpy ")]
+        assert "out of reach" in lines[0]
+    assert "python .ci/audit.py" in (ROOT / ".ci" / "run").read_text()
 
 
 def test_the_changelog_and_the_package_agree_on_the_version() -> None:
