@@ -23,6 +23,9 @@ from harness.registry import KINDS, Registry
 from harness.spec import parse, spell
 from harness.trial import UNUSED
 
+NEAR = 1e-4
+"""Share of the limit within which a score is not left to the order of sums."""
+
 P = TypeVar("P", bound=Part)
 
 
@@ -85,12 +88,18 @@ class Detector:
         return np.asarray(Image.fromarray(read_image(file, max(shape)).pixels).resize(shape, RESAMPLING))
 
     def decide(self, pixels: NDArray[np.uint8], names: tuple[str, ...] | None = None) -> Decided:
-        """Judge images (N, H, W, 3), each on its own; names are for errors. Raises TrainingError."""
+        """Judge images (N, H, W, 3), each on its own; names are for errors. Raises TrainingError, ModelError."""
         names = names or tuple(f"image {index}" for index in range(len(pixels)))
         scores, maps = [], []
         with environment.limited_to(self._threads):
             for chunk in chunks(pixels):
-                by_pool, some = pool_scores(self.model, Images(pixels[chunk], names[chunk]))
+                try:
+                    by_pool, some = pool_scores(self.model, Images(pixels[chunk], names[chunk]))
+                except HarnessError:
+                    raise
+                except Exception as error:  # a plugin may raise anything, above all where its state is not whole
+                    reason = " ".join(f"{type(error).__name__}: {error}".split())
+                    raise ModelError(f"{self.saved.trial.model} cannot score {names[chunk][0]}: {reason}") from error
                 scores.append(by_pool[self.pool])
                 maps.append(some)
         found = np.concatenate(scores) if scores else np.empty(0)
@@ -100,15 +109,17 @@ class Detector:
     def decide_at_once(self, pixels: NDArray[np.uint8], names: tuple[str, ...] | None = None) -> Decided:
         """The same without filling a batch up, for images that a line waits for. Raises TrainingError.
 
-        Sums are then made in another order, so that scores may differ from those of `decide` in their last digits.
+        Sums are then made in another order, so that scores may differ from those of `decide` in their last digits;
+        where that could change a decision, they do not.
         """
         if self._graph is None:
             return self.decide(pixels, names)
         with environment.limited_to(self._threads):
-            found = self._graph({"pixels": pixels, **self.model.side_inputs(pixels)})
+            # torch warns of arrays that it could not write to, though it does not
+            found = self._graph({"pixels": np.require(pixels, requirements="W"), **self.model.side_inputs(pixels)})
         scores = found["score"].astype(np.float64)
-        if not np.isfinite(scores).all():
-            return self.decide(pixels, names)  # says which image it is
+        if not (np.abs(scores - self.limit) > NEAR * abs(self.limit)).all():  # nor where one is no number
+            return self.decide(pixels, names)
         return Decided(scores, scores > self.limit, found.get("map"))
 
     @cached_property

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness import DataError, ModelError, Threshold, UsageError
+from harness import DataError, ModelError, Threshold, TrainingError, UsageError
 from harness.deployment.detector import Detector, load
 from harness.deployment.saved import DESCRIPTION, WEIGHTS, Keep, Saved, find, read, read_weights, write
 from harness.registry import Registry
@@ -210,3 +210,24 @@ def test_what_is_kept_names_no_folder_of_the_data_and_no_person(parts: Path, tmp
     assert sorted(file.name for file in directory.iterdir()) == [DESCRIPTION, WEIGHTS]
     assert said["sizes"] == ["40x36", "50x36"]
     assert said["modes"] == ["RGB", "L"]
+
+
+def test_at_once_a_score_at_the_limit_is_decided_as_stored(parts: Path, tmp_path: Path, dots_plugin: Path) -> None:
+    """The image that sets the limit is normal, although its last digits differ where a batch is not filled up."""
+    outcome, directory = kept(trial_of("dae", "conv", "mse"), parts, tmp_path, dots_plugin, "highest")
+    detector = load(directory, Registry.discover([dots_plugin]))
+    assert outcome.evidence is not None
+    worst = int(np.argmax(outcome.evidence.normal["mean"]))
+    pixels = detector.read(sorted((parts / "train" / "good").iterdir())[worst])[None]
+    assert detector.decide_at_once(pixels).scores.tolist() == [detector.limit]
+    assert not detector.decide_at_once(pixels).anomalous.any()
+
+
+def test_a_score_that_is_no_number_is_an_error_at_once_too(parts: Path, tmp_path: Path, dots_plugin: Path) -> None:
+    _, directory = kept(trial_of("dae", "conv", "mse"), parts, tmp_path, dots_plugin)
+    saved = read(directory)
+    state = read_weights(directory, saved)
+    name = next(name for name in state if name.endswith("weight"))
+    broken = rewritten(directory, tmp_path / "broken", **{name: np.full_like(state[name], np.nan)})
+    with pytest.raises(TrainingError, match="gave image 0 the score nan"):
+        load(broken, Registry.discover()).decide_at_once(np.zeros((1, SIZE, SIZE, 3), np.uint8))
