@@ -72,17 +72,23 @@ def threads(on: str, precision: str, side_by_side: int) -> int | None:
 
 @contextmanager
 def limited_to(count: int | None) -> Iterator[None]:
-    """Within, torch computes in so many threads, also where it is only imported in here; None changes nothing."""
+    """Within, numeric libraries compute in so many threads, those too that are only loaded in here; None changes nothing.
+
+    These are torch and the BLAS of numpy and scipy, whose sums depend on that number just as well.
+    """
     if count is None:
         yield
         return
+    from threadpoolctl import threadpool_limits
+
     torch, before = sys.modules.get("torch"), os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(count)
     threads_before = torch.get_num_threads() if torch else 0
-    if torch:
-        torch.set_num_threads(count)
     try:
-        yield
+        with threadpool_limits(count):
+            if torch:
+                torch.set_num_threads(count)
+            yield
     finally:
         if torch:
             torch.set_num_threads(threads_before)
@@ -111,10 +117,14 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
 
 
-@cache
 def code_of(package: str) -> str:
     """8 hexadecimal digits of all Python source of an imported package or module; empty where there is none to read."""
-    module: Any = sys.modules[package]
+    return code_in(sys.modules[package])
+
+
+@cache
+def code_in(module: Any) -> str:
+    """The same of a module itself: one that is loaded anew, as a plugin file may be, is another one."""
     folders = [Path(folder) for folder in getattr(module, "__path__", ())]
     try:
         sources = [

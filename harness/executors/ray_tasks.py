@@ -94,24 +94,15 @@ def perform(
         models.append((replace(saved, plugins=wanted["plugins"]), arrays))
 
     worker = replace(_worker(setting), save=save)
-    foreign = _foreign(trial, wanted, worker.makers(trial))
-    if foreign:
-        return Outcome(trial, "error", f"{foreign}: install the same there", split.fingerprint), models
-    outcome = worker.perform(trial, Wire(board), split)
-    return replace(outcome, record={**outcome.record, **wanted}), models
-
-
-def _foreign(trial: Trial, wanted: Mapping[str, Mapping[str, str]], here: Mapping[str, Mapping[str, str]]) -> str:
-    """What would make another trial of it here; empty where nothing would."""
-    machine = socket.gethostname()
+    here = worker.makers(trial)
     for kind, plugin in wanted["plugins"].items():
         if kind != "dataset" and here["plugins"].get(kind) != plugin:
             has = here["plugins"].get(kind, "nothing that offers it")
-            return f"{kind} {getattr(trial, kind)!r} is of {plugin}, and {machine} has {has}"
-    for package, digest in wanted["code"].items():
-        if here["code"].get(package, digest) != digest:
-            return f"{package} on {machine} is of the same version and has other code"
-    return ""
+            reason = f"{kind} {getattr(trial, kind)!r} is of {plugin}, and {socket.gethostname()} has {has}"
+            return Outcome(trial, "error", f"{reason}: install the same there", split.fingerprint), models
+    outcome = worker.perform(trial, Wire(board), split)
+    makers = {"plugins": wanted["plugins"], "code": {**wanted["code"], **here["code"]}}
+    return replace(outcome, record={**outcome.record, **makers}), models
 
 
 @lru_cache(maxsize=1)

@@ -295,7 +295,7 @@ def test_the_hash_of_code_follows_every_source_of_a_package(tmp_path: Path, monk
     monkeypatch.setitem(sys.modules, "some_package", __import__("some_package"))
 
     def digest() -> str:
-        environment.code_of.cache_clear()
+        environment.code_in.cache_clear()
         return environment.code_of("some_package")
 
     first = digest()
