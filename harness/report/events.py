@@ -1,18 +1,4 @@
-"""A run as JSON lines, one object an event, for whoever follows it by program. Names here do not change their meaning.
-
-| event | fields beside `event` and `time` (UTC, ISO 8601) |
-|---|---|
-| `run_started` | `version` of the harness, `trials` planned, `store` |
-| `found` | the cell; the store had it |
-| `started` | the cell |
-| `epoch` | the cell, `epoch` of `epochs`, `train_loss`, `images_per_second` |
-| `ended` | the cell, `trial`, `status`, `reason`, `fit_seconds`, `train_images_per_second`, `figures`, `seconds_left` |
-| `message` | `text` for people, where the log takes the place of what they would read |
-| `summary` | `fitted`, `found`, `skipped`, `failed`, `seconds`, `exit_code` |
-
-A cell is `dataset`, `category`, `model`, `encoder`, `loss`, `seed`; `trial` is the id of one that was fitted. `figures`
-has, for each pool and threshold, the metrics of the leaderboard. What is not known is null.
-"""
+"""A run as JSON lines, one object an event, for whoever follows it by program; README.md beside this lists them."""
 
 from __future__ import annotations
 
