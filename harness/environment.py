@@ -72,7 +72,7 @@ def threads(on: str, precision: str, side_by_side: int) -> int | None:
 
 @contextmanager
 def limited_to(count: int | None) -> Iterator[None]:
-    """Within, numeric libraries compute in so many threads, those too that are only loaded in here; None changes nothing.
+    """Within, numeric libraries compute in so many threads, also those that are only loaded in here; None lets them be.
 
     These are torch and the BLAS of numpy and scipy, whose sums depend on that number just as well.
     """

@@ -143,8 +143,8 @@ class Worker:
             "n_train": len(fitted),
             "threads": environment.threads_in_use(),
             "default_pool": model.default_pool,
-            "resolved": dict(model.resolved(encoder)),
-            "loss_history": [step.loss for step in history],
+            "resolved": {str(name): str(value) for name, value in model.resolved(encoder).items()},
+            "loss_history": [float(step.loss) for step in history],  # of whatever number a plugin has
             "pixels": pixels,
         }
         if self.workplace.keep:

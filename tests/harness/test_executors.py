@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from harness.commands import main
 from harness.executors.processes import PATIENCE_S, Processes
 from harness.runner import Workplace
+from harness.store import Store
 from harness.trial import Outcome, Trial
 
 TRIAL = Trial("dots", "large", "trained", "plain", "absolute", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
@@ -108,6 +109,27 @@ def test_threads_that_wait_leave_their_core_to_others_unless_a_person_wants_othe
     plugin.write_text(dots_plugin.read_text().replace("assert encoder is not None", telling))
     outcomes, _ = carry_out(plugin, [TRIAL])
     assert outcomes[0].reason.startswith(f"ValueError: {asked or 'passive'}")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_numbers_of_other_libraries_in_what_a_model_tells_do_not_stop_a_run(
+    dots_plugin: Path, tmp_path: Path, jobs: str
+) -> None:
+    plugin = tmp_path / "numeric.py"
+    source = dots_plugin.read_text().replace("1 / epoch, len(normal)", "np.float32(1 / epoch), np.int64(len(normal))")
+    telling = '    def resolved(self, encoder):\n        return {"depth": np.int32(3)}\n\n'
+    anchor = "    def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:\n        assert"
+    assert anchor in source
+    plugin.write_text(source.replace(anchor, telling + anchor))
+    words = ["run", "--plugin", str(plugin), "--store", str(tmp_path / "runs"), "--device", "cpu", "--jobs", jobs]
+    words += ["--dataset", "dots", "--categories", "large", "--models", "trained", "--encoders", "plain"]
+    words += ["--losses", "absolute", "--thresholds", "highest", "--seeds", "0,1"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    with Store(tmp_path / "runs") as store:
+        for outcome in store.outcomes():
+            assert outcome.record["resolved"] == {"depth": "3"}
+            assert outcome.record["loss_history"] == [1.0, 0.5]
 
 
 def test_a_trial_is_asked_for_only_when_a_process_is_free(dots_plugin: Path) -> None:

@@ -181,6 +181,15 @@ def test_a_stop_takes_effect_within_five_seconds_and_the_same_command_goes_on(
     assert bench.stored() == [0, 1, 2, 3, 4]
 
 
+def test_ctrl_c_ends_every_command_with_130_and_no_traceback(tmp_path: Path) -> None:
+    plugin = tmp_path / "interrupting.py"
+    plugin.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "list", "--plugin", str(plugin)], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_workers_do_not_outlive_a_run_that_is_killed(bench: Bench) -> None:
     process = bench.start(4, "--jobs", "2", LONG_STEP="1")
     bench.wait_for_fits(2)

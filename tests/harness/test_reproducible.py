@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from harness import environment
 from harness.store import Store
@@ -79,12 +80,17 @@ def test_threads_are_a_rule_of_machine_and_precision_and_in_float32_never_of_job
 def test_a_limit_of_threads_holds_within_and_not_after(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
+    def blas() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    before = torch.get_num_threads()
+    before, blas_before = torch.get_num_threads(), blas()
     with environment.limited_to(before + 1):
         assert environment.threads_in_use() == before + 1
         assert os.environ["OMP_NUM_THREADS"] == str(before + 1)
+        assert blas() == {before + 1}
     assert torch.get_num_threads() == before
+    assert blas() == blas_before
     assert "OMP_NUM_THREADS" not in os.environ
     with environment.limited_to(None):
         assert torch.get_num_threads() == before
