@@ -60,9 +60,10 @@ _TYPES = get_type_hints(Latency)
 
 
 def with_latencies(record: Mapping[str, Any], measured: Iterable[Latency]) -> dict[str, Any]:
-    """A trial's record with these; of the same setting and batch size, the newer ones stay."""
-    kept = {(one.setting, one.batch): one for one in (*latencies_of(record), *measured)}
-    return {**record, _RECORDED: [asdict(one) for one in kept.values()]}
+    """A trial's record with these; of the same setting and batch size, the newest stays."""
+    by_age = sorted((*latencies_of(record), *measured), key=lambda one: one.measured_at)
+    newest = {(one.setting, one.batch): one for one in by_age}
+    return {**record, _RECORDED: [asdict(one) for one in newest.values()]}
 
 
 def latencies_of(record: Mapping[str, Any]) -> list[Latency]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import click
 
 from harness import results
 from harness.errors import UsageError
+from harness.latencies import latencies_of, with_latencies
 from harness.report.visible import visible
 from harness.store import Store
 from harness.trial import Outcome
@@ -69,6 +71,8 @@ def _merge_stores(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list
                     added += 1
                 elif not scores or scores == known[outcome.id]:
                     same += 1
+                    if measured := latencies_of(outcome.record):
+                        target.amend(outcome.id, partial(with_latencies, measured=measured))
                 else:
                     trial = outcome.trial
                     conflicts.append(

@@ -66,7 +66,7 @@ def command(
         detector = detector.judging(registry.make(Threshold, threshold or detector.threshold), pool)
     normal = _calibration(detector, registry, data_root) if images is None else _folder(detector, images)
     leave_out = registry.make(Threshold, detector.threshold) if without_noise else None
-    _say(pack(detector, normal, form, out, leave_out), detector)
+    _say(pack(detector, normal, form, out, leave_out), detector, form)
 
 
 def _calibration(detector: Detector, registry: Registry, root: Path | None) -> Images:
@@ -97,7 +97,7 @@ def _folder(detector: Detector, folder: Path) -> Images:
     return Images(pixels, tuple(shown(one.file) for one in found))
 
 
-def _say(packed: Packed, detector: Detector) -> None:
+def _say(packed: Packed, detector: Detector, form: str) -> None:
     """What was written, what it was held against, and what is left to whoever runs it."""
     agreement, size = packed.agreement, detector.saved.trial.image_size
     lines = [
@@ -116,5 +116,7 @@ def _say(packed: Packed, detector: Detector) -> None:
             f"Without {names} scores are not the stored ones: threshold {detector.threshold} has set the limit anew on "
             f"these images, to {packed.limit:.6g} instead of {detector.limit:.6g}."
         )
+    for name, value in ENGINES[form].settings.items():
+        lines.append(f"{agreement.engine} needs {name} at {value} wherever it runs, as it had here.")
     lines.append(f"Images are to be resized to {size}x{size} before it; the JSON says how.")
     click.echo(visible("\n".join(lines)))

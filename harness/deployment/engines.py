@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class Engine:
     """A file, and how many threads it may use: as many as it likes where that is None."""
     metadata: Callable[[Path], str]
     """What a file says of itself, as JSON; empty where it says nothing."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What it has to be told whenever a model is made ready, for scores as torch makes them."""
 
     def version(self) -> str:
         """Of what is installed."""
@@ -72,6 +74,10 @@ def _onnx_metadata(file: Path) -> str:
     return str(session.get_modelmeta().custom_metadata_map.get(METADATA, ""))
 
 
+_FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
+"""Else OpenVINO computes in bfloat16 where the processor can: scores were 4 in 1000 away. No file can ask for it."""
+
+
 def _convert_openvino(onnx: Path, metadata: str, file: Path) -> None:
     """Through the core, and not by `convert_model`, which counts its users over the network."""
     openvino = need("openvino", "openvino")
@@ -81,8 +87,7 @@ def _convert_openvino(onnx: Path, metadata: str, file: Path) -> None:
 
 
 def _open_openvino(file: Path, threads: int | None) -> Graph:
-    # On processors that have it, OpenVINO would compute in bfloat16, whose three digits are not the scores of torch.
-    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    settings: dict[str, Any] = {**_FLOAT32, "PERFORMANCE_HINT": "LATENCY"}
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     core = need("openvino", "openvino").Core()
@@ -104,7 +109,7 @@ def _openvino_metadata(file: Path) -> str:
 ENGINES: Mapping[str, Engine] = {
     "onnx": Engine("ONNX Runtime", "onnxruntime", "onnx", ".onnx", _keep_onnx, _open_onnx, _onnx_metadata),
     "openvino": Engine(
-        "OpenVINO", "openvino", "openvino", ".xml", _convert_openvino, _open_openvino, _openvino_metadata
+        "OpenVINO", "openvino", "openvino", ".xml", _convert_openvino, _open_openvino, _openvino_metadata, _FLOAT32
     ),
 }
 """By the name of their format."""

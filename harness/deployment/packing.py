@@ -130,7 +130,7 @@ def write_graph(
     onnx = file.with_suffix(".draft.onnx")  # by its ending OpenVINO knows it
     for most in (BATCH, 1):
         example = next(graph_inputs(detector, images.take(np.zeros(min(most, 2), dtype=np.intp)), beside, most))
-        described = _description(detector, example, left_out)
+        described = {**_description(detector, example, left_out), "settings": dict(ENGINES[form].settings)}
         try:
             export(decision, example, json.dumps(described), onnx)
             break

@@ -161,6 +161,8 @@ def test_without_noise_the_graph_takes_pixels_alone_and_its_limit_is_set_anew(ke
     described = json.loads(ENGINES["openvino"].metadata(out))
     assert list(described["inputs"]) == ["pixels"]
     assert described["left_out"] == ["noise"]
+    assert described["settings"] == {"INFERENCE_PRECISION_HINT": "f32"}
+    assert "OpenVINO needs INFERENCE_PRECISION_HINT at f32 wherever it runs" in done.stdout
     detector = load(kept("dae"), REGISTRY)
     images = calibration(detector)
     scores = ENGINES["openvino"].open(out, 1)({"pixels": images.pixels})["score"]

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from harness import Threshold
+from harness.commands import main
 from harness.judge import Verdict, judge
 from harness.latencies import Latency, Setting, common_setting, latencies_of, median_latency, with_latencies
 from harness.report.leaderboard import render
@@ -61,6 +63,18 @@ def test_a_store_adds_latencies_to_a_finished_trial_and_says_where_there_is_none
     assert latencies_of(back.record) == latencies_of(again.record) == [ONE]
     assert back.record["fit_seconds"] == 2.0
     assert back.evidence is not None
+
+
+def test_merging_stores_brings_latencies_of_trials_that_are_there_already_and_keeps_the_newest(tmp_path: Path) -> None:
+    newer, older = replace(ONE, p50_ms=9.0, measured_at="2027"), replace(ONE, batch=8, measured_at="2025")
+    for name, measured in (("here", [ONE, replace(older, p50_ms=1.0, measured_at="2026")]), ("there", [newer, older])):
+        with Store(tmp_path / name, write=True) as store:
+            store.put(outcome(*measured))
+    done = CliRunner().invoke(main, ["merge", str(tmp_path / "there"), "--into", str(tmp_path / "here")])
+    assert (done.exit_code, "1 already there" in done.stderr) == (0, True), done.output
+    with Store(tmp_path / "here") as store:
+        (back,) = store.outcomes()
+    assert {one.batch: one.p50_ms for one in latencies_of(back.record)} == {1: 9.0, 8: 1.0}
 
 
 def test_the_setting_shown_is_the_one_in_which_most_were_measured() -> None:
