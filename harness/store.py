@@ -182,15 +182,15 @@ class Store:
     def outcomes(self, ids: Iterable[str] | None = None) -> Iterator[Outcome]:
         """All outcomes, or those of these ids, in an order that does not depend on when they were made."""
         wanted = None if ids is None else set(ids)
-        with self._explained():
+        with self._one_moment() as db:
             test_sets = {
                 fingerprint: (tuple(json.loads(paths)), tuple(json.loads(defects)))
-                for fingerprint, paths, defects in self._db.execute("SELECT * FROM test_sets")
+                for fingerprint, paths, defects in db.execute("SELECT * FROM test_sets")
             }
             scores: dict[str, list[tuple[str, bytes, bytes]]] = {}
-            for trial, *rest in self._db.execute("SELECT trial, pool, normal, test FROM scores ORDER BY pool"):
+            for trial, *rest in db.execute("SELECT trial, pool, normal, test FROM scores ORDER BY pool"):
                 scores.setdefault(trial, []).append((rest[0], rest[1], rest[2]))
-            rows = self._db.execute(
+            rows = db.execute(
                 "SELECT id, key, fingerprint, status, reason, record, finished_at FROM trials ORDER BY key, fingerprint"
             ).fetchall()
         for trial_id, key, fingerprint, status, reason, record, finished_at in rows:
@@ -259,6 +259,17 @@ class Store:
                 if self._db.in_transaction:  # a full disk has already undone it
                     self._db.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _one_moment(self) -> Iterator[sqlite3.Connection]:
+        """Within, all that is read was there at the same time, whatever others write."""
+        with self._explained():
+            self._db.execute("BEGIN")
+            try:
+                yield self._db
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -287,6 +287,25 @@ def test_a_store_that_another_process_keeps_to_itself_is_waited_for_and_then_exp
         holder.execute("ROLLBACK")
     with Store(tmp_path) as opened:
         assert len(opened.done()) == 1
+
+
+def test_what_is_read_is_of_one_moment_whatever_others_write_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_WAIT_SECONDS", 0.1)
+    with Store(tmp_path, write=True) as writer, Store(tmp_path) as reader:
+        writer.put(outcome(0))
+
+        def interfere(statement: str) -> None:
+            if "FROM scores" in statement:
+                with suppress(StoreError):  # it has to wait for the reader
+                    writer.put(replace(outcome(1), fingerprint="beef"))
+
+        reader._db.set_trace_callback(interfere)
+        assert [found.trial.seed for found in reader.outcomes()] == [0]
+        reader._db.set_trace_callback(None)
+        writer.put(outcome(2))
+        assert len(list(reader.outcomes())) == 2
 
 
 def test_a_clock_that_goes_backwards_costs_nothing(tmp_path: Path, dots_plugin: Path) -> None:
