@@ -43,7 +43,7 @@ class Ray:
             try:
                 yield from _Fleet(ray, self).run(chain([first], waiting))
             except ray.exceptions.RayError as error:
-                raise UnavailableError(f"the Ray cluster is lost ({in_a_line(error)}). {_GO_ON}") from error
+                raise UnavailableError(f"Ray has failed ({in_a_line(error)}). {_GO_ON}") from error
 
 
 def room(slots: int) -> int:

@@ -386,6 +386,19 @@ def test_what_a_worker_needs_holds_no_path_that_only_means_something_here(
     assert setting.environ == (("HARNESS_OFFLINE", "1"),)
 
 
+def test_what_ray_cannot_do_ends_the_run_in_one_line(
+    nodes: Any, dots_plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.exceptions import OutOfDiskError
+
+    def full(split: Split) -> Split:
+        raise OutOfDiskError("no room for 60 MB\nmore lines")
+
+    monkeypatch.setattr(executor, "portable", full)
+    with pytest.raises(UnavailableError, match=r"Ray has failed \(OutOfDiskError: .*\)\. Finished trials are kept"):
+        fly(nodes, dots_plugin, [TRIAL])
+
+
 @pytest.mark.slow
 def test_every_trial_is_in_the_store_once_when_one_of_three_nodes_is_killed(
     nodes: Any, variant: Callable[[str], Path], tmp_path: Path
