@@ -45,8 +45,8 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            ctx.exit(128 + signal.SIGINT)
+        except KeyboardInterrupt as stop:
+            ctx.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
         except (HarnessError, OSError) as error:  # OSError: too long a name, no right to read, wherever that shows
             if isinstance(error, OSError) and error.errno == errno.EPIPE:  # nobody reads on, which click knows of
                 raise

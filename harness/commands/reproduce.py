@@ -11,6 +11,7 @@ import click
 from harness import environment
 from harness.api import Progress, Threshold
 from harness.commands._options import format_option, plugin_option, store_option
+from harness.commands._stopping import stoppable
 from harness.errors import UsageError
 from harness.registry import Registry
 from harness.report.progress import describe
@@ -66,7 +67,12 @@ def command(
         raise UsageError(f"data set {trial.dataset!r} needs --data-root, a folder such as {dataset.layout}")
     threads = stored.record.get("threads") or environment.threads(device, trial.precision, 1)
     worker = Worker(Workplace(device, data_root, weights_dir, plugin_files, threads=threads), registry)
-    found = reproduce(stored, worker, _show, judges, tolerance)
+    try:
+        with stoppable(farewell := "Stopped. The store is as it was."):
+            found = reproduce(stored, worker, _show, judges, tolerance)
+    except KeyboardInterrupt:
+        click.echo(f"\n{farewell}", err=True)
+        raise
     click.echo(render_reproduction(found, tolerance, style), nl=False)
     ctx.exit(0 if found.result in ("equal", "within tolerance") else 3)
 

@@ -50,8 +50,11 @@ class Bench:
         return [*words, "--seeds", ",".join(map(str, range(seeds))), *more]
 
     def start(self, seeds: int, *more: str, **environ: str) -> subprocess.Popen[str]:
+        return self.start_words(self.words(seeds, *more), **environ)
+
+    def start_words(self, words: list[str], **environ: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            self.words(seeds, *more),
+            words,
             env={**os.environ, **environ},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -179,6 +182,26 @@ def test_a_stop_takes_effect_within_five_seconds_and_the_same_command_goes_on(
     done = bench.start(5, "--jobs", jobs)
     assert "3 fitted, 2 already there" in done.communicate(timeout=60)[1]
     assert bench.stored() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("waiting", ["LONG_STEP", "FIT_S"])
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_fit_that_is_made_again_stops_as_a_run_does(
+    bench: Bench, stop: signal.Signals, code: int, waiting: str
+) -> None:
+    bench.start(1, "--jobs", "1").communicate(timeout=60)
+    with Store(bench.store) as opened:
+        (key,) = opened.ids()
+    words = ["reproduce", key, "--store", str(bench.store), "--plugin", str(bench.plugin), "--device", "cpu"]
+    process = bench.start_words([sys.executable, "-m", "harness", *words], **{waiting: "600"})
+    bench.wait_for_fits(2)
+    time.sleep(0.2)
+    asked = time.monotonic()
+    process.send_signal(stop)
+    _, said = process.communicate(timeout=60)
+    assert time.monotonic() - asked < STOPS_WITHIN_S
+    assert process.returncode == code
+    assert said.split("\n") == ["", "Stopped. The store is as it was.", ""]
 
 
 def test_ctrl_c_ends_every_command_with_130_and_no_traceback(tmp_path: Path) -> None:
