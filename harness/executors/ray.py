@@ -71,7 +71,7 @@ class _Fleet:
         )
         self._board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
         share = {"num_cpus": job.cluster.cpus, "num_gpus": job.cluster.gpus}
-        self._perform = ray.remote(perform).options(max_retries=0, **share)  # tries are counted here, with a reason for the last
+        self._perform = ray.remote(perform).options(max_retries=0, **share)  # tries are counted here
         self._setting = ray.put(Setting.of(job.worker.workplace))
         self._shared: tuple[Split, Any] | None = None
         self._slots, self._looked, self._last_seen = 0, -_LOOK_S, time.monotonic()
