@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.commands import main
@@ -26,6 +26,7 @@ BACKWARDS = "abc\u202egnp.exe"
 TRIAL = Trial("dots", "tile", "dae", "conv", "mse", 0, 32, 3, 4, 1e-4, 0.0, "fp32", "-")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_whatever_is_made_visible_is_one_line_that_any_terminal_can_show(text: str) -> None:
     shown = visible(text)
@@ -52,6 +53,7 @@ def controls(text: str) -> set[str]:
     return {one for one in text if not one.isprintable()} - {"\n"}
 
 
+@settings(deadline=None)
 @given(st.text(max_size=8), st.sampled_from([RED, TITLE, BACKWARDS, "a\rb", "a\nb", "\x9b31m", "\udcff"]))
 def test_no_cell_title_or_note_of_a_table_reaches_a_terminal_raw(text: str, hostile: str) -> None:
     table = Table(hostile, ["name", "n"], [[text + hostile, "1"]], notes=[hostile + text])
@@ -116,6 +118,7 @@ def test_a_folder_with_a_hostile_name_is_run_without_a_control_character(tmp_pat
 FORMULAS = ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "=cmd|' /C calc'!A0", "-", "--", "\uff1d1+1"]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(FORMULAS) | st.text(), st.sampled_from(FORMULAS) | st.text(min_size=1))
 def test_no_cell_of_a_csv_can_start_a_formula(cell: str, column: str) -> None:
     text = csv_text([{column: cell}], [column])

@@ -93,18 +93,18 @@ def test_importing_every_module_asks_no_network(guarded: Guarded) -> None:
 
 @pytest.mark.slow
 def test_the_demo_asks_no_network(guarded: Guarded) -> None:
-    words = "-m harness run --models dae,cae --encoders all --losses mse --categories tile --epochs 1 --jobs 2".split()
-    said = guarded(*words, HARNESS_CACHE=str(guarded.folder / "cache"))
+    words = "-m harness run --models dae,cae --encoders all --losses mse --categories tile --epochs 1 --jobs 2"
+    said = guarded(*words.split(), HARNESS_CACHE=str(guarded.folder / "cache"))
     assert "6 fitted" in said
     assert not guarded.asked
 
 
-RUN = "-m harness run --categories tile --weights pretrained --jobs 1 --device cpu --epochs 1 --losses mse".split()
+RUN = "-m harness run --categories tile --weights pretrained --jobs 1 --device cpu --epochs 1"
 
 
 def test_offline_means_that_no_hub_is_asked_for_any_weights(guarded: Guarded) -> None:
     encoders = "conv,vgg16,resnet50,timm[name=test_resnet.r160_in1k]"
-    words = [*RUN, "--models", "dae,padim", "--encoders", encoders, "--losses", "perceptual"]
+    words = [*RUN.split(), "--models", "dae,padim", "--encoders", encoders, "--losses", "perceptual"]
     said = guarded(*words, expect=3, HARNESS_OFFLINE="1")
     assert "1 fitted, 0 already there, 7 skipped or failed" in said, "padim with conv needs no weights"
     for weights in ("vgg16.tv_in1k", "resnet50.tv_in1k", "test_resnet.r160_in1k"):
@@ -113,6 +113,6 @@ def test_offline_means_that_no_hub_is_asked_for_any_weights(guarded: Guarded) ->
 
 
 def test_without_it_the_hub_is_asked_which_the_guard_would_see(guarded: Guarded) -> None:
-    said = guarded(*RUN, "--models", "padim", "--encoders", "resnet50", expect=3)
+    said = guarded(*RUN.split(), "--models", "padim", "--encoders", "resnet50", expect=3)
     assert "timm's hub did not answer" in said
     assert guarded.asked

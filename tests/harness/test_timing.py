@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.api import Dataset, Encoder, Loss, Model, Progress
@@ -130,6 +130,7 @@ def test_after_a_tenth_of_the_work_the_time_left_is_right_within_a_third() -> No
         assert len(wrong) <= 0.03 * len(MIXES), f"after {share} of the work, of {len(MIXES)} mixes: {wrong}"
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["dae", "cae", "vae"]), st.floats(0.1, 100), min_size=1),
     st.integers(3, 8),
