@@ -49,6 +49,8 @@ class Latency:
     beside: str = ""
     """Inputs beside pixels, as `noise`, which were ready before the clock started; empty where there are none."""
     measured_at: str = ""
+    load: float = 0.0
+    """How many processes wanted a processor in the minute before; above none, times are longer than they need be."""
 
     @property
     def setting(self) -> Setting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import resource
 import sys
 import tempfile
@@ -75,6 +76,7 @@ def latencies(
     torch_graph = TorchGraph(Decision(detector.model, detector.pool, detector.limit))
     expected = [torch_graph(one)["score"] for one in inputs]
     machine = environment.describe("cpu")["machine"]
+    before = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     for name in engines:
         begun(name)
         with tempfile.TemporaryDirectory() as scratch:
@@ -114,6 +116,7 @@ def latencies(
                 system=machine["system"],
                 beside=",".join(beside),
                 measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                load=before,
             )
 
 

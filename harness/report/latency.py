@@ -8,6 +8,9 @@ from dataclasses import asdict
 from harness.latencies import Latency
 from harness.report.table import Table, csv_text, json_text, markdown, rich_text
 
+_BUSY = 0.5
+"""Processes that wanted a processor, on average, of which a table speaks."""
+
 
 def render_latencies(measured: Sequence[Latency], title: str, style: str) -> str:
     """One row an engine and batch size."""
@@ -44,6 +47,8 @@ def _notes(measured: Sequence[Latency]) -> list[str]:
         f" thread{'s' * (one.threads > 1)} of {one.cpu}, float32; from pixels in memory to the decision.",
         "Peak MB: what engine and model add to a process.",
     ]
+    if one.load >= _BUSY:
+        said.append(f"The machine was busy before it began (load {one.load:.1f}): without that, times are shorter.")
     if one.beside:
         said.append(f"{one.beside.capitalize()} is drawn before the clock starts.")
     return [" ".join(said)]

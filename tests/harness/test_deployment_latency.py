@@ -128,6 +128,8 @@ def test_a_table_for_people_says_how_it_was_measured() -> None:
         assert "100 repetitions after 10 that do not count, in 2 threads of Some CPU" in text
         assert "Noise is drawn before the clock starts." in text
         assert text.count("ONNX Runtime 1.32.0") == 2
+    assert "busy" not in text
+    assert "busy before it began (load 3.5)" in " ".join(render_latencies([replace(ONE, load=3.5)], "", "md").split())
     assert "drawn" not in render_latencies([replace(ONE, beside="")], "cae", "md")
     first, second = csv.DictReader(io.StringIO(render_latencies([ONE, replace(ONE, batch=8)], "dae", "csv")))
     assert (first["batch"], second["batch"], first["p50_ms"]) == ("1", "8", "12.34")
