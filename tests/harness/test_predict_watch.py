@@ -172,6 +172,9 @@ def test_files_that_vanish_are_passed_over(watcher: Watcher, folder: Path) -> No
     for index in range(30):
         (folder / f"{index}.png").write_bytes(png(index)[: 200 if index % 2 else None])
         (folder / f"{index}.png").unlink()
+    (folder / "half.png").write_bytes(png(98)[:200])
+    time.sleep(0.5)  # long enough to be looked at, and not to be given up
+    (folder / "half.png").unlink()
     (folder / "stays.png").write_bytes(png(99))
     while watcher.next()[0] != "stays.png":
         pass
