@@ -22,6 +22,7 @@ def checks(dataset: Dataset) -> Iterator[Check]:
     yield check_images_have_the_size_asked_for
     yield check_names_are_unique_and_relative
     yield check_train_is_all_normal
+    yield check_the_count_it_foretells_is_right
     yield check_splits_are_disjoint_by_content
     yield check_order_is_stable
     yield check_masks_lie_only_on_defects
@@ -62,6 +63,13 @@ def check_train_is_all_normal(dataset: Dataset) -> None:
     for category, split in _splits(dataset):
         kinds = sorted(set(split.train.defects) - {GOOD})
         assert not kinds, f"{category}: training images have defect kinds {kinds}, expected only {GOOD!r}"
+
+
+def check_the_count_it_foretells_is_right(dataset: Dataset) -> None:
+    """`train_count` is None, or as many images as there are to fit on."""
+    for category, split in _splits(dataset):
+        said, there = dataset.train_count(category), len(split.train)
+        assert said in (None, there), f"{category}: train_count is {said}, but there are {there} images to fit on"
 
 
 def check_splits_are_disjoint_by_content(dataset: Dataset) -> None:

@@ -38,6 +38,15 @@ def test_every_combination_is_one_trial_category_by_category(axes: Axes) -> None
     assert {(trial.encoder, trial.seed) for trial in trials} == {("plain", 0), ("plain", 1), ("deep", 0), ("deep", 1)}
 
 
+def test_every_part_is_met_in_the_first_trials(axes: Axes, dots_plugin: Path) -> None:
+    registry = Registry.discover([dots_plugin])
+    many = replace(axes, models=registry.choose(Model, "trained,mean_image"), seeds=[0, 1, 2])
+    trials = [cell.trial for cell in plan(many)]
+    assert {(trial.model, trial.seed) for trial in trials[:3]} == {("trained", 0), ("mean_image", 0)}
+    assert {trial.encoder for trial in trials[:3]} == {"plain", "deep", "-"}
+    assert [trial.seed for trial in trials[:9]] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
 def test_an_axis_that_a_model_does_not_use_collapses_to_one_trial(axes: Axes, dots_plugin: Path) -> None:
     models = Registry.discover([dots_plugin]).choose(Model, "mean_image")
     trials = [cell.trial for cell in plan(replace(axes, models=models, categories=["large"], seeds=[0]))]

@@ -48,6 +48,14 @@ def test_what_is_put_comes_back_whole_from_a_store_opened_anew(tmp_path: Path) -
         assert np.array_equal(back.evidence.normal[pool], outcome().evidence.normal[pool])
 
 
+def test_the_store_tells_what_finished_trials_took(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        store.put(replace(outcome(), record={"fit_seconds": 2.0, "score_seconds": 0.5, "default_pool": "mean"}))
+        store.put(outcome(seed=1, status="error"))
+        store.put(replace(outcome(seed=2), record={"default_pool": "mean"}))
+        assert store.seconds() == {TRIAL.key: 2.5}
+
+
 def test_small_maps_lie_apart_from_the_scores_and_come_back_equal(tmp_path: Path) -> None:
     maps = Maps(np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4), 0.5)
     pictured = outcome()

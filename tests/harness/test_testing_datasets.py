@@ -134,6 +134,11 @@ class MasksOnNormalImages(Altered):
         return replace(images, masks=np.ones_like(images.masks))
 
 
+class ForetellsAnotherCount(Toys):
+    def train_count(self, category):
+        return 3
+
+
 class WithoutMasks(Altered):
     def test(self, images):
         return Images(images.pixels, images.paths, images.defects)
@@ -162,6 +167,7 @@ def test_a_right_data_set_passes_every_check(right):
         (NamesAreAbsolute, "names_are_unique_and_relative", "'/home/me/toy/2/000.png' is not relative"),
         (NamesAreOfWindows, "names_are_unique_and_relative", "is not relative to the category's folder with forward"),
         (TrainsOnDefects, "train_is_all_normal", "training images have defect kinds ['scratch']"),
+        (ForetellsAnotherCount, "the_count_it_foretells_is_right", "bolt: train_count is 3, but there are 4 images"),
         (ReusesTrainingImages, "splits_are_disjoint_by_content", "test image 'toy/2/000.png' is training image"),
         (HasNoOrder, "order_is_stable", "stands where"),
         (HasOtherPixelsEachTime, "order_is_stable", "bolt, test: pixels differ the second time"),
