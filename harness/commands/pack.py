@@ -119,4 +119,4 @@ def _say(packed: Packed, detector: Detector, form: str) -> None:
     for name, value in ENGINES[form].settings.items():
         lines.append(f"{agreement.engine} needs {name} at {value} wherever it runs, as it had here.")
     lines.append(f"Images are to be resized to {size}x{size} before it; the JSON says how.")
-    click.echo(visible("\n".join(lines)))
+    click.echo("\n".join(map(visible, lines)))
