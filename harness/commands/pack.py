@@ -100,8 +100,9 @@ def _folder(detector: Detector, folder: Path) -> Images:
 def _say(packed: Packed, detector: Detector, form: str) -> None:
     """What was written, what it was held against, and what is left to whoever runs it."""
     agreement, size = packed.agreement, detector.saved.trial.image_size
+    names, written = " and ".join(part.name for part in packed.with_it), (packed.file, *packed.with_it)
     lines = [
-        f"Written to {packed.file} ({packed.file.stat().st_size / 1e6:.1f} MB) and {packed.description.name}.",
+        f"Written to {packed.file}, with {names}; {sum(part.stat().st_size for part in written) / 1e6:.1f} MB in all.",
         f"On {agreement.engine} {agreement.version} the scores of {agreement.images} normal images differ from torch's "
         f"by {agreement.largest_difference:.1e} of their size at most, at {agreement.at}.",
     ]

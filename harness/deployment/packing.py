@@ -55,8 +55,8 @@ class Packed:
     """What was written."""
 
     file: Path
-    description: Path
-    """The JSON beside it."""
+    with_it: tuple[Path, ...]
+    """What lies beside it: the JSON that describes it, and what else belongs to it."""
     beside: tuple[str, ...]
     """Inputs of the graph beside pixels."""
     left_out: tuple[str, ...]
@@ -100,11 +100,11 @@ def pack(detector: Detector, images: Images, form: str, out: Path, leave_out: Th
             digests = {part.name: hashlib.sha256(part.read_bytes()).hexdigest() for part in parts}
             said = {**described, "verified": asdict(agreement), "sha256": digests}
             _beside(draft).write_text(f"{json.dumps(said, indent=1)}\n", encoding="utf-8")
-            for part in [*parts, _beside(draft)]:
-                part.replace(file.parent / part.name)
+            written = [part.replace(file.parent / part.name) for part in (*parts, _beside(draft))]
     except OSError as error:
         raise UsageError(f"--out {str(out)!r} cannot be written: {error.strerror or error}") from error
-    return Packed(file, _beside(file), beside, left_out, detector.limit, agreement)
+    with_it = tuple(part for part in written if part != file)
+    return Packed(file, with_it, beside, left_out, detector.limit, agreement)
 
 
 def engine_of(form: str) -> Engine:

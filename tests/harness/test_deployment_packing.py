@@ -150,6 +150,8 @@ def test_the_file_and_the_json_beside_it_say_what_was_packed(kept, packed):
     assert f"{beside['verified']['largest_difference']:.1e}" in said
     assert beside["sha256"] == {"line.onnx": hashlib.sha256(file.read_bytes()).hexdigest()}
     assert "It takes noise beside pixels" in said
+    assert f"Written to {file}, with line.onnx.json; 0." in said
+    assert len(said.splitlines()) == 4
     assert sorted(path.name for path in file.parent.iterdir()) == ["line.onnx", "line.onnx.json"]
 
 
@@ -158,6 +160,7 @@ def test_without_noise_the_graph_takes_pixels_alone_and_its_limit_is_set_anew(ke
     done = call(kept("dae"), "--format", "openvino", "--out", out, "--without-noise")
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in out.parent.iterdir()) == ["line.bin", "line.xml", "line.xml.json"]
+    assert f"Written to {out}, with line.bin and line.xml.json; 0." in done.stdout
     described = json.loads(ENGINES["openvino"].metadata(out))
     assert list(described["inputs"]) == ["pixels"]
     assert described["left_out"] == ["noise"]
