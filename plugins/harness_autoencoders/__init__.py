@@ -8,10 +8,20 @@ from harness import Model, hookimpl
 from harness_autoencoders.models import CAE, DAE, Reconstruction
 
 if TYPE_CHECKING:
-    from harness_autoencoders.networks import Autoencoder, Decoder
+    from harness_autoencoders.networks import Autoencoder, Decoder, ReconstructionError
     from harness_autoencoders.training import reconstruction_errors, seeded, train
 
-__all__ = ["CAE", "DAE", "Autoencoder", "Decoder", "Reconstruction", "reconstruction_errors", "seeded", "train"]
+__all__ = [
+    "CAE",
+    "DAE",
+    "Autoencoder",
+    "Decoder",
+    "Reconstruction",
+    "ReconstructionError",
+    "reconstruction_errors",
+    "seeded",
+    "train",
+]
 
 
 @hookimpl

@@ -13,7 +13,7 @@ from harness import Encoder, Images, Loss, Model, Run, Scores, UsageError
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 @dataclass
@@ -43,14 +43,22 @@ class VAE(Model):
             train(self._network, normal, self._step, run)
 
     def score(self, images: Images) -> Scores:
-        """The error map of the reconstruction from the latent mean: no chance has a part in it."""
+        """The error map of the reconstruction."""
         from harness_autoencoders import reconstruction_errors
 
+        network = self.network()
+
         def error(clean: Tensor, pixels: NDArray[np.uint8]) -> Tensor:
-            mean, _ = self._network.encode(clean)
-            return self._loss.error_map(self._network.decode(mean), clean)
+            maps: Tensor = network(clean)
+            return maps
 
         return Scores(maps=reconstruction_errors(images, error, self._device))
+
+    def network(self) -> nn.Module:
+        """The same as one module, which `harness pack` takes."""
+        from harness_autoencoders import ReconstructionError
+
+        return ReconstructionError(self._network, self._loss)
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Every weight of the network."""

@@ -22,6 +22,10 @@ class VariationalNetwork(nn.Module):
         self.expand = nn.Linear(latent_dim, math.prod(self.shape))
         self.decoder = Decoder(widths[0], widths, "none")
 
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) in [0, 1] to the same, from the latent mean: no chance has a part in it."""
+        return self.decode(self.encode(images)[0])
+
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, H, W) in [0, 1] to mean and log variance, (N, latent_dim) each."""
         mean, log_variance = self.statistics(self.encoder(images).flatten(1)).float().chunk(2, dim=1)
