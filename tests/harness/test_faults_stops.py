@@ -208,7 +208,11 @@ def test_ctrl_c_ends_every_command_with_130_and_no_traceback(tmp_path: Path) -> 
     plugin = tmp_path / "interrupting.py"
     plugin.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     done = subprocess.run(
-        [sys.executable, "-m", "harness", "list", "--plugin", str(plugin)], check=False, capture_output=True, text=True
+        [sys.executable, "-m", "harness", "list", "--plugin", str(plugin)],
+        check=False,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     assert (done.returncode, done.stderr) == (130, "")
 

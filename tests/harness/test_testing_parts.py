@@ -88,6 +88,7 @@ def test_every_check_of_a_module_is_yielded_for_some_part_of_its_kind(kind):
         name = "everything"
         uses = frozenset({"encoder", "loss", "pool", "training"})
         pretrained = True
+        network = None
 
     Everything.__abstractmethods__ = frozenset()
     defined = {name for name, value in vars(module).items() if name.startswith("check_")}
