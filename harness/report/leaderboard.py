@@ -24,7 +24,7 @@ HEADINGS = {
 }
 FLOOR_MARK = "▽"
 AUROC_INTERVAL = "AUROC 95 %"
-_DROPPABLE = ("AP", "pooled", "seeds", AUROC_INTERVAL, "95 %", "min to max", "±", "balanced", "F1")
+_DROPPABLE = ("AP", "pooled", "seeds", AUROC_INTERVAL, "95 %", "min to max", "±", "categories", "balanced", "F1")
 _SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "lr")
 
 
@@ -117,18 +117,22 @@ def _settings(methods: Sequence[Method]) -> tuple[list[str], list[str]]:
         "lr": "lr {:g}",
     }
     for name in _SETTINGS:
-        values = {getattr(method, name) for method in methods}
+        values = {getattr(method, name) for method in methods if not _is_unused(method, name)}
         if len(values) > 1:
             varying.append(name)
-        elif values.isdisjoint({UNUSED, 0}) and name not in ("precision", "batch_size", "lr"):
+        elif values and values != {0} and name not in ("precision", "batch_size", "lr"):
             shared.append(words[name].format(*values))
     return shared, varying
 
 
+def _is_unused(method: Method, name: str) -> bool:
+    """Whether a setting means nothing to a method, as epochs to one that is not trained."""
+    return getattr(method, name) == UNUSED or (method.epochs == 0 and name in ("epochs", "batch_size", "lr"))
+
+
 def _setting(method: Method, name: str) -> str:
     value = getattr(method, name)
-    unused = method.epochs == 0 and name in ("epochs", "batch_size", "lr")
-    return UNUSED if unused else f"{value:g}" if isinstance(value, float) else str(value)
+    return UNUSED if _is_unused(method, name) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _figure(line: Line, metric: str) -> str:
