@@ -176,6 +176,20 @@ def test_the_ssim_loss_against_pytorch_msssim(figures, images):
 
 
 @pytest.mark.usefixtures("_memory_as_in_training")
+def test_the_ssim_map_against_kornia(figures, images):
+    metrics = pytest.importorskip("kornia.metrics", reason="kornia is not installed: pip install kornia")
+    target = torch.from_numpy(images.pixels[:BATCH]).permute(0, 3, 1, 2) / 255
+    output = (target + 0.1 * torch.randn_like(target)).clamp(0, 1)
+    ours, theirs = figures.race(
+        "SSIM error map, against kornia's",
+        lambda: SSIM().error_map(output, target),
+        lambda: 1 - metrics.ssim(output, target, window_size=11, max_val=1.0).mean(dim=1),
+    )
+    inside = (..., slice(8, -8), slice(8, -8))  # at borders the two pad by rules of their own
+    torch.testing.assert_close(ours[inside], theirs[inside], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.usefixtures("_memory_as_in_training")
 @pytest.mark.parametrize("penalty", ["reverse", "forward"])
 def test_a_contractive_step_against_a_plain_step(figures, images, penalty):
     steps = Steps(images, CAE().latent_dim)
