@@ -17,6 +17,7 @@ _FINENESS = 2048  # an interval may hold one normal pixel, or this part of those
 _WAITING = 1 << 23  # pixels that wait to be counted together: more cost memory, fewer cost time
 _BLOCK = 1 << 17  # pixels that pass through a core's cache together
 _SAMPLE = 61  # one pixel in so many tells beforehand where scores crowd; prime, for widths are not
+_TABLE = 1 << 18  # entries of the table of the first cut, or twice as many
 _CELL = 16  # counting starts with intervals of 2 ** _CELL keys
 
 _Keys = NDArray[np.int32]
@@ -198,19 +199,44 @@ class _Pixels(NamedTuple):
             total[column] += np.bincount(part, weights, total.shape[1])
 
 
+class _Table(NamedTuple):
+    """The part of every 2**shift keys, for one look-up a pixel where a cut needs two."""
+
+    shift: int
+    first: int
+    parts: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, resolution: int, first_cell: int, finer: NDArray[np.intp], offset: NDArray[np.intp]) -> _Table:
+        """From the two of each cell, of which none is finer than the resolution."""
+        steps = _CELL - resolution
+        keys = np.arange(first_cell << steps, (first_cell + len(finer)) << steps) << resolution
+        parts = (keys >> np.repeat(finer, 1 << steps)) + np.repeat(offset, 1 << steps)
+        return cls(resolution, first_cell << steps, parts.astype(np.intp))
+
+    def part(self, keys: _Keys) -> NDArray[np.intp]:
+        """The number of the part that each key lies in."""
+        place = keys >> self.shift
+        place -= self.first
+        return self.parts.take(place, mode="clip")
+
+
 class _Cut(NamedTuple):
     """Intervals cut into parts: a key's part is number `(key >> shift) + offset`, by the two of its interval."""
 
     shift: NDArray[np.int32]
     offset: NDArray[np.int32]
     parts: int
-    first_cell: int
+    table: _Table | None
+    """Of the first cut, where no part is finer than its resolution."""
 
     def part(self, pixels: _Pixels) -> NDArray[np.intp]:
         """The number of the part that each pixel lies in."""
-        interval = _cells(pixels.keys, self.first_cell) if pixels.interval is None else pixels.interval
-        part = pixels.keys >> self.shift.take(interval, mode="clip")  # of the modes, the fastest
-        part += self.offset.take(interval, mode="clip")
+        if self.table is not None:
+            return self.table.part(pixels.keys)
+        assert pixels.interval is not None
+        part = pixels.keys >> self.shift.take(pixels.interval, mode="clip")  # of the modes, the fastest
+        part += self.offset.take(pixels.interval, mode="clip")
         return part.astype(np.intp)
 
     def weigh(self, pieces: Sequence[_Pixels]) -> _Floats:
@@ -256,12 +282,15 @@ def _count(span: NDArray[np.float32], pieces: list[_Pixels], before: _Tally) -> 
     normal = np.maximum(sample[0] - sample[1], 0)
     room = np.maximum((normal.sum() - np.cumsum(normal)) / _FINENESS, 1)
     settled: list[tuple[NDArray[np.integer[Any]], _Floats]] = []
+    resolution: int | None = max(0, _CELL - (_TABLE // len(lowest)).bit_length() + 1)
     while sum(len(pixels.keys) for pixels in pieces) > _BLOCK:
         halvings = np.ceil(np.log2(np.maximum(2 * normal / room, 1))).astype(int)  # half full at most
-        finer = np.maximum(shift - halvings, 0)
+        finer = np.maximum(shift - halvings, resolution or 0)
         parts = 1 << (shift - finer)
         offset = np.cumsum(parts) - parts - (lowest >> finer)
-        cut = _Cut(finer.astype(np.int32), offset.astype(np.int32), int(parts.sum()), first_cell)
+        table = None if resolution is None else _Table.of(resolution, first_cell, finer, offset)
+        cut = _Cut(finer.astype(np.int32), offset.astype(np.int32), int(parts.sum()), table)
+        resolution = None
         lowest = (np.arange(cut.parts) - np.repeat(offset, parts)) << np.repeat(finer, parts)
         shift, room = np.repeat(finer, parts), np.repeat(room, parts)
 
