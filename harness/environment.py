@@ -140,6 +140,19 @@ def code_in(module: Any) -> str:
     return digest.hexdigest()[:8] if sources else ""
 
 
+def peak_bytes() -> int:
+    """The most memory that this process has held."""
+    try:
+        # Not getrusage: Linux hands its maximum down from the process that started this one.
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
+
+
 def describe(on: str) -> dict[str, Any]:
     """What a record remembers: versions, machine, device; JSON values. It names no person and no folder."""
     found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}

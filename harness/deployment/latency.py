@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -174,13 +172,13 @@ def measure(task: Task) -> list[Times]:
 
 
 def _measure(task: Task) -> list[Times]:
-    before = _peak_bytes()
+    before = environment.peak_bytes()
     graph = task.open()
     found = []
     for inputs in task.inputs:
         scores = graph(inputs)["score"]
         milliseconds = _timed(graph, inputs, task.warm_up, task.repetitions)
-        found.append(Times(milliseconds, (_peak_bytes() - before) / 1e6, scores))
+        found.append(Times(milliseconds, (environment.peak_bytes() - before) / 1e6, scores))
     return found
 
 
@@ -193,14 +191,3 @@ def _timed(graph: Graph, inputs: Arrays, warm_up: int, repetitions: int) -> NDAr
         graph(inputs)
         nanoseconds[at] = time.perf_counter_ns() - started
     return nanoseconds / 1e6
-
-
-def _peak_bytes() -> int:
-    """The most memory that this process has held."""
-    try:
-        # Not getrusage: Linux hands its maximum down from the process that started this one.
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from targets import TARGETS, Target
 
-from harness import HarnessError
+from harness import HarnessError, environment
 
 LIMIT_S = 5.0
 """Of the processor, for one input; most take less than a thousandth of that. Who waits is ended by the test's limit."""
@@ -56,14 +56,6 @@ def fault_of(target: Target, data: bytes, path: Path) -> tuple[str, bool]:
     except Exception as error:
         return f"{type(error).__name__}: {error}", False
     return "", True
-
-
-def peak_bytes() -> int:
-    """The most memory that this process has held. Not getrusage: Linux hands its maximum down from who started this."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return next(int(line.split()[1]) << 10 for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
 
 
 def main() -> int:
@@ -101,7 +93,7 @@ def main() -> int:
         "inputs": tried,
         "accepted": accepted,
         "seconds": round(time.perf_counter() - begun, 1),
-        "megabytes": peak_bytes() >> 20,
+        "megabytes": environment.peak_bytes() >> 20,
         "faults": faults,
     }
     print(json.dumps(said))
