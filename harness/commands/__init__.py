@@ -50,7 +50,7 @@ class Commands(click.Group):
         except (HarnessError, OSError) as error:  # OSError: too long a name, no right to read, wherever that shows
             if isinstance(error, OSError) and error.errno == errno.EPIPE:  # nobody reads on, which click knows of
                 raise
-            from harness.report.visible import visible
+            from harness.visible import visible
 
             click.echo(f"harness: {visible(str(error))}", err=True)
             ctx.exit(2)

@@ -19,10 +19,10 @@ from harness.judge import Verdict
 from harness.report.events import Events, Lines
 from harness.report.progress import Several, display
 from harness.report.timing import TimeLeft
-from harness.report.visible import visible
 from harness.spec import spell
 from harness.store import Store
 from harness.trial import Outcome
+from harness.visible import visible
 
 if TYPE_CHECKING:
     from harness.trackers.mlflow import MLflow

@@ -10,9 +10,9 @@ from harness.api import Dataset, Part
 from harness.commands._options import plugin_option
 from harness.errors import UsageError, unknown
 from harness.registry import KINDS, Registry
-from harness.report.visible import visible
 from harness.spec import parse, spell
 from harness.testing import attempt, checks_for
+from harness.visible import visible
 
 
 @click.command()

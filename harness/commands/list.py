@@ -10,7 +10,7 @@ from harness.commands._options import format_option, plugin_option
 from harness.errors import UsageError, unknown
 from harness.registry import KINDS, Registry
 from harness.report.parts import plural, render_parts, render_plugins
-from harness.report.visible import visible
+from harness.visible import visible
 
 
 @click.command()

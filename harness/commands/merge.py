@@ -11,9 +11,9 @@ import click
 from harness import results
 from harness.errors import UsageError
 from harness.latencies import latencies_of, with_latencies
-from harness.report.visible import visible
 from harness.store import Store
 from harness.trial import Outcome
+from harness.visible import visible
 
 
 @click.command()

@@ -17,8 +17,8 @@ from harness.deployment.packing import Packed, engine_of, pack
 from harness.deployment.predicting import find_images
 from harness.errors import UsageError
 from harness.registry import Registry
-from harness.report.visible import visible
 from harness.runner import hold_out, open_dataset
+from harness.visible import visible
 
 
 @click.command()

@@ -28,7 +28,7 @@ from harness.errors import HarnessError, UsageError
 from harness.registry import Registry
 from harness.report.heat_maps import LARGEST_SIDE, heat_map
 from harness.report.predictions import STYLES, heading, line, summary
-from harness.report.visible import visible
+from harness.visible import visible
 
 _ANY_ANOMALY, _SOME_UNREADABLE = 1, 3
 

@@ -37,11 +37,11 @@ from harness.registry import Registry
 from harness.report.cells import render_cells
 from harness.report.leaderboard import render
 from harness.report.progress import describe
-from harness.report.visible import visible
 from harness.runner import Worker, Workplace, open_dataset
 from harness.schedule import Tally, carry_out
 from harness.spec import spell
 from harness.store import Store
+from harness.visible import visible
 
 SETTINGS: dict[str, Any] = {"image_size": 256, "epochs": 50, "batch_size": 32, "lr": 1e-4, "weights": "pretrained"}
 """What is taken where neither the person nor the data set says."""

@@ -176,7 +176,6 @@ def read(directory: Path) -> Saved:
         return _saved(found)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
-        reason = reason if reason.isprintable() else ascii(reason)
         raise ModelError(f"{str(file)!r} describes no model: {reason}") from error
 
 

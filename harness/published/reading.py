@@ -24,6 +24,7 @@ from harness.published.schema import (
     clipped,
     misspelt,
 )
+from harness.visible import visible
 
 _LARGEST = 64 * 2**20  # bytes; a million rows
 _SUFFIXES = (".toml", ".csv", ".jsonl")
@@ -70,7 +71,7 @@ def _read(path: Path, lookup: Any) -> PublishedTable:
     if path.suffix.lower() == ".jsonl":
         return build(path.stem, table_of(results.read(path)), str(path), lookup)
     text = _text_of(path)
-    where = str(path) if str(path).isprintable() else ascii(str(path))
+    where = visible(str(path))
     if path.suffix.lower() == ".csv":
         given, unread = _csv(text, where)
         return build(path.stem, given, where, lookup, unread)

@@ -13,8 +13,8 @@ from harness.published.printed import Printed
 from harness.published.schema import NOT_STATED
 from harness.report.leaderboard import HEADINGS
 from harness.report.table import Row, Table, csv_text, json_text, markdown, rich_text
-from harness.report.visible import visible
 from harness.trial import UNUSED
+from harness.visible import visible
 
 _SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "lr")
 COLUMNS = (

@@ -10,8 +10,8 @@ from harness.latencies import COLUMN as LATENCY
 from harness.latencies import Setting, common_setting, median_latency
 from harness.leaderboard import RANKED_BY, Board, Line, Method, boards, unfinished
 from harness.report.table import Table, csv_text, json_text, markdown, rich_text
-from harness.report.visible import visible
 from harness.trial import UNUSED
+from harness.visible import visible
 
 HEADINGS = {
     "normal_rate": "normal",

@@ -10,7 +10,7 @@ from harness.decoding import shown
 from harness.deployment.detector import Detector
 from harness.deployment.predicting import Prediction
 from harness.report.table import csv_text
-from harness.report.visible import visible
+from harness.visible import visible
 
 STYLES = ("rich", "csv", "json")
 COLUMNS = ("image", "score", "limit", "decision", "heat_map", "problem")

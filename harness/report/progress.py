@@ -10,8 +10,8 @@ from typing import Self, TextIO
 
 from harness.api import Progress
 from harness.report.timing import TimeLeft
-from harness.report.visible import visible
 from harness.trial import Outcome, Trial
+from harness.visible import visible
 
 
 def describe(trial: Trial) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 from harness.report.progress import describe
 from harness.report.table import Table, csv_text, json_text, markdown, rich_text
-from harness.report.visible import visible
 from harness.reproduction import Reproduction
+from harness.visible import visible
 
 COLUMNS = ("trial", "result", "reason", "differences", "changes")
 

@@ -13,8 +13,8 @@ from harness.report.comparison import comparison_tables
 from harness.report.leaderboard import FLOOR_MARK, HEADINGS
 from harness.report.repeat import command_of
 from harness.report.table import Table, markdown
-from harness.report.visible import visible
 from harness.trial import Trial
+from harness.visible import visible
 
 MOST = 10
 """Methods that a table shows."""

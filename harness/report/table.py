@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from harness.report.visible import visible
+from harness.visible import visible
 
 Format = Literal["rich", "md", "csv", "json"]
 FORMATS: tuple[str, ...] = get_args(Format)

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from harness.commands import main
 from harness.report.progress import Plain
 from harness.report.table import Table, csv_text, markdown, rich_text
-from harness.report.visible import visible
 from harness.store import Store
 from harness.trial import Evidence, Outcome, Trial
+from harness.visible import visible
 
 RED = "\x1b[31mred\x1b[0m"
 TITLE = "\x1b]0;owned\x07"
