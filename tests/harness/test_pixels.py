@@ -101,6 +101,47 @@ def test_metrics_are_those_of_an_exact_sort_whatever_the_scores_are_like(kind: s
         assert aupro(maps, masks, fpr_limit) == pytest.approx(exact_aupro(maps, masks, fpr_limit), abs=TOLERANCE)
 
 
+@pytest.mark.parametrize("waiting", [1 << 15, 1 << 23])
+@pytest.mark.parametrize("kind", KINDS)
+def test_above_a_floor_aupro_is_that_of_an_exact_sort(kind: str, waiting: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.pixels._WAITING", waiting)
+    rng = np.random.default_rng(3)
+    masks = blobs(rng, 6, 192)
+    maps = scores_like(kind, rng, masks)
+    normal = maps[masks == 0]
+    floor = np.partition(normal, len(normal) * 6 // 10)[len(normal) * 6 // 10]
+    metrics = PixelMetrics(floor)
+    metrics.update(maps, masks)
+    rate = metrics.rate_at_floor()
+    assert rate == pytest.approx(np.mean(normal >= floor))
+    for fpr_limit in (0.01, 0.3, rate):
+        assert metrics.aupro(fpr_limit) == pytest.approx(exact_aupro(maps, masks, fpr_limit), abs=TOLERANCE)
+    # further on, what lies below the floor counts as tied
+    tied = np.where(maps < floor, maps.min(), maps).astype(np.float64)
+    assert metrics.aupro(1.0) == pytest.approx(exact_aupro(tied, masks, 1.0), abs=TOLERANCE)
+    assert metrics.auroc() == pytest.approx(roc_auc_score(masks.ravel(), tied.ravel()), abs=TOLERANCE)
+
+
+def test_a_floor_that_nothing_reaches_leaves_ties_only() -> None:
+    maps, masks = np.array([[[0.1, 0.4, 0.2, 0.3]]]), np.array([[[0, 1, 0, 1]]])
+    metrics = PixelMetrics(floor=2)
+    metrics.update(maps, masks)
+    assert metrics.rate_at_floor() == 0
+    assert metrics.auroc() == metrics.aupro(1.0) == 0.5
+    assert metrics.average_precision() == 0.5
+    assert PixelMetrics(floor=2).rate_at_floor() == 1, "nothing taken in, nothing below"
+
+
+def test_aupro_is_exact_where_a_sample_of_the_maps_misleads() -> None:
+    rng = np.random.default_rng(4)
+    masks = blobs(rng, 4, 128)
+    maps = scores_like("smooth", rng, masks)
+    maps[:, 4::8, 4::8] += 100  # the pixels that are looked at beforehand
+    assert aupro(maps, masks) == pytest.approx(exact_aupro(maps, masks, 0.3), abs=TOLERANCE)
+    maps[:, 4::8, 4::8] -= 200
+    assert aupro(maps, masks) == pytest.approx(exact_aupro(maps, masks, 0.3), abs=TOLERANCE)
+
+
 few_maps = st.integers(1, 4).flatmap(
     lambda n: st.tuples(
         arrays.arrays(
@@ -205,12 +246,16 @@ def test_a_score_that_is_not_finite_is_refused_with_its_place(bad: float) -> Non
 def test_shapes_that_do_not_fit_are_refused(maps: tuple[int, ...], masks: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"maps are \(.*\) and masks \(.*\): expected \(N, H, W\)"):
         PixelMetrics().update(np.zeros(maps), np.zeros(masks))
+    with pytest.raises(ValueError, match=r"maps are \(.*\) and masks \(.*\): expected \(N, H, W\)"):
+        aupro(np.zeros(maps), np.zeros(masks))
 
 
 @pytest.mark.parametrize("fpr_limit", [0, -0.1, 1.01, float("nan")])
 def test_a_limit_that_is_no_rate_is_refused(fpr_limit: float) -> None:
     with pytest.raises(ValueError, match="fpr_limit is"):
         PixelMetrics().aupro(fpr_limit)
+    with pytest.raises(ValueError, match="fpr_limit is"):
+        aupro(np.zeros((1, 4, 4)), np.zeros((1, 4, 4)), fpr_limit)
 
 
 def test_a_mask_of_255_means_what_one_of_1_does() -> None:
