@@ -41,3 +41,5 @@ def command(
     if significance:
         click.echo("\n" * (style == "md"), nl=False)
         click.echo(render_significance(paired_tests(boards(verdicts, rank_by), rank_by), style), nl=False)
+        if style in ("rich", "md") and verdicts and not any(verdict.outcome.evidence for verdict in verdicts):
+            click.echo("\nNo tests on the same images: an export holds no scores, the store that it came from does.")

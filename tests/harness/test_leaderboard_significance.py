@@ -209,3 +209,15 @@ def test_the_command_adds_the_tests_for_people_and_gives_only_them_to_programs(
     rows = json.loads(leaderboard("--significance", "--format", "json").stdout)
     assert [row["test"] for row in rows] == ["signed-rank", "mcnemar", "mcnemar"]
     assert rows[1]["category"] == "large"
+
+
+def test_of_an_export_it_is_said_why_there_are_no_tests_on_images(
+    leaderboard: Callable[..., Result], tmp_path: Path, dots_plugin: Path
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    words = ["export", "--plugin", str(dots_plugin), "--store", str(tmp_path), "--out", str(rows)]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    said = "No tests on the same images: an export holds no scores"
+    assert said in leaderboard("--significance", "--store", str(rows)).stdout
+    assert said not in leaderboard("--significance").stdout
+    json.loads(leaderboard("--significance", "--store", str(rows), "--format", "json").stdout)
