@@ -39,7 +39,7 @@ class PixelMetrics:
         self._below = np.zeros(3)  # normal pixels, defective ones and regions below the floor
         self._maps = 0
         self._span = np.array([np.inf, -np.inf], dtype=np.float32)
-        self._waiting: list[tuple[_Keys, _Keys, _Floats]] = []
+        self._waiting: list[_Kinds] = []
         self._pixels_waiting = 0
         self._tally = _Tally(np.zeros(0, np.int32), *np.zeros((3, 0)))
 
@@ -48,8 +48,7 @@ class PixelMetrics:
 
         Raises ValueError for shapes that differ and for a score that is not finite in float32.
         """
-        if maps.ndim != 3 or maps.shape != masks.shape:
-            raise ValueError(f"maps are {maps.shape} and masks {masks.shape}: expected (N, H, W) of both")
+        _check_shapes(maps, masks)
         for scores, mask in zip(maps, masks, strict=True):
             with np.errstate(over="ignore"):  # refused below, with its place
                 single = np.asarray(scores, dtype=np.float32)
@@ -127,6 +126,7 @@ class PixelMetrics:
 def aupro(maps: FloatArray, masks: NDArray[Any], fpr_limit: float = FPR_LIMIT) -> float | None:
     """`PixelMetrics.aupro` of these maps and masks."""
     _check_limit(fpr_limit)
+    _check_shapes(maps, masks)
     metrics = _metrics(maps, masks, _reached_by(maps, masks, 1.05 * fpr_limit))
     if metrics.rate_at_floor() < fpr_limit:  # the sample misled
         metrics = _metrics(maps, masks)
@@ -154,10 +154,13 @@ def _check_limit(fpr_limit: float) -> None:
         raise ValueError(f"fpr_limit is {fpr_limit!r}: expected a number above 0 and at most 1")
 
 
+def _check_shapes(maps: FloatArray, masks: NDArray[Any]) -> None:
+    if maps.ndim != 3 or maps.shape != masks.shape:
+        raise ValueError(f"maps are {maps.shape} and masks {masks.shape}: expected (N, H, W) of both")
+
+
 def _reached_by(maps: FloatArray, masks: NDArray[Any], share: float) -> float:
     """A score that about this share of the normal pixels reach, by a sample; -inf where that says little."""
-    if maps.ndim != 3 or maps.shape != masks.shape:
-        return -np.inf  # which is refused where the maps are taken in
     few = np.s_[:, _GRID // 2 :: _GRID, _GRID // 2 :: _GRID]
     normal = maps[few][np.asarray(masks[few]) == 0]
     rank = int(len(normal) * (1 - share) - 2 * len(normal) ** 0.5)  # 4 standard deviations to the safe side

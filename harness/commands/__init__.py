@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from harness.errors import HarnessError, unknown
+from harness.visible import visible
 
 
 class Commands(click.Group):
@@ -50,8 +51,6 @@ class Commands(click.Group):
         except (HarnessError, OSError) as error:  # OSError: too long a name, no right to read, wherever that shows
             if isinstance(error, OSError) and error.errno == errno.EPIPE:  # nobody reads on, which click knows of
                 raise
-            from harness.visible import visible
-
             click.echo(f"harness: {visible(str(error))}", err=True)
             ctx.exit(2)
 
