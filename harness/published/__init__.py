@@ -3,7 +3,7 @@
 from harness.published.checks import Finding, check
 from harness.published.printed import Printed
 from harness.published.reading import folder, load, official_counts, read, shipped
-from harness.published.schema import MEAN, METRICS, NOT_STATED, PublishedTable, Row, SplitCounts
+from harness.published.table import MEAN, METRICS, NOT_STATED, PublishedTable, Row, SplitCounts
 
 __all__ = [
     "MEAN",

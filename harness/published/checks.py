@@ -9,7 +9,7 @@ from itertools import product
 from typing import Literal
 
 from harness.published.printed import Printed
-from harness.published.schema import DECIDED, RATES, PublishedTable, Row, SplitCounts
+from harness.published.table import DECIDED, RATES, PublishedTable, Row, SplitCounts
 
 Severity = Literal["impossible", "remark"]
 

@@ -12,7 +12,7 @@ from harness.judge import PIXEL_METRICS, Interval, Verdict
 from harness.leaderboard import Method, Stat, method_of, stat
 from harness.published.checks import check
 from harness.published.printed import Printed
-from harness.published.schema import DECIDED, NOT_STATED, RATES, PublishedTable, Row
+from harness.published.table import DECIDED, NOT_STATED, RATES, PublishedTable, Row
 from harness.spec import parse
 from harness.trial import UNUSED, Trial
 

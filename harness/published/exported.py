@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.published.schema import METRICS, NOT_STATED, VARIES
+from harness.published.table import METRICS, NOT_STATED, VARIES
 from harness.results import Row
 from harness.spec import parse
 

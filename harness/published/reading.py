@@ -14,16 +14,9 @@ from typing import Any
 from harness import results
 from harness.errors import UsageError, unknown
 from harness.published.exported import table_of
-from harness.published.schema import (
-    METRICS,
-    NOT_STATED,
-    ROW_FIELDS,
-    PublishedTable,
-    SplitCounts,
-    build,
-    clipped,
-    misspelt,
-)
+from harness.published.fields import clipped, misspelt
+from harness.published.schema import ROW_FIELDS, build
+from harness.published.table import METRICS, NOT_STATED, PublishedTable, SplitCounts
 from harness.visible import visible
 
 _LARGEST = 64 * 2**20  # bytes; a million rows

@@ -10,7 +10,7 @@ from statistics import fmean
 from harness.leaderboard import Method, labels
 from harness.published.comparison import Compared, Comparison
 from harness.published.printed import Printed
-from harness.published.schema import NOT_STATED
+from harness.published.table import NOT_STATED
 from harness.report.leaderboard import HEADINGS
 from harness.report.table import Row, Table, csv_text, json_text, markdown, rich_text
 from harness.trial import UNUSED

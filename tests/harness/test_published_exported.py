@@ -14,7 +14,8 @@ from harness.commands import main
 from harness.judge import judge
 from harness.published import SplitCounts, check, read
 from harness.published.exported import table_of
-from harness.published.schema import NOT_STATED, build
+from harness.published.schema import build
+from harness.published.table import NOT_STATED
 from harness.results import Row, row_of, save
 from harness.trial import Evidence, Outcome, Trial
 
