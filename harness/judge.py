@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
+import numpy as np
+
 from harness.api import GOOD, BoolArray, FloatArray, OracleThreshold, Threshold
 from harness.intervals import auroc_interval, wilson
 from harness.metrics import Counts, Ranking
@@ -45,6 +47,8 @@ class Verdict:
     reason: str = ""
     detected: Mapping[str, tuple[int, int]] | None = None
     """What `detection` gives, where a verdict was read from a row and has no scores."""
+    rightly: BoolArray | None = field(default=None, compare=False, repr=False)
+    """What `right` gives, likewise."""
     auroc_interval: Callable[[], Interval | None] | None = field(default=None, compare=False, repr=False)
     """Works out the interval of the AUROC, once for all thresholds, when somebody asks; None without scores."""
 
@@ -94,6 +98,13 @@ class Verdict:
         called = (evidence.test[self.pool] > self.limit).tolist()
         found = Counter(kind for kind, said in zip(evidence.defects, called, strict=True) if said)
         return {kind: (found[kind], n) for kind, n in sorted(Counter(evidence.defects).items()) if kind != GOOD}
+
+    def right(self) -> BoolArray | None:
+        """(N,), whether each test image is called what it is, in the data set's order; None where that is not known."""
+        evidence = self.outcome.evidence
+        if evidence is None or self.limit is None:
+            return self.rightly
+        return np.asarray((evidence.test[self.pool] > self.limit) == evidence.labels)
 
     def row(self) -> dict[str, Any]:
         """All columns of a verdict, as csv and json have them."""

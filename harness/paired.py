@@ -6,10 +6,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from harness.api import BoolArray
-from harness.judge import Verdict
 from harness.leaderboard import Board, Line, labels
 from harness.significance import CriticalDifference, Pair, compare_categories, compare_decisions, critical_difference
 
@@ -55,9 +51,10 @@ def paired_tests(boards: Iterable[Board], ranked_by: str) -> list[Paired]:
 
 
 def _on_images(board: Board) -> Paired:
-    lines = _named([line for line in board.lines if line.verdicts[0].outcome.evidence])
-    right = {name: right_decisions(line.verdicts[0]) for name, line in lines.items()}
-    return Paired(board, "accuracy", lines, board.n_normal + board.n_abnormal, tuple(compare_decisions(right)))
+    known = [(line, right) for line in board.lines if (right := line.verdicts[0].right()) is not None]
+    lines = _named([line for line, _ in known])
+    pairs = compare_decisions(dict(zip(lines, (right for _, right in known), strict=True)))
+    return Paired(board, "accuracy", lines, board.n_normal + board.n_abnormal, tuple(pairs))
 
 
 def _over_categories(board: Board, metric: str) -> Paired:
@@ -66,14 +63,6 @@ def _over_categories(board: Board, metric: str) -> Paired:
     values = {name: [means[line.method] for means in by_category] for name, line in lines.items()}
     critical = critical_difference(values, ALPHA) if len(values) > 2 else None
     return Paired(board, metric, lines, len(by_category), tuple(compare_categories(values)), critical)
-
-
-def right_decisions(verdict: Verdict) -> BoolArray:
-    """(N,), whether each test image is called what it is. The verdict must have its scores."""
-    evidence = verdict.outcome.evidence
-    assert evidence is not None
-    assert verdict.limit is not None
-    return np.asarray((evidence.test[verdict.pool] > verdict.limit) == evidence.labels)
 
 
 def _named(lines: list[Line]) -> dict[str, Line]:

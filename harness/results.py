@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
+from harness.api import BoolArray
 from harness.errors import UsageError
 from harness.judge import METRIC_VERSION, METRICS, PIXEL_METRICS, Verdict
 from harness.latencies import latencies_of
@@ -50,17 +51,23 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "oracle": (bool,),
     "metric_version": _WHOLE,
     "detection": (dict,),
+    "right": _TEXT + _MAYBE,
     "scores": _TEXT + _MAYBE,
     "provenance": (dict,),
 }
 
 
 def row_of(verdict: Verdict) -> Row:
-    """A verdict's columns, a hash of the scores behind it, and its provenance."""
+    """A verdict's columns, on which test images it is right, a hash of the scores behind it, and its provenance."""
     record, evidence = verdict.outcome.record, verdict.outcome.evidence
     provenance = {name: record[name] for name in _PROVENANCE if name in record}
     scores = record.get("scores") if evidence is None else hash_of(evidence, verdict.pool)
-    return {**verdict.row(), "scores": scores, "provenance": provenance}
+    return {**verdict.row(), "right": _spelt(verdict.right()), "scores": scores, "provenance": provenance}
+
+
+def _spelt(right: BoolArray | None) -> str | None:
+    """A digit for each test image, in the data set's order: 1 where it is called what it is."""
+    return None if right is None else (right + np.uint8(ord("0"))).tobytes().decode()
 
 
 def hash_of(evidence: Evidence, pool: str) -> str:
@@ -95,6 +102,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         **{name: row[name] for name in (*_MEASURED, "incomplete", "scores")},
         "pixels": pixels if any(value is not None for value in pixels.values()) else None,
     }
+    counts = _counts(row)
     low, high = row["auroc_low"], row["auroc_high"]
     if (low is None) != (high is None):
         raise ValueError(f"auroc_low and auroc_high come together, and are {low} and {high}")
@@ -104,12 +112,13 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         threshold=row["threshold"],
         oracle=row["oracle"],
         limit=row["limit"],
-        counts=_counts(row),
+        counts=counts,
         auroc=row["auroc"],
         average_precision=row["average_precision"],
         status=row["status"],
         reason=row["reason"],
         detected={kind: (found, n) for kind, (found, n) in row["detection"].items()},
+        rightly=_rightly(row["right"], counts),
         auroc_interval=lambda: None if low is None else (low, high),
     )
 
@@ -122,6 +131,18 @@ def _counts(row: Mapping[str, Any]) -> Counts | None:
     if None in right or not (0 <= right[0] <= right[1] and 0 <= right[2] <= right[3]):
         raise ValueError(f"it is right on {right[0]} of {right[1]} normal and {right[2]} of {right[3]} abnormal images")
     return Counts(*right)
+
+
+def _rightly(spelt: str | None, counts: Counts | None) -> BoolArray | None:
+    """Raises ValueError for digits that the counts do not have."""
+    if spelt is None:
+        return None
+    right, wrong = spelt.count("1"), spelt.count("0")
+    of = counts.n_normal + counts.n_abnormal if counts else 0
+    expected = counts.right_normal + counts.right_abnormal if counts else 0
+    if (right, wrong, len(spelt)) != (expected, of - expected, of):
+        raise ValueError(f"right is {spelt!r:.60}, expected {of} digits, {expected} of them 1 and the others 0")
+    return np.asarray(np.frombuffer(spelt.encode(), np.uint8) == ord("1"))
 
 
 def write(rows: Iterable[Row]) -> str:
@@ -156,7 +177,8 @@ def read(file: Path) -> list[Row]:
             continue
         try:
             row = json.loads(line, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
-            verdict_of(row if isinstance(row, dict) else {})
+            row = {"right": None, **row} if isinstance(row, dict) else {}  # earlier exports do not say it
+            verdict_of(row)
         except (ValueError, TypeError, RecursionError) as error:
             raise UsageError(f"results {str(file)!r}, line {number} is not a verdict: {error}") from error
         rows.append(row)

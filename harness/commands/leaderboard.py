@@ -41,5 +41,6 @@ def command(
     if significance:
         click.echo("\n" * (style == "md"), nl=False)
         click.echo(render_significance(paired_tests(boards(verdicts, rank_by), rank_by), style), nl=False)
-        if style in ("rich", "md") and verdicts and not any(verdict.outcome.evidence for verdict in verdicts):
-            click.echo("\nNo tests on the same images: an export holds no scores, the store that it came from does.")
+        done = [verdict for verdict in verdicts if verdict.status == "done"]
+        if done and style in ("rich", "md") and all(verdict.right() is None for verdict in done):
+            click.echo("\nNo tests on the same images: the export does not say on which each is right; export it anew.")

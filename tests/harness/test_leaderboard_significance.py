@@ -14,7 +14,7 @@ from harness import Threshold
 from harness.commands import main
 from harness.judge import Verdict, judge
 from harness.leaderboard import RANKED_BY, boards, labels
-from harness.paired import Paired, paired_tests, right_decisions
+from harness.paired import Paired, paired_tests
 from harness.report.significance import COLUMNS, render_significance
 from harness.results import row_of, verdict_of
 from harness.significance import mcnemar, wilcoxon
@@ -55,7 +55,8 @@ def categories(n: int, *methods: tuple[str, int]) -> list[Verdict]:
 
 
 def test_decisions_are_right_where_an_image_is_called_what_it_is() -> None:
-    right = right_decisions(verdict([0, 9]))
+    right = verdict([0, 9]).right()
+    assert right is not None
     assert np.flatnonzero(~right).tolist() == [0, 9]
 
 
@@ -64,7 +65,7 @@ def test_methods_are_paired_on_the_images_of_a_category() -> None:
     (pair,) = found.pairs
     assert (found.metric, found.n, list(found.lines)) == ("accuracy", 20, ["cae + conv + mse", "dae + conv + mse"])
     assert (pair.wins, pair.losses) == (8, 1)
-    assert pair.p == mcnemar(*[right_decisions(line.verdicts[0]) for line in found.lines.values()])
+    assert pair.p == mcnemar(*[line.verdicts[0].right() for line in found.lines.values()])
     assert pair.difference == pytest.approx(7 / 20)
 
 
@@ -150,9 +151,15 @@ def test_a_method_alone_is_not_tested() -> None:
     assert json.loads(render_significance([], "json")) == []
 
 
-def test_verdicts_that_come_without_scores_are_not_tested() -> None:
-    bare = [verdict_of(row_of(verdict([]))), verdict_of(row_of(verdict([1], model="cae")))]
-    assert paired(bare) == []
+def test_verdicts_of_an_export_are_tested_as_those_of_a_store() -> None:
+    ours = [verdict([]), verdict([1], model="cae"), verdict([2, 3, 9], model="vae")]
+    exported = [verdict_of(row_of(each)) for each in ours]
+    assert render_significance(paired(exported), "json") == render_significance(paired(ours), "json")
+
+
+def test_verdicts_that_do_not_say_on_which_images_they_are_right_are_not_tested() -> None:
+    rows = [row_of(verdict([])), row_of(verdict([1], model="cae"))]
+    assert paired([verdict_of({**row, "right": None}) for row in rows]) == []
 
 
 def test_methods_that_differ_in_settings_only_are_told_apart_by_them() -> None:
@@ -211,13 +218,25 @@ def test_the_command_adds_the_tests_for_people_and_gives_only_them_to_programs(
     assert rows[1]["category"] == "large"
 
 
-def test_of_an_export_it_is_said_why_there_are_no_tests_on_images(
-    leaderboard: Callable[..., Result], tmp_path: Path, dots_plugin: Path
-) -> None:
-    rows = tmp_path / "rows.jsonl"
-    words = ["export", "--plugin", str(dots_plugin), "--store", str(tmp_path), "--out", str(rows)]
+@pytest.fixture
+def exported(leaderboard: Callable[..., Result], tmp_path: Path, dots_plugin: Path) -> Path:
+    file = tmp_path / "rows.jsonl"
+    words = ["export", "--plugin", str(dots_plugin), "--store", str(tmp_path), "--out", str(file)]
     assert CliRunner().invoke(main, words).exit_code == 0
-    said = "No tests on the same images: an export holds no scores"
-    assert said in leaderboard("--significance", "--store", str(rows)).stdout
+    return file
+
+
+def test_an_export_gives_the_tests_that_its_store_gives(leaderboard: Callable[..., Result], exported: Path) -> None:
+    words = ["--significance", "--format", "md"]
+    assert leaderboard(*words, "--store", str(exported)).stdout == leaderboard(*words).stdout
+
+
+def test_of_an_earlier_export_it_is_said_why_there_are_no_tests_on_images(
+    leaderboard: Callable[..., Result], exported: Path
+) -> None:
+    rows = [json.loads(line) for line in exported.read_text().splitlines()]
+    exported.write_text("".join(json.dumps({k: v for k, v in row.items() if k != "right"}) + "\n" for row in rows))
+    said = "No tests on the same images: the export does not say on which each is right; export it anew."
+    assert said in leaderboard("--significance", "--store", str(exported)).stdout
     assert said not in leaderboard("--significance").stdout
-    json.loads(leaderboard("--significance", "--store", str(rows), "--format", "json").stdout)
+    json.loads(leaderboard("--significance", "--store", str(exported), "--format", "json").stdout)

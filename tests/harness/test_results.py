@@ -74,6 +74,7 @@ def test_a_row_carries_what_is_needed_to_trust_it() -> None:
     assert verdict_of(row).interval("auroc") == (row["auroc_low"], row["auroc_high"])
     assert verdict_of(row).outcome.record["incomplete"] == "bottle has 1 of 2 good"
     assert len(row["scores"]) == 16
+    assert row["right"] == "1010", "called normal, anomalous, anomalous, normal; they are two of each"
 
 
 def test_the_hash_of_scores_changes_with_any_score_and_is_of_one_pool() -> None:
@@ -102,6 +103,12 @@ def test_what_is_written_and_read_is_written_the_same_again(tmp_path: Path) -> N
     assert file.read_bytes() == once
     assert len(once.splitlines()) == 3
     assert list(tmp_path.iterdir()) == [file], "no temporary file is left"
+
+
+def test_an_earlier_export_that_does_not_say_which_images_it_is_right_on_is_read(tmp_path: Path) -> None:
+    (row, _) = rows()
+    earlier = {name: value for name, value in row.items() if name != "right"}
+    assert read(saved(tmp_path, json.dumps(earlier))) == [{**row, "right": None}]
 
 
 def test_the_same_row_twice_is_written_once() -> None:
@@ -145,6 +152,10 @@ LACKING = {name: value for name, value in rows()[0].items() if name != "auroc"}
         (broken(metric_version=0), "its metric_version is 0, expected 1"),
         (broken(right_normal=3), "it is right on 3 of 2 normal"),
         (broken(right_abnormal=None), "it is right on 1 of 2 normal and None of 2 abnormal images"),
+        (broken(right="101"), "right is '101', expected 4 digits, 2 of them 1 and the others 0"),
+        (broken(right="1110"), "right is '1110', expected 4 digits, 2 of them 1"),
+        (broken(right="1012"), "right is '1012', expected 4 digits"),
+        (broken(right=[1, 0, 1, 0]), "right is [1, 0, 1, 0]"),
         (broken(detection={"crack": 1}), "cannot unpack"),
         (broken(auroc=float("nan")), "NaN is no finite number"),
         (broken(limit=1.5).replace("1.5", "1e999"), "1e999 is no finite number"),
