@@ -90,21 +90,23 @@ class Verdict:
 
     def detection(self) -> dict[str, tuple[int, int]]:
         """Defect kind to how many of its images are called anomalous, and of how many; empty without a verdict."""
-        evidence = self.outcome.evidence
+        evidence, called = self.outcome.evidence, self._called()
         if self.detected is not None:
             return dict(self.detected)
-        if evidence is None or self.limit is None:
+        if evidence is None or called is None:
             return {}
-        called = (evidence.test[self.pool] > self.limit).tolist()
-        found = Counter(kind for kind, said in zip(evidence.defects, called, strict=True) if said)
+        found = Counter(kind for kind, said in zip(evidence.defects, called.tolist(), strict=True) if said)
         return {kind: (found[kind], n) for kind, n in sorted(Counter(evidence.defects).items()) if kind != GOOD}
 
     def right(self) -> BoolArray | None:
         """(N,), whether each test image is called what it is, in the data set's order; None where that is not known."""
+        evidence, called = self.outcome.evidence, self._called()
+        return self.rightly if evidence is None or called is None else np.asarray(called == evidence.labels)
+
+    def _called(self) -> BoolArray | None:
+        """(N,), whether each test image is called anomalous; None without scores or a verdict."""
         evidence = self.outcome.evidence
-        if evidence is None or self.limit is None:
-            return self.rightly
-        return np.asarray((evidence.test[self.pool] > self.limit) == evidence.labels)
+        return None if evidence is None or self.limit is None else np.asarray(evidence.test[self.pool] > self.limit)
 
     def row(self) -> dict[str, Any]:
         """All columns of a verdict, as csv and json have them."""
