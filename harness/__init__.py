@@ -17,7 +17,6 @@ from harness.api import (
     Split,
     Threshold,
 )
-from harness.decoding import IMAGE_SUFFIXES, Decoded, read_image, read_mask, shown, strict_pillow
 from harness.errors import (
     DataError,
     HarnessError,
@@ -29,8 +28,9 @@ from harness.errors import (
     UsageError,
     unknown,
 )
-from harness.hookspecs import hookimpl
-from harness.spec import spell
+from harness.images.decoding import IMAGE_SUFFIXES, Decoded, read_image, read_mask, shown, strict_pillow
+from harness.plugin.hookspecs import hookimpl
+from harness.plugin.spec import spell
 
 __all__ = [
     "GOOD",

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.decoding import read_image
 from harness.errors import UnavailableError
+from harness.images.decoding import read_image
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

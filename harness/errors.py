@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from harness.visible import visible
+from harness.printable import printable
 
 
 class HarnessError(Exception):
     """Root of all errors that the harness raises on purpose; its text is one line, meant for a person."""
 
     def __str__(self) -> str:  # a message may quote what a stranger wrote, or a library's words about it
-        return visible(super().__str__())
+        return printable(super().__str__())
 
 
 class UsageError(HarnessError):

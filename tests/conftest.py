@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.executors.ray import room
-from harness.grid import Planned
-from harness.registry import Registry
+from harness.plugin.registry import Registry
 from harness.report.progress import Quiet
-from harness.runner import Worker, Workplace
-from harness.schedule import carry_out
-from harness.store import Store
-from harness.trial import Outcome, Trial
+from harness.trials.executors.ray import room
+from harness.trials.grid import Cell
+from harness.trials.schedule import carry_out
+from harness.trials.store import Store
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Worker, WorkerConfig
 
 TESTS = Path(__file__).parent
 SHARED = TESTS.parent.parent / "shared"
@@ -160,10 +160,10 @@ def virtual_run(dots_plugin: Path, tmp_path: Path) -> Callable[..., VirtualClust
     """Stub trials through the scheduler into a store on this disk, over workers that take virtual time."""
 
     def run(trials: int, **cluster: float) -> VirtualCluster:
-        worker = Worker(Workplace(), Registry.discover([dots_plugin]))
+        worker = Worker(WorkerConfig(), Registry.discover([dots_plugin]))
         stub = Trial("dots", "large", "mean_image", "-", "-", 0, 16, 0, 0, 0.0, 0.0, "fp32", "-")
         executor = VirtualCluster(worker.perform(stub, Quiet().progressed), **cluster)
-        plan = (Planned(stub._replace(seed=seed)) for seed in range(trials))
+        plan = (Cell(stub._replace(seed=seed)) for seed in range(trials))
         with Store(tmp_path / "runs", write=True) as store:
             tally = carry_out(plan, store=store, worker=worker, executor=executor, watcher=Quiet())
             assert tally.fitted == len(store.done()) == trials

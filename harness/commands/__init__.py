@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from harness.errors import HarnessError, unknown
-from harness.visible import visible
+from harness.printable import printable
 
 
 class Commands(click.Group):
@@ -51,7 +51,7 @@ class Commands(click.Group):
         except (HarnessError, OSError) as error:  # OSError: too long a name, no right to read, wherever that shows
             if isinstance(error, OSError) and error.errno == errno.EPIPE:  # nobody reads on, which click knows of
                 raise
-            click.echo(f"harness: {visible(str(error))}", err=True)
+            click.echo(f"harness: {printable(str(error))}", err=True)
             ctx.exit(2)
 
 

@@ -14,15 +14,15 @@ import click
 
 from harness.api import Dataset
 from harness.errors import UsageError
-from harness.grid import Planned
-from harness.judge import Verdict
+from harness.plugin.spec import spell
+from harness.printable import printable
 from harness.report.events import Events, Lines
 from harness.report.progress import Several, display
 from harness.report.timing import TimeLeft
-from harness.spec import spell
-from harness.store import Store
-from harness.trial import Outcome
-from harness.visible import visible
+from harness.trials.grid import Cell
+from harness.trials.store import Store
+from harness.trials.trial import Outcome
+from harness.verdicts.judge import Verdict
 
 if TYPE_CHECKING:
     from harness.trackers.mlflow import MLflow
@@ -73,7 +73,7 @@ class Followers:
     def __init__(
         self,
         *,
-        cells: Sequence[Planned],
+        cells: Sequence[Cell],
         dataset: Dataset,
         store: Store,
         judged: Callable[[Outcome], list[Verdict]],
@@ -114,4 +114,4 @@ def _tracker(uri: str, store: Store, judged: Callable[[Outcome], list[Verdict]],
 
 
 def _warn(text: str) -> None:
-    click.echo(visible(f"harness: {text}"), err=True)
+    click.echo(printable(f"harness: {text}"), err=True)

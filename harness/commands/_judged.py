@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import results
 from harness.api import Threshold
 from harness.commands._options import some_of
 from harness.errors import UsageError
-from harness.judge import Verdict, judge
-from harness.pools import POOLS
-from harness.registry import Registry
-from harness.spec import spell
-from harness.store import Store
-from harness.trial import UNUSED
+from harness.metrics.pools import POOLS
+from harness.plugin.registry import Registry
+from harness.plugin.spec import spell
+from harness.trials.store import Store
+from harness.trials.trial import UNUSED
+from harness.verdicts import exports as results
+from harness.verdicts.judge import Verdict, judge
 
 
 def judged(source: Path, thresholds: str, pools: str | None, plugin_files: Sequence[Path] = ()) -> list[Verdict]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.deployment.saved import find
 from harness.errors import UsageError, unknown
+from harness.trials.saved_model import find
 
 
 def directory_of(model: str, store: Path) -> Path:

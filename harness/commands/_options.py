@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from harness.errors import UsageError, unknown
+from harness.plugin.spec import split_list
 from harness.report.table import FORMATS
-from harness.spec import split_list
 
 F = TypeVar("F", bound=Callable[..., Any])
 

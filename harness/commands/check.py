@@ -9,10 +9,10 @@ import click
 from harness.api import Dataset, Part
 from harness.commands._options import plugin_option
 from harness.errors import UsageError, unknown
-from harness.registry import KINDS, Registry
-from harness.spec import parse, spell
+from harness.plugin.registry import KINDS, Registry
+from harness.plugin.spec import parse, spell
+from harness.printable import printable
 from harness.testing import attempt, checks_for
-from harness.visible import visible
 
 
 @click.command()
@@ -28,7 +28,7 @@ def command(ctx: click.Context, names: tuple[str, ...], data_root: Path | None, 
     """
     registry = Registry.discover(plugin_files)
     for plugin in registry.broken:
-        click.echo(visible(f"plugin {plugin} is broken: {plugin.problems[0]}"), err=True)
+        click.echo(printable(f"plugin {plugin} is broken: {plugin.problems[0]}"), err=True)
     parts = [part for name in names for part in _find(registry, name)]
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     for part in parts:
@@ -38,7 +38,7 @@ def command(ctx: click.Context, names: tuple[str, ...], data_root: Path | None, 
             outcome = attempt(check, part)
             counts[outcome.status] += 1
             reason = f": {' '.join(outcome.reason.split())}" if outcome.reason else ""
-            click.echo(visible(f"{outcome.status:<7}  {spell(part)}  {check.__name__}{reason}"))
+            click.echo(printable(f"{outcome.status:<7}  {spell(part)}  {check.__name__}{reason}"))
     click.echo(", ".join(f"{count} {status}" for status, count in counts.items()))
     ctx.exit(1 if counts["failed"] else 0)
 

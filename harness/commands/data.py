@@ -8,9 +8,9 @@ import click
 
 from harness.commands._options import format_option, plugin_option, some_of
 from harness.errors import DataError, UsageError
-from harness.registry import Registry
+from harness.plugin.registry import Registry
 from harness.report.data import render_data
-from harness.runner import open_dataset
+from harness.trials.worker import open_dataset
 
 
 @click.command()

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from harness import results
 from harness.api import Threshold
 from harness.commands._options import plugin_option, some_of, store_option
 from harness.errors import UsageError
-from harness.judge import judge
-from harness.pools import POOLS
-from harness.registry import Registry
-from harness.store import Store
+from harness.metrics.pools import POOLS
+from harness.plugin.registry import Registry
+from harness.trials.store import Store
+from harness.verdicts import exports as results
+from harness.verdicts.judge import judge
 
 
 @click.command()

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
-from harness import environment
 from harness.commands._models import directory_of
 from harness.commands._options import format_option, plugin_option, some_of
 from harness.deployment.engines import ENGINES
 from harness.deployment.latency import TORCH, Place, Protocol, latencies
 from harness.deployment.packing import engine_of
-from harness.deployment.saved import read
 from harness.errors import UsageError
-from harness.latencies import Latency, with_latencies
 from harness.report.latency import render_latencies
-from harness.store import FILE_NAME, Store
+from harness.trials import environment
+from harness.trials.latencies import Latency, with_latencies
+from harness.trials.saved_model import read
+from harness.trials.store import FILE_NAME, Store
 
 
 @click.command()

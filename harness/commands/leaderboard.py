@@ -8,11 +8,11 @@ import click
 
 from harness.commands._judged import judged
 from harness.commands._options import format_option, plugin_option, source_option
-from harness.judge import METRICS
-from harness.leaderboard import RANKED_BY, boards
-from harness.paired import paired_tests
 from harness.report.leaderboard import render
 from harness.report.significance import render_significance
+from harness.verdicts.judge import METRICS
+from harness.verdicts.leaderboard import RANKED_BY, boards
+from harness.verdicts.paired_tests import paired_tests
 
 
 @click.command()

@@ -8,9 +8,9 @@ import click
 
 from harness.commands._options import format_option, plugin_option
 from harness.errors import UsageError, unknown
-from harness.registry import KINDS, Registry
+from harness.plugin.registry import KINDS, Registry
+from harness.printable import printable
 from harness.report.parts import plural, render_parts, render_plugins
-from harness.visible import visible
 
 
 @click.command()
@@ -35,5 +35,5 @@ def command(kind: str | None, style: str, plugin_files: tuple[Path, ...]) -> Non
     kinds = list(by_plural.values()) if wanted is None else [by_plural[wanted]]
     click.echo(render_parts(registry, kinds, style), nl=False)
     for plugin in registry.broken:
-        problem = visible(f"plugin {plugin} is broken: {plugin.problems[0]}.")
+        problem = printable(f"plugin {plugin} is broken: {plugin.problems[0]}.")
         click.echo(f"{problem} `harness list plugins` shows all.", err=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
-from harness import results
 from harness.errors import UsageError
-from harness.latencies import latencies_of, with_latencies
-from harness.store import Store
-from harness.trial import Outcome
-from harness.visible import visible
+from harness.printable import printable
+from harness.trials.latencies import latencies_of, with_latencies
+from harness.trials.store import Store
+from harness.trials.trial import Outcome
+from harness.verdicts import exports as results
 
 
 @click.command()
@@ -39,7 +39,7 @@ def command(ctx: click.Context, sources: tuple[Path, ...], into: Path) -> None:
             )
     added, same, conflicts = merge(sources, into)
     for conflict in conflicts:
-        click.echo(f"conflict: {visible(conflict)}", err=True)
+        click.echo(f"conflict: {printable(conflict)}", err=True)
     click.echo(f"{added} added to {into}, {same} already there, {len(conflicts)} in conflict", err=True)
     if conflicts:
         ctx.exit(3)

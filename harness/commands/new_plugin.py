@@ -12,7 +12,7 @@ from string import Template
 import click
 
 from harness.errors import UsageError
-from harness.registry import KINDS, Registry
+from harness.plugin.registry import KINDS, Registry
 
 LICENCES = ("MIT", "BSD-3-Clause", "none")
 RUNS = {

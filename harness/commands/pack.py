@@ -10,15 +10,15 @@ import numpy as np
 from harness.api import Images, Threshold
 from harness.commands._models import directory_of
 from harness.commands._options import plugin_option, store_option
-from harness.decoding import shown, strict_pillow
 from harness.deployment.detector import Detector, load
 from harness.deployment.engines import ENGINES
 from harness.deployment.packing import Packed, engine_of, pack
 from harness.deployment.predicting import find_images
 from harness.errors import UsageError
-from harness.registry import Registry
-from harness.runner import hold_out, open_dataset
-from harness.visible import visible
+from harness.images.decoding import shown, strict_pillow
+from harness.plugin.registry import Registry
+from harness.printable import printable
+from harness.trials.worker import hold_out, open_dataset
 
 
 @click.command()
@@ -61,7 +61,7 @@ def command(
     registry = Registry.discover(plugin_files)
     detector = load(directory_of(model, store), registry, weights_dir=weights_dir)
     for remark in detector.remarks:
-        click.echo(visible(f"harness: {remark}"), err=True)
+        click.echo(printable(f"harness: {remark}"), err=True)
     if threshold is not None or pool is not None:
         detector = detector.judging(registry.make(Threshold, threshold or detector.threshold), pool)
     normal = _calibration(detector, registry, data_root) if images is None else _folder(detector, images)
@@ -120,4 +120,4 @@ def _say(packed: Packed, detector: Detector, form: str) -> None:
     for name, value in ENGINES[form].settings.items():
         lines.append(f"{agreement.engine} needs {name} at {value} wherever it runs, as it had here.")
     lines.append(f"Images are to be resized to {size}x{size} before it; the JSON says how.")
-    click.echo("\n".join(map(visible, lines)))
+    click.echo("\n".join(map(printable, lines)))

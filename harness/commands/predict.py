@@ -15,20 +15,20 @@ from typing import Any
 import click
 import numpy as np
 
-from harness import environment
 from harness.api import Threshold
 from harness.commands._models import directory_of
 from harness.commands._options import plugin_option, store_option
 from harness.commands._stopping import stoppable
-from harness.decoding import shown, strict_pillow
 from harness.deployment.detector import Detector, load
 from harness.deployment.predicting import Forms, Prediction, find_images, predict
 from harness.deployment.watching import watch
 from harness.errors import HarnessError, UsageError
-from harness.registry import Registry
+from harness.images.decoding import shown, strict_pillow
+from harness.plugin.registry import Registry
+from harness.printable import printable
 from harness.report.heat_maps import LARGEST_SIDE, heat_map
 from harness.report.predictions import STYLES, heading, line, summary
-from harness.visible import visible
+from harness.trials import environment
 
 _ANY_ANOMALY, _SOME_UNREADABLE = 1, 3
 
@@ -62,13 +62,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         raise UsageError(f"--watch {str(given['watched'])!r} is not a folder: expected the one that images arrive in")
     detector = _detector(given)
     for remark in detector.remarks:
-        click.echo(visible(f"harness: {remark}"), err=True)
+        click.echo(printable(f"harness: {remark}"), err=True)
     told = _Teller(detector, given["style"], given["heat_maps"])
     try:
         with stoppable("Stopped."), strict_pillow():
             if given["watched"]:
                 _warm_up(detector)
-                click.echo(visible(f"Watching {shown(given['watched'])}; Ctrl-C ends it."), err=True)
+                click.echo(printable(f"Watching {shown(given['watched'])}; Ctrl-C ends it."), err=True)
                 told.tell(watch(detector, given["watched"], given["heat_maps"]))
             told.tell(predict(detector, find_images(given["images"], given["heat_maps"])))
     except KeyboardInterrupt as stop:
@@ -121,13 +121,13 @@ class _Teller:
             if one.problem:
                 self._complain(one.problem)
             elif remark := forms.remark(one.file):
-                click.echo(visible(f"harness: {remark}"), err=True)
+                click.echo(printable(f"harness: {remark}"), err=True)
             picture = self._picture(one) if self.heat_maps and one.score is not None else ""
             click.echo(line(one, self.detector, self.style, picture, coloured=coloured), nl=False)
 
     def _complain(self, problem: str) -> None:
         self.troubled = True
-        click.echo(visible(f"harness: {problem}"), err=True)
+        click.echo(printable(f"harness: {problem}"), err=True)
 
     def _picture(self, one: Prediction) -> str:
         """Write a heat map; its path, or nothing where there is none."""

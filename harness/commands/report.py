@@ -9,15 +9,15 @@ import click
 from harness.api import Dataset, Threshold
 from harness.commands._options import plugin_option, some_of, store_option
 from harness.errors import UsageError
-from harness.judge import METRICS, judge
-from harness.leaderboard import RANKED_BY
-from harness.pools import POOLS
+from harness.metrics.pools import POOLS
+from harness.plugin.registry import Registry
+from harness.plugin.spec import parse
 from harness.published import load
 from harness.published.comparison import compare
-from harness.registry import Registry
-from harness.spec import parse
-from harness.store import Store
-from harness.trial import Outcome
+from harness.trials.store import Store
+from harness.trials.trial import Outcome
+from harness.verdicts.judge import METRICS, judge
+from harness.verdicts.leaderboard import RANKED_BY
 
 
 @click.command()

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import click
 
-from harness import environment
 from harness.api import Progress, Threshold
 from harness.commands._options import format_option, plugin_option, store_option
 from harness.commands._stopping import stoppable
 from harness.errors import UsageError
-from harness.registry import Registry
+from harness.plugin.registry import Registry
 from harness.report.progress import describe
 from harness.report.reproduction import render_reproduction
-from harness.reproduction import TOLERANCE, reproduce
-from harness.runner import Worker, Workplace, open_dataset
-from harness.store import Store
-from harness.trial import Outcome, Trial
+from harness.trials import environment
+from harness.trials.store import Store
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Worker, WorkerConfig, open_dataset
+from harness.verdicts.reproduction import TOLERANCE, reproduce
 
 
 @click.command()
@@ -66,7 +66,7 @@ def command(
     if dataset.needs_root and data_root is None:
         raise UsageError(f"data set {trial.dataset!r} needs --data-root, a folder such as {dataset.layout}")
     threads = stored.record.get("threads") or environment.threads(device, trial.precision, 1)
-    worker = Worker(Workplace(device, data_root, weights_dir, plugin_files, threads=threads), registry)
+    worker = Worker(WorkerConfig(device, data_root, weights_dir, plugin_files, threads=threads), registry)
     try:
         with stoppable(farewell := "Stopped. The store is as it was."):
             found = reproduce(stored, worker, _show, judges, tolerance)

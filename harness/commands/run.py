@@ -12,7 +12,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from harness import environment
 from harness.api import Encoder, Loss, Model, Threshold
 from harness.commands._following import HERE, Followers, open_log
 from harness.commands._options import (
@@ -24,24 +23,25 @@ from harness.commands._options import (
     whole_numbers,
 )
 from harness.commands._stopping import stoppable
-from harness.deployment.saved import Keep, read
 from harness.errors import ModelError, UsageError
-from harness.executors import Executor
-from harness.executors.local import Serial
-from harness.executors.processes import Processes
-from harness.executors.ray_cluster import Cluster
-from harness.grid import Axes, Planned, plan
-from harness.judge import judge
-from harness.pools import POOLS
-from harness.registry import Registry
+from harness.metrics.pools import POOLS
+from harness.plugin.registry import Registry
+from harness.plugin.spec import spell
+from harness.printable import printable
 from harness.report.cells import render_cells
 from harness.report.leaderboard import render
 from harness.report.progress import describe
-from harness.runner import Worker, Workplace, open_dataset
-from harness.schedule import Tally, carry_out
-from harness.spec import spell
-from harness.store import Store
-from harness.visible import visible
+from harness.trials import environment
+from harness.trials.executors import Executor
+from harness.trials.executors.processes import Processes
+from harness.trials.executors.ray_cluster import Cluster
+from harness.trials.executors.serial import Serial
+from harness.trials.grid import Axes, Cell, plan
+from harness.trials.saved_model import ModelFolder, read
+from harness.trials.schedule import RunSummary, carry_out
+from harness.trials.store import Store
+from harness.trials.worker import Worker, WorkerConfig, open_dataset
+from harness.verdicts.judge import judge
 
 SETTINGS: dict[str, Any] = {"image_size": 256, "epochs": 50, "batch_size": 32, "lr": 1e-4, "weights": "pretrained"}
 """What is taken where neither the person nor the data set says."""
@@ -153,7 +153,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     registry = Registry.discover(given["plugin_files"])
     for plugin in registry.broken:
         for problem in plugin.problems:
-            click.echo(visible(f"harness: plugin {plugin} {problem}"), err=True)
+            click.echo(printable(f"harness: plugin {plugin} {problem}"), err=True)
     thresholds = registry.choose(Threshold, given["thresholds"])
     pools = None if given["pools"] is None else some_of(given["pools"], list(POOLS), "pool")
     device = _device(given)
@@ -174,7 +174,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         jobs = max(1, int(environment.cores() / cluster.cpus))
     else:
         jobs = given["jobs"] or min(environment.jobs(device), len(cells))
-    workplace = Workplace(
+    workplace = WorkerConfig(
         device,
         given["data_root"],
         given["weights_dir"],
@@ -269,7 +269,7 @@ def _axes(registry: Registry, given: dict[str, Any], device: str) -> Axes:
     )
 
 
-def _keep(store: Path, thresholds: Sequence[Threshold], pools: Sequence[str] | None) -> Keep:
+def _keep(store: Path, thresholds: Sequence[Threshold], pools: Sequence[str] | None) -> ModelFolder:
     """Where models go, made, and the first limit that a production line could set. Raises UsageError, ModelError."""
     blind = next((threshold for threshold in thresholds if not threshold.oracle), None)
     if blind is None:
@@ -281,10 +281,10 @@ def _keep(store: Path, thresholds: Sequence[Threshold], pools: Sequence[str] | N
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelError(f"folder of models {str(folder)!r} cannot be made: {error.strerror}") from error
-    return Keep(folder.absolute(), spell(blind), pools[0] if pools else None)
+    return ModelFolder(folder.absolute(), spell(blind), pools[0] if pools else None)
 
 
-def _refuse_if_nothing_fits(cells: list[Planned]) -> None:
+def _refuse_if_nothing_fits(cells: list[Cell]) -> None:
     reasons = {cell.reason for cell in cells}
     if "" not in reasons:
         raise UsageError("; ".join(sorted(reasons)))
@@ -292,19 +292,19 @@ def _refuse_if_nothing_fits(cells: list[Planned]) -> None:
 
 def _fit(
     ctx: click.Context,
-    cells: list[Planned],
+    cells: list[Cell],
     store: Store,
     worker: Worker,
     where: Cluster | int,
     followers: Followers,
-) -> Tally:
+) -> RunSummary:
     """Fit what is missing, on a cluster or in so many processes; an interrupt ends it and keeps what is finished."""
     farewell = f"Stopped. Finished trials are kept in {store.folder}; the same command goes on from there."
     try:
         with stoppable(farewell), followers.watcher as shown:
             executor: Executor
             if isinstance(where, Cluster):
-                from harness.executors.ray import Ray  # which brings asyncio along
+                from harness.trials.executors.ray import Ray  # which brings asyncio along
 
                 executor = Ray(worker, shown.progressed, where)
             elif where == 1:
@@ -319,14 +319,14 @@ def _fit(
         ctx.exit(code)
 
 
-def _summarise(tally: Tally, store: Path, *, say_reasons: bool) -> None:
+def _summarise(tally: RunSummary, store: Path, *, say_reasons: bool) -> None:
     """What was done, which cells were not, and why, each reason once; the tables for people say the reasons too."""
     by_reason: dict[tuple[str, str], list[str]] = {}
     for outcome in tally.unfinished:
         by_reason.setdefault((outcome.status, outcome.reason), []).append(describe(outcome.trial))
     for (status, reason), trials in by_reason.items() if say_reasons else ():
         more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
-        click.echo(f"{status}: {trials[0]}{more}: {visible(reason)}", err=True)
+        click.echo(f"{status}: {trials[0]}{more}: {printable(reason)}", err=True)
     again = f" ({tally.again} of them again, for the model)" if tally.again else ""
     parts = [f"{tally.fitted} fitted{again}", f"{tally.found} already there"]
     parts += [f"{len(tally.unfinished)} skipped or failed"] if tally.unfinished else []
@@ -338,13 +338,13 @@ def _summarise(tally: Tally, store: Path, *, say_reasons: bool) -> None:
     sys.stderr.flush()
 
 
-def _tell_of_models(tally: Tally, keep: Keep, plugin_files: Sequence[Path]) -> None:
+def _tell_of_models(tally: RunSummary, keep: ModelFolder, plugin_files: Sequence[Path]) -> None:
     """Where models are, the command that uses one, and which could not be kept."""
     for trial, reason in tally.unkept:
-        click.echo(visible(f"no model of {describe(trial)}: {reason}"), err=True)
+        click.echo(printable(f"no model of {describe(trial)}: {reason}"), err=True)
     doubts = {found: read(found).doubt for trial_id in tally.ids if (found := keep.of(trial_id))}
     for doubt in dict.fromkeys(filter(None, doubts.values())):
-        click.echo(visible(f"harness: {doubt}"), err=True)
+        click.echo(printable(f"harness: {doubt}"), err=True)
     if doubts:
         first = min(doubts, key=lambda directory: bool(doubts[directory]))
         shown = first.relative_to(Path.cwd()) if first.is_relative_to(Path.cwd()) else first

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness import environment
 from harness.api import BoolArray, Dataset, Encoder, FloatArray, Images, Loss, Model, Part, Threshold
-from harness.decoding import RESAMPLING, form_of, read_image
 from harness.deployment.engines import Graph
-from harness.deployment.saved import Saved, limit_by, read, read_weights
 from harness.errors import HarnessError, ModelError, UnavailableError, UsageError, unknown
-from harness.pools import chunks, pool_scores
-from harness.registry import KINDS, Registry
-from harness.spec import parse, spell
-from harness.trial import UNUSED
+from harness.images.decoding import RESAMPLING, form_of, read_image
+from harness.plugin.registry import KINDS, Registry
+from harness.plugin.spec import parse, spell
+from harness.trials import environment
+from harness.trials.saved_model import SavedModel, limit_by, read, read_weights
+from harness.trials.scoring import chunks, pool_scores
+from harness.trials.trial import UNUSED
 
 NEAR = 1e-4
 """Share of the limit within which a score is not left to the order of sums."""
@@ -45,7 +45,7 @@ class Decided:
 class Detector:
     """A fitted model, and what it takes to use it."""
 
-    saved: Saved
+    saved: SavedModel
     model: Model
     dataset: Dataset
     """Reads files as it did for the fit."""
@@ -162,7 +162,7 @@ def load(directory: Path, registry: Registry, device: str = "cpu", weights_dir: 
     return Detector(saved, model, dataset, saved.pool, saved.threshold, saved.limit, device, remarks)
 
 
-def _make(registry: Registry, kind: type[P], text: str, saved: Saved, directory: Path) -> P:
+def _make(registry: Registry, kind: type[P], text: str, saved: SavedModel, directory: Path) -> P:
     try:
         return registry.make(kind, text)
     except HarnessError as error:
@@ -172,7 +172,7 @@ def _make(registry: Registry, kind: type[P], text: str, saved: Saved, directory:
         ) from error
 
 
-def _remarks(saved: Saved, registry: Registry) -> list[str]:
+def _remarks(saved: SavedModel, registry: Registry) -> list[str]:
     """Each plugin of another version than at the fit, once."""
     spelt = {"dataset": saved.trial.dataset, "model": saved.trial.model}
     spelt |= {"encoder": saved.trial.encoder, "loss": saved.trial.loss}

@@ -18,8 +18,8 @@ from harness.api import Model
 from harness.deployment.engines import METADATA
 from harness.deployment.packing import first_line
 from harness.errors import UnavailableError
-from harness.pools import TOP_SHARE
-from harness.trial import UNUSED
+from harness.metrics.pools import TOP_SHARE
+from harness.trials.trial import UNUSED
 
 PIXELS, SCORE, ANOMALOUS, MAP = "pixels", "score", "anomalous", "map"
 """The names of input and outputs."""
@@ -43,7 +43,7 @@ class Decision(nn.Module):
 
 
 def pooled(maps: Tensor, pool: str) -> Tensor:
-    """(N, H, W) to (N,), as `harness.pools` has it."""
+    """(N, H, W) to (N,), as `harness.metrics.pools` has it."""
     flat = maps.flatten(1)
     if pool == "mean":
         return flat.mean(dim=1)

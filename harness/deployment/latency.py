@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import environment
 from harness.api import Images
 from harness.deployment.detector import load
 from harness.deployment.engines import ENGINES, Arrays, Graph
 from harness.deployment.packing import TOLERANCE, first_line, graph_inputs, relative_difference, write_graph
 from harness.errors import HarnessError, PackingError
-from harness.latencies import Latency
-from harness.registry import Registry
+from harness.plugin.registry import Registry
+from harness.trials import environment
+from harness.trials.latencies import Latency
 
 TORCH = "torch"
 """The engine that is always there."""

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from harness import environment
 from harness.api import FloatArray, Images, Threshold
 from harness.deployment.detector import Detector
 from harness.deployment.engines import ENGINES, Arrays, Engine, need
-from harness.deployment.saved import limit_by, name_of
 from harness.errors import PackingError, UnavailableError, UsageError, unknown
-from harness.spec import spell
+from harness.plugin.spec import spell
+from harness.trials import environment
+from harness.trials.saved_model import limit_by, name_of
 
 FORMAT = 1
 """Of the metadata."""

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import environment
-from harness.decoding import IMAGE_SUFFIXES, form_of, shown
 from harness.deployment.detector import Decided, Detector
 from harness.errors import DataError, HarnessError
+from harness.images.decoding import IMAGE_SUFFIXES, form_of, shown
+from harness.trials import environment
 
 BATCH = 16
 """Images that are judged together; decisions come so many at a time."""

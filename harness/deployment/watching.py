@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import environment
 from harness.deployment.detector import Detector
 from harness.deployment.predicting import BATCH, Found, Prediction, Read, judge, read, walk
+from harness.trials import environment
 
 POLL_S = 0.02
 """Between looks at the folder. Looking works on network drives too, which tell nobody of what others write there."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal, NamedTuple
 
-from harness.judge import PIXEL_METRICS, Interval, Verdict
-from harness.leaderboard import Method, Stat, method_of, stat
+from harness.plugin.spec import parse
 from harness.published.checks import check
 from harness.published.printed import Printed
 from harness.published.table import DECIDED, NOT_STATED, RATES, PublishedTable, Row
-from harness.spec import parse
-from harness.trial import UNUSED, Trial
+from harness.trials.trial import UNUSED, Trial
+from harness.verdicts.judge import PIXEL_METRICS, Interval, Verdict
+from harness.verdicts.leaderboard import Method, Stat, method_of, stat
 
 SYNTHETIC = "synthetic"
 """The data set that we draw ourselves."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.plugin.spec import parse
 from harness.published.table import METRICS, NOT_STATED, VARIES
-from harness.results import Row
-from harness.spec import parse
+from harness.verdicts.exports import Row
 
 _DIGITS = 6
 

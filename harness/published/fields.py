@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from harness.errors import UsageError, unknown
-from harness.visible import visible
+from harness.printable import printable
 
 Reader = Callable[[Any], Any]
 """A field's value as it was typed to what it means; raises ValueError with what was expected."""
@@ -41,7 +41,7 @@ def quoted(value: Any) -> str:
 
 def clipped(text: str) -> str:
     """At most 60 characters, all printable."""
-    shown = visible(text)
+    shown = printable(text)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 

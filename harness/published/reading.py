@@ -11,13 +11,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from harness import results
 from harness.errors import UsageError, unknown
+from harness.printable import printable
 from harness.published.exported import table_of
 from harness.published.fields import clipped, misspelt
 from harness.published.schema import ROW_FIELDS, build
 from harness.published.table import METRICS, NOT_STATED, PublishedTable, SplitCounts
-from harness.visible import visible
+from harness.verdicts import exports as results
 
 _LARGEST = 64 * 2**20  # bytes; a million rows
 _SUFFIXES = (".toml", ".csv", ".jsonl")
@@ -64,7 +64,7 @@ def _read(path: Path, lookup: Any) -> PublishedTable:
     if path.suffix.lower() == ".jsonl":
         return build(path.stem, table_of(results.read(path)), str(path), lookup)
     text = _text_of(path)
-    where = visible(str(path))
+    where = printable(str(path))
     if path.suffix.lower() == ".csv":
         given, unread = _csv(text, where)
         return build(path.stem, given, where, lookup, unread)

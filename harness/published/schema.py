@@ -22,7 +22,7 @@ from harness.published.fields import (
 )
 from harness.published.printed import read_number
 from harness.published.table import MEAN, METRICS, NOT_STATED, VARIES, PublishedTable, Row, SplitCounts
-from harness.trial import UNUSED
+from harness.trials.trial import UNUSED
 
 
 def _scale(value: Any) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.published.printed import Printed
-from harness.trial import UNUSED
+from harness.trials.trial import UNUSED
 
 NOT_STATED = "not stated"
 """What a field says that the source leaves open."""

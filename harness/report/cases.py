@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from harness.api import GOOD
-from harness.judge import Verdict
-from harness.leaderboard import Method, labels, method_of
 from harness.report.pictures import affordable, data_uri, outline, sheet
-from harness.store import Store
-from harness.trial import Evidence
+from harness.trials.store import Store
+from harness.trials.trial import Evidence
+from harness.verdicts.judge import Verdict
+from harness.verdicts.leaderboard import Method, labels, method_of
 
 Json = dict[str, Any]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.api import Threshold
-from harness.grid import Planned
+from harness.plugin.spec import spell
 from harness.report.table import Table, csv_text, json_text, markdown, rich_text
-from harness.spec import spell
+from harness.trials.grid import Cell
 
 COLUMNS = ("dataset", "category", "model", "encoder", "loss", "seed", "weights", "image_size", "epochs", "reason")
 
 
 def render_cells(
-    cells: Sequence[Planned], thresholds: Sequence[Threshold], pools: Sequence[str] | None, style: str
+    cells: Sequence[Cell], thresholds: Sequence[Threshold], pools: Sequence[str] | None, style: str
 ) -> str:
     """Every trial with the reason for which it would be skipped, and how many verdicts they come to."""
     rows = [{**cell.trial._asdict(), "reason": cell.reason} for cell in cells]

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from fractions import Fraction
 from statistics import fmean
 
-from harness.leaderboard import Method, labels
+from harness.printable import printable
 from harness.published.comparison import Compared, Comparison
 from harness.published.printed import Printed
 from harness.published.table import NOT_STATED
 from harness.report.leaderboard import HEADINGS
 from harness.report.table import Row, Table, csv_text, json_text, markdown, rich_text
-from harness.trial import UNUSED
-from harness.visible import visible
+from harness.trials.trial import UNUSED
+from harness.verdicts.leaderboard import Method, labels
 
 _SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "lr")
 COLUMNS = (
@@ -53,8 +53,8 @@ def render_comparison(compared: Compared, style: str, width: int | None = None) 
         return csv_text(rows, COLUMNS) if style == "csv" else json_text(rows)
     tables, notes = comparison_tables(compared)
     if style == "md":
-        return "\n".join([*([markdown(tables)] if tables else []), *(f"{visible(note)}\n" for note in notes)])
-    return rich_text(tables, width) + "".join(f"{visible(note)}\n" for note in notes)
+        return "\n".join([*([markdown(tables)] if tables else []), *(f"{printable(note)}\n" for note in notes)])
+    return rich_text(tables, width) + "".join(f"{printable(note)}\n" for note in notes)
 
 
 def comparison_tables(compared: Compared) -> tuple[list[Table], list[str]]:

@@ -12,10 +12,10 @@ from importlib.metadata import version
 from typing import Any, Self, TextIO
 
 from harness.api import Progress
-from harness.judge import METRICS, PIXEL_METRICS, Verdict
 from harness.report.progress import Quiet, planned
 from harness.report.timing import TimeLeft
-from harness.trial import Outcome, Trial
+from harness.trials.trial import Outcome, Trial
+from harness.verdicts.judge import METRICS, PIXEL_METRICS, Verdict
 
 _CELL = ("dataset", "category", "model", "encoder", "loss", "seed")
 

@@ -10,17 +10,17 @@ from importlib.resources import files
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from harness.judge import PIXEL_METRICS, Verdict
-from harness.latencies import Setting, common_setting, median_latency
-from harness.leaderboard import RANKED_BY, Board, Line, Method, Track, boards, unfinished
+from harness.metrics.significance import critical_difference
 from harness.published.comparison import Compared, Comparison
 from harness.report.cases import Json, case_of, cases, name_plainly, title_of
 from harness.report.comparison import comparison_tables
 from harness.report.leaderboard import FLOOR_MARK, HEADINGS
 from harness.report.repeat import command_of
-from harness.significance import critical_difference
-from harness.store import Store
-from harness.trial import UNUSED
+from harness.trials.latencies import Setting, common_setting, median_latency
+from harness.trials.store import Store
+from harness.trials.trial import UNUSED
+from harness.verdicts.judge import PIXEL_METRICS, Verdict
+from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, Method, Track, boards, unfinished
 
 MEAN = "mean over categories"
 _BOUNDED = ("accuracy", "auroc")
@@ -176,7 +176,7 @@ def _entries(
     return found
 
 
-def _behind(line: Line) -> list[Verdict]:
+def _behind(line: BoardRow) -> list[Verdict]:
     """The verdicts of a line, of all its categories, seed by seed."""
     return [verdict for part in line.parts or [line] for verdict in part.verdicts]
 
@@ -191,7 +191,7 @@ class _Beside:
                 data = comparison.verdicts[0].outcome.fingerprint
                 self._found.setdefault((data, comparison.metric), []).append(comparison)
 
-    def __call__(self, line: Line, metric: str) -> list[Comparison]:
+    def __call__(self, line: BoardRow, metric: str) -> list[Comparison]:
         """None beside means over categories."""
         if not line.verdicts:
             return []
@@ -202,7 +202,7 @@ class _Beside:
         ]
 
 
-def _cell(line: Line, metric: str, beside: _Beside) -> Cell:
+def _cell(line: BoardRow, metric: str, beside: _Beside) -> Cell:
     found = line.stats.get(metric)
     if found is None:
         return Cell(None, "")
@@ -213,7 +213,7 @@ def _cell(line: Line, metric: str, beside: _Beside) -> Cell:
     return Cell(found.mean, f"{found.mean:.3f}", bounds, beside(line, metric))
 
 
-def _measured(line: Line, setting: Setting | None) -> list[Cell]:
+def _measured(line: BoardRow, setting: Setting | None) -> list[Cell]:
     """Means of the pixel metric, of the seconds of a fit, and of the latency where any was measured."""
     behind = _behind(line)
     seconds = [float(s) for verdict in behind if (s := verdict.outcome.record.get("fit_seconds")) is not None]
@@ -225,7 +225,7 @@ def _measured(line: Line, setting: Setting | None) -> list[Cell]:
     return [Cell(fmean(values), form.format(fmean(values))) if values else Cell(None, "") for values, form in columns]
 
 
-def _notes(board: Board, line: Line) -> list[str]:
+def _notes(board: Board, line: BoardRow) -> list[str]:
     notes = []
     if line.categories < len(board.parts):
         notes.append(f"{line.categories} of {len(board.parts)} categories, so not ranked")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from harness.latencies import Latency
 from harness.report.table import Table, csv_text, json_text, markdown, rich_text
+from harness.trials.latencies import Latency
 
 _BUSY = 0.5
 """Processes that wanted a processor, on average, of which a table speaks."""

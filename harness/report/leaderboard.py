@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from harness.judge import METRICS, Verdict
-from harness.latencies import COLUMN as LATENCY
-from harness.latencies import Setting, common_setting, median_latency
-from harness.leaderboard import RANKED_BY, Board, Line, Method, boards, unfinished
+from harness.printable import printable
 from harness.report.table import Table, csv_text, json_text, markdown, rich_text
-from harness.trial import UNUSED
-from harness.visible import visible
+from harness.trials.latencies import COLUMN as LATENCY
+from harness.trials.latencies import Setting, common_setting, median_latency
+from harness.trials.trial import UNUSED
+from harness.verdicts.judge import METRICS, Verdict
+from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, Method, boards, unfinished
 
 HEADINGS = {
     "normal_rate": "normal",
@@ -135,7 +135,7 @@ def _setting(method: Method, name: str) -> str:
     return UNUSED if _is_unused(method, name) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _figure(line: Line, metric: str) -> str:
+def _figure(line: BoardRow, metric: str) -> str:
     """`0.813`; the accuracy with the floor's mark."""
     found = line.stats.get(metric)
     if found is None:
@@ -143,7 +143,7 @@ def _figure(line: Line, metric: str) -> str:
     return f"{FLOOR_MARK if metric == 'accuracy' and not line.beats_floors else ''}{found.mean:.3f}"
 
 
-def _extra(line: Line, name: str, categories: int) -> str:
+def _extra(line: BoardRow, name: str, categories: int) -> str:
     """What stands beside the accuracy: its spread or interval, or how it comes about."""
     accuracy = line.stats["accuracy"]
     if name == "95 %":
@@ -157,13 +157,13 @@ def _extra(line: Line, name: str, categories: int) -> str:
     return str(line.seeds) if name == "seeds" else f"{line.categories} of {categories}"
 
 
-def _bounds(line: Line, metric: str) -> str:
+def _bounds(line: BoardRow, metric: str) -> str:
     """`0.72 to 1.00`; empty for more than one seed."""
     interval = line.verdict and line.verdict.interval(metric)
     return f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
 
 
-def _latency(line: Line, setting: Setting | None) -> str:
+def _latency(line: BoardRow, setting: Setting | None) -> str:
     """`12.3`, in milliseconds; empty where it was not measured."""
     found = median_latency(line.outcomes, setting)
     return "" if found is None else f"{found:.3g}"
@@ -196,5 +196,5 @@ def _unfinished(verdicts: Sequence[Verdict]) -> str:
     lines = []
     for (status, reason), cells in sorted(unfinished(verdicts).items()):
         more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-        lines.append(visible(f"{status}: {cells[0]}{more}: {reason}") + "\n")
+        lines.append(printable(f"{status}: {cells[0]}{more}: {reason}") + "\n")
     return "".join(lines)

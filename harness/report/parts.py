@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.api import Part
-from harness.registry import Offer, Plugin, Registry
+from harness.plugin.registry import Offer, Plugin, Registry
+from harness.plugin.spec import describe, option_types, options_of, write
 from harness.report.table import Table, csv_text, json_text, markdown, rich_text
-from harness.spec import describe, option_types, options_of, write
 
 
 def render_parts(registry: Registry, kinds: Sequence[type[Part]], style: str) -> str:

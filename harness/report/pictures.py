@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.api import BoolArray
-from harness.pictures import LEVELS, Maps, shrink
+from harness.trials.pictures import LEVELS, Maps, shrink
 
 SHEETS_BYTES = 4_000_000
 """Of all sheets of error maps of one page together, about: base64 adds a third."""

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from harness.decoding import shown
 from harness.deployment.detector import Detector
 from harness.deployment.predicting import Prediction
+from harness.images.decoding import shown
+from harness.printable import printable
 from harness.report.table import csv_text
-from harness.visible import visible
 
 STYLES = ("rich", "csv", "json")
 COLUMNS = ("image", "score", "limit", "decision", "heat_map", "problem")
@@ -28,7 +28,7 @@ def heading(detector: Detector, style: str) -> str:
     judged_by = f"limit {detector.limit:.6g}, of threshold {detector.threshold}"
     judged_by += f" on pool {detector.pool}" if detector.pool != "-" else ""
     title = f"{trial.method} fitted on {trial.category} of {trial.dataset}, {trial.image_size} px · {judged_by}"
-    return f"{visible(title)}\n{'score':>{_WIDTH}}  decision    image\n"
+    return f"{printable(title)}\n{'score':>{_WIDTH}}  decision    image\n"
 
 
 def line(prediction: Prediction, detector: Detector, style: str, heat_map: str = "", *, coloured: bool = False) -> str:
@@ -38,7 +38,7 @@ def line(prediction: Prediction, detector: Detector, style: str, heat_map: str =
             return ""
         decision = f"{prediction.decision:<10}"
         decision = f"\x1b[{_COLOURS[prediction.decision]}m{decision}\x1b[0m" if coloured else decision
-        return f"{prediction.score:>#{_WIDTH}.6g}  {decision}  {visible(shown(prediction.file))}\n"
+        return f"{prediction.score:>#{_WIDTH}.6g}  {decision}  {printable(shown(prediction.file))}\n"
     row: dict[str, Any] = {
         "image": shown(prediction.file),
         "score": prediction.score,

@@ -9,20 +9,20 @@ from contextlib import ExitStack
 from typing import Self, TextIO
 
 from harness.api import Progress
+from harness.printable import printable
 from harness.report.timing import TimeLeft
-from harness.trial import Outcome, Trial
-from harness.visible import visible
+from harness.trials.trial import Outcome, Trial
 
 
 def describe(trial: Trial) -> str:
     """`bottle · dae + conv + mse · seed 0`."""
-    return visible(f"{trial.category} · {trial.method} · seed {trial.seed}")
+    return printable(f"{trial.category} · {trial.method} · seed {trial.seed}")
 
 
 def ending(outcome: Outcome) -> str:
     """How a trial ended, in a few words."""
     if outcome.status != "done":
-        return visible(f"{outcome.status}: {outcome.reason}")
+        return printable(f"{outcome.status}: {outcome.reason}")
     speed = outcome.record.get("train_images_per_second")
     asked = outcome.record.get("asked_batch_size")
     smaller = f", with batches of {outcome.trial.batch_size} for want of memory" if asked else ""

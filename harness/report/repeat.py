@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 
-from harness.trial import UNUSED, Trial
+from harness.trials.trial import UNUSED, Trial
 
 
 def command_of(trial: Trial, rootless: Collection[str] = ()) -> str:

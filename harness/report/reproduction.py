@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.printable import printable
 from harness.report.progress import describe
 from harness.report.table import Table, csv_text, json_text, markdown, rich_text
-from harness.reproduction import Reproduction
-from harness.visible import visible
+from harness.verdicts.reproduction import Reproduction
 
 COLUMNS = ("trial", "result", "reason", "differences", "changes")
 
@@ -36,7 +36,7 @@ def result_in_words(found: Reproduction, tolerance: float) -> str:
         "equal": "equal, every score bit for bit",
         "within tolerance": f"within tolerance, no score further off than {tolerance:g} of their range",
         "different": f"different, a score is further off than {tolerance:g} of their range",
-        "impossible": f"impossible: {visible(found.reason)}",
+        "impossible": f"impossible: {printable(found.reason)}",
     }[found.result]
     return f"{describe(found.stored.trial)} ({found.stored.id}) is {said}"
 
@@ -67,7 +67,7 @@ def _changes(found: Reproduction) -> Table:
     return Table(
         title="What has changed since" if found.differences else result_in_words(found, 0),
         headings=("what", "stored", "now"),
-        rows=[[visible(cell) for cell in change] for change in found.changes],
+        rows=[[printable(cell) for cell in change] for change in found.changes],
         notes=[] if found.changes else [unchanged],
     )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import ascii_lowercase
 
-from harness.paired import ALPHA, Paired
+from harness.metrics.significance import CriticalDifference, Pair
 from harness.report.table import Row, Table, csv_text, json_text, markdown, rich_text
-from harness.significance import CriticalDifference, Pair
+from harness.verdicts.paired_tests import ALPHA, PairedTests
 
 COLUMNS = (
     "test",
@@ -29,7 +29,7 @@ COLUMNS = (
 )
 
 
-def render_significance(tests: Sequence[Paired], style: str, width: int | None = None) -> str:
+def render_significance(tests: Sequence[PairedTests], style: str, width: int | None = None) -> str:
     """Rich and md: each method against the best, and whom it beats. Csv and json: one row a test and pair."""
     if style in ("csv", "json"):
         rows = [row for tested in tests for row in _rows(tested)]
@@ -40,7 +40,7 @@ def render_significance(tests: Sequence[Paired], style: str, width: int | None =
     return markdown(tables) if style == "md" else rich_text(tables, width)
 
 
-def _table(tested: Paired) -> Table:
+def _table(tested: PairedTests) -> Table:
     overall, critical = tested.board.category is None, tested.critical
     against_best = {pair.second: pair for pair in tested.pairs if pair.first == next(iter(tested.lines))}
     numbers = {name: str(position) for position, name in enumerate(tested.lines, 1)}
@@ -69,7 +69,7 @@ def _table(tested: Paired) -> Table:
     )
 
 
-def _title(tested: Paired) -> str:
+def _title(tested: PairedTests) -> str:
     board = tested.board
     scope = f"over {tested.n} categories" if board.category is None else f"{board.category} · on {tested.n} test images"
     parts = ["Which differ", board.track.dataset, f"{board.track.image_size} px", scope]
@@ -93,7 +93,7 @@ def _letters(critical: CriticalDifference, name: str) -> str:
     return " ".join(letter for letter, group in zip(named, critical.groups, strict=True) if name in group)
 
 
-def _notes(tested: Paired) -> list[str]:
+def _notes(tested: PairedTests) -> list[str]:
     pairs = f"{len(tested.pairs)} pairs" if len(tested.pairs) > 1 else "1 pair"
     critical, notes = tested.critical, []
     if critical:
@@ -121,7 +121,7 @@ def _notes(tested: Paired) -> list[str]:
     return notes
 
 
-def _rows(tested: Paired) -> list[Row]:
+def _rows(tested: PairedTests) -> list[Row]:
     track, category = tested.board.track, tested.board.category
     about = {"dataset": track.dataset, "image_size": track.image_size, "oracle": track.oracle, "category": category}
     about |= {"metric": tested.metric, "n": tested.n}

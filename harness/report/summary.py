@@ -6,15 +6,15 @@ import html
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from harness.judge import Verdict
-from harness.leaderboard import RANKED_BY, Board, Line, boards, labels, unfinished
+from harness.printable import printable
 from harness.published.comparison import Compared
 from harness.report.comparison import comparison_tables
 from harness.report.leaderboard import FLOOR_MARK, HEADINGS
 from harness.report.repeat import command_of
 from harness.report.table import Table, markdown
-from harness.trial import Trial
-from harness.visible import visible
+from harness.trials.trial import Trial
+from harness.verdicts.judge import Verdict
+from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, boards, labels, unfinished
 
 MOST = 10
 """Methods that a table shows."""
@@ -45,7 +45,7 @@ def summary(
         for (status, reason), cells in sorted(unfinished(verdicts).items())
     ]
     parts = [f"## {html.escape(title, quote=False)}", markdown([_escaped(table) for table in tables]).rstrip()]
-    parts += [html.escape("\n".join(map(visible, missing)), quote=False)] if missing else []
+    parts += [html.escape("\n".join(map(printable, missing)), quote=False)] if missing else []
     return "\n\n".join([*parts, _made(verdicts, rootless)]) + "\n"
 
 
@@ -82,7 +82,7 @@ def _title(board: Board) -> str:
     return " · ".join(parts)
 
 
-def _figure(line: Line, metric: str) -> str:
+def _figure(line: BoardRow, metric: str) -> str:
     """`▽0.813 (0.72 to 0.88)`."""
     found = line.stats.get(metric)
     if found is None:
@@ -114,7 +114,7 @@ def _made(verdicts: Sequence[Verdict], rootless: Collection[str]) -> str:
         by_method.setdefault(verdict.trial._replace(category=""), []).append(verdict.trial.category)
     for trial, categories in by_method.items():
         lines.append(command_of(trial._replace(category=",".join(dict.fromkeys(categories))), rootless))
-    text = html.escape("\n".join(map(visible, lines)), quote=False)
+    text = html.escape("\n".join(map(printable, lines)), quote=False)
     return (
         f"<details><summary>{len(done)} trials: data, versions, commands</summary>\n\n<pre>\n{text}\n</pre>\n</details>"
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from harness.visible import visible
+from harness.printable import printable
 
 Format = Literal["rich", "md", "csv", "json"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -71,9 +71,9 @@ def _visible(table: Table) -> Table:
     """A table that says no more to a terminal than its letters do."""
     return replace(
         table,
-        title=visible(table.title),
-        rows=[[visible(cell) for cell in row] for row in table.rows],
-        notes=[visible(note) for note in table.notes],
+        title=printable(table.title),
+        rows=[[printable(cell) for cell in row] for row in table.rows],
+        notes=[printable(note) for note in table.notes],
     )
 
 
@@ -129,7 +129,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|-", re.IGNORECASE | re
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        text = visible(value)  # a carriage return would start a row, and a tab may hide what follows it
+        text = printable(value)  # a carriage return would start a row, and a tab may hide what follows it
         return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
     if isinstance(value, dict | list):
         return json.dumps(value)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.api import FloatArray, Progress
-from harness.trial import Trial
+from harness.trials.trial import Trial
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.api import Part
 from harness.errors import UnavailableError
-from harness.spec import spell
+from harness.plugin.spec import spell
 from harness.testing import datasets, encoders, losses, models, parts, thresholds
 from harness.testing.parts import Check
 from harness.testing.toys import toy_images

@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.api import FloatArray, Images, Loss, Model, Progress, Run, Scores
 from harness.errors import TrainingError
-from harness.pools import POOLS
+from harness.metrics.pools import POOLS
 from harness.testing.parts import Check, fresh
 from harness.testing.toys import SIZE, NeedsPreparing, NotANumber, ToyEncoder, ToyLoss, toy_images
 

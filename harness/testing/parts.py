@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from harness.api import Part
-from harness.spec import make, option_types, options_of, parse, read, spell, write
+from harness.plugin.spec import make, option_types, options_of, parse, read, spell, write
 
 Check = Callable[[Any], None]
 """Takes a part; raises AssertionError when it is wrong, UnavailableError when that cannot be told here."""

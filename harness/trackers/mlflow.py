@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.errors import UsageError
-from harness.judge import METRICS, PIXEL_METRICS, Verdict
 from harness.report.html import page
 from harness.report.progress import Quiet, describe
 from harness.report.repeat import command_of
-from harness.store import Store
-from harness.trial import Outcome
+from harness.trials.store import Store
+from harness.trials.trial import Outcome
+from harness.verdicts.judge import METRICS, PIXEL_METRICS, Verdict
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from harness.api import Dataset, Encoder, Loss, Model
-from harness.grid import Axes, plan
-from harness.intervals import auroc_interval
-from harness.judge import Verdict
-from harness.leaderboard import boards
-from harness.metrics import Counts
-from harness.registry import Registry
-from harness.runner import Worker, Workplace
-from harness.schedule import carry_out
-from harness.store import Store
-from harness.trial import Evidence, Outcome, Trial
+from harness.metrics.image import Counts
+from harness.metrics.intervals import auroc_interval
+from harness.plugin.registry import Registry
+from harness.trials.grid import Axes, plan
+from harness.trials.schedule import carry_out
+from harness.trials.store import Store
+from harness.trials.trial import Evidence, Outcome, Trial
+from harness.trials.worker import Worker, WorkerConfig
+from harness.verdicts.judge import Verdict
+from harness.verdicts.leaderboard import boards
 
 SEEDS = 10
 
@@ -73,7 +73,7 @@ def test_planning(figures, dots_plugin: Path, n: int) -> None:
 def test_resuming_a_run_whose_trials_are_done(figures, dots_plugin: Path, memory: Path, n: int) -> None:
     crossed = axes(dots_plugin, methods=n // 4 // SEEDS or 1, seeds=min(SEEDS, n // 4))
     cells = list(plan(crossed))
-    worker = Worker(Workplace(), Registry.discover([dots_plugin]))
+    worker = Worker(WorkerConfig(), Registry.discover([dots_plugin]))
     scores = {pool: np.arange(7.0) for pool in ("mean", "max", "topk")}
     with Store(memory, write=True) as store:
         for trial, _ in cells:

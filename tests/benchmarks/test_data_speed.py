@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from harness import Dataset, Split
-from harness.registry import Registry
+from harness.plugin.registry import Registry
 
 SIDE, SIZE = 700, 256
 """Of the files, and of the pixels that are made of them; MVTec AD's files are 700 to 1024 wide."""

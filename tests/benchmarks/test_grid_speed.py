@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from harness import Dataset, Encoder, Images, Loss, Model, Split, hookimpl
-from harness.executors.local import Serial
-from harness.grid import Axes, plan
-from harness.registry import Registry
-from harness.runner import Worker, Workplace
-from harness.schedule import carry_out
-from harness.store import Store
-from harness.trial import Outcome, Trial
+from harness.plugin.registry import Registry
+from harness.trials.executors.serial import Serial
+from harness.trials.grid import Axes, plan
+from harness.trials.schedule import carry_out
+from harness.trials.store import Store
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Worker, WorkerConfig
 
 COUNTS = {"hazelnut": (391, 110), "bottle": (209, 83), "pill": (267, 167), "screw": (320, 160), "tile": (230, 117)}
 """Training and test images of the paper's categories in MVTec AD."""
@@ -128,7 +128,7 @@ def test_both_tables_of_the_paper_on_a_gpu(figures, tmp_path: Path) -> None:
         registry, "as_large", encoders=registry.choose(Encoder, "conv,vgg16,resnet50"),
         image_size=256, epochs=50, batch_size=32,
     )  # fmt: skip
-    worker = Worker(Workplace(device="cuda"), registry)
+    worker = Worker(WorkerConfig(device="cuda"), registry)
     start = time.perf_counter()
     with Store(tmp_path, write=True) as store:
         cells = list(plan(asked))

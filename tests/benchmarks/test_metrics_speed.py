@@ -7,10 +7,10 @@ import pytest
 from scipy.stats import genpareto
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from harness.judge import METRICS, judge
-from harness.metrics import Ranking
-from harness.store import Store
-from harness.trial import Evidence, Outcome, Trial
+from harness.metrics.image import Ranking
+from harness.trials.store import Store
+from harness.trials.trial import Evidence, Outcome, Trial
+from harness.verdicts.judge import METRICS, judge
 from harness_thresholds.limits import Mean, MeanStd, MedianMad, Quantile
 from harness_thresholds.oracle import F1Oracle
 from harness_thresholds.tail import Pot, fit_pareto

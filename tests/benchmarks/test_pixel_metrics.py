@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from harness.pixels import PixelMetrics, aupro, pixel_auroc, pixel_average_precision
+from harness.metrics.pixel import PixelMetrics, aupro, pixel_auroc, pixel_average_precision
 
 N = 117
 """Test images of MVTec AD's tile."""

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.executors import ray as executor
-from harness.executors.ray import Ray
-from harness.executors.ray_cluster import Cluster
-from harness.pictures import Maps
-from harness.registry import Registry
+from harness.plugin.registry import Registry
 from harness.report.progress import Quiet
-from harness.runner import Worker, Workplace
-from harness.store import Store
-from harness.trial import Outcome, Trial
+from harness.trials.executors import ray as executor
+from harness.trials.executors.ray import Ray
+from harness.trials.executors.ray_cluster import Cluster
+from harness.trials.pictures import Maps
+from harness.trials.store import Store
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Worker, WorkerConfig
 
 STUB = Trial("dots", "large", "mean_image", "-", "-", 0, 16, 0, 0, 0.0, 0.0, "fp32", "-")
 WORKERS = 100
@@ -36,7 +36,7 @@ def ray_s() -> Iterator[float]:
     from ray.cluster_utils import Cluster as Nodes
 
     plugin = Path(__file__).parent.parent / "plugin_files" / "dots.py"
-    worker = Worker(Workplace(plugin_files=(plugin,)), Registry.discover([plugin]))
+    worker = Worker(WorkerConfig(plugin_files=(plugin,)), Registry.discover([plugin]))
     small = {"num_cpus": HERE, "object_store_memory": 100 * 2**20, "include_dashboard": False}
     nodes = Nodes(initialize_head=True, head_node_args=small)
     under_way = executor.room(WORKERS)
@@ -74,7 +74,7 @@ def test_shorter_trials(figures: Any, virtual_run: Callable[..., Any], ray_s: fl
 
 
 def test_the_writer_with_the_pictures_of_a_real_category(figures: Any, dots_plugin: Path, tmp_path: Path) -> None:
-    worker = Worker(Workplace(), Registry.discover([dots_plugin]))
+    worker = Worker(WorkerConfig(), Registry.discover([dots_plugin]))
     outcome = worker.perform(STUB, Quiet().progressed)
     with Store(tmp_path / "runs", write=True) as store:
         seeds = iter(range(10_000))

@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 from harness.deployment.detector import load
-from harness.deployment.saved import Keep
 from harness.deployment.watching import POLL_S
-from harness.registry import Registry
-from harness.runner import Worker, Workplace
-from harness.trial import Trial
+from harness.plugin.registry import Registry
+from harness.trials.saved_model import ModelFolder
+from harness.trials.trial import Trial
+from harness.trials.worker import Worker, WorkerConfig
 
 SIDE, SIZE, IMAGES = 700, 256, 20
 
@@ -28,7 +28,7 @@ def test_from_a_closed_file_to_its_decision(figures, tmp_path: Path) -> None:
     for name in ("train/good/0.png", "train/good/1.png", "test/good/0.png", "test/bent/0.png"):
         (tmp_path / "parts" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(tmp_path / "parts" / name)
-    place = Workplace(data_root=tmp_path / "parts", threads=1, keep=Keep(tmp_path / "models"))
+    place = WorkerConfig(data_root=tmp_path / "parts", threads=1, keep=ModelFolder(tmp_path / "models"))
     trial = Trial("folder", "parts", "dae", "conv", "mse", 0, SIZE, 1, 2, 1e-4, 0.0, "fp32", "-")
     assert Worker(place, Registry.discover()).perform(trial, lambda *_: None).status == "done"
     (model,) = (tmp_path / "models").iterdir()

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from targets import TARGETS, Target
 
-from harness import HarnessError, environment
+from harness import HarnessError
+from harness.trials import environment
 
 LIMIT_S = 5.0
 """Of the processor, for one input; most take less than a thousandth of that. Who waits is ended by the test's limit."""

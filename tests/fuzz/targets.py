@@ -23,20 +23,20 @@ from PIL import Image
 from harness import UsageError
 from harness.api import Part, Threshold
 from harness.commands import run
-from harness.decoding import read_image, read_mask, strict_pillow
 from harness.deployment.detector import load as load_model
-from harness.deployment.saved import DESCRIPTION, WEIGHTS, Saved
-from harness.deployment.saved import write as save_model
-from harness.grid import plan
-from harness.judge import judge
+from harness.images.decoding import read_image, read_mask, strict_pillow
+from harness.plugin.registry import KINDS, Registry
 from harness.published import check
 from harness.published import read as read_table
 from harness.published.reading import folder as published_folder
-from harness.registry import KINDS, Registry
 from harness.report.findings import render_findings
 from harness.report.leaderboard import render
-from harness.results import merge, read, row_of, verdict_of, write
-from harness.trial import Evidence, Outcome, Trial
+from harness.trials.grid import plan
+from harness.trials.saved_model import DESCRIPTION, WEIGHTS, SavedModel
+from harness.trials.saved_model import write as save_model
+from harness.trials.trial import Evidence, Outcome, Trial
+from harness.verdicts.exports import merge, read, row_of, verdict_of, write
+from harness.verdicts.judge import judge
 
 _FOR_GOOD = ExitStack()
 STYLES = ("rich", "md", "csv", "json")
@@ -278,7 +278,7 @@ def models() -> Target:
     registry = Registry.discover([dots])
     trial = Trial("dots", "large", "mean_image", "-", "-", 0, 16, 0, 0, 0.0, 0.0, "fp32", "-")
     calibration = {"mean": np.array([0.1, 0.2]), "max": np.array([0.5, 0.7])}
-    saved = Saved(
+    saved = SavedModel(
         trial,
         "f" * 16,
         "mean",

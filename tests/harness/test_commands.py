@@ -116,7 +116,7 @@ def test_data_without_a_root_says_where_to_get_the_set_and_where_to_put_it() -> 
 
 
 def test_the_leaderboard_of_an_empty_store_is_a_usage_error(tmp_path: Path) -> None:
-    from harness.store import Store
+    from harness.trials.store import Store
 
     assert "no store at" in call("leaderboard", "--store", str(tmp_path / "none")).stderr
     Store(tmp_path / "empty", write=True).close()

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import OracleThreshold, Threshold
-from harness.intervals import auroc_interval, wilson
-from harness.judge import Verdict, judge
+from harness.metrics.intervals import auroc_interval, wilson
 from harness.published import load, read
 from harness.published.comparison import Compared, Comparison, compare, plain_name
 from harness.report.comparison import COLUMNS, render_comparison
-from harness.results import row_of, save, verdict_of
-from harness.trial import Evidence, Outcome, Trial
+from harness.trials.trial import Evidence, Outcome, Trial
+from harness.verdicts.exports import row_of, save, verdict_of
+from harness.verdicts.judge import Verdict, judge
 
 BOTTLE = Trial("mvtec_ad", "bottle", "dae", "conv", "mse", 0, 256, 50, 32, 1e-4, 0.0, "fp32", "-")
 

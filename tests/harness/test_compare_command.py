@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.commands import main
-from harness.store import Store
+from harness.trials.store import Store
 
 
 def call(*words: object) -> Result:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness import DataError
-from harness.decoding import form_of, read_image, read_mask, strict_pillow
+from harness.images.decoding import form_of, read_image, read_mask, strict_pillow
 from harness_datasets.folders import FolderDataset
 
 
@@ -201,7 +201,7 @@ def test_pillow_adds_no_line_of_its_own(tmp_path: Path) -> None:
     channels = struct.pack("<HHI", 277, 3, 1)
     assert channels + b"\3" in HOSTILE_TIFF
     path.write_bytes(HOSTILE_TIFF.replace(channels + b"\3\0", channels + b"\0\x80"))
-    script = f"from harness.decoding import *\nread_image(Path({str(path)!r}), 8)"
+    script = f"from harness.images.decoding import *\nread_image(Path({str(path)!r}), 8)"
     process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert process.stderr.splitlines()[-1].startswith("harness.errors.DataError: ")
     assert "More samples per pixel" not in process.stderr

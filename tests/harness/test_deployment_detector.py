@@ -12,10 +12,10 @@ from PIL import Image
 
 from harness import DataError, ModelError, Threshold, TrainingError, UsageError
 from harness.deployment.detector import Detector, load
-from harness.deployment.saved import DESCRIPTION, WEIGHTS, Keep, Saved, find, read, read_weights, write
-from harness.registry import Registry
-from harness.runner import Worker, Workplace
-from harness.trial import Outcome, Trial
+from harness.plugin.registry import Registry
+from harness.trials.saved_model import DESCRIPTION, WEIGHTS, ModelFolder, SavedModel, find, read, read_weights, write
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Worker, WorkerConfig
 
 SIZE = 32
 
@@ -46,7 +46,7 @@ def trial_of(model: str, encoder: str = "-", loss: str = "-", **other: object) -
 
 
 def kept(trial: Trial, root: Path, folder: Path, plugin: Path, threshold: str = "mean") -> tuple[Outcome, Path]:
-    place = Workplace(data_root=root, plugin_files=(plugin,), threads=1, keep=Keep(folder, threshold))
+    place = WorkerConfig(data_root=root, plugin_files=(plugin,), threads=1, keep=ModelFolder(folder, threshold))
     worker = Worker(place, Registry.discover([plugin]))
     outcome = worker.perform(trial._replace(category=root.name), lambda *_: None)
     assert outcome.status == "done", outcome.reason
@@ -138,7 +138,7 @@ def test_a_threshold_that_cannot_decide_says_why(detector: Detector, dots_plugin
 def test_a_model_whose_threshold_fails_is_not_kept_and_its_scores_are(
     parts: Path, tmp_path: Path, dots_plugin: Path
 ) -> None:
-    place = Workplace(data_root=parts, plugin_files=(dots_plugin,), keep=Keep(tmp_path, "lazy"))
+    place = WorkerConfig(data_root=parts, plugin_files=(dots_plugin,), keep=ModelFolder(tmp_path, "lazy"))
     worker = Worker(place, Registry.discover([dots_plugin]))
     outcome = worker.perform(trial_of("mean_image", category=parts.name), lambda *_: None)
     assert outcome.status == "done"
@@ -182,7 +182,7 @@ def test_the_same_plugin_file_at_another_place_is_the_same(parts: Path, tmp_path
 
 def rewritten(directory: Path, folder: Path, trial: Trial | None = None, **arrays: np.ndarray) -> Path:
     """The model with another trial or other arrays, properly signed."""
-    saved: Saved = read(directory)
+    saved: SavedModel = read(directory)
     state = {**read_weights(directory, saved), **arrays}
     return write(replace(saved, trial=trial or saved.trial), state, folder)
 

@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.commands import main
-from harness.latencies import Latency, latencies_of
 from harness.report.latency import render_latencies
-from harness.store import Store
+from harness.trials.latencies import Latency, latencies_of
+from harness.trials.store import Store
 
 RUN = [
     "run", "--dataset", "synthetic[n_train=6,n_test_good=2,n_test_defective=2]", "--categories", "bottle",

@@ -25,12 +25,12 @@ from harness.deployment.detector import Detector, load
 from harness.deployment.engines import ENGINES
 from harness.deployment.graph import pooled
 from harness.deployment.packing import compare, graph_inputs, pack, relative_difference
-from harness.deployment.saved import Keep, Saved
-from harness.pools import POOLS
-from harness.registry import Registry
-from harness.runner import Worker, Workplace, hold_out, open_dataset
+from harness.metrics.pools import POOLS
+from harness.plugin.registry import Registry
 from harness.testing import toy_images
-from harness.trial import Trial
+from harness.trials.saved_model import ModelFolder, SavedModel
+from harness.trials.trial import Trial
+from harness.trials.worker import Worker, WorkerConfig, hold_out, open_dataset
 
 SYNTHETIC = "synthetic[n_train=12,n_test_good=1,n_test_defective=1]"
 TRIAL = Trial(SYNTHETIC, "bottle", "dae", "conv[widths=4-4-8-8]", "mse", 0, 32, 1, 4, 1e-3, 0.25, "fp32", "random")
@@ -53,7 +53,7 @@ def _one_thread():
 
 
 def keep(trial: Trial, folder: Path, data_root: Path | None = None) -> Path:
-    worker = Worker(Workplace(data_root=data_root, keep=Keep(folder)), REGISTRY)
+    worker = Worker(WorkerConfig(data_root=data_root, keep=ModelFolder(folder)), REGISTRY)
     outcome = worker.perform(trial, lambda *_: None)
     assert outcome.status == "done", outcome.reason
     (directory,) = folder.glob(f"*-{outcome.id}")
@@ -269,7 +269,7 @@ def detector_of(model: Model, images: Images) -> Detector:
     scores = model.score(images)
     values = scores.maps.mean(axis=(1, 2)) if scores.maps is not None else scores.images
     trial = TRIAL._replace(model=model.name, encoder="-", loss="-", image_size=images.pixels.shape[1])
-    saved = Saved(trial, "f00d", pool, "mean", float(values.mean()), {pool: values})
+    saved = SavedModel(trial, "f00d", pool, "mean", float(values.mean()), {pool: values})
     return Detector(saved, model, REGISTRY.make(Dataset, SYNTHETIC), pool, "mean", saved.limit)
 
 

@@ -20,17 +20,27 @@ from hypothesis import strategies as st
 
 from harness import ModelError
 from harness.deployment import saved as module
-from harness.deployment.saved import DESCRIPTION, WEIGHTS, Keep, Saved, find, name_of, read, read_weights, write
-from harness.trial import Trial
+from harness.trials.saved_model import (
+    DESCRIPTION,
+    WEIGHTS,
+    ModelFolder,
+    SavedModel,
+    find,
+    name_of,
+    read,
+    read_weights,
+    write,
+)
+from harness.trials.trial import Trial
 
 TRIAL = Trial("folder", "bottle", "cae[latent_dim=64]", "conv", "mse", 3, 64, 2, 8, 1e-3, 0.1, "fp32", "-")
 STATE = {"centre": np.arange(12.0).reshape(3, 4).T, "count": np.asarray(7), "none": np.empty((0, 3), np.float32)}
 
 
-def description(**other: Any) -> Saved:
+def description(**other: Any) -> SavedModel:
     scores = {"mean": np.array([0.1, 1 / 3, 0.2]), "max": np.array([1.0, 2.0, 3.0])}
     return replace(
-        Saved(
+        SavedModel(
             TRIAL, "f" * 16, "mean", "mean", 0.1 + 0.2, scores, ("900x900",), ("RGB",), 1, {"model": "a 1"}, {"b": "2"}
         ),
         **other,
@@ -67,8 +77,8 @@ def test_what_is_written_is_read_to_the_last_bit(kept: Path) -> None:
 def test_the_directory_is_named_for_people_and_found_by_id(kept: Path) -> None:
     assert kept.name == f"bottle-cae_latent_dim=64-conv-mse-seed3-{description().id}"
     assert find(kept.parent, description().id) == kept
-    assert Keep(kept.parent).of(description().id) == kept
-    assert Keep(kept.parent).of("0" * 16) is None
+    assert ModelFolder(kept.parent).of(description().id) == kept
+    assert ModelFolder(kept.parent).of("0" * 16) is None
     assert find(kept.parent, "*") is None
     assert find(kept.parent / "absent", description().id) is None
 
@@ -233,7 +243,7 @@ def test_a_pickle_in_place_of_weights_is_never_run(kept: Path, tmp_path: Path, m
 
 def test_reading_a_model_imports_nothing_that_can_run_what_it_reads(kept: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from harness.deployment.saved import read, read_weights\n"
+        "import sys; from pathlib import Path; from harness.trials.saved_model import read, read_weights\n"
         f"kept = Path({str(kept)!r}); read_weights(kept, read(kept))\n"
         "assert not {'torch', 'joblib', 'dill'} & set(sys.modules)"
     )

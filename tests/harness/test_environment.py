@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from harness import UsageError, environment
+from harness import UsageError
+from harness.trials import environment
 
 
 def test_a_device_that_is_not_here_is_refused_with_those_that_are() -> None:

@@ -10,17 +10,17 @@ import pytest
 from click.testing import CliRunner
 
 from harness.commands import main
-from harness.executors.processes import PATIENCE_S, Processes
-from harness.runner import Workplace
-from harness.store import Store
-from harness.trial import Outcome, Trial
+from harness.trials.executors.processes import PATIENCE_S, Processes
+from harness.trials.store import Store
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import WorkerConfig
 
 TRIAL = Trial("dots", "large", "trained", "plain", "absolute", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
 
 
 def carry_out(plugin: Path, trials: list[Trial], jobs: int = 2) -> tuple[list[Outcome], list[Trial]]:
     reported: list[Trial] = []
-    executor = Processes(Workplace(plugin_files=(plugin,)), jobs, lambda trial, progress: reported.append(trial))
+    executor = Processes(WorkerConfig(plugin_files=(plugin,)), jobs, lambda trial, progress: reported.append(trial))
     return list(executor.run(trials)), reported
 
 
@@ -53,7 +53,7 @@ def test_a_process_that_exits_is_an_error_with_its_code(dots_plugin: Path, tmp_p
 
 
 def test_a_process_that_is_killed_while_it_waits_costs_no_trial(dots_plugin: Path) -> None:
-    executor = Processes(Workplace(plugin_files=(dots_plugin,)), 1, lambda trial, progress: None)
+    executor = Processes(WorkerConfig(plugin_files=(dots_plugin,)), 1, lambda trial, progress: None)
     statuses = []
     for outcome in executor.run(TRIAL._replace(seed=seed) for seed in range(3)):
         statuses.append(outcome.status)
@@ -87,7 +87,7 @@ def test_processes_that_do_not_heed_the_request_to_end_are_killed(dots_plugin: P
             time.sleep(600)
         assert encoder is not None"""
     plugin.write_text(dots_plugin.read_text().replace("assert encoder is not None", deaf))
-    executor = Processes(Workplace(plugin_files=(plugin,)), 1, Mock(side_effect=[None, None, KeyboardInterrupt]))
+    executor = Processes(WorkerConfig(plugin_files=(plugin,)), 1, Mock(side_effect=[None, None, KeyboardInterrupt]))
     ending = executor.run(TRIAL._replace(seed=seed) for seed in range(2))
     assert next(ending).status == "done"
     started = time.monotonic()
@@ -140,7 +140,7 @@ def test_a_trial_is_asked_for_only_when_a_process_is_free(dots_plugin: Path) -> 
             asked.append(seed)
             yield TRIAL._replace(seed=seed)
 
-    executor = Processes(Workplace(plugin_files=(dots_plugin,)), 2, lambda trial, progress: None)
+    executor = Processes(WorkerConfig(plugin_files=(dots_plugin,)), 2, lambda trial, progress: None)
     ending = executor.run(trials())
     next(ending)
     assert len(asked) <= 3

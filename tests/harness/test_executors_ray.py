@@ -17,21 +17,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import Images, Model, Progress, Split, UnavailableError, UsageError, environment, hookimpl
-from harness.deployment.saved import Keep, Saved, State, find, read, read_weights, write
-from harness.executors import ray as executor
-from harness.executors import ray_cluster
-from harness.executors.local import Serial
-from harness.executors.ray import TRIES, Ray
-from harness.executors.ray_cluster import Cluster
-from harness.executors.ray_tasks import BEAT_S, Board, Setting, Wire, perform, portable
-from harness.grid import Planned
-from harness.registry import Registry
+from harness import Images, Model, Progress, Split, UnavailableError, UsageError, hookimpl
+from harness.plugin.registry import Registry
 from harness.report.progress import Quiet
-from harness.runner import Worker, Workplace
-from harness.schedule import carry_out
-from harness.store import Store
-from harness.trial import Outcome, Trial
+from harness.trials import environment
+from harness.trials.executors import ray as executor
+from harness.trials.executors import ray_cluster
+from harness.trials.executors.ray import TRIES, Ray
+from harness.trials.executors.ray_cluster import Cluster
+from harness.trials.executors.ray_tasks import BEAT_S, Board, Setting, Wire, perform, portable
+from harness.trials.executors.serial import Serial
+from harness.trials.grid import Cell
+from harness.trials.saved_model import ModelFolder, SavedModel, State, find, read, read_weights, write
+from harness.trials.schedule import carry_out
+from harness.trials.store import Store
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Worker, WorkerConfig
 
 TRIAL = Trial("dots", "large", "trained", "plain", "absolute", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
 SMALL = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
@@ -66,7 +67,7 @@ def variant(dots_plugin: Path, tmp_path: Path) -> Callable[[str], Path]:
 def fly(nodes: Any, plugin: Path, trials: Any, **needs: float) -> tuple[dict[int, Outcome], Reported]:
     """Outcomes by seed, and what was reported meanwhile."""
     reported: Reported = []
-    worker = Worker(Workplace(plugin_files=(plugin,)), Registry.discover([plugin]))
+    worker = Worker(WorkerConfig(plugin_files=(plugin,)), Registry.discover([plugin]))
     ray = Ray(worker, lambda trial, progress: reported.append((trial, progress)), Cluster(nodes.address, **needs))
     outcomes = list(ray.run(trials))
     assert len({outcome.trial for outcome in outcomes}) == len(outcomes)
@@ -116,7 +117,7 @@ def test_scores_are_those_of_a_local_run_to_the_last_bit_and_so_is_the_record(no
     dae = Trial("synthetic", "bottle", "dae", "conv", "mse", 0, 32, 1, 8, 1e-3, 0.0, "fp32", "-")
     trials = [TRIAL, TRIAL._replace(category="small", model="mean_image"), dae, dae._replace(seed=1)]
     trials += [TRIAL._replace(model=f"trained[fail={fail}]", seed=1) for fail in ("nan", "weights", "bug", "score")]
-    workplace = Workplace(plugin_files=(dots_plugin,), threads=2)
+    workplace = WorkerConfig(plugin_files=(dots_plugin,), threads=2)
     worker = Worker(workplace, Registry.discover([dots_plugin]))
     local = list(Serial(worker, Quiet().progressed).run(trials))
     by_trial = {
@@ -149,7 +150,7 @@ def test_a_plugin_that_a_worker_lacks_is_named_with_its_version(nodes: Any, dots
             return [Glow]
 
     Glow.__abstractmethods__ = frozenset()
-    worker = Worker(Workplace(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
+    worker = Worker(WorkerConfig(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
     worker.registry.register(Acme, "glow", "acme-glow", "1.2")
     glow = TRIAL._replace(model="glow", encoder="-", loss="-")
     (outcome,) = Ray(worker, Quiet().progressed, Cluster(nodes.address)).run([glow])
@@ -161,7 +162,7 @@ def test_a_plugin_that_a_worker_lacks_is_named_with_its_version(nodes: Any, dots
 def test_a_plugin_of_another_version_is_named_with_both_and_that_of_the_data_set_may_be_absent(
     dots_plugin: Path,
 ) -> None:
-    worker = Worker(Workplace(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
+    worker = Worker(WorkerConfig(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
     split, setting, here = worker.split("dots", "large", 16), Setting.of(worker.workplace), worker.makers(TRIAL)
     board = SimpleNamespace(pin=SimpleNamespace(remote=lambda trial, progress: None))
     wanted = {**here, "plugins": {**here["plugins"], "loss": "acme-losses 2.0"}}
@@ -208,7 +209,7 @@ def test_a_trial_is_asked_for_only_when_it_can_start_soon(nodes: Any, dots_plugi
             asked.append(seed)
             yield TRIAL._replace(seed=seed)
 
-    worker = Worker(Workplace(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
+    worker = Worker(WorkerConfig(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
     ending = Ray(worker, Quiet().progressed, Cluster(nodes.address)).run(trials())
     next(ending)
     assert len(asked) == 3, "two that run, and one for whoever is ready first"
@@ -237,13 +238,13 @@ def test_a_model_that_is_kept_comes_back_to_where_the_store_is(nodes: Any, dots_
     registry = Registry.discover([dots_plugin])
     wrote: list[int] = []
 
-    def save(saved: Saved, state: State, folder: Path) -> None:
+    def save(saved: SavedModel, state: State, folder: Path) -> None:
         wrote.append(os.getpid())
         write(saved, state, folder)
 
     kept = {}
     for name in ("local", "ray", "nowhere"):
-        workplace = Workplace(plugin_files=(dots_plugin,), threads=1, keep=Keep(tmp_path / name, "highest"))
+        workplace = WorkerConfig(plugin_files=(dots_plugin,), threads=1, keep=ModelFolder(tmp_path / name, "highest"))
         worker = Worker(workplace, registry, save)
         if name == "nowhere":
             (tmp_path / name).touch()
@@ -378,10 +379,10 @@ def test_what_a_worker_needs_holds_no_path_that_only_means_something_here(
 ) -> None:
     monkeypatch.chdir(dots_plugin.parent)
     setting = Setting.of(
-        Workplace("cuda", Path("data"), Path("weights"), (dots_plugin,), threads=3),
+        WorkerConfig("cuda", Path("data"), Path("weights"), (dots_plugin,), threads=3),
         {"HARNESS_OFFLINE": "1", "HOME": "/home/me"},
     )
-    assert setting.workplace == Workplace("cuda", weights_dir=dots_plugin.parent / "weights", threads=3)
+    assert setting.workplace == WorkerConfig("cuda", weights_dir=dots_plugin.parent / "weights", threads=3)
     assert setting.files == ((dots_plugin, dots_plugin.read_bytes()),)
     assert setting.environ == (("HARNESS_OFFLINE", "1"),)
 
@@ -412,7 +413,7 @@ write("begun")
 time.sleep(0.7)
 write("ended")""")
     trials = [TRIAL._replace(seed=seed) for seed in range(24)]
-    worker = Worker(Workplace(plugin_files=(plugin,)), Registry.discover([plugin]))
+    worker = Worker(WorkerConfig(plugin_files=(plugin,)), Registry.discover([plugin]))
     doomed = others[0]
     (raylet,) = doomed.all_processes["raylet"]
     ended: list[Outcome] = []
@@ -426,7 +427,7 @@ write("ended")""")
     try:
         with Store(tmp_path / "runs", write=True) as store:
             ray = Ray(worker, Quiet().progressed, Cluster(nodes.address))
-            tally = carry_out(map(Planned, trials), store=store, worker=worker, executor=ray, watcher=KillsANode())
+            tally = carry_out(map(Cell, trials), store=store, worker=worker, executor=ray, watcher=KillsANode())
             stored = list(store.outcomes())
     finally:
         nodes.remove_node(others[1])
@@ -449,7 +450,7 @@ def test_a_run_whose_machines_are_all_lost_ends_and_says_so(
     large = nodes.add_node(num_cpus=3, **SMALL)
     nodes.wait_for_nodes()
     plugin = variant("if run.seed: time.sleep(60)")
-    worker = Worker(Workplace(plugin_files=(plugin,)), Registry.discover([plugin]))
+    worker = Worker(WorkerConfig(plugin_files=(plugin,)), Registry.discover([plugin]))
     ending = Ray(worker, Quiet().progressed, Cluster(nodes.address, cpus=3)).run([TRIAL, TRIAL._replace(seed=1)])
     assert next(ending).status == "done"
     nodes.remove_node(large, allow_graceful=False)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.commands import main
-from harness.store import FILE_NAME, Store
+from harness.trials.store import FILE_NAME, Store
 
 
 def call(*words: object) -> Result:

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.commands import main
-from harness.store import Store
-from harness.trial import Outcome
+from harness.trials.store import Store
+from harness.trials.trial import Outcome
 
 Run = Callable[..., Result]
 

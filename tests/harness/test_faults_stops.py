@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from harness import StoreError
-from harness.store import FILE_NAME, Store
+from harness.trials.store import FILE_NAME, Store
 
 STOPS_WITHIN_S = 5.0
 
@@ -231,7 +231,7 @@ def test_workers_do_not_outlive_a_run_that_is_killed(bench: Bench) -> None:
 def reading(bench: Bench) -> Iterator[Callable[[], int]]:
     """Reads the store again and again in a process of its own; gives how often that worked, once asked."""
     script = (
-        "import sys; from pathlib import Path; from harness.store import Store\n"
+        "import sys; from pathlib import Path; from harness.trials.store import Store\n"
         "times = 0\n"
         "while not Path(sys.argv[2]).exists():\n"
         "    if Path(sys.argv[1], 'store.sqlite').exists():\n"

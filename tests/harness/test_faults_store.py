@@ -17,11 +17,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from harness import StoreError, migrations, store
+from harness import StoreError
 from harness.commands import main
-from harness.pictures import Maps
-from harness.store import FILE_NAME, Store
-from harness.trial import Evidence, Outcome, Trial
+from harness.trials import migrations, store
+from harness.trials.pictures import Maps
+from harness.trials.store import FILE_NAME, Store
+from harness.trials.trial import Evidence, Outcome, Trial
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")

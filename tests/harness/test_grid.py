@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from harness.api import Dataset, Encoder, Loss, Model
-from harness.grid import Axes, plan
-from harness.registry import Registry
-from harness.trial import Trial
+from harness.plugin.registry import Registry
+from harness.trials.grid import Axes, plan
+from harness.trials.trial import Trial
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.commands import main
+from harness.printable import printable
 from harness.report.progress import Plain
 from harness.report.table import Table, csv_text, markdown, rich_text
-from harness.store import Store
-from harness.trial import Evidence, Outcome, Trial
-from harness.visible import visible
+from harness.trials.store import Store
+from harness.trials.trial import Evidence, Outcome, Trial
 
 RED = "\x1b[31mred\x1b[0m"
 TITLE = "\x1b]0;owned\x07"
@@ -29,10 +29,10 @@ TRIAL = Trial("dots", "tile", "dae", "conv", "mse", 0, 32, 3, 4, 1e-4, 0.0, "fp3
 @settings(deadline=None)
 @given(st.text())
 def test_whatever_is_made_visible_is_one_line_that_any_terminal_can_show(text: str) -> None:
-    shown = visible(text)
+    shown = printable(text)
     assert shown.isprintable()
     shown.encode("utf-8", "strict")
-    assert visible(shown) == shown
+    assert printable(shown) == shown
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_whatever_is_made_visible_is_one_line_that_any_terminal_can_show(text: s
     ],
 )
 def test_what_a_terminal_would_obey_or_hide_is_spelt_out_and_the_rest_is_left(text: str, shown: str) -> None:
-    assert visible(text) == shown
+    assert printable(text) == shown
 
 
 def controls(text: str) -> set[str]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 from sklearn.metrics import roc_auc_score
 
-from harness.intervals import auroc_interval, separated, wilson
+from harness.metrics.intervals import auroc_interval, separated, wilson
 
 
 @given(st.integers(1, 500), st.data(), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
@@ -77,7 +77,7 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
 def test_more_resamples_than_fit_in_memory_at_once_give_the_same_distribution(monkeypatch):
     scores, labels = scored(20, 30, 0.5)
     whole = auroc_interval(scores, labels)
-    monkeypatch.setattr("harness.intervals._AT_ONCE", 1000)
+    monkeypatch.setattr("harness.metrics.intervals._AT_ONCE", 1000)
     assert auroc_interval(scores, labels) == pytest.approx(whole, abs=0.02)
 
 
@@ -127,6 +127,6 @@ def test_scores_that_have_no_auroc_are_refused(scores, labels):
 
 
 def test_importing_intervals_loads_neither_torch_nor_scipy():
-    code = "import sys, harness.intervals; print({'torch', 'scipy', 'sklearn'} & set(sys.modules))"
+    code = "import sys, harness.metrics.intervals; print({'torch', 'scipy', 'sklearn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from harness import Images, OracleThreshold, Threshold
-from harness.intervals import auroc_interval, separated, wilson
-from harness.judge import METRICS, judge
-from harness.pools import POOLS, TOP_SHARE
-from harness.runner import hold_out
-from harness.trial import Evidence, Outcome, Trial
+from harness.metrics.intervals import auroc_interval, separated, wilson
+from harness.metrics.pools import POOLS, TOP_SHARE
+from harness.trials.trial import Evidence, Outcome, Trial
+from harness.trials.worker import hold_out
+from harness.verdicts.judge import METRICS, judge
 
 TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
 
@@ -115,7 +115,9 @@ def test_rates_have_intervals_from_their_counts_and_the_auroc_from_its_scores() 
 
 def test_thresholds_of_one_pool_share_the_work_of_its_auroc_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    monkeypatch.setattr("harness.judge.auroc_interval", lambda *scored: calls.append(scored) or auroc_interval(*scored))
+    monkeypatch.setattr(
+        "harness.verdicts.judge.auroc_interval", lambda *scored: calls.append(scored) or auroc_interval(*scored)
+    )
     verdicts = list(judge(outcome(), [Highest(), Fixed(), Fixed(3.5)], ["mean", "max"]))
     assert calls == [], "nobody has asked"
     assert len({verdict.interval("auroc") for verdict in verdicts}) == 2

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.commands import main
-from harness.deployment.saved import read
-from harness.store import Store
+from harness.trials.saved_model import read
+from harness.trials.store import Store
 
 Run = Callable[..., Result]
 

@@ -14,12 +14,12 @@ from click.testing import CliRunner
 
 from harness import Threshold
 from harness.commands import main
-from harness.judge import Verdict, judge
-from harness.latencies import Latency, Setting, common_setting, latencies_of, median_latency, with_latencies
 from harness.report.leaderboard import render
-from harness.results import read, row_of, save, verdict_of
-from harness.store import Store
-from harness.trial import Evidence, Outcome, Trial
+from harness.trials.latencies import Latency, Setting, common_setting, latencies_of, median_latency, with_latencies
+from harness.trials.store import Store
+from harness.trials.trial import Evidence, Outcome, Trial
+from harness.verdicts.exports import read, row_of, save, verdict_of
+from harness.verdicts.judge import Verdict, judge
 
 TRIAL = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
 ONE = Latency("ONNX Runtime", "1.32.0", 1, 12.34, 13.0, 14.0, 80.0, 90.0, 10, 100, 2, "Some CPU", "Linux", "", "2026")

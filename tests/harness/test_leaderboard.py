@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from harness import Threshold
-from harness.judge import Verdict, judge
-from harness.leaderboard import Board, boards, outlying_seeds, unfinished
 from harness.report.leaderboard import render
-from harness.trial import Evidence, Outcome, Trial
+from harness.trials.trial import Evidence, Outcome, Trial
+from harness.verdicts.judge import Verdict, judge
+from harness.verdicts.leaderboard import Board, boards, outlying_seeds, unfinished
 
 TRIAL = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
 DEFECTS = ("good",) * 4 + ("crack",) * 6

@@ -12,13 +12,13 @@ from click.testing import CliRunner, Result
 
 from harness import Threshold
 from harness.commands import main
-from harness.judge import Verdict, judge
-from harness.leaderboard import RANKED_BY, boards, labels
-from harness.paired import Paired, paired_tests
+from harness.metrics.significance import mcnemar, wilcoxon
 from harness.report.significance import COLUMNS, render_significance
-from harness.results import row_of, verdict_of
-from harness.significance import mcnemar, wilcoxon
-from harness.trial import Evidence, Outcome, Trial
+from harness.trials.trial import Evidence, Outcome, Trial
+from harness.verdicts.exports import row_of, verdict_of
+from harness.verdicts.judge import Verdict, judge
+from harness.verdicts.leaderboard import RANKED_BY, boards, labels
+from harness.verdicts.paired_tests import PairedTests, paired_tests
 
 TRIAL = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
 LABELS = np.arange(20) >= 8
@@ -41,7 +41,7 @@ def verdict(wrong: Sequence[int], **changes: object) -> Verdict:
     return next(judge(outcome, [AtHalf()]))
 
 
-def paired(verdicts: Sequence[Verdict], ranked_by: str = RANKED_BY) -> list[Paired]:
+def paired(verdicts: Sequence[Verdict], ranked_by: str = RANKED_BY) -> list[PairedTests]:
     return paired_tests(boards(verdicts, ranked_by), ranked_by)
 
 
@@ -170,7 +170,7 @@ def test_methods_that_differ_in_settings_only_are_told_apart_by_them() -> None:
     ]
 
 
-def example() -> list[Paired]:
+def example() -> list[PairedTests]:
     better = [*categories(2, ("dae", 9), ("cae", 2), ("vae", 0)), verdict([8], seed=1, category="category_00")]
     return paired([*better, verdict([0], model="lone", category="category_01")])
 

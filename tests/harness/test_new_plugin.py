@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.commands import main
-from harness.registry import KINDS
+from harness.plugin.registry import KINDS
 
 
 def new_plugin(*arguments):

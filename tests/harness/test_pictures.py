@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness import Images
-from harness.pictures import LEVELS, MAP_PIXELS, MAP_SIDE, Shrinker, pack_mask, shrink, thumbnails, unpack_mask
+from harness.trials.pictures import LEVELS, MAP_PIXELS, MAP_SIDE, Shrinker, pack_mask, shrink, thumbnails, unpack_mask
 
 
 @given(height=st.integers(1, 40), width=st.integers(1, 40), side=st.integers(1, 50), seed=st.integers(0, 9))

@@ -20,9 +20,9 @@ from harness.commands import main
 from harness.deployment.detector import load
 from harness.deployment.predicting import BATCH, Found
 from harness.deployment.predicting import predict as predict_files
-from harness.deployment.saved import read
-from harness.registry import Registry
-from harness.store import Store
+from harness.plugin.registry import Registry
+from harness.trials.saved_model import read
+from harness.trials.store import Store
 
 SIZE = 32
 

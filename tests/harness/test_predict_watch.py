@@ -19,11 +19,11 @@ import pytest
 from PIL import Image
 
 from harness.deployment.detector import Detector, load
-from harness.deployment.saved import Keep
 from harness.deployment.watching import PATIENCE_S
-from harness.registry import Registry
-from harness.runner import Worker, Workplace
-from harness.trial import Trial
+from harness.plugin.registry import Registry
+from harness.trials.saved_model import ModelFolder
+from harness.trials.trial import Trial
+from harness.trials.worker import Worker, WorkerConfig
 
 DOTS = Path(__file__).parent.parent / "plugin_files" / "dots.py"
 LONG = 30.0
@@ -42,7 +42,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("train/good/0", "train/good/1", "test/good/2", "test/bent/3"):
         (root / "parts" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "parts" / f"{name}.png").write_bytes(png(int(name[-1])))
-    place = Workplace(data_root=root / "parts", plugin_files=(DOTS,), keep=Keep(root / "models"))
+    place = WorkerConfig(data_root=root / "parts", plugin_files=(DOTS,), keep=ModelFolder(root / "models"))
     trial = Trial("folder", "parts", "mean_image", "-", "-", 0, 32, 0, 0, 0.0, 0.0, "fp32", "-")
     outcome = Worker(place, Registry.discover([DOTS])).perform(trial, lambda *_: None)
     assert outcome.status == "done", outcome.reason

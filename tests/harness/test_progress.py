@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.api import Progress
 from harness.report.progress import Plain, Quiet, display, planned
 from harness.report.timing import TimeLeft
-from harness.trial import Outcome, Trial
+from harness.trials.trial import Outcome, Trial
 
 TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from harness import OracleThreshold, Threshold, UsageError
 from harness.commands import main
-from harness.judge import judge
 from harness.published import SplitCounts, check, read
 from harness.published.exported import table_of
 from harness.published.schema import build
 from harness.published.table import NOT_STATED
-from harness.results import Row, row_of, save
-from harness.trial import Evidence, Outcome, Trial
+from harness.trials.trial import Evidence, Outcome, Trial
+from harness.verdicts.exports import Row, row_of, save
+from harness.verdicts.judge import judge
 
 TRIAL = Trial("dots", "bottle", "dae[level=0.2]", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from harness.commands import main
-from harness.store import Store
+from harness.trials.store import Store
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--image-size", "32", "--epochs", "1", "--batch-size", "4", "--jobs", "1", "--device", "cpu"]

@@ -9,7 +9,7 @@ import pytest
 
 from harness import Threshold, UsageError
 from harness.api import Model
-from harness.registry import Registry
+from harness.plugin.registry import Registry
 
 GOOD_PLUGIN = """
 from harness import Threshold, hookimpl

@@ -17,15 +17,15 @@ from click.testing import CliRunner, Result
 
 from harness import Images
 from harness.commands import main
-from harness.judge import Verdict, judge
-from harness.latencies import Latency, with_latencies
-from harness.leaderboard import boards
-from harness.pictures import Maps, thumbnails
-from harness.registry import Registry
+from harness.plugin.registry import Registry
 from harness.report.html import page
 from harness.report.repeat import command_of
-from harness.store import Store
-from harness.trial import Evidence, Outcome, Trial
+from harness.trials.latencies import Latency, with_latencies
+from harness.trials.pictures import Maps, thumbnails
+from harness.trials.store import Store
+from harness.trials.trial import Evidence, Outcome, Trial
+from harness.verdicts.judge import Verdict, judge
+from harness.verdicts.leaderboard import boards
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from harness.pictures import LEVELS, Maps
 from harness.report.pictures import SHEETS_BYTES, affordable, outline, sheet
+from harness.trials.pictures import LEVELS, Maps
 
 
 def inside(path: str, height: int, width: int) -> np.ndarray:

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from harness import environment
 from harness.commands import main
-from harness.reproduction import changes
-from harness.store import FILE_NAME, Store
-from harness.trial import Outcome
+from harness.trials import environment
+from harness.trials.store import FILE_NAME, Store
+from harness.trials.trial import Outcome
+from harness.verdicts.reproduction import changes
 
 LEARNED = "np.random.default_rng(run.seed).normal(0, 0.01)"
 

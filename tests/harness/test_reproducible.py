@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from harness import environment
-from harness.store import Store
-from harness.trial import Outcome
+from harness.trials import environment
+from harness.trials.store import Store
+from harness.trials.trial import Outcome
 
 
 def run(store: Path, jobs: int, **environ: str) -> list[Outcome]:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import Threshold, UsageError
-from harness.judge import judge
-from harness.results import Row, merge, read, row_of, save, verdict_of, write
-from harness.trial import Evidence, Outcome, Trial
+from harness.trials.trial import Evidence, Outcome, Trial
+from harness.verdicts.exports import Row, merge, read, row_of, save, verdict_of, write
+from harness.verdicts.judge import judge
 
 TRIAL = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
 

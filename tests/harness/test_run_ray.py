@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from harness.commands import main
 from harness.commands.run import command as run_command
 from harness.errors import StoreError
-from harness.store import Store
+from harness.trials.store import Store
 
 WORDS = ["run", "--dataset", "dots", "--encoders", "plain", "--losses", "absolute", "--thresholds", "highest"]
 SMALL = {"object_store_memory": 100 * 2**20, "include_dashboard": False, "num_cpus": 2}

@@ -9,7 +9,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
 
-from harness.significance import compare_categories, compare_decisions, critical_difference, holm, mcnemar, wilcoxon
+from harness.metrics.significance import (
+    compare_categories,
+    compare_decisions,
+    critical_difference,
+    holm,
+    mcnemar,
+    wilcoxon,
+)
 
 # Demsar (2006), table 6: AUC of C4.5 with and without two options on 14 data sets, by the ranks printed there
 DEMSAR = {
@@ -133,6 +140,6 @@ def test_a_critical_difference_needs_three_methods_and_two_categories(values):
 
 
 def test_importing_significance_loads_no_scipy():
-    code = "import sys, harness.significance; print({'torch', 'scipy', 'sklearn'} & set(sys.modules))"
+    code = "import sys, harness.metrics.significance; print({'torch', 'scipy', 'sklearn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

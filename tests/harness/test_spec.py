@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import Threshold, UsageError, spell
-from harness.spec import describe, make, option_types, parse, read, split_list, write
+from harness.plugin.spec import describe, make, option_types, parse, read, split_list, write
 
 
 @dataclass

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from harness import StoreError
-from harness.pictures import Maps, Thumbnail
-from harness.store import FILE_NAME, VERSION, Store
-from harness.trial import Evidence, Outcome, Trial
+from harness.trials.pictures import Maps, Thumbnail
+from harness.trials.store import FILE_NAME, VERSION, Store
+from harness.trials.trial import Evidence, Outcome, Trial
 
 TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
 
@@ -207,7 +207,7 @@ import sys
 sys.path[:0] = sys.argv[3:]
 from pathlib import Path
 import test_store
-from harness.store import Store
+from harness.trials.store import Store
 with Store(Path(sys.argv[1]), write=True) as store:
     for seed in range(int(sys.argv[2]), 60, 1 if sys.argv[2] == "0" else 2):
         store.put(test_store.outcome(seed))

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.api import Dataset, Encoder, Loss, Model, Progress
-from harness.grid import Axes, plan
 from harness.report.timing import Pace, TimeLeft
-from harness.trial import Trial
+from harness.trials.grid import Axes, plan
+from harness.trials.trial import Trial
 
 TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
 COUNTS = {

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness import Dataset
-from harness.registry import HOOKS, Registry
+from harness.plugin.registry import HOOKS, Registry
 from harness.testing import parametrize_with_checks
 
 SHARED = Path(__file__).parents[3] / "shared"

@@ -8,7 +8,7 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 
 from harness import GOOD, Dataset, Part, UsageError
-from harness.registry import Registry
+from harness.plugin.registry import Registry
 from harness.testing import Check, parametrize_with_checks
 from harness_datasets.synthetic import DRAWINGS, VERSION, Synthetic, picture
 

@@ -12,7 +12,7 @@ from torch import nn
 
 import harness_features.patches
 from harness import Dataset, Encoder, Run, UnavailableError, spell
-from harness.registry import Registry
+from harness.plugin.registry import Registry
 from harness.testing import toy_images
 from harness.testing.toys import ToyEncoder
 from harness_features import FeatureAE, PaDiM, PatchCore

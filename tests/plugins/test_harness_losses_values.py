@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from harness import Run, UnavailableError, UsageError
-from harness.registry import Registry
+from harness.plugin.registry import Registry
 from harness_losses import L1, MSE, SSIM, SSIML1, Perceptual
 
 

@@ -12,7 +12,7 @@ from scipy.stats import genpareto, median_abs_deviation
 
 import harness_thresholds
 from harness import Threshold, UsageError, spell
-from harness.registry import Registry
+from harness.plugin.registry import Registry
 from harness_thresholds.limits import Mean, MeanStd, MedianMad, Quantile
 from harness_thresholds.tail import Pot, fit_pareto
 

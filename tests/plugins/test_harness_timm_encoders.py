@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from harness import Encoder, Run, UnavailableError, UsageError
-from harness.registry import Registry
-from harness.spec import spell
+from harness.plugin.registry import Registry
+from harness.plugin.spec import spell
 from harness_timm import VGG16, Conv, ResNet50, Timm
 
 RANDOM = Run(image_size=64, weights="random")

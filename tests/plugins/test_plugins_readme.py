@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from harness import hookspecs
 from harness.commands import main
-from harness.registry import HOOKS, Registry
+from harness.plugin import hookspecs
+from harness.plugin.registry import HOOKS, Registry
 from harness.testing import attempt, checks_for
 
 README = (Path(__file__).parents[2] / "plugins" / "README.md").read_text(encoding="utf-8")

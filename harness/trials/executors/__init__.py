@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from harness.trial import Outcome, Trial
+from harness.trials.trial import Outcome, Trial
 
 
 class Executor(Protocol):

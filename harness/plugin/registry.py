@@ -19,10 +19,10 @@ from typing import Any, TypeVar, cast
 
 import pluggy
 
-from harness import hookspecs
 from harness.api import Dataset, Encoder, Loss, Model, Part, Threshold
 from harness.errors import UsageError, unknown
-from harness.spec import make, options_of, parse, split_list
+from harness.plugin import hookspecs
+from harness.plugin.spec import make, options_of, parse, split_list
 
 P = TypeVar("P", bound=Part)
 

@@ -9,12 +9,12 @@ from itertools import chain
 from typing import Any
 
 from harness.api import Split
-from harness.deployment.saved import Saved, State
 from harness.errors import ModelError, UnavailableError, UsageError
-from harness.executors.ray_cluster import Cluster, in_a_line
-from harness.executors.ray_tasks import Board, Setting, perform, portable
-from harness.runner import Report, Worker
-from harness.trial import Outcome, Trial
+from harness.trials.executors.ray_cluster import Cluster, in_a_line
+from harness.trials.executors.ray_tasks import Board, Setting, perform, portable
+from harness.trials.saved_model import SavedModel, State
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Report, Worker
 
 TRIES = 3
 """How often a trial is begun whose worker or machine is lost."""
@@ -131,7 +131,7 @@ class _Fleet:
             reason = f"{how}; begun {flight.begun} times"
         return Outcome(flight.trial, "error", reason, flight.fingerprint)
 
-    def _keep(self, outcome: Outcome, models: Iterable[tuple[Saved, State]]) -> Outcome:
+    def _keep(self, outcome: Outcome, models: Iterable[tuple[SavedModel, State]]) -> Outcome:
         """The outcome, once the models that came with it are where they are to be kept."""
         worker = self._job.worker
         for saved, state in models:

@@ -10,9 +10,9 @@ import numpy as np
 
 from harness.api import Threshold
 from harness.errors import DataError
-from harness.judge import judge
-from harness.runner import Report, Worker
-from harness.trial import Evidence, Outcome
+from harness.trials.trial import Evidence, Outcome
+from harness.trials.worker import Report, Worker
+from harness.verdicts.judge import judge
 
 TOLERANCE = 1e-3
 """How far a score may lie from the stored one, as a share of the range of that pool's stored scores."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def visible(text: str) -> str:
+def printable(text: str) -> str:
     r"""The text in one line; what a terminal would obey, hide or fail to encode is spelt out, as in `\x1b[31m`."""
     if text.isprintable():
         return text

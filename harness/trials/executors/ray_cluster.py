@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from harness import environment
 from harness.errors import UsageError
+from harness.trials import environment
 
 _ANSWER_S = 5.0
 """How long to wait for somebody to answer at an address."""

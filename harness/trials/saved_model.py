@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from harness.api import FloatArray, Threshold
 from harness.errors import ModelError
-from harness.judge import limit_of
-from harness.spec import spell
-from harness.trial import Trial
+from harness.metrics.limits import limit_of
+from harness.plugin.spec import spell
+from harness.trials.trial import Trial
 
 FORMAT = 1
 """Of the directory; one of another number is refused."""
@@ -39,7 +39,7 @@ State = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Keep:
+class ModelFolder:
     """Where models are kept, and how they decide; plain values, so that they can be sent to another process."""
 
     folder: Path
@@ -58,7 +58,7 @@ class Keep:
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedModel:
     """What `model.json` says."""
 
     trial: Trial
@@ -124,7 +124,7 @@ def find(folder: Path, trial_id: str) -> Path | None:
     return None
 
 
-def write(saved: Saved, state: State, folder: Path) -> Path:
+def write(saved: SavedModel, state: State, folder: Path) -> Path:
     """Keep a model in a folder of models, whole or not at all; the directory. Raises ModelError."""
     from safetensors.numpy import save
 
@@ -152,7 +152,7 @@ def write(saved: Saved, state: State, folder: Path) -> Path:
     return target
 
 
-def read(directory: Path) -> Saved:
+def read(directory: Path) -> SavedModel:
     """What a model's description says, checked against its own digest. Raises ModelError."""
     file = directory / DESCRIPTION
     expected = "expected a directory that `harness run --keep-models` wrote"
@@ -179,7 +179,7 @@ def read(directory: Path) -> Saved:
         raise ModelError(f"{str(file)!r} describes no model: {reason}") from error
 
 
-def read_weights(directory: Path, saved: Saved) -> State:
+def read_weights(directory: Path, saved: SavedModel) -> State:
     """What the model has learned, if it is what was written. Raises ModelError."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -197,7 +197,7 @@ def read_weights(directory: Path, saved: Saved) -> State:
         raise ModelError(f"{str(file)!r} is not safetensors: {error}") from error
 
 
-def _described(saved: Saved, weights_hash: str) -> dict[str, Any]:
+def _described(saved: SavedModel, weights_hash: str) -> dict[str, Any]:
     said = {
         "format": FORMAT,
         "id": saved.id,
@@ -222,7 +222,7 @@ def _digest(said: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _saved(found: Mapping[str, Any]) -> Saved:
+def _saved(found: Mapping[str, Any]) -> SavedModel:
     """Raises KeyError, TypeError, ValueError, OverflowError for what no `_described` has written."""
     trial = Trial(**_typed(found["trial"], dict, "trial"))
     for name, kind in get_type_hints(Trial).items():
@@ -234,7 +234,7 @@ def _saved(found: Mapping[str, Any]) -> Saved:
         pool: np.array([float(_typed(score, (int, float), "a score")) for score in scores], dtype=np.float64)
         for pool, scores in _typed(found["calibration"], dict, "calibration").items()
     }
-    saved = Saved(
+    saved = SavedModel(
         trial=trial,
         fingerprint=_typed(found["fingerprint"], str, "fingerprint"),
         pool=_typed(found["pool"], str, "pool"),

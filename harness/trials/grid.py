@@ -9,8 +9,8 @@ from itertools import islice, product
 from typing import NamedTuple
 
 from harness.api import Dataset, Encoder, Loss, Model
-from harness.spec import spell
-from harness.trial import UNUSED, Trial
+from harness.plugin.spec import spell
+from harness.trials.trial import UNUSED, Trial
 
 _MIXED = 100
 """How many methods come in an order in which every part is soon met."""
@@ -35,7 +35,7 @@ class Axes:
     weights: str
 
 
-class Planned(NamedTuple):
+class Cell(NamedTuple):
     """A trial, and why it cannot be run; an empty reason means that it can."""
 
     trial: Trial
@@ -53,7 +53,7 @@ class _Method(NamedTuple):
     reason: str
 
 
-def plan(axes: Axes) -> Iterator[Planned]:
+def plan(axes: Axes) -> Iterator[Cell]:
     """Every trial once: category by category, so that a category is decoded once; then seed, then method.
 
     Methods come in the order in which every part is soon met: what cannot work shows early, and so does what it costs.
@@ -76,7 +76,7 @@ def plan(axes: Axes) -> Iterator[Planned]:
             axes.precision,
             method.weights,
         )
-        yield Planned(trial, method.reason)
+        yield Cell(trial, method.reason)
 
 
 def _methods(axes: Axes) -> Iterator[_Method]:

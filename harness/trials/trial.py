@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, cast
 import numpy as np
 
 from harness.api import GOOD, BoolArray, FloatArray, Run
-from harness.pictures import Maps
+from harness.trials.pictures import Maps
 
 UNUSED = "-"
 """What stands on an axis that a model does not use."""

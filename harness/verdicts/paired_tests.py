@@ -6,21 +6,27 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from harness.leaderboard import Board, Line, labels
-from harness.significance import CriticalDifference, Pair, compare_categories, compare_decisions, critical_difference
+from harness.metrics.significance import (
+    CriticalDifference,
+    Pair,
+    compare_categories,
+    compare_decisions,
+    critical_difference,
+)
+from harness.verdicts.leaderboard import Board, BoardRow, labels
 
 ALPHA = 0.05
 """A p below it, corrected for the number of pairs, tells two methods apart."""
 
 
 @dataclass(frozen=True)
-class Paired:
+class PairedTests:
     """The tests on one board of at least two methods."""
 
     board: Board
     metric: str
     """`accuracy` on one category, of decisions on single images; over categories what ranked them."""
-    lines: Mapping[str, Line]
+    lines: Mapping[str, BoardRow]
     """What was tested, by name, best first."""
     n: int
     """Images or categories on which methods are paired."""
@@ -40,7 +46,7 @@ class Paired:
         return self.board.category is None and self.n < self.needed
 
 
-def paired_tests(boards: Iterable[Board], ranked_by: str) -> list[Paired]:
+def paired_tests(boards: Iterable[Board], ranked_by: str) -> list[PairedTests]:
     """Every board's tests, in their order; boards with fewer than two methods to pair have none.
 
     McNemar's test is of two detectors as fitted, so it takes the lowest seed of each method; the tests over categories
@@ -50,21 +56,21 @@ def paired_tests(boards: Iterable[Board], ranked_by: str) -> list[Paired]:
     return [tested for tested in found if len(tested.lines) > 1]
 
 
-def _on_images(board: Board) -> Paired:
+def _on_images(board: Board) -> PairedTests:
     known = [(line, right) for line in board.lines if (right := line.verdicts[0].right()) is not None]
     lines = _named([line for line, _ in known])
     pairs = compare_decisions(dict(zip(lines, (right for _, right in known), strict=True)))
-    return Paired(board, "accuracy", lines, board.n_normal + board.n_abnormal, tuple(pairs))
+    return PairedTests(board, "accuracy", lines, board.n_normal + board.n_abnormal, tuple(pairs))
 
 
-def _over_categories(board: Board, metric: str) -> Paired:
+def _over_categories(board: Board, metric: str) -> PairedTests:
     lines = _named([line for line in board.lines if line.rank is not None and metric in line.stats])
     by_category = [{line.method: line.stats[metric].mean for line in part.lines} for part in board.parts]
     values = {name: [means[line.method] for means in by_category] for name, line in lines.items()}
     critical = critical_difference(values, ALPHA) if len(values) > 2 else None
-    return Paired(board, metric, lines, len(by_category), tuple(compare_categories(values)), critical)
+    return PairedTests(board, metric, lines, len(by_category), tuple(compare_categories(values)), critical)
 
 
-def _named(lines: list[Line]) -> dict[str, Line]:
+def _named(lines: list[BoardRow]) -> dict[str, BoardRow]:
     names = labels([line.method for line in lines])
     return {names[line.method]: line for line in lines}

@@ -1,18 +1,18 @@
-"""Pools turn an error map into one image score. They cost no fit, so every trial keeps the score of each."""
+"""Scores images with a fitted model, some at a time, so that error maps of any number and size fit into memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.api import FloatArray, Images, Model
 from harness.errors import TrainingError
-from harness.trial import UNUSED
-
-TOP_SHARE = 0.01
-"""The share of pixels that `topk` averages: on 256x256 images 656 pixels, a defect of about 26 by 26."""
+from harness.metrics.pixel import PixelMetrics
+from harness.metrics.pools import POOLS
+from harness.trials.pictures import Shrinker
+from harness.trials.trial import UNUSED
 
 
 def chunks(pixels: NDArray[np.uint8]) -> Iterator[slice]:
@@ -22,26 +22,6 @@ def chunks(pixels: NDArray[np.uint8]) -> Iterator[slice]:
     """
     at_a_time = min(64, max(16, (1 << 22) // (pixels.shape[1] * pixels.shape[2] or 1)))
     return (slice(start, start + at_a_time) for start in range(0, len(pixels), at_a_time))
-
-
-def mean(maps: FloatArray) -> FloatArray:
-    """(N, H, W) to (N,): the mean error, the paper's score."""
-    return np.asarray(maps.mean(axis=(1, 2), dtype=np.float64))
-
-
-def largest(maps: FloatArray) -> FloatArray:
-    """(N, H, W) to (N,): the error of the worst pixel."""
-    return np.asarray(maps.max(axis=(1, 2)), dtype=np.float64)
-
-
-def topk(maps: FloatArray) -> FloatArray:
-    """(N, H, W) to (N,): the mean error of the worst 1 % of the pixels."""
-    flat = maps.reshape(len(maps), -1)
-    k = max(1, round(TOP_SHARE * flat.shape[1]))
-    return np.asarray(np.partition(flat, flat.shape[1] - k, axis=1)[:, -k:].mean(axis=1, dtype=np.float64))
-
-
-POOLS: Mapping[str, Callable[[FloatArray], FloatArray]] = {"mean": mean, "max": largest, "topk": topk}
 
 
 def pool_scores(model: Model, images: Images) -> tuple[dict[str, FloatArray], FloatArray | None]:
@@ -64,3 +44,29 @@ def pool_scores(model: Model, images: Images) -> tuple[dict[str, FloatArray], Fl
             name, score = images.paths[bad[0]], values[bad[0]]
             raise TrainingError(f"{model.name} gave {name} the score {score}, which is not finite")
     return by_pool, scores.maps
+
+
+def score(
+    model: Model, images: Images, shrinker: Shrinker | None = None
+) -> tuple[dict[str, FloatArray], dict[str, float | None] | None]:
+    """Image scores by pool, and pixel metrics where there are maps and masks, in one pass. Raises TrainingError.
+
+    The shrinker is given the maps.
+    """
+    pooled: dict[str, list[FloatArray]] = {}
+    pixels = PixelMetrics() if images.masks is not None and images.masks.any() else None
+    has_maps = False
+    for at in chunks(images.pixels):
+        chunk = images.take(at)
+        by_pool, maps = pool_scores(model, chunk)
+        for pool, values in by_pool.items():
+            pooled.setdefault(pool, []).append(values)
+        if shrinker is not None and maps is not None:
+            shrinker.add(maps)
+        if pixels is not None and maps is not None and chunk.masks is not None:
+            has_maps = True
+            pixels.update(maps, chunk.masks)
+    return (
+        {pool: np.concatenate(values) for pool, values in pooled.items()},
+        pixels.result() if pixels is not None and has_maps else None,
+    )

@@ -15,10 +15,10 @@ import numpy as np
 
 from harness.api import BoolArray
 from harness.errors import UsageError
-from harness.judge import METRIC_VERSION, METRICS, PIXEL_METRICS, Verdict
-from harness.latencies import latencies_of
-from harness.metrics import Counts
-from harness.trial import Evidence, Outcome, Trial
+from harness.metrics.image import Counts
+from harness.trials.latencies import latencies_of
+from harness.trials.trial import Evidence, Outcome, Trial
+from harness.verdicts.judge import METRIC_VERSION, METRICS, PIXEL_METRICS, Verdict
 
 Row = dict[str, Any]
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from harness.api import Images, Progress, Split
-from harness.deployment.saved import Saved, State
-from harness.registry import Registry, contents
-from harness.runner import Worker, Workplace
-from harness.trial import Outcome, Trial
+from harness.plugin.registry import Registry, contents
+from harness.trials.saved_model import SavedModel, State
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Worker, WorkerConfig
 
 BEAT_S = 0.25
 """How often the progress of a fit travels, at most."""
@@ -29,12 +29,12 @@ _TAKEN_ALONG = ("HARNESS_OFFLINE", "HARNESS_PLUGINS")
 class Setting:
     """What every worker needs, wherever it is: where to compute, plugin files with their content, environment."""
 
-    workplace: Workplace
+    workplace: WorkerConfig
     files: tuple[tuple[Path, bytes], ...]
     environ: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of(cls, workplace: Workplace, environ: Mapping[str, str] = os.environ) -> Setting:
+    def of(cls, workplace: WorkerConfig, environ: Mapping[str, str] = os.environ) -> Setting:
         """That of this process. Raises UsageError for a plugin file that is gone."""
         folder = workplace.weights_dir
         elsewhere = replace(workplace, data_root=None, weights_dir=folder and folder.absolute(), plugin_files=())
@@ -82,14 +82,14 @@ class Wire:
 
 def perform(
     trial: Trial, split: Split, wanted: Mapping[str, Mapping[str, str]], setting: Setting, board: Any
-) -> tuple[Outcome, list[tuple[Saved, State]]]:
+) -> tuple[Outcome, list[tuple[SavedModel, State]]]:
     """Fit a trial on data that comes along, by the makers that are wanted; that of its data set may be absent here.
 
     A model that is to be kept goes back with the outcome: the folder of models is where the store is.
     """
-    models: list[tuple[Saved, State]] = []
+    models: list[tuple[SavedModel, State]] = []
 
-    def save(saved: Saved, state: State, folder: Path) -> None:
+    def save(saved: SavedModel, state: State, folder: Path) -> None:
         arrays = {name: np.asarray(array) for name, array in state.items()}
         models.append((replace(saved, plugins=wanted["plugins"]), arrays))
 

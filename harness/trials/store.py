@@ -16,9 +16,9 @@ import numpy as np
 
 from harness.api import FloatArray
 from harness.errors import StoreError
-from harness.migrations import VERSION, migrate
-from harness.pictures import Maps, Thumbnail, pack_mask, unpack_mask
-from harness.trial import Evidence, Outcome, Trial
+from harness.trials.migrations import VERSION, migrate
+from harness.trials.pictures import Maps, Thumbnail, pack_mask, unpack_mask
+from harness.trials.trial import Evidence, Outcome, Trial
 
 FILE_NAME = "store.sqlite"
 _APPLICATION = 0x616E6F6D

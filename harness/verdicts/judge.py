@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from harness.api import GOOD, BoolArray, FloatArray, OracleThreshold, Threshold
-from harness.intervals import auroc_interval, wilson
-from harness.metrics import Counts, Ranking
-from harness.spec import spell
-from harness.trial import UNUSED, Evidence, Outcome, Trial
+from harness.metrics.image import Counts, Ranking
+from harness.metrics.intervals import auroc_interval, wilson
+from harness.metrics.limits import finite, limit_of
+from harness.plugin.spec import spell
+from harness.trials.trial import UNUSED, Evidence, Outcome, Trial
 
 METRICS = ("normal_rate", "abnormal_rate", "accuracy", "balanced_accuracy", "f1", "auroc", "average_precision")
 """Rates in [0, 1], higher is better; the last two need no threshold."""
@@ -170,21 +171,10 @@ def judge(outcome: Outcome, thresholds: Sequence[Threshold], pools: Sequence[str
             )
 
 
-def limit_of(threshold: Threshold, normal: FloatArray) -> float:
-    """What a threshold makes of the scores (M,) of normal images. Raises ValueError, and what the threshold raises."""
-    return _finite(threshold.fit(normal.copy()))
-
-
 def _limit(threshold: Threshold, normal: FloatArray, scores: FloatArray, labels: BoolArray) -> float:
     if isinstance(threshold, OracleThreshold):
-        return _finite(threshold.fit_oracle(scores.copy(), labels.copy()))
+        return finite(threshold.fit_oracle(scores.copy(), labels.copy()))
     return limit_of(threshold, normal)
-
-
-def _finite(limit: float) -> float:
-    if not math.isfinite(limit):
-        raise ValueError(f"the limit is {limit}")
-    return float(limit)
 
 
 def _pools(evidence: Evidence, record: Mapping[str, Any], wanted: Sequence[str] | None) -> Sequence[str]:

@@ -13,9 +13,9 @@ from operator import itemgetter
 from statistics import fmean, median
 from typing import NamedTuple
 
-from harness.judge import METRICS, Verdict
-from harness.metrics import Counts
-from harness.trial import UNUSED, Outcome
+from harness.metrics.image import Counts
+from harness.trials.trial import UNUSED, Outcome
+from harness.verdicts.judge import METRICS, Verdict
 
 RANKED_BY = "balanced_accuracy"
 """The default: no constant answer reaches more than one half, however few images are normal."""
@@ -72,7 +72,7 @@ class Method(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
+class BoardRow:
     """One row of a board. Its figures are worked out when they are asked for: of many rows few are looked at."""
 
     method: Method
@@ -80,7 +80,7 @@ class Line:
     """The accuracy of the better constant answer."""
     verdicts: Sequence[Verdict] = ()
     """What is behind it on one category, by seed."""
-    parts: Sequence[Line] = ()
+    parts: Sequence[BoardRow] = ()
     """What is behind it over categories: its line on each."""
     rank: int | None = None
     """From 1; ties share; None for a method that lacks categories which others have."""
@@ -145,7 +145,7 @@ class Board:
     track: Track
     category: str | None
     """None for the mean over categories."""
-    lines: Sequence[Line]
+    lines: Sequence[BoardRow]
     """Best first."""
     floors: Mapping[str, Mapping[str, float]]
     """`all anomalous` and `all normal` to their metrics."""
@@ -253,7 +253,9 @@ def _category_board(track: Track, category: str, verdicts: Sequence[Verdict], ra
     floors = _metrics_of(floors_of(counts.n_normal, counts.n_abnormal))
     floor = _best_accuracy(floors)
     lines = [
-        Line(method, floor, verdicts=sorted(group, key=lambda verdict: verdict.trial.seed) if len(group) > 1 else group)
+        BoardRow(
+            method, floor, verdicts=sorted(group, key=lambda verdict: verdict.trial.seed) if len(group) > 1 else group
+        )
         for method, group in _by_method(verdicts).items()
     ]
     return Board(track, category, _ranked(lines, ranked_by, 1), floors, counts.n_normal, counts.n_abnormal)
@@ -265,11 +267,11 @@ def _overall_board(track: Track, singles: Sequence[Board], ranked_by: str) -> Bo
         for name in singles[0].floors
     }
     floor = _best_accuracy(floors)
-    methods: dict[Method, list[Line]] = {}
+    methods: dict[Method, list[BoardRow]] = {}
     for board in singles:
         for line in board.lines:
             methods.setdefault(line.method, []).append(line)
-    lines = [Line(method, floor, parts=parts) for method, parts in methods.items()]
+    lines = [BoardRow(method, floor, parts=parts) for method, parts in methods.items()]
     n_normal, n_abnormal = sum(board.n_normal for board in singles), sum(board.n_abnormal for board in singles)
     ranked = _ranked(lines, ranked_by, len(singles))
     return Board(track, None, ranked, floors, n_normal, n_abnormal, parts=singles)
@@ -289,10 +291,10 @@ def _metrics_of(floors: Mapping[str, Counts]) -> dict[str, dict[str, float]]:
     return found
 
 
-def _ranked(lines: Sequence[Line], ranked_by: str, categories: int) -> list[Line]:
+def _ranked(lines: Sequence[BoardRow], ranked_by: str, categories: int) -> list[BoardRow]:
     """Best first, ties sharing a rank; methods that lack categories come last, unranked."""
 
-    def worth(line: Line) -> float:
+    def worth(line: BoardRow) -> float:
         mean = line.mean(ranked_by)
         return -math.inf if mean is None else mean
 
@@ -302,7 +304,7 @@ def _ranked(lines: Sequence[Line], ranked_by: str, categories: int) -> list[Line
     for position, (key, _) in enumerate(whole, 1):
         ranks.setdefault(key, position)
     partial = [line for _, _, line in ordered if line.categories < categories]
-    ranked = [Line(line.method, line.floor, line.verdicts, line.parts, ranks[key]) for key, line in whole]
+    ranked = [BoardRow(line.method, line.floor, line.verdicts, line.parts, ranks[key]) for key, line in whole]
     return ranked + partial  # `replace` would add an eighth to the whole
 
 

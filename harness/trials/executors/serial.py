@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from harness.runner import Report, Worker
-from harness.trial import Outcome, Trial
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Report, Worker
 
 
 @dataclass(frozen=True)

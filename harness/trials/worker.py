@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import environment
-from harness.api import Dataset, Encoder, FloatArray, Images, Loss, Model, Progress, Split, Threshold
-from harness.deployment.saved import Keep, Saved, State, limit_by, write
+from harness.api import Dataset, Encoder, Images, Loss, Model, Progress, Split, Threshold
 from harness.errors import HarnessError, UnavailableError
-from harness.pictures import Shrinker
-from harness.pixels import PixelMetrics
-from harness.pools import chunks, pool_scores
-from harness.registry import KINDS, Offer, Registry
-from harness.spec import parse
-from harness.trial import UNUSED, Evidence, Outcome, Trial
+from harness.plugin.registry import KINDS, Offer, Registry
+from harness.plugin.spec import parse
+from harness.trials import environment
+from harness.trials.pictures import Shrinker
+from harness.trials.saved_model import ModelFolder, SavedModel, State, limit_by, write
+from harness.trials.scoring import score
+from harness.trials.trial import UNUSED, Evidence, Outcome, Trial
 
 _IN_MEMORY = 1 << 27
 """Bytes of pixels that may be copied."""
@@ -32,7 +31,7 @@ Report = Callable[[Trial, Progress], None]
 
 
 @dataclass(frozen=True)
-class Workplace:
+class WorkerConfig:
     """What a worker needs besides the trial itself; plain values, so that it can be sent to another process."""
 
     device: str = "cpu"
@@ -43,7 +42,7 @@ class Workplace:
     """Of a fit on the CPU; None leaves it to torch."""
     smaller_batches: bool = False
     """Whether a fit that runs out of memory is tried with half the batch, and half of that, down to one image."""
-    keep: Keep | None = None
+    keep: ModelFolder | None = None
     """Where fitted models are kept; None keeps none."""
 
 
@@ -51,9 +50,9 @@ class Workplace:
 class Worker:
     """Fits trials in one process. It keeps the category it loaded last."""
 
-    workplace: Workplace
+    workplace: WorkerConfig
     registry: Registry
-    save: Callable[[Saved, State, Path], object] = write
+    save: Callable[[SavedModel, State, Path], object] = write
     """Keeps a fitted model in the folder of models. Raises ModelError."""
     _loaded: tuple[tuple[str, str, int], Split] | None = field(default=None, repr=False)
 
@@ -154,11 +153,11 @@ class Worker:
                 record["unkept"] = str(error)
         return evidence, record
 
-    def _keep(self, keep: Keep, trial: Trial, split: Split, model: Model, evidence: Evidence) -> None:
+    def _keep(self, keep: ModelFolder, trial: Trial, split: Split, model: Model, evidence: Evidence) -> None:
         """Keep a fitted model with its limit. Raises UsageError, ModelError."""
         threshold = self.registry.make(Threshold, keep.threshold)
         pool = UNUSED if UNUSED in evidence.normal else keep.pool or model.default_pool
-        saved = Saved(
+        saved = SavedModel(
             trial=trial,
             fingerprint=split.fingerprint,
             pool=pool,
@@ -229,32 +228,6 @@ def _taken(images: Images, at: NDArray[np.intp]) -> Images:
         pixels = np.memmap(file, np.uint8, "r", shape=shape)
     names, kinds = (tuple(values[index] for index in at) for values in (images.paths, images.defects))
     return Images(pixels, names, kinds, None if images.masks is None else images.masks[at])
-
-
-def score(
-    model: Model, images: Images, shrinker: Shrinker | None = None
-) -> tuple[dict[str, FloatArray], dict[str, float | None] | None]:
-    """Image scores by pool, and pixel metrics where there are maps and masks, in one pass. Raises TrainingError.
-
-    The shrinker is given the maps.
-    """
-    pooled: dict[str, list[FloatArray]] = {}
-    pixels = PixelMetrics() if images.masks is not None and images.masks.any() else None
-    has_maps = False
-    for at in chunks(images.pixels):
-        chunk = images.take(at)
-        by_pool, maps = pool_scores(model, chunk)
-        for pool, values in by_pool.items():
-            pooled.setdefault(pool, []).append(values)
-        if shrinker is not None and maps is not None:
-            shrinker.add(maps)
-        if pixels is not None and maps is not None and chunk.masks is not None:
-            has_maps = True
-            pixels.update(maps, chunk.masks)
-    return (
-        {pool: np.concatenate(values) for pool, values in pooled.items()},
-        pixels.result() if pixels is not None and has_maps else None,
-    )
 
 
 def _where(error: Exception) -> str:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from harness.errors import HarnessError
-from harness.executors import Executor
-from harness.grid import Planned
-from harness.pictures import thumbnails
-from harness.runner import Worker
-from harness.store import Store
-from harness.trial import Outcome, Trial
+from harness.trials.executors import Executor
+from harness.trials.grid import Cell
+from harness.trials.pictures import thumbnails
+from harness.trials.store import Store
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Worker
 
 
 class Watcher(Protocol):
@@ -32,7 +32,7 @@ class Watcher(Protocol):
 
 
 @dataclass
-class Tally:
+class RunSummary:
     """What became of a plan."""
 
     ids: list[str] = field(default_factory=list)
@@ -47,9 +47,11 @@ class Tally:
     """Done, but their model could not be kept, and why."""
 
 
-def carry_out(plan: Iterable[Planned], *, store: Store, worker: Worker, executor: Executor, watcher: Watcher) -> Tally:
+def carry_out(
+    plan: Iterable[Cell], *, store: Store, worker: Worker, executor: Executor, watcher: Watcher
+) -> RunSummary:
     """Fit what the store lacks. Finished trials are in the store whenever this stops, however it stops."""
-    tally = Tally()
+    tally = RunSummary()
     known, pictured = store.done(), store.pictured()
     keep = worker.workplace.keep
 

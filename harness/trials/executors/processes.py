@@ -14,9 +14,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from harness.api import Progress
-from harness.registry import Registry
-from harness.runner import Report, Worker, Workplace
-from harness.trial import Outcome, Trial
+from harness.plugin.registry import Registry
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Report, Worker, WorkerConfig
 
 PATIENCE_S = 2.0
 """How long processes that were told to end may take before they are killed."""
@@ -35,7 +35,7 @@ class _Hand:
 class Processes:
     """Fits `jobs` trials at a time. A process that dies costs the trial it was at, and is replaced."""
 
-    workplace: Workplace
+    workplace: WorkerConfig
     jobs: int
     report: Report
 
@@ -113,7 +113,7 @@ def _end(processes: list[BaseProcess]) -> None:
             process.join()
 
 
-def _work(workplace: Workplace, line: Connection) -> None:
+def _work(workplace: WorkerConfig, line: Connection) -> None:
     """What a process does: fit what comes down the line, until nobody is at the other end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the first process decides
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # a thread that spins while it waits takes another fit's core

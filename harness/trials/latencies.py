@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any, NamedTuple, get_type_hints
 
-from harness.trial import Outcome
+from harness.trials.trial import Outcome
 
 COLUMN = "latency_ms_p50"
 """Of leaderboards: the median for one image."""

@@ -1,0 +1,1 @@
+"""Pure figures of scores and maps: metrics, intervals, tests."""

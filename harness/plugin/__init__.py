@@ -1,0 +1,1 @@
+"""Hooks, the registry that finds what plugins offer, and how a part is spelt."""

@@ -1,0 +1,1 @@
+"""From a plan to stored evidence: the grid, the worker that fits, the store."""

@@ -1,0 +1,1 @@
+"""From stored evidence to ranked rows: judging, leaderboards, paired tests, exports."""
