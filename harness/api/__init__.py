@@ -1,0 +1,22 @@
+"""The contract: the kinds of part, and the values that pass between them and the harness."""
+
+from harness.api.parts import Dataset, Encoder, Loss, Model, OracleThreshold, Part, Threshold
+from harness.api.values import GOOD, BoolArray, FloatArray, Images, Progress, Run, Scores, Split
+
+__all__ = [
+    "GOOD",
+    "BoolArray",
+    "Dataset",
+    "Encoder",
+    "FloatArray",
+    "Images",
+    "Loss",
+    "Model",
+    "OracleThreshold",
+    "Part",
+    "Progress",
+    "Run",
+    "Scores",
+    "Split",
+    "Threshold",
+]
