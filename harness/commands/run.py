@@ -256,6 +256,7 @@ def _axes(registry: Registry, given: dict[str, Any], device: str) -> Axes:
     if given["weights_dir"] is not None and not given["weights_dir"].is_dir():
         raise UsageError(f"--weights-dir {str(given['weights_dir'])!r} is not a folder")
     settings = {**SETTINGS, **dataset.defaults, **{k: given[k] for k in SETTINGS if given[k] not in (None, "auto")}}
+    settings["learning_rate"] = settings.pop("lr")
     return Axes(
         dataset=dataset,
         categories=some_of(given["categories"], dataset.categories(), "category"),

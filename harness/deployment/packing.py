@@ -212,7 +212,7 @@ def _description(detector: Detector, example: Arrays, left_out: Sequence[str]) -
     first: str | int = "N" if len(example[PIXELS]) > 1 else 1
     return {
         "format": FORMAT,
-        "trial": saved.trial._asdict(),
+        "trial": saved.trial.written(),
         "id": saved.id,
         "fingerprint": saved.fingerprint,
         "image_size": saved.trial.image_size,

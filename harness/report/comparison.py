@@ -16,7 +16,7 @@ from harness.report.table import Row, Table, csv_text, json_text, markdown, rich
 from harness.trials.trial import UNUSED
 from harness.verdicts.leaderboard import Method, labels
 
-_SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "lr")
+_SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "learning_rate")
 COLUMNS = (
     "source",
     "category",

@@ -25,7 +25,7 @@ HEADINGS = {
 FLOOR_MARK = "▽"
 AUROC_INTERVAL = "AUROC 95 %"
 _DROPPABLE = ("AP", "pooled", "seeds", AUROC_INTERVAL, "95 %", "min to max", "±", "categories", "balanced", "F1")
-_SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "lr")
+_SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "learning_rate")
 
 
 def render(verdicts: Iterable[Verdict], style: str, ranked_by: str = RANKED_BY, width: int | None = None) -> str:
@@ -114,20 +114,20 @@ def _settings(methods: Sequence[Method]) -> tuple[list[str], list[str]]:
         "holdout": "holdout {:g}",
         "precision": "{}",
         "batch_size": "batch {}",
-        "lr": "lr {:g}",
+        "learning_rate": "learning rate {:g}",
     }
     for name in _SETTINGS:
         values = {getattr(method, name) for method in methods if not _is_unused(method, name)}
         if len(values) > 1:
             varying.append(name)
-        elif values and values != {0} and name not in ("precision", "batch_size", "lr"):
+        elif values and values != {0} and name not in ("precision", "batch_size", "learning_rate"):
             shared.append(words[name].format(*values))
     return shared, varying
 
 
 def _is_unused(method: Method, name: str) -> bool:
     """Whether a setting means nothing to a method, as epochs to one that is not trained."""
-    return getattr(method, name) == UNUSED or (method.epochs == 0 and name in ("epochs", "batch_size", "lr"))
+    return getattr(method, name) == UNUSED or (method.epochs == 0 and name in ("epochs", "batch_size", "learning_rate"))
 
 
 def _setting(method: Method, name: str) -> str:

@@ -29,7 +29,7 @@ class Axes:
     image_size: int
     epochs: int
     batch_size: int
-    lr: float
+    learning_rate: float
     holdout: float
     precision: str
     weights: str
@@ -71,7 +71,7 @@ def plan(axes: Axes) -> Iterator[Cell]:
             axes.image_size,
             axes.epochs if method.trains else 0,
             axes.batch_size if method.trains else 0,
-            axes.lr if method.trains else 0.0,
+            axes.learning_rate if method.trains else 0.0,
             axes.holdout,
             axes.precision,
             method.weights,

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast, get_type_hints
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -201,7 +201,7 @@ def _described(saved: SavedModel, weights_hash: str) -> dict[str, Any]:
     said = {
         "format": FORMAT,
         "id": saved.id,
-        "trial": saved.trial._asdict(),
+        "trial": saved.trial.written(),
         "fingerprint": saved.fingerprint,
         "pool": saved.pool,
         "threshold": saved.threshold,
@@ -224,10 +224,7 @@ def _digest(said: Mapping[str, Any]) -> str:
 
 def _saved(found: Mapping[str, Any]) -> SavedModel:
     """Raises KeyError, TypeError, ValueError, OverflowError for what no `_described` has written."""
-    trial = Trial(**_typed(found["trial"], dict, "trial"))
-    for name, kind in get_type_hints(Trial).items():
-        if name in Trial._fields:
-            _typed(getattr(trial, name), (int, float) if kind is float else kind, name)
+    trial = Trial.read(_typed(found["trial"], dict, "trial"))
     if trial.image_size < 1:
         raise ValueError(f"image_size is {trial.image_size}, expected at least 1")
     calibration = {

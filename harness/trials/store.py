@@ -207,13 +207,19 @@ class Store:
                     paths=paths,
                 )
             yield Outcome(
-                trial=Trial(**json.loads(key)),
+                trial=self._trial(trial_id, key),
                 status=status,
                 reason=reason,
                 fingerprint=fingerprint,
                 evidence=evidence,
                 record={**json.loads(record), "finished_at": finished_at},
             )
+
+    def _trial(self, trial_id: str, key: str) -> Trial:
+        try:
+            return Trial.read(json.loads(key))
+        except ValueError as error:
+            raise StoreError(f"store {str(self.folder)!r}: trial {trial_id} cannot be read: {error}") from error
 
     def _prepare(self, write: bool) -> None:
         version, application = (

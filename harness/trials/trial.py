@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast, get_type_hints
 
 import numpy as np
 
@@ -19,9 +20,16 @@ UNUSED = "-"
 
 Status = Literal["done", "skipped", "error"]
 
+KEPT_NAMES = {"learning_rate": "lr"}
+"""Fields that are called otherwise where a trial is kept: a new name there would change the id of every trial."""
+
 
 class Trial(NamedTuple):
-    """One fit: parts as they are spelt, and every setting that changes what is learned."""
+    """One fit: parts as they are spelt, and every setting that changes what is learned.
+
+    A new setting is one new line at the end, with a default under which everything fitted before it was fitted. What is
+    at its default is left out of the key, so that no id changes and old files need no change. A default stays for good.
+    """
 
     dataset: str
     category: str
@@ -33,7 +41,7 @@ class Trial(NamedTuple):
     epochs: int
     """0, like the next two, for a model that does not train in epochs."""
     batch_size: int
-    lr: float
+    learning_rate: float
     holdout: float
     """Share of the normal images kept from fitting, to calibrate thresholds on; 0 calibrates on the fitted ones."""
     precision: str
@@ -42,8 +50,37 @@ class Trial(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The canonical text."""
-        return json.dumps(self._asdict(), separators=(",", ":"))
+        """The canonical text, which the id is made of."""
+        return json.dumps(self.written(), separators=(",", ":"))
+
+    def written(self) -> dict[str, Any]:
+        """The settings as they are kept in the key and in models: those with a default only where they differ."""
+        return {
+            KEPT_NAMES.get(name, name): value
+            for name, value in zip(self._fields, self, strict=True)
+            if name not in self._field_defaults or value != self._field_defaults[name]
+        }
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any]) -> Trial:
+        """The trial with these settings, by their names here or as they are kept; those that are lacking have defaults.
+
+        Raises ValueError for a setting that is unknown, missing or of a wrong type.
+        """
+        given = {_NAMES.get(name, name): value for name, value in settings.items()}
+        for name, value in given.items():
+            if name not in cls._fields:
+                raise ValueError(
+                    f"it has the setting {name!r:.60} ({value!r:.60}), which this harness does not know: "
+                    "use the harness that wrote it, or a newer one"
+                )
+            wanted, expected = _types()[name]
+            if not isinstance(value, wanted) or isinstance(value, bool):
+                raise ValueError(f"{name} is {value!r:.60}, expected {expected}")
+        for name in cls._fields:
+            if name not in given and name not in cls._field_defaults:
+                raise ValueError(f"it lacks {name!r}")
+        return cls(**given)
 
     @property
     def method(self) -> str:
@@ -57,7 +94,7 @@ class Trial(NamedTuple):
             image_size=self.image_size,
             epochs=self.epochs,
             batch_size=self.batch_size,
-            learning_rate=self.lr,
+            learning_rate=self.learning_rate,
             precision=cast("Any", self.precision),
             device=device,
             weights=cast("Any", "pretrained" if self.weights == UNUSED else self.weights),
@@ -67,6 +104,16 @@ class Trial(NamedTuple):
     def identity(self, fingerprint: str) -> str:
         """16 hexadecimal digits for this trial on the data of this fingerprint."""
         return hashlib.sha256(f"{self.key}\n{fingerprint}".encode()).hexdigest()[:16]
+
+
+_NAMES = {kept: name for name, kept in KEPT_NAMES.items()}
+
+
+@cache
+def _types() -> dict[str, tuple[tuple[type, ...], str]]:
+    """Each setting's types in JSON, and these in words."""
+    of = {str: ((str,), "text"), int: ((int,), "a whole number"), float: ((int, float), "a number")}
+    return {name: of[kind] for name, kind in get_type_hints(Trial).items()}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from harness.api import BoolArray
 from harness.errors import UsageError
 from harness.metrics.image import Counts
 from harness.trials.latencies import latencies_of
-from harness.trials.trial import Evidence, Outcome, Trial
+from harness.trials.trial import KEPT_NAMES, Evidence, Outcome, Trial
 from harness.verdicts.judge import METRIC_VERSION, METRICS, PIXEL_METRICS, Verdict
 
 Row = dict[str, Any]
@@ -43,7 +43,6 @@ _WHOLE: tuple[type, ...] = (int,)
 _NUMBER: tuple[type, ...] = (int, float)
 _MAYBE: tuple[type, ...] = (type(None),)
 _TYPES: Mapping[str, tuple[type, ...]] = {
-    **{name: _NUMBER if kind is float else (kind,) for name, kind in get_type_hints(Trial).items()},
     **dict.fromkeys(("pool", "threshold", "status", "reason", "incomplete", "fingerprint", "trial"), _TEXT),
     **dict.fromkeys(("n_normal", "n_abnormal", "right_normal", "right_abnormal"), _WHOLE + _MAYBE),
     **dict.fromkeys((*METRICS, *PIXEL_METRICS, *_MEASURED), _NUMBER + _MAYBE),
@@ -92,7 +91,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         raise ValueError(f"its metric_version is {row['metric_version']}, expected {METRIC_VERSION}: export it anew")
     if row["status"] not in ("done", "skipped", "error"):
         raise ValueError(f"status is {row['status']!r:.60}, expected done, skipped or error")
-    trial = Trial(**{name: row[name] for name in Trial._fields})
+    trial = _trial(row)
     if row["trial"] != trial.identity(row["fingerprint"]):
         raise ValueError(f"trial is {row['trial']!r:.60}, its settings give {trial.identity(row['fingerprint'])!r}")
     latencies_of(row["provenance"])
@@ -177,12 +176,21 @@ def read(file: Path) -> list[Row]:
             continue
         try:
             row = json.loads(line, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
-            row = {"right": None, **row} if isinstance(row, dict) else {}  # earlier exports do not say it
+            if not isinstance(row, dict):
+                raise ValueError(f"it is a {type(row).__name__}, expected an object with columns")
+            row = _completed(row)
             verdict_of(row)
         except (ValueError, TypeError, RecursionError) as error:
             raise UsageError(f"results {str(file)!r}, line {number} is not a verdict: {error}") from error
         rows.append(row)
     return rows
+
+
+def _completed(row: Row) -> Row:
+    """A row with the columns that earlier exports lack, or have by another name."""
+    renamed = {new: row[old] for new, old in KEPT_NAMES.items() if old in row and new not in row}
+    rest = {name: value for name, value in row.items() if name not in KEPT_NAMES.values()}
+    return {"right": None, **Trial._field_defaults, **rest, **renamed}
 
 
 def _finite(text: str) -> float:
@@ -240,8 +248,8 @@ def merge(sources: Sequence[tuple[str, Iterable[Row]]]) -> Merged:
     return merged
 
 
-def _trial(row: Row) -> Trial:
-    return Trial(**{name: row[name] for name in Trial._fields})
+def _trial(row: Mapping[str, Any]) -> Trial:
+    return Trial.read({name: row[name] for name in Trial._fields if name in row})
 
 
 def _order(row: Row) -> tuple[str, ...]:

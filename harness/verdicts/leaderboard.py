@@ -63,7 +63,7 @@ class Method(NamedTuple):
     holdout: float
     precision: str
     batch_size: int
-    lr: float
+    learning_rate: float
 
     @property
     def title(self) -> str:
@@ -217,7 +217,7 @@ def unfinished(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], list[str]]:
 def method_of(verdict: Verdict) -> Method:
     """The row that a verdict belongs to: everything but category and seed."""
     t = verdict.trial
-    settings = (t.epochs, t.holdout, t.precision, t.batch_size, t.lr)
+    settings = (t.epochs, t.holdout, t.precision, t.batch_size, t.learning_rate)
     return Method(t.model, t.encoder, t.loss, t.weights, verdict.pool, verdict.threshold, *settings)
 
 

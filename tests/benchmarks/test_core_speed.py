@@ -38,7 +38,7 @@ def axes(dots_plugin: Path, methods: int, seeds: int) -> Axes:
         image_size=16,
         epochs=2,
         batch_size=32,
-        lr=1e-4,
+        learning_rate=1e-4,
         holdout=0.0,
         precision="fp32",
         weights="random",

@@ -266,7 +266,7 @@ def _identified(data: bytes, rng: random.Random) -> bytes:
     try:
         row = json.loads(data)
         row[rng.choice(sorted(row))] = rng.choice(_VALUES)
-        row["trial"] = Trial(**{name: row[name] for name in Trial._fields}).identity(row["fingerprint"])
+        row["trial"] = Trial.read({name: row[name] for name in Trial._fields}).identity(row["fingerprint"])
         return json.dumps(row).encode()
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
         return data
@@ -322,7 +322,7 @@ def _signed(data: bytes, rng: random.Random) -> bytes:
             _exchange(found, rng)
         trial = found["trial"]
         if rng.random() < 0.8:
-            found["id"] = Trial(**trial).identity(found["fingerprint"])
+            found["id"] = Trial.read(trial).identity(found["fingerprint"])
         found["weights_sha256"] = hashlib.sha256(weights).hexdigest()
         found.pop("digest", None)
         found["digest"] = hashlib.sha256(json.dumps(found, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

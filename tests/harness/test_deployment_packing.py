@@ -35,7 +35,7 @@ from harness.trials.worker import Worker, WorkerConfig, hold_out, open_dataset
 SYNTHETIC = "synthetic[n_train=12,n_test_good=1,n_test_defective=1]"
 TRIAL = Trial(SYNTHETIC, "bottle", "dae", "conv[widths=4-4-8-8]", "mse", 0, 32, 1, 4, 1e-3, 0.25, "fp32", "random")
 METHODS = {
-    "dae": TRIAL._replace(model="dae[widths=8-8-8-8,noise=salt_pepper,level=0.3]", epochs=30, lr=1e-2),
+    "dae": TRIAL._replace(model="dae[widths=8-8-8-8,noise=salt_pepper,level=0.3]", epochs=30, learning_rate=1e-2),
     "cae": TRIAL._replace(model="cae[widths=8-8-8-8,latent_dim=4,attention=squeeze_excite]", loss="ssim"),
     "patchcore": TRIAL._replace(model="patchcore[memory=50]", encoder="conv", loss="-", image_size=64),
     "padim": TRIAL._replace(model="padim[features=8]", encoder="conv", loss="-", image_size=64),
@@ -133,7 +133,7 @@ def test_the_file_and_the_json_beside_it_say_what_was_packed(kept, packed):
     within = json.loads(ENGINES["onnx"].metadata(file))
     assert within.items() <= beside.items()
     saved = load(kept("dae"), REGISTRY).saved
-    assert within["trial"] == METHODS["dae"]._asdict()
+    assert within["trial"] == METHODS["dae"].written()
     for name in ("id", "fingerprint", "pool", "threshold", "limit"):
         assert within[name] == getattr(saved, name)
     assert within["image_size"] == 32

@@ -24,7 +24,7 @@ def axes(dots_plugin: Path) -> Axes:
         image_size=16,
         epochs=2,
         batch_size=4,
-        lr=1e-4,
+        learning_rate=1e-4,
         holdout=0.0,
         precision="fp32",
         weights="pretrained",
@@ -52,7 +52,7 @@ def test_an_axis_that_a_model_does_not_use_collapses_to_one_trial(axes: Axes, do
     trials = [cell.trial for cell in plan(replace(axes, models=models, categories=["large"], seeds=[0]))]
     assert len(trials) == 1
     assert trials[0][3:5] == ("-", "-")
-    assert (trials[0].epochs, trials[0].batch_size, trials[0].lr, trials[0].weights) == (0, 0, 0.0, "-")
+    assert (trials[0].epochs, trials[0].batch_size, trials[0].learning_rate, trials[0].weights) == (0, 0, 0.0, "-")
 
 
 def test_changing_epochs_asks_no_new_fit_of_a_model_that_does_not_train(axes: Axes, dots_plugin: Path) -> None:
@@ -76,7 +76,7 @@ def test_the_identity_of_a_trial_depends_on_each_setting_and_on_the_data(axes: A
     trial = next(iter(plan(axes))).trial
     changes = {
         "dataset": "x", "category": "x", "model": "x", "encoder": "x", "loss": "x", "seed": 9, "image_size": 8,
-        "epochs": 9, "batch_size": 9, "lr": 9.0, "holdout": 0.5, "precision": "bf16", "weights": "random",
+        "epochs": 9, "batch_size": 9, "learning_rate": 9.0, "holdout": 0.5, "precision": "bf16", "weights": "random",
     }  # fmt: skip
     assert changes.keys() == set(Trial._fields)
     identities = {trial._replace(**{name: value}).identity("data") for name, value in changes.items()}

@@ -163,10 +163,10 @@ def test_verdicts_that_do_not_say_on_which_images_they_are_right_are_not_tested(
 
 
 def test_methods_that_differ_in_settings_only_are_told_apart_by_them() -> None:
-    methods = [line.method for line in boards([verdict([]), verdict([1], epochs=9, lr=0.1)])[0].lines]
+    methods = [line.method for line in boards([verdict([]), verdict([1], epochs=9, learning_rate=0.1)])[0].lines]
     assert sorted(labels(methods).values()) == [
-        "dae + conv + mse, epochs 3, lr 0.0001",
-        "dae + conv + mse, epochs 9, lr 0.1",
+        "dae + conv + mse, epochs 3, learning_rate 0.0001",
+        "dae + conv + mse, epochs 9, learning_rate 0.1",
     ]
 
 

@@ -56,7 +56,7 @@ def file_of(folder: Path, *rows: Row) -> Path:
 
 
 def test_an_export_reads_as_a_table_with_its_protocol_in_each_row(tmp_path: Path) -> None:
-    table = read(file_of(tmp_path, row(), row(image_size=128), row(seed=1), row(lr=0.1)))
+    table = read(file_of(tmp_path, row(), row(image_size=128), row(seed=1), row(learning_rate=0.1)))
     assert (table.name, table.dataset, table.track) == ("ours", "dots", "normal-only")
     first = table.rows[0]
     assert (first.model, first.encoder, first.threshold, first.pool) == ("dae[level=0.2]", "conv", "at_half", "mean")

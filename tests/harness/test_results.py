@@ -133,6 +133,14 @@ def broken(**changes: object) -> str:
     return json.dumps({**rows()[0], **changes})
 
 
+def test_a_row_of_an_earlier_export_is_read_by_the_names_that_it_has(tmp_path: Path) -> None:
+    row = rows()[0]
+    old = {("lr" if name == "learning_rate" else name): value for name, value in row.items() if name != "right"}
+    file = tmp_path / "old.jsonl"
+    file.write_text(json.dumps(old))
+    assert read(file) == [{**row, "right": None}]
+
+
 LACKING = {name: value for name, value in rows()[0].items() if name != "auroc"}
 
 
@@ -140,13 +148,13 @@ LACKING = {name: value for name, value in rows()[0].items() if name != "auroc"}
     ("line", "said"),
     [
         ("{", "Expecting"),
-        ("[1, 2]", "it lacks 'dataset'"),
-        ("17", "it lacks 'dataset'"),
+        ("[1, 2]", "it is a list, expected an object"),
+        ("17", "it is a int, expected an object"),
         (json.dumps(LACKING), "it lacks 'auroc'"),
         (broken(seed="0"), "seed is '0'"),
         (broken(seed=True), "seed is True"),
         (broken(pool=["mean"]), "pool is ['mean']"),
-        (broken(lr=None), "lr is None"),
+        (broken(learning_rate=None), "learning_rate is None"),
         (broken(model="cae"), f"trial is '{rows()[0]['trial']}', its settings give"),
         (broken(status="finished"), "status is 'finished'"),
         (broken(metric_version=0), "its metric_version is 0, expected 1"),

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import ModelError
-from harness.deployment import saved as module
+from harness.trials import saved_model as module
 from harness.trials.saved_model import (
     DESCRIPTION,
     WEIGHTS,
@@ -183,10 +183,10 @@ def test_an_unknown_format_is_named_before_anything_else_is_asked(kept: Path) ->
         ({"pool": "median"}, "pool is 'median', but it has scores of mean, max"),
         ({"calibration": {"mean": [0.1, None]}}, "a score is None"),
         ({"calibration": []}, "calibration is"),
-        ({"trial": {"dataset": "folder"}}, "missing"),
-        ({"trial": {**TRIAL._asdict(), "image_size": 0}}, "image_size is 0"),
-        ({"trial": {**TRIAL._asdict(), "seed": "0"}}, "seed is '0'"),
-        ({"trial": {**TRIAL._asdict(), "seed": 4}}, "id is"),
+        ({"trial": {"dataset": "folder"}}, "it lacks 'category'"),
+        ({"trial": {**TRIAL.written(), "image_size": 0}}, "image_size is 0"),
+        ({"trial": {**TRIAL.written(), "seed": "0"}}, "seed is '0'"),
+        ({"trial": {**TRIAL.written(), "seed": 4}}, "id is"),
         ({"threads": "many"}, "threads is 'many'"),
         ({"plugins": []}, "plugins is []"),
         ({"versions": {"torch": 2}}, "versions: torch is 2"),
