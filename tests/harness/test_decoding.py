@@ -329,6 +329,16 @@ def test_a_defect_of_one_pixel_keeps_a_mask_when_reduced(tmp_path: Path, at: int
     assert pixels[at // 16, at // 16] == 1
 
 
+@pytest.mark.parametrize(("width", "height"), [(512, 256), (256, 512)])
+def test_a_defect_of_one_pixel_stays_in_its_place_where_an_image_is_not_square(
+    tmp_path: Path, width: int, height: int
+) -> None:
+    mask = Image.new("L", (width, height))
+    mask.putpixel((width - 3, height // 2 + 1), 255)
+    pixels = mask_of(tmp_path, mask, 32)
+    assert np.argwhere(pixels).tolist() == [[16, 31]]
+
+
 @pytest.mark.parametrize(("image", "mode"), [(photo(), "RGB"), (PALETTE, "P"), (Image.fromarray(GREY16), "I;16")])
 def test_how_the_file_holds_its_pixels_is_told(tmp_path: Path, image: Image.Image, mode: str) -> None:
     path = tmp_path / "image.png"

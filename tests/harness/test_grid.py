@@ -66,10 +66,13 @@ def test_weights_are_shown_only_where_a_part_starts_from_published_ones(axes: Ax
     assert weights == {"plain": "-", "deep": "random"}
 
 
-def test_an_image_size_that_an_encoder_cannot_take_is_a_reason_with_a_suggestion(axes: Axes) -> None:
-    reasons = {cell.trial.encoder: cell.reason for cell in plan(replace(axes, image_size=20))}
-    assert reasons["plain"] == ""
-    assert reasons["deep"] == "image size 20 is not a multiple of 8, which deep needs: try 16"
+@pytest.mark.parametrize(("size", "near"), [(1, 8), (3, 8), (4, 8), (11, 8), (12, 8), (13, 16), (20, 16), (21, 24)])
+def test_an_image_size_that_an_encoder_cannot_take_is_a_reason_with_the_nearest_that_it_can(
+    axes: Axes, size: int, near: int
+) -> None:
+    reasons = {cell.trial.encoder: cell.reason for cell in plan(replace(axes, image_size=size))}
+    assert reasons["deep"] == f"image size {size} is not a multiple of 8, which deep needs: try {near}"
+    assert (reasons["plain"] == "") == (size % 4 == 0)
 
 
 def test_the_identity_of_a_trial_depends_on_each_setting_and_on_the_data(axes: Axes) -> None:

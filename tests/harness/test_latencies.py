@@ -91,6 +91,13 @@ def test_latencies_of_seeds_are_averaged_and_other_settings_left_out() -> None:
     assert median_latency(outcomes[2:], ONE.setting) is None
 
 
+def test_the_latency_of_an_image_leaves_out_what_was_measured_in_batches() -> None:
+    both = outcome(ONE, replace(ONE, batch=8, p50_ms=40.0))
+    assert median_latency([both], ONE.setting) == 12.34
+    assert median_latency([outcome(replace(ONE, batch=8))], ONE.setting) is None
+    assert "40" not in render(judged(both), "md").split("latency_ms_p50")[1].split("###")[0]
+
+
 @pytest.mark.parametrize("style", ["rich", "md"])
 def test_the_leaderboard_has_the_column_only_where_something_was_measured(style: str) -> None:
     assert "latency" not in render(judged(outcome()), style, width=300)

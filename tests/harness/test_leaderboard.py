@@ -100,6 +100,24 @@ def test_a_seed_far_from_the_others_is_named() -> None:
     assert "Far from the other seeds: dae + conv + mse, seed 7." in render(group, "md")
 
 
+def test_seeds_that_all_but_agree_have_no_outlier_however_small_their_spread() -> None:
+    """Of 100 normal images each counts half a point: three seeds at one value, and a fourth next to it, are alike."""
+
+    def with_right(normal: int, seed: int) -> Verdict:
+        scores = np.array([0.0] * normal + [1.0] * (100 - normal) + [0.9])
+        evidence = Evidence(
+            {"mean": np.array([0.2])}, {"mean": scores}, ("good",) * 100 + ("crack",), tuple(map(str, range(101)))
+        )
+        outcome = Outcome(TRIAL._replace(seed=seed), "done", "", "f00d", evidence, {"default_pool": "mean"})
+        return next(judge(outcome, [AtHalf()]))
+
+    alike = [with_right(80, seed) for seed in range(3)]
+    assert outlying_seeds([*alike, with_right(71, 3)]) == (), "4.5 points from the others"
+    assert outlying_seeds([*alike, with_right(69, 3)]) == (3,), "5.5 points"
+    scattered = [with_right(right, seed) for seed, right in enumerate((40, 60, 80, 100))]
+    assert outlying_seeds(scattered) == (), "nobody is far from seeds that lie far apart"
+
+
 def test_the_mean_over_categories_weighs_categories_alike_and_pooled_weighs_images_alike() -> None:
     small = verdict(4, 6)
     evidence = Evidence({"mean": np.array([0.2])}, {"mean": np.array([0.0, 0.0])}, ("good", "crack"), ("0", "1"))

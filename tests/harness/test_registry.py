@@ -123,6 +123,14 @@ def test_a_name_that_two_strangers_offer_is_refused_when_asked_for_and_names_bot
     assert [plugin.distribution for plugin in registry.broken] == ["acme-two"]
 
 
+def test_a_name_that_one_plugin_offers_twice_can_be_used_and_is_reported(install: Install) -> None:
+    install("acme-one", GOOD_PLUGIN.format(cls="A", name="twice").replace("return [A]", "return [A, A]"))
+    registry = discover()
+    assert registry.make(Threshold, "twice").name == "twice"
+    (plugin,) = registry.broken
+    assert plugin.problems == ["offers threshold 'twice', which acme_one (acme-one 1.5) offers too"]
+
+
 def test_a_stranger_cannot_take_the_name_of_a_built_in_part(install: Install) -> None:
     builtin = next(iter(discover().offers(Threshold)))
     install("aaa-greedy", GOOD_PLUGIN.format(cls="A", name=builtin))

@@ -94,3 +94,13 @@ def test_a_limit_of_threads_holds_within_and_not_after(monkeypatch: pytest.Monke
     assert "OMP_NUM_THREADS" not in os.environ
     with environment.limited_to(None):
         assert torch.get_num_threads() == before
+
+
+def test_the_threads_that_a_person_asked_for_are_asked_for_again_after_a_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    with environment.limited_to(1):
+        assert os.environ["OMP_NUM_THREADS"] == "1"
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    with pytest.raises(MemoryError), environment.limited_to(1):
+        raise MemoryError
+    assert os.environ["OMP_NUM_THREADS"] == "7", "a fit that fails leaves it as it was, too"

@@ -213,6 +213,16 @@ def test_restoring_asks_for_no_published_weights(tmp_path):
     assert np.array_equal(again.state()["decoder.last.weight"], state["decoder.last.weight"])
 
 
+def test_a_restored_model_whose_encoder_has_batch_normalisation_scores_as_it_did():
+    """The encoder's layers behave otherwise in training, where they also learn from the images that they score."""
+    model = fitted(DAE(widths=NARROW), encoder=ResNet50(), epochs=1)
+    maps = model.score(TEST).maps
+    again = DAE(widths=NARROW)
+    again.restore(model.state(), encoder=ResNet50(), loss=MSE(), run=replace(RUN, epochs=1))
+    assert np.array_equal(again.score(TEST).maps, maps)
+    assert np.array_equal(again.score(TEST).maps, maps), "scoring has changed the model"
+
+
 def test_restoring_a_loss_with_a_random_network_gives_it_the_same_network():
     model, loss = DAE(widths=NARROW), Perceptual(encoder="test_resnet")
     maps = fitted(model, loss=loss, epochs=0).score(TEST).maps
