@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from harness.plugin.registry import Registry
-from harness.report.progress import Quiet
 from harness.trials.executors.ray import room
 from harness.trials.grid import Cell
+from harness.trials.observers import Observer
 from harness.trials.schedule import carry_out
 from harness.trials.store import Store
 from harness.trials.trial import Outcome, Trial
@@ -118,7 +118,7 @@ class VirtualCluster:
     clock: float = 0.0
     driver_busy: float = 0.0
 
-    def run(self, trials: Iterable[Trial]) -> Iterator[Outcome]:
+    def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
         """The outcome of each trial, as they end in virtual time."""
         waiting = iter(trials)
         free = [0.0] * self.workers  # when each worker is ready for its next
@@ -162,10 +162,10 @@ def virtual_run(dots_plugin: Path, tmp_path: Path) -> Callable[..., VirtualClust
     def run(trials: int, **cluster: float) -> VirtualCluster:
         worker = Worker(WorkerConfig(), Registry.discover([dots_plugin]))
         stub = Trial("dots", "large", "mean_image", "-", "-", 0, 16, 0, 0, 0.0, 0.0, "fp32", "-")
-        executor = VirtualCluster(worker.perform(stub, Quiet().progressed), **cluster)
+        executor = VirtualCluster(worker.perform(stub, Observer()), **cluster)
         plan = (Cell(stub._replace(seed=seed)) for seed in range(trials))
         with Store(tmp_path / "runs", write=True) as store:
-            tally = carry_out(plan, store=store, worker=worker, executor=executor, watcher=Quiet())
+            tally = carry_out(plan, store=store, worker=worker, executor=executor, observer=Observer())
             assert tally.fitted == len(store.done()) == trials
         return executor
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from contextlib import redirect_stderr, suppress
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -17,15 +15,11 @@ from harness.errors import UsageError
 from harness.plugin.spec import spell
 from harness.printable import printable
 from harness.report.events import Events, Lines
-from harness.report.progress import Several, display
-from harness.report.timing import TimeLeft
-from harness.trials.grid import Cell
+from harness.report.progress import display
+from harness.trials.observers import Observer, Observers
 from harness.trials.store import Store
 from harness.trials.trial import Outcome
 from harness.verdicts.judge import Verdict
-
-if TYPE_CHECKING:
-    from harness.trackers.mlflow import MLflow
 
 HERE = "-"
 """As the file of the log: standard error, in place of what people read there."""
@@ -67,51 +61,35 @@ class _Messages(io.TextIOBase):
         return len(text)
 
 
-class Followers:
-    """All who are told of one run."""
-
-    def __init__(
-        self,
-        *,
-        cells: Sequence[Cell],
-        dataset: Dataset,
-        store: Store,
-        judged: Callable[[Outcome], list[Verdict]],
-        refits: bool,
-        log: Lines | None,
-        quiet: bool,
-        tracker: str | None,
-    ) -> None:
-        """`refits` says that what the store holds may be fitted again; `tracker` is MLflow's URI."""
-        trials = [cell.trial for cell in cells if not cell.reason]
-        stored = {} if refits else store.seconds()
-        counts = {category: dataset.train_count(category) for category in {trial.category for trial in trials}}
-        images = {category: count for category, count in counts.items() if count}
-        left = partial(TimeLeft, trials, stored=stored, images=images)
-        self._log = log
-        self._events = Events(log, len(cells), str(store.folder), left(), judged) if log else None
-        self._tracker = _tracker(tracker, store, judged, dataset) if tracker else None
-        watchers = [display(len(cells), left(), quiet=quiet), self._events, self._tracker]
-        self.watcher = Several([watcher for watcher in watchers if watcher])
-
-    def catch_up(self, outcomes: Iterable[Outcome]) -> None:
-        """Tell of trials that need no fit, while the store is open, whoever was not told of them in an earlier run."""
-        if self._tracker:
-            self._tracker.catch_up(outcomes)
-
-    def end(self, exit_code: int) -> None:
-        """The command ends."""
-        if self._events and self._log:
-            self._events.summary(exit_code)
-            if self._log.fault:
-                _warn(f"the log of events ends early: {self._log.fault}. Trials are stored all the same")
+def observers(
+    *,
+    dataset: Dataset,
+    store: Store,
+    judged: Callable[[Outcome], list[Verdict]],
+    log: Lines | None,
+    quiet: bool,
+    tracker: str | None,
+) -> tuple[Observers, Events | None]:
+    """All who are told of one run, and the log of events among them; `tracker` is MLflow's URI. Raises UsageError."""
+    events = Events(log, judged) if log else None
+    told = [None if quiet else display(), events, _tracker(tracker, store, judged, dataset) if tracker else None]
+    return Observers([observer for observer in told if observer], warn), events
 
 
-def _tracker(uri: str, store: Store, judged: Callable[[Outcome], list[Verdict]], dataset: Dataset) -> MLflow:
+def _tracker(uri: str, store: Store, judged: Callable[[Outcome], list[Verdict]], dataset: Dataset) -> Observer:
     from harness.trackers.mlflow import MLflow
 
-    return MLflow(uri, store, judged, _warn, () if dataset.needs_root else (spell(dataset),))
+    return MLflow(uri, store, judged, warn, () if dataset.needs_root else (spell(dataset),))
 
 
-def _warn(text: str) -> None:
+def end_log(log: Lines | None, events: Events | None, exit_code: int) -> None:
+    """The command ends: the last line of the log, and what became of the log itself."""
+    if events and log:
+        events.summary(exit_code)
+        if log.fault:
+            warn(f"the log of events ends early: {log.fault}. Trials are stored all the same")
+
+
+def warn(text: str) -> None:
+    """One line on stderr."""
     click.echo(printable(f"harness: {text}"), err=True)

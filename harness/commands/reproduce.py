@@ -16,6 +16,7 @@ from harness.plugin.registry import Registry
 from harness.report.progress import describe
 from harness.report.reproduction import render_reproduction
 from harness.trials import environment
+from harness.trials.observers import Observer
 from harness.trials.store import Store
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig, open_dataset
@@ -69,7 +70,7 @@ def command(
     worker = Worker(WorkerConfig(device, data_root, weights_dir, plugin_files, threads=threads), registry)
     try:
         with stoppable(farewell := "Stopped. The store is as it was."):
-            found = reproduce(stored, worker, _show, judges, tolerance)
+            found = reproduce(stored, worker, _OneLine(), judges, tolerance)
     except KeyboardInterrupt:
         click.echo(f"\n{farewell}", err=True)
         raise
@@ -77,12 +78,14 @@ def command(
     ctx.exit(0 if found.result in ("equal", "within tolerance") else 3)
 
 
-def _show(trial: Trial, progress: Progress) -> None:
+class _OneLine(Observer):
     """Where the fit is, in one line of a terminal that is written over."""
-    if sys.stderr.isatty() and progress.epoch_done:
-        last = progress.epoch == progress.epochs
-        said = f"\r{describe(trial)} · epoch {progress.epoch}/{progress.epochs} · loss {progress.loss:.4g}\x1b[K"
-        click.echo(said, nl=last, err=True)
+
+    def progressed(self, trial: Trial, progress: Progress) -> None:
+        if sys.stderr.isatty() and progress.epoch_done:
+            last = progress.epoch == progress.epochs
+            said = f"\r{describe(trial)} · epoch {progress.epoch}/{progress.epochs} · loss {progress.loss:.4g}\x1b[K"
+            click.echo(said, nl=last, err=True)
 
 
 def _find(store: Store, key: str) -> Outcome:

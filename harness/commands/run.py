@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import click
 from click.core import ParameterSource
 
 from harness.api import Encoder, Loss, Model, Threshold
-from harness.commands._following import HERE, Followers, open_log
+from harness.commands._following import HERE, end_log, observers, open_log
 from harness.commands._options import (
     config_option,
     format_option,
@@ -37,8 +39,9 @@ from harness.trials.executors.processes import Processes
 from harness.trials.executors.ray_cluster import Cluster
 from harness.trials.executors.serial import Serial
 from harness.trials.grid import Axes, Cell, plan
+from harness.trials.observers import Observers
 from harness.trials.saved_model import ModelFolder, read
-from harness.trials.schedule import RunSummary, carry_out
+from harness.trials.schedule import RunSummary, carry_out, run_start
 from harness.trials.store import Store
 from harness.trials.worker import Worker, WorkerConfig, open_dataset
 from harness.verdicts.judge import judge
@@ -184,26 +187,25 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         keep=_keep(given["store"], thresholds, pools) if given["keep_models"] else None,
     )
     with Store(given["store"], write=True) as store:
-        followers = Followers(
-            cells=cells,
+        told, events = observers(
             dataset=axes.dataset,
             store=store,
             judged=lambda outcome: list(judge(outcome, thresholds, pools)),
-            refits=workplace.keep is not None,
             log=log,
             quiet=given["quiet"] or given["log_json"] == HERE,
             tracker=given["mlflow"],
         )
-        tally = _fit(ctx, cells, store, Worker(workplace, registry), cluster or jobs, followers)
+        start = run_start(cells, axes.dataset, store, refits=workplace.keep is not None)
+        end = partial(end_log, log, events)
+        tally = _fit(ctx, cells, store, Worker(workplace, registry), cluster or jobs, told.following(start), end)
         outcomes = list(store.outcomes(tally.ids))
         verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, thresholds, pools)]
-        followers.catch_up(outcomes)
     code = 3 if tally.unfinished or tally.unkept else 0
     click.echo(render(verdicts, given["style"]), nl=False)
     _summarise(tally, given["store"], say_reasons=given["style"] in ("csv", "json"))
     if workplace.keep:
         _tell_of_models(tally, workplace.keep, given["plugin_files"])
-    followers.end(code)
+    end(code)
     ctx.exit(code)
 
 
@@ -297,26 +299,27 @@ def _fit(
     store: Store,
     worker: Worker,
     where: Cluster | int,
-    followers: Followers,
+    following: AbstractContextManager[Observers],
+    end: Callable[[int], None],
 ) -> RunSummary:
     """Fit what is missing, on a cluster or in so many processes; an interrupt ends it and keeps what is finished."""
     farewell = f"Stopped. Finished trials are kept in {store.folder}; the same command goes on from there."
     try:
-        with stoppable(farewell), followers.watcher as shown:
+        with stoppable(farewell), following as told:
             executor: Executor
             if isinstance(where, Cluster):
                 from harness.trials.executors.ray import Ray  # which brings asyncio along
 
-                executor = Ray(worker, shown.progressed, where)
+                executor = Ray(where)
             elif where == 1:
-                executor = Serial(worker, shown.progressed)
+                executor = Serial()
             else:
-                executor = Processes(worker.workplace, where, shown.progressed)
-            return carry_out(cells, store=store, worker=worker, executor=executor, watcher=shown)
+                executor = Processes(where)
+            return carry_out(cells, store=store, worker=worker, executor=executor, observer=told)
     except KeyboardInterrupt as stop:
         click.echo(f"\n{farewell}", err=True)
         code = 128 + (stop.args[0] if stop.args else signal.SIGINT)
-        followers.end(code)
+        end(code)
         ctx.exit(code)
 
 

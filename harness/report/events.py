@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
 from harness.api import Progress
-from harness.report.progress import Quiet, planned
+from harness.report.progress import planned
 from harness.report.timing import TimeLeft
+from harness.trials.observers import Observer, RunStart
 from harness.trials.trial import Outcome, Trial
 from harness.verdicts.judge import METRICS, PIXEL_METRICS, Verdict
 
@@ -39,24 +40,22 @@ class Lines:
             self.fault = error.strerror or str(error)
 
 
-class Events(Quiet):
+class Events(Observer):
     """Writes a line for each event of a run."""
 
-    def __init__(
-        self, lines: Lines, total: int, store: str, left: TimeLeft, judged: Callable[[Outcome], Iterable[Verdict]]
-    ) -> None:
+    def __init__(self, lines: Lines, judged: Callable[[Outcome], Iterable[Verdict]]) -> None:
         self._write = lines.write
-        self._about: dict[str, Any] = {"version": version("anomaly-harness"), "trials": total, "store": store}
-        self._left = left
+        self._left = TimeLeft([])
         self._judged = judged
         self._count: Counter[str] = Counter()
         self._begun = time.monotonic()
 
-    def __enter__(self) -> Self:
-        self._write("run_started", **self._about)
-        return self
+    def run_started(self, start: RunStart) -> None:
+        self._left = TimeLeft(start.trials, stored=start.stored_seconds, images=start.train_images)
+        about = {"version": version("anomaly-harness"), "trials": start.cells, "store": str(start.store)}
+        self._write("run_started", **about)
 
-    def found(self, trial: Trial) -> None:
+    def found(self, trial: Trial, trial_id: str) -> None:
         self._left.found(trial)
         self._count["found"] += 1
         self._write("found", **_cell(trial))

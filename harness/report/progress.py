@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
-from typing import Self, TextIO
+from typing import TextIO
 
 from harness.api import Progress
 from harness.printable import printable
 from harness.report.timing import TimeLeft
+from harness.trials.observers import Observer, RunStart
 from harness.trials.trial import Outcome, Trial
 
 
@@ -35,50 +34,25 @@ def planned(outcome: Outcome) -> Trial:
     return outcome.trial._replace(batch_size=asked) if asked else outcome.trial
 
 
-def display(total: int, left: TimeLeft, *, quiet: bool = False, stream: TextIO | None = None) -> Quiet:
-    """The display that suits stderr, for a plan of so many trials."""
+def display(stream: TextIO | None = None) -> Observer:
+    """The display that suits a stream, by default stderr."""
     stream = stream or sys.stderr
-    if quiet:
-        return Quiet()
-    return Live(total, left) if stream.isatty() else Plain(total, stream)
+    return Live() if stream.isatty() else Plain(stream)
 
 
-class Quiet:
-    """Says nothing. It follows a run from outside (found, started, ended) and a fit from within (progressed)."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def found(self, trial: Trial) -> None:
-        """A trial needs no fit."""
-
-    def started(self, trial: Trial) -> None:
-        """A fit begins."""
-
-    def progressed(self, trial: Trial, progress: Progress) -> None:
-        """A fit goes on."""
-
-    def ended(self, outcome: Outcome) -> None:
-        """A trial has ended and is stored."""
-
-
-class Plain(Quiet):
+class Plain(Observer):
     """A line when a trial ends, for logs."""
 
-    def __init__(self, total: int, stream: TextIO) -> None:
-        self._total = total
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._total = 0
         self._count = 0
         self._found = 0
 
-    def __exit__(self, *_: object) -> None:
-        if self._found:
-            self._say(f"{self._found} of {self._total} were in the store already")
+    def run_started(self, start: RunStart) -> None:
+        self._total = start.cells
 
-    def found(self, trial: Trial) -> None:
+    def found(self, trial: Trial, trial_id: str) -> None:
         self._count += 1
         self._found += 1
 
@@ -86,14 +60,18 @@ class Plain(Quiet):
         self._count += 1
         self._say(f"[{self._count}/{self._total}] {describe(outcome.trial)} · {ending(outcome)}")
 
+    def run_ended(self, *, stopped: bool) -> None:
+        if self._found:
+            self._say(f"{self._found} of {self._total} were in the store already")
+
     def _say(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
 
 
-class Live(Quiet):
+class Live(Observer):
     """A bar over all trials, the time left, and the epoch, loss and images/s of the trial that runs."""
 
-    def __init__(self, total: int, left: TimeLeft) -> None:
+    def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bars
@@ -106,18 +84,19 @@ class Live(Quiet):
             console=Console(stderr=True),
             transient=True,
         )
-        self._task = self._bars.add_task("trials", total=total, left="", now="")
-        self._left = left
+        self._task = self._bars.add_task("trials", total=None, left="", now="")
+        self._left = TimeLeft([])
         self._told = 0.0
 
-    def __enter__(self) -> Self:
+    def run_started(self, start: RunStart) -> None:
+        self._left = TimeLeft(start.trials, stored=start.stored_seconds, images=start.train_images)
+        self._bars.update(self._task, total=start.cells)
         self._bars.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def run_ended(self, *, stopped: bool) -> None:
         self._bars.stop()
 
-    def found(self, trial: Trial) -> None:
+    def found(self, trial: Trial, trial_id: str) -> None:
         self._left.found(trial)
         self._bars.advance(self._task)
 
@@ -152,37 +131,3 @@ class Live(Quiet):
             minutes = round(seconds) // 60
             hours = f"{minutes // 60}:{minutes % 60:02}" if minutes >= 60 else str(minutes)
             self._bars.update(self._task, left=f"{hours}:{round(seconds) % 60:02} left")
-
-
-class Several(Quiet):
-    """Tells several watchers, in their order."""
-
-    def __init__(self, watchers: Sequence[Quiet]) -> None:
-        self._watchers = watchers
-        self._entered = ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as entered:
-            for watcher in self._watchers:
-                entered.enter_context(watcher)
-            self._entered = entered.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._entered.close()
-
-    def found(self, trial: Trial) -> None:
-        for watcher in self._watchers:
-            watcher.found(trial)
-
-    def started(self, trial: Trial) -> None:
-        for watcher in self._watchers:
-            watcher.started(trial)
-
-    def progressed(self, trial: Trial, progress: Progress) -> None:
-        for watcher in self._watchers:
-            watcher.progressed(trial, progress)
-
-    def ended(self, outcome: Outcome) -> None:
-        for watcher in self._watchers:
-            watcher.ended(outcome)

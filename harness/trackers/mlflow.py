@@ -8,14 +8,15 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError
 from harness.report.html import page
-from harness.report.progress import Quiet, describe
+from harness.report.progress import describe
 from harness.report.repeat import command_of
+from harness.trials.observers import Observer
 from harness.trials.store import Store
-from harness.trials.trial import Outcome
+from harness.trials.trial import Outcome, Trial
 from harness.verdicts.judge import METRICS, PIXEL_METRICS, Verdict
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _SETTINGS = {
 """Of MLflow's client, where the person's environment says nothing else."""
 
 
-class MLflow(Quiet):
+class MLflow(Observer):
     """Logs trials to the tracking server, database or folder at a URI, each once, however often a run goes on.
 
     Whatever goes wrong there is warned of once and ends the logging, not the trials; what was missed is logged by a
@@ -66,6 +67,7 @@ class MLflow(Quiet):
         self._runs: dict[str, Any] = {}
         """By trial, those of earlier runs as MLflow has them."""
         self._logged: set[str] = set()
+        self._found: list[str] = []
         self._on = True
         unsupported = mlflow.tracking.registry.UnsupportedModelRegistryStoreURIException
         try:
@@ -78,9 +80,6 @@ class MLflow(Quiet):
         except Exception as error:
             self._give_up(error)
 
-    def __enter__(self) -> Self:
-        return self
-
     def ended(self, outcome: Outcome) -> None:
         """A trial has ended: log it."""
         if self._on and outcome.status != "skipped":
@@ -89,10 +88,13 @@ class MLflow(Quiet):
             except Exception as error:  # of the client, the server, the network or the disk
                 self._give_up(error)
 
-    def catch_up(self, outcomes: Iterable[Outcome]) -> None:
+    def found(self, trial: Trial, trial_id: str) -> None:
+        self._found.append(trial_id)
+
+    def run_ended(self, *, stopped: bool) -> None:
         """Log what the store holds of earlier runs and MLflow does not."""
-        for outcome in outcomes:
-            if outcome.id not in self._logged:
+        if not stopped:
+            for outcome in self._store.outcomes(self._found):
                 self.ended(outcome)
 
     def _opened(self) -> str:

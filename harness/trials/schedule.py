@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
+from harness.api import Dataset
 from harness.errors import HarnessError
 from harness.trials.executors import Executor
 from harness.trials.grid import Cell
+from harness.trials.observers import Observer, RunStart
 from harness.trials.pictures import thumbnails
 from harness.trials.store import Store
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker
-
-
-class Watcher(Protocol):
-    """Is told what happens."""
-
-    def found(self, trial: Trial) -> None:
-        """A trial needs no fit: the store has it."""
-        ...
-
-    def started(self, trial: Trial) -> None:
-        """A trial goes to the executor."""
-        ...
-
-    def ended(self, outcome: Outcome) -> None:
-        """A trial has ended, and is in the store."""
-        ...
 
 
 @dataclass
@@ -47,8 +32,16 @@ class RunSummary:
     """Done, but their model could not be kept, and why."""
 
 
+def run_start(cells: Sequence[Cell], dataset: Dataset, store: Store, *, refits: bool = False) -> RunStart:
+    """What observers are told of a plan beforehand; `refits` says that stored trials may be fitted again."""
+    trials = [cell.trial for cell in cells if not cell.reason]
+    counts = {category: dataset.train_count(category) for category in {trial.category for trial in trials}}
+    images = {category: count for category, count in counts.items() if count}
+    return RunStart(len(cells), trials, store.folder, {} if refits else store.seconds(), images)
+
+
 def carry_out(
-    plan: Iterable[Cell], *, store: Store, worker: Worker, executor: Executor, watcher: Watcher
+    plan: Iterable[Cell], *, store: Store, worker: Worker, executor: Executor, observer: Observer
 ) -> RunSummary:
     """Fit what the store lacks. Finished trials are in the store whenever this stops, however it stops."""
     tally = RunSummary()
@@ -66,7 +59,7 @@ def carry_out(
             tally.fitted += 1
         else:
             tally.unfinished.append(outcome)
-        watcher.ended(outcome)
+        observer.ended(outcome)
 
     def missing() -> Iterator[Trial]:
         unusable: dict[str, str] = {}
@@ -91,14 +84,14 @@ def carry_out(
             elif trial_id:
                 tally.ids.append(trial_id)
                 tally.found += 1
-                watcher.found(trial)
+                observer.found(trial, trial_id)
                 continue
             if fingerprint not in pictured:
                 store.put_thumbnails(fingerprint, thumbnails(split.test))
                 pictured.add(fingerprint)
-            watcher.started(trial)
+            observer.started(trial)
             yield trial
 
-    for outcome in executor.run(missing()):
+    for outcome in executor.run(missing(), worker, observer):
         settle(outcome)
     return tally

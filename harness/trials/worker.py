@@ -19,6 +19,7 @@ from harness.errors import HarnessError, UnavailableError
 from harness.plugin.registry import KINDS, Offer, Registry
 from harness.plugin.spec import parse
 from harness.trials import environment
+from harness.trials.observers import Observer
 from harness.trials.pictures import Shrinker
 from harness.trials.saved_model import ModelFolder, SavedModel, State, limit_by, write
 from harness.trials.scoring import score
@@ -26,8 +27,6 @@ from harness.trials.trial import UNUSED, Evidence, Outcome, Trial
 
 _IN_MEMORY = 1 << 27
 """Bytes of pixels that may be copied."""
-
-Report = Callable[[Trial, Progress], None]
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Worker:
             self._loaded = (wanted, part.load(category, image_size))
         return self._loaded[1]
 
-    def perform(self, trial: Trial, report: Report, split: Split | None = None) -> Outcome:
+    def perform(self, trial: Trial, observer: Observer, split: Split | None = None) -> Outcome:
         """The trial's outcome, on data given or else loaded. Only KeyboardInterrupt and the like pass through."""
         fingerprint, made_of = "", {}
         try:
@@ -73,7 +72,7 @@ class Worker:
             fingerprint = split.fingerprint
             made_of = self.provenance(trial)
             with environment.limited_to(self.workplace.threads):
-                fitted, evidence, record = self._fit_in_memory(trial, split, report)
+                fitted, evidence, record = self._fit_in_memory(trial, split, observer)
         except UnavailableError as error:
             return Outcome(trial, "skipped", str(error), fingerprint, record=made_of)
         except HarnessError as error:
@@ -96,21 +95,21 @@ class Worker:
             trial = trial._replace(batch_size=trial.batch_size // 2)
             yield trial
 
-    def _fit_in_memory(self, trial: Trial, split: Split, report: Report) -> tuple[Trial, Evidence, dict[str, Any]]:
+    def _fit_in_memory(self, trial: Trial, split: Split, observer: Observer) -> tuple[Trial, Evidence, dict[str, Any]]:
         """The first variant of a trial for which memory suffices."""
         *larger, smallest = self.variants(trial)
         for variant in larger:
             try:
-                evidence, record = self._fit(variant, split, report)
+                evidence, record = self._fit(variant, split, observer)
             except Exception as error:
                 if not environment.out_of_memory(error):
                     raise
             else:
                 return variant, evidence, record
             environment.release_memory()  # not before the error is gone, whose frames hold on to it
-        return smallest, *self._fit(smallest, split, report)
+        return smallest, *self._fit(smallest, split, observer)
 
-    def _fit(self, trial: Trial, split: Split, report: Report) -> tuple[Evidence, dict[str, Any]]:
+    def _fit(self, trial: Trial, split: Split, observer: Observer) -> tuple[Evidence, dict[str, Any]]:
         model = self.registry.make(Model, trial.model)
         encoder = None if trial.encoder == UNUSED else self.registry.make(Encoder, trial.encoder)
         loss = None if trial.loss == UNUSED else self.registry.make(Loss, trial.loss)
@@ -123,7 +122,7 @@ class Worker:
             images_seen += progress.images
             if progress.epoch_done:
                 history.append(progress)
-            report(trial, progress)
+            observer.progressed(trial, progress)
 
         run = trial.run(self.workplace.device, self.workplace.weights_dir)
         started = time.perf_counter()

@@ -10,8 +10,9 @@ import numpy as np
 
 from harness.api import Threshold
 from harness.errors import DataError
+from harness.trials.observers import Observer
 from harness.trials.trial import Evidence, Outcome
-from harness.trials.worker import Report, Worker
+from harness.trials.worker import Worker
 from harness.verdicts.judge import judge
 
 TOLERANCE = 1e-3
@@ -68,7 +69,7 @@ class Reproduction:
 
 
 def reproduce(
-    stored: Outcome, worker: Worker, report: Report, thresholds: Sequence[Threshold], tolerance: float = TOLERANCE
+    stored: Outcome, worker: Worker, observer: Observer, thresholds: Sequence[Threshold], tolerance: float = TOLERANCE
 ) -> Reproduction:
     """Fit a stored trial again and compare. Raises UsageError where its data set cannot be asked for as it is."""
     trial, evidence = stored.trial, stored.evidence
@@ -84,7 +85,7 @@ def reproduce(
     if split.fingerprint != stored.fingerprint:
         changed = (Change("data", stored.fingerprint, split.fingerprint), *changed)
         return Reproduction(stored, "impossible", "its data has changed", changes=changed)
-    again = worker.perform(trial, report, split)
+    again = worker.perform(trial, observer, split)
     if again.evidence is None:
         return Reproduction(stored, "impossible", again.reason, changes=changed)
     changed = tuple(changes(stored.record, again.record))

@@ -15,6 +15,7 @@ from harness.metrics.image import Counts
 from harness.metrics.intervals import auroc_interval
 from harness.plugin.registry import Registry
 from harness.trials.grid import Axes, plan
+from harness.trials.observers import Observer
 from harness.trials.schedule import carry_out
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
@@ -46,20 +47,12 @@ def axes(dots_plugin: Path, methods: int, seeds: int) -> Axes:
 
 
 class Unneeded:
-    """An executor and watcher for a run that has nothing to fit."""
+    """An executor for a run that has nothing to fit."""
 
-    def run(self, trials: Iterable[Trial]) -> Iterator[Outcome]:
+    def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
         for trial in trials:
             raise AssertionError(f"{trial} was to be found in the store")
         yield from ()
-
-    def found(self, trial: Trial) -> None:
-        """Shown nowhere."""
-
-    def started(self, trial: Trial) -> None:
-        """Does not come."""
-
-    ended = started
 
 
 @pytest.mark.parametrize("n", [1_000, 100_000])
@@ -83,7 +76,7 @@ def test_resuming_a_run_whose_trials_are_done(figures, dots_plugin: Path, memory
 
     def resume() -> int:
         with Store(memory, write=True) as store:
-            tally = carry_out(plan(crossed), store=store, worker=worker, executor=Unneeded(), watcher=Unneeded())
+            tally = carry_out(plan(crossed), store=store, worker=worker, executor=Unneeded(), observer=Observer())
         return tally.found
 
     what = f"resuming a run whose {len(cells):,} trials are done"

@@ -18,9 +18,9 @@ from harness import Dataset, Encoder, Images, Loss, Model, Split, hookimpl
 from harness.plugin.registry import Registry
 from harness.trials.executors.serial import Serial
 from harness.trials.grid import Axes, plan
+from harness.trials.observers import Observer
 from harness.trials.schedule import carry_out
 from harness.trials.store import Store
-from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
 
 COUNTS = {"hazelnut": (391, 110), "bottle": (209, 83), "pill": (267, 167), "screw": (320, 160), "tile": (230, 117)}
@@ -55,19 +55,6 @@ class Plugin:
         return [AsLarge]
 
 
-class Silent:
-    """Watches without a word."""
-
-    def found(self, trial: Trial) -> None:
-        """Nothing is found in a new store."""
-
-    def started(self, trial: Trial) -> None:
-        """Shown nowhere."""
-
-    def ended(self, outcome: Outcome) -> None:
-        assert outcome.status == "done", outcome.reason
-
-
 def axes(registry: Registry, dataset: str, **settings: object) -> Axes:
     made = registry.make(Dataset, dataset)
     return Axes(
@@ -84,10 +71,6 @@ def axes(registry: Registry, dataset: str, **settings: object) -> Axes:
             **settings,
         }
     )
-
-
-def silently(*_: object) -> None:
-    """Report to nobody."""
 
 
 @pytest.mark.parametrize("size", [64, 128])
@@ -132,10 +115,10 @@ def test_both_tables_of_the_paper_on_a_gpu(figures, tmp_path: Path) -> None:
     start = time.perf_counter()
     with Store(tmp_path, write=True) as store:
         cells = list(plan(asked))
-        carry_out(cells, store=store, worker=worker, executor=Serial(worker, silently), watcher=Silent())
+        carry_out(cells, store=store, worker=worker, executor=Serial(), observer=Observer())
         outcomes = list(store.outcomes())
     seconds = time.perf_counter() - start
-    assert len(outcomes) == 60
+    assert [outcome.status for outcome in outcomes] == ["done"] * 60
     where = torch.cuda.get_device_name()
     figures.add(f"both tables of the paper, on {where}", seconds, target="at most 600 s", reached=seconds <= 600)
     for encoder in ("conv", "vgg16", "resnet50"):

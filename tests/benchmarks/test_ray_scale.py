@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from harness.plugin.registry import Registry
-from harness.report.progress import Quiet
 from harness.trials.executors import ray as executor
 from harness.trials.executors.ray import Ray
 from harness.trials.executors.ray_cluster import Cluster
+from harness.trials.observers import Observer
 from harness.trials.pictures import Maps
 from harness.trials.store import Store
 from harness.trials.trial import Outcome, Trial
@@ -45,7 +45,7 @@ def ray_s() -> Iterator[float]:
             patch.setattr(executor, "room", lambda slots: under_way)
             trials = (STUB._replace(seed=seed) for seed in range(1500))
             ended = []
-            for outcome in Ray(worker, Quiet().progressed, Cluster(nodes.address)).run(trials):
+            for outcome in Ray(Cluster(nodes.address)).run(trials, worker, Observer()):
                 assert outcome.status == "done", outcome.reason
                 ended.append(time.perf_counter())
         yield (ended[-1] - ended[300]) / (len(ended) - 301)  # by then the workers are up and have imported all
@@ -75,7 +75,7 @@ def test_shorter_trials(figures: Any, virtual_run: Callable[..., Any], ray_s: fl
 
 def test_the_writer_with_the_pictures_of_a_real_category(figures: Any, dots_plugin: Path, tmp_path: Path) -> None:
     worker = Worker(WorkerConfig(), Registry.discover([dots_plugin]))
-    outcome = worker.perform(STUB, Quiet().progressed)
+    outcome = worker.perform(STUB, Observer())
     with Store(tmp_path / "runs", write=True) as store:
         seeds = iter(range(10_000))
         figures.time(

@@ -15,6 +15,7 @@ from PIL import Image
 from harness.deployment.detector import load
 from harness.deployment.watching import POLL_S
 from harness.plugin.registry import Registry
+from harness.trials.observers import Observer
 from harness.trials.saved_model import ModelFolder
 from harness.trials.trial import Trial
 from harness.trials.worker import Worker, WorkerConfig
@@ -30,7 +31,7 @@ def test_from_a_closed_file_to_its_decision(figures, tmp_path: Path) -> None:
         Image.fromarray(pixels).save(tmp_path / "parts" / name)
     place = WorkerConfig(data_root=tmp_path / "parts", threads=1, keep=ModelFolder(tmp_path / "models"))
     trial = Trial("folder", "parts", "dae", "conv", "mse", 0, SIZE, 1, 2, 1e-4, 0.0, "fp32", "-")
-    assert Worker(place, Registry.discover()).perform(trial, lambda *_: None).status == "done"
+    assert Worker(place, Registry.discover()).perform(trial, Observer()).status == "done"
     (model,) = (tmp_path / "models").iterdir()
     Image.fromarray(255 - pixels // 2).save(tmp_path / "other.png")  # far from the limit, as most images are
     data = (tmp_path / "other.png").read_bytes()

@@ -13,6 +13,7 @@ from PIL import Image
 from harness import DataError, ModelError, Threshold, TrainingError, UsageError
 from harness.deployment.detector import Detector, load
 from harness.plugin.registry import Registry
+from harness.trials.observers import Observer
 from harness.trials.saved_model import DESCRIPTION, WEIGHTS, ModelFolder, SavedModel, find, read, read_weights, write
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
@@ -48,7 +49,7 @@ def trial_of(model: str, encoder: str = "-", loss: str = "-", **other: object) -
 def kept(trial: Trial, root: Path, folder: Path, plugin: Path, threshold: str = "mean") -> tuple[Outcome, Path]:
     place = WorkerConfig(data_root=root, plugin_files=(plugin,), threads=1, keep=ModelFolder(folder, threshold))
     worker = Worker(place, Registry.discover([plugin]))
-    outcome = worker.perform(trial._replace(category=root.name), lambda *_: None)
+    outcome = worker.perform(trial._replace(category=root.name), Observer())
     assert outcome.status == "done", outcome.reason
     assert "unkept" not in outcome.record, outcome.record["unkept"]
     directory = find(folder, outcome.id)
@@ -140,7 +141,7 @@ def test_a_model_whose_threshold_fails_is_not_kept_and_its_scores_are(
 ) -> None:
     place = WorkerConfig(data_root=parts, plugin_files=(dots_plugin,), keep=ModelFolder(tmp_path, "lazy"))
     worker = Worker(place, Registry.discover([dots_plugin]))
-    outcome = worker.perform(trial_of("mean_image", category=parts.name), lambda *_: None)
+    outcome = worker.perform(trial_of("mean_image", category=parts.name), Observer())
     assert outcome.status == "done"
     assert outcome.evidence is not None
     assert "threshold lazy gives no limit" in outcome.record["unkept"]

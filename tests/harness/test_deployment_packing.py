@@ -28,6 +28,7 @@ from harness.deployment.packing import compare, graph_inputs, pack, relative_dif
 from harness.metrics.pools import POOLS
 from harness.plugin.registry import Registry
 from harness.testing import toy_images
+from harness.trials.observers import Observer
 from harness.trials.saved_model import ModelFolder, SavedModel
 from harness.trials.trial import Trial
 from harness.trials.worker import Worker, WorkerConfig, hold_out, open_dataset
@@ -54,7 +55,7 @@ def _one_thread():
 
 def keep(trial: Trial, folder: Path, data_root: Path | None = None) -> Path:
     worker = Worker(WorkerConfig(data_root=data_root, keep=ModelFolder(folder)), REGISTRY)
-    outcome = worker.perform(trial, lambda *_: None)
+    outcome = worker.perform(trial, Observer())
     assert outcome.status == "done", outcome.reason
     (directory,) = folder.glob(f"*-{outcome.id}")
     return directory

@@ -10,18 +10,24 @@ import pytest
 from click.testing import CliRunner
 
 from harness.commands import main
+from harness.plugin.registry import Registry
 from harness.trials.executors.processes import PATIENCE_S, Processes
+from harness.trials.observers import Observer
 from harness.trials.store import Store
 from harness.trials.trial import Outcome, Trial
-from harness.trials.worker import WorkerConfig
+from harness.trials.worker import Worker, WorkerConfig
 
 TRIAL = Trial("dots", "large", "trained", "plain", "absolute", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
 
 
+def worker_with(plugin: Path) -> Worker:
+    return Worker(WorkerConfig(plugin_files=(plugin,)), Registry())
+
+
 def carry_out(plugin: Path, trials: list[Trial], jobs: int = 2) -> tuple[list[Outcome], list[Trial]]:
     reported: list[Trial] = []
-    executor = Processes(WorkerConfig(plugin_files=(plugin,)), jobs, lambda trial, progress: reported.append(trial))
-    return list(executor.run(trials)), reported
+    observer = Mock(progressed=lambda trial, progress: reported.append(trial))
+    return list(Processes(jobs).run(trials, worker_with(plugin), observer)), reported
 
 
 def test_every_trial_comes_back_once_with_its_progress(dots_plugin: Path) -> None:
@@ -53,9 +59,9 @@ def test_a_process_that_exits_is_an_error_with_its_code(dots_plugin: Path, tmp_p
 
 
 def test_a_process_that_is_killed_while_it_waits_costs_no_trial(dots_plugin: Path) -> None:
-    executor = Processes(WorkerConfig(plugin_files=(dots_plugin,)), 1, lambda trial, progress: None)
     statuses = []
-    for outcome in executor.run(TRIAL._replace(seed=seed) for seed in range(3)):
+    trials = (TRIAL._replace(seed=seed) for seed in range(3))
+    for outcome in Processes(1).run(trials, worker_with(dots_plugin), Observer()):
         statuses.append(outcome.status)
         for process in multiprocessing.active_children():
             process.kill()
@@ -87,8 +93,8 @@ def test_processes_that_do_not_heed_the_request_to_end_are_killed(dots_plugin: P
             time.sleep(600)
         assert encoder is not None"""
     plugin.write_text(dots_plugin.read_text().replace("assert encoder is not None", deaf))
-    executor = Processes(WorkerConfig(plugin_files=(plugin,)), 1, Mock(side_effect=[None, None, KeyboardInterrupt]))
-    ending = executor.run(TRIAL._replace(seed=seed) for seed in range(2))
+    observer = Mock(progressed=Mock(side_effect=[None, None, KeyboardInterrupt]))
+    ending = Processes(1).run((TRIAL._replace(seed=seed) for seed in range(2)), worker_with(plugin), observer)
     assert next(ending).status == "done"
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
@@ -140,8 +146,7 @@ def test_a_trial_is_asked_for_only_when_a_process_is_free(dots_plugin: Path) -> 
             asked.append(seed)
             yield TRIAL._replace(seed=seed)
 
-    executor = Processes(WorkerConfig(plugin_files=(dots_plugin,)), 2, lambda trial, progress: None)
-    ending = executor.run(trials())
+    ending = Processes(2).run(trials(), worker_with(dots_plugin), Observer())
     next(ending)
     assert len(asked) <= 3
     ending.close()

@@ -13,13 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from harness import Images, Model, Progress, Split, UnavailableError, UsageError, hookimpl
 from harness.plugin.registry import Registry
-from harness.report.progress import Quiet
 from harness.trials import environment
 from harness.trials.executors import ray as executor
 from harness.trials.executors import ray_cluster
@@ -28,6 +28,7 @@ from harness.trials.executors.ray_cluster import Cluster
 from harness.trials.executors.ray_tasks import BEAT_S, Board, Setting, Wire, perform, portable
 from harness.trials.executors.serial import Serial
 from harness.trials.grid import Cell
+from harness.trials.observers import Observer
 from harness.trials.saved_model import ModelFolder, SavedModel, State, find, read, read_weights, write
 from harness.trials.schedule import carry_out
 from harness.trials.store import Store
@@ -68,8 +69,8 @@ def fly(nodes: Any, plugin: Path, trials: Any, **needs: float) -> tuple[dict[int
     """Outcomes by seed, and what was reported meanwhile."""
     reported: Reported = []
     worker = Worker(WorkerConfig(plugin_files=(plugin,)), Registry.discover([plugin]))
-    ray = Ray(worker, lambda trial, progress: reported.append((trial, progress)), Cluster(nodes.address, **needs))
-    outcomes = list(ray.run(trials))
+    observer = Mock(progressed=lambda trial, progress: reported.append((trial, progress)))
+    outcomes = list(Ray(Cluster(nodes.address, **needs)).run(trials, worker, observer))
     assert len({outcome.trial for outcome in outcomes}) == len(outcomes)
     return {outcome.trial.seed: outcome for outcome in outcomes}, reported
 
@@ -119,10 +120,9 @@ def test_scores_are_those_of_a_local_run_to_the_last_bit_and_so_is_the_record(no
     trials += [TRIAL._replace(model=f"trained[fail={fail}]", seed=1) for fail in ("nan", "weights", "bug", "score")]
     workplace = WorkerConfig(plugin_files=(dots_plugin,), threads=2)
     worker = Worker(workplace, Registry.discover([dots_plugin]))
-    local = list(Serial(worker, Quiet().progressed).run(trials))
-    by_trial = {
-        outcome.trial: outcome for outcome in Ray(worker, Quiet().progressed, Cluster(nodes.address)).run(trials)
-    }
+    local = list(Serial().run(trials, worker, Observer()))
+    there = Ray(Cluster(nodes.address)).run(trials, worker, Observer())
+    by_trial = {outcome.trial: outcome for outcome in there}
     timed = {"fit_seconds", "score_seconds", "train_images_per_second"}
     timed |= {"threads", "code"}  # of torch, if the process has imported it yet; of files that somebody may be editing
     for mine in local:
@@ -153,7 +153,7 @@ def test_a_plugin_that_a_worker_lacks_is_named_with_its_version(nodes: Any, dots
     worker = Worker(WorkerConfig(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
     worker.registry.register(Acme, "glow", "acme-glow", "1.2")
     glow = TRIAL._replace(model="glow", encoder="-", loss="-")
-    (outcome,) = Ray(worker, Quiet().progressed, Cluster(nodes.address)).run([glow])
+    (outcome,) = Ray(Cluster(nodes.address)).run([glow], worker, Observer())
     assert outcome.status == "error"
     assert outcome.reason.startswith("model 'glow' is of acme-glow 1.2, and ")
     assert outcome.reason.endswith(" has nothing that offers it: install the same there")
@@ -210,7 +210,7 @@ def test_a_trial_is_asked_for_only_when_it_can_start_soon(nodes: Any, dots_plugi
             yield TRIAL._replace(seed=seed)
 
     worker = Worker(WorkerConfig(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
-    ending = Ray(worker, Quiet().progressed, Cluster(nodes.address)).run(trials())
+    ending = Ray(Cluster(nodes.address)).run(trials(), worker, Observer())
     next(ending)
     assert len(asked) == 3, "two that run, and one for whoever is ready first"
     ending.close()
@@ -248,9 +248,8 @@ def test_a_model_that_is_kept_comes_back_to_where_the_store_is(nodes: Any, dots_
         worker = Worker(workplace, registry, save)
         if name == "nowhere":
             (tmp_path / name).touch()
-        quiet = Quiet().progressed
-        here = Serial(worker, quiet) if name == "local" else Ray(worker, quiet, Cluster(nodes.address))
-        (outcome,) = here.run([trial])
+        here = Serial() if name == "local" else Ray(Cluster(nodes.address))
+        (outcome,) = here.run([trial], worker, Observer())
         assert outcome.status == "done"
         kept[name] = find(tmp_path / name, outcome.id)
     assert wrote == [os.getpid()] * 3
@@ -340,7 +339,7 @@ def test_progress_that_comes_fast_travels_as_one_message_with_all_its_images() -
     fake = SimpleNamespace(pin=SimpleNamespace(remote=lambda trial, progress: sent.append(progress)))
     wire = Wire(fake)
     for step in range(5):
-        wire(TRIAL, Progress(1, 2, np.float32(0.5), 8, epoch_done=False))
+        wire.progressed(TRIAL, Progress(1, 2, np.float32(0.5), 8, epoch_done=False))
         time.sleep(BEAT_S * 1.1 if step == 2 else 0)
     assert [progress.images for progress in sent] == [8, 24]
     assert type(sent[0].loss) is float
@@ -418,7 +417,7 @@ write("ended")""")
     (raylet,) = doomed.all_processes["raylet"]
     ended: list[Outcome] = []
 
-    class KillsANode(Quiet):
+    class KillsANode(Observer):
         def ended(self, outcome: Outcome) -> None:
             ended.append(outcome)
             if doomed and f" {raylet.process.pid}\n" in diary.read_text() and doomed in nodes.list_all_nodes():
@@ -426,8 +425,8 @@ write("ended")""")
 
     try:
         with Store(tmp_path / "runs", write=True) as store:
-            ray = Ray(worker, Quiet().progressed, Cluster(nodes.address))
-            tally = carry_out(map(Cell, trials), store=store, worker=worker, executor=ray, watcher=KillsANode())
+            ray = Ray(Cluster(nodes.address))
+            tally = carry_out(map(Cell, trials), store=store, worker=worker, executor=ray, observer=KillsANode())
             stored = list(store.outcomes())
     finally:
         nodes.remove_node(others[1])
@@ -451,7 +450,8 @@ def test_a_run_whose_machines_are_all_lost_ends_and_says_so(
     nodes.wait_for_nodes()
     plugin = variant("if run.seed: time.sleep(60)")
     worker = Worker(WorkerConfig(plugin_files=(plugin,)), Registry.discover([plugin]))
-    ending = Ray(worker, Quiet().progressed, Cluster(nodes.address, cpus=3)).run([TRIAL, TRIAL._replace(seed=1)])
+    ray = Ray(Cluster(nodes.address, cpus=3))
+    ending = ray.run([TRIAL, TRIAL._replace(seed=1)], worker, Observer())
     assert next(ending).status == "done"
     nodes.remove_node(large, allow_graceful=False)
     with pytest.raises(UnavailableError, match="no machine of the Ray cluster has been left for 1 s"):

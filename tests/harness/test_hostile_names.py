@@ -17,6 +17,7 @@ from harness.commands import main
 from harness.printable import printable
 from harness.report.progress import Plain
 from harness.report.table import Table, csv_text, markdown, rich_text
+from harness.trials.observers import RunStart
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
 
@@ -65,8 +66,9 @@ def test_no_cell_title_or_note_of_a_table_reaches_a_terminal_raw(text: str, host
 
 def test_progress_and_summary_show_hostile_names_spelt_out() -> None:
     written = io.StringIO()
-    with Plain(1, written) as shown:
-        shown.ended(Outcome(TRIAL._replace(category=RED), "error", f"no {TITLE}\nluck"))
+    shown = Plain(written)
+    shown.run_started(RunStart(1, [TRIAL], Path("runs")))
+    shown.ended(Outcome(TRIAL._replace(category=RED), "error", f"no {TITLE}\nluck"))
     assert written.getvalue() == (
         "[1/1] \\x1b[31mred\\x1b[0m · dae + conv + mse · seed 0 · error: no \\x1b]0;owned\\x07\\nluck\n"
     )

@@ -21,6 +21,7 @@ from PIL import Image
 from harness.deployment.detector import Detector, load
 from harness.deployment.watching import PATIENCE_S
 from harness.plugin.registry import Registry
+from harness.trials.observers import Observer
 from harness.trials.saved_model import ModelFolder
 from harness.trials.trial import Trial
 from harness.trials.worker import Worker, WorkerConfig
@@ -44,7 +45,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / "parts" / f"{name}.png").write_bytes(png(int(name[-1])))
     place = WorkerConfig(data_root=root / "parts", plugin_files=(DOTS,), keep=ModelFolder(root / "models"))
     trial = Trial("folder", "parts", "mean_image", "-", "-", 0, 32, 0, 0, 0.0, 0.0, "fp32", "-")
-    outcome = Worker(place, Registry.discover([DOTS])).perform(trial, lambda *_: None)
+    outcome = Worker(place, Registry.discover([DOTS])).perform(trial, Observer())
     assert outcome.status == "done", outcome.reason
     (directory,) = (root / "models").iterdir()
     return directory

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from harness.api import Progress
-from harness.report.progress import Plain, Quiet, display, planned
-from harness.report.timing import TimeLeft
+from harness.report.progress import Plain, planned
+from harness.trials.observers import RunStart
 from harness.trials.trial import Outcome, Trial
 
 TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
@@ -18,25 +18,19 @@ TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp
 
 def test_without_a_terminal_each_trial_is_one_line_with_its_speed() -> None:
     written = io.StringIO()
-    with Plain(3, written) as shown:
-        shown.found(TRIAL)
-        shown.started(TRIAL)
-        shown.progressed(TRIAL, Progress(1, 2, 0.5, 6))
-        shown.ended(Outcome(TRIAL, "done", record={"fit_seconds": 2.0, "train_images_per_second": 6.0}))
-        shown.ended(Outcome(TRIAL._replace(seed=1), "skipped", "no weights"))
+    shown = Plain(written)
+    shown.run_started(RunStart(3, [TRIAL], Path("runs")))
+    shown.found(TRIAL, "0123456789abcdef")
+    shown.started(TRIAL)
+    shown.progressed(TRIAL, Progress(1, 2, 0.5, 6))
+    shown.ended(Outcome(TRIAL, "done", record={"fit_seconds": 2.0, "train_images_per_second": 6.0}))
+    shown.ended(Outcome(TRIAL._replace(seed=1), "skipped", "no weights"))
+    shown.run_ended(stopped=False)
     assert written.getvalue().splitlines() == [
         "[2/3] large · dae + conv + mse · seed 0 · done in 2.0 s, 6 images/s",
         "[3/3] large · dae + conv + mse · seed 1 · skipped: no weights",
         "1 of 3 were in the store already",
     ]
-
-
-def test_quiet_says_nothing(capsys: object) -> None:
-    with display(1, TimeLeft([TRIAL]), quiet=True) as shown:
-        assert type(shown) is Quiet
-        shown.started(TRIAL)
-        shown.ended(Outcome(TRIAL, "error", "no luck"))
-    assert capsys.readouterr() == ("", "")
 
 
 def test_a_trial_that_found_too_little_memory_is_known_by_the_batch_it_was_asked_for() -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from harness.trials.observers import Observer
 from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Worker
 
 
 class Executor(Protocol):
     """Fits trials somewhere. It asks for the next trial only when it can start it."""
 
-    def run(self, trials: Iterable[Trial]) -> Iterator[Outcome]:
-        """Outcomes, in any order. Else only interrupts are raised, and that the place itself is lost."""
+    def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
+        """Outcomes, in any order; how far fits are is told to the observer's `progressed`.
+
+        Besides interrupts it raises only that the place itself is lost.
+        """
         ...

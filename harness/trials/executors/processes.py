@@ -15,8 +15,9 @@ from multiprocessing.process import BaseProcess
 
 from harness.api import Progress
 from harness.plugin.registry import Registry
+from harness.trials.observers import Observer
 from harness.trials.trial import Outcome, Trial
-from harness.trials.worker import Report, Worker, WorkerConfig
+from harness.trials.worker import Worker, WorkerConfig
 
 PATIENCE_S = 2.0
 """How long processes that were told to end may take before they are killed."""
@@ -35,11 +36,9 @@ class _Hand:
 class Processes:
     """Fits `jobs` trials at a time. A process that dies costs the trial it was at, and is replaced."""
 
-    workplace: WorkerConfig
     jobs: int
-    report: Report
 
-    def run(self, trials: Iterable[Trial]) -> Iterator[Outcome]:
+    def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
         """The outcome of each trial, as they end."""
         waiting = iter(trials)
         idle: list[_Hand] = []
@@ -47,12 +46,12 @@ class Processes:
         try:
             while True:
                 while len(busy) < self.jobs and (trial := next(waiting, None)) is not None:
-                    busy.append(self._start(trial, idle))
+                    busy.append(_start(trial, idle, worker.workplace))
                 if not busy:
                     return
                 for line in wait([hand.line for hand in busy]):
                     hand = next(hand for hand in busy if hand.line is line)
-                    outcome = self._listen(hand)
+                    outcome = _listen(hand, observer)
                     if outcome is not None:
                         busy.remove(hand)
                         idle += [hand] if hand.trial is None else []
@@ -60,45 +59,48 @@ class Processes:
         finally:
             _end([hand.process for hand in (*idle, *busy)])
 
-    def _start(self, trial: Trial, idle: list[_Hand]) -> _Hand:
-        """Give a trial to a process that waits for one, else to a new one."""
-        while idle:
-            hand = idle.pop()
-            try:
-                hand.line.send(trial)
-            except OSError:  # it was killed while it waited
-                hand.process.join()
-            else:
-                hand.trial = trial
-                return hand
-        hand = self._hire()
-        hand.trial = trial
-        with suppress(OSError):  # one that died at once is found out by listening to it
-            hand.line.send(trial)
-        return hand
 
-    def _hire(self) -> _Hand:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(self.workplace, theirs), daemon=True)
-        process.start()
-        theirs.close()
-        return _Hand(process, ours)
-
-    def _listen(self, hand: _Hand) -> Outcome | None:
-        """What a busy process says: the outcome of its trial, or None where it goes on."""
-        assert hand.trial is not None
+def _start(trial: Trial, idle: list[_Hand], workplace: WorkerConfig) -> _Hand:
+    """Give a trial to a process that waits for one, else to a new one."""
+    while idle:
+        hand = idle.pop()
         try:
-            said = hand.line.recv()
-        except (EOFError, OSError):  # it died, perhaps in mid-word; a hand that keeps its trial is not used again
+            hand.line.send(trial)
+        except OSError:  # it was killed while it waited
             hand.process.join()
-            return Outcome(hand.trial, "error", f"its process {_ending(hand.process.exitcode)}")
-        if isinstance(said, Progress):
-            self.report(hand.trial, said)
-            return None
-        hand.trial = None
-        assert isinstance(said, Outcome)
-        return said
+        else:
+            hand.trial = trial
+            return hand
+    hand = _hire(workplace)
+    hand.trial = trial
+    with suppress(OSError):  # one that died at once is found out by listening to it
+        hand.line.send(trial)
+    return hand
+
+
+def _hire(workplace: WorkerConfig) -> _Hand:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(workplace, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return _Hand(process, ours)
+
+
+def _listen(hand: _Hand, observer: Observer) -> Outcome | None:
+    """What a busy process says: the outcome of its trial, or None where it goes on."""
+    assert hand.trial is not None
+    try:
+        said = hand.line.recv()
+    except (EOFError, OSError):  # it died, perhaps in mid-word; a hand that keeps its trial is not used again
+        hand.process.join()
+        return Outcome(hand.trial, "error", f"its process {_ending(hand.process.exitcode)}")
+    if isinstance(said, Progress):
+        observer.progressed(hand.trial, said)
+        return None
+    hand.trial = None
+    assert isinstance(said, Outcome)
+    return said
 
 
 def _end(processes: list[BaseProcess]) -> None:
@@ -113,22 +115,29 @@ def _end(processes: list[BaseProcess]) -> None:
             process.join()
 
 
+class _Line(Observer):
+    """Tells the first process how far a fit is."""
+
+    def __init__(self, line: Connection) -> None:
+        self._line = line
+
+    def progressed(self, trial: Trial, progress: Progress) -> None:
+        self._line.send(progress)
+
+
 def _work(workplace: WorkerConfig, line: Connection) -> None:
     """What a process does: fit what comes down the line, until nobody is at the other end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the first process decides
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # a thread that spins while it waits takes another fit's core
     threading.Thread(target=_follow_parent, daemon=True).start()
-    worker = Worker(workplace, Registry.discover(workplace.plugin_files))
-
-    def report(trial: Trial, progress: Progress) -> None:
-        line.send(progress)
+    worker, ahead = Worker(workplace, Registry.discover(workplace.plugin_files)), _Line(line)
 
     while True:
         try:
             trial = line.recv()
         except EOFError:
             return
-        line.send(worker.perform(trial, report))
+        line.send(worker.perform(trial, ahead))
 
 
 def _follow_parent() -> None:

@@ -12,9 +12,10 @@ from harness.api import Split
 from harness.errors import ModelError, UnavailableError, UsageError
 from harness.trials.executors.ray_cluster import Cluster, in_a_line
 from harness.trials.executors.ray_tasks import Board, Setting, perform, portable
+from harness.trials.observers import Observer
 from harness.trials.saved_model import SavedModel, State
 from harness.trials.trial import Outcome, Trial
-from harness.trials.worker import Report, Worker
+from harness.trials.worker import Worker
 
 TRIES = 3
 """How often a trial is begun whose worker or machine is lost."""
@@ -29,11 +30,9 @@ _GO_ON = "Finished trials are kept; the same command goes on from there"
 class Ray:
     """Fits as many trials at a time as the cluster has room for. One whose worker or machine is lost is begun again."""
 
-    worker: Worker
-    report: Report
     cluster: Cluster = field(default_factory=Cluster)
 
-    def run(self, trials: Iterable[Trial]) -> Iterator[Outcome]:
+    def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
         """The outcome of each trial, as they end. Raises UsageError before the first, UnavailableError later on."""
         waiting = iter(trials)
         first = next(waiting, None)
@@ -41,7 +40,7 @@ class Ray:
             return
         with self.cluster.joined() as ray:
             try:
-                yield from _Fleet(ray, self).run(chain([first], waiting))
+                yield from _Fleet(ray, self.cluster, worker, observer).run(chain([first], waiting))
             except ray.exceptions.RayError as error:
                 raise UnavailableError(f"Ray has failed ({in_a_line(error)}). {_GO_ON}") from error
 
@@ -64,15 +63,15 @@ class _Flight:
 class _Fleet:
     """The tasks of one run."""
 
-    def __init__(self, ray: Any, job: Ray) -> None:
-        self._ray, self._job = ray, job
+    def __init__(self, ray: Any, cluster: Cluster, worker: Worker, observer: Observer) -> None:
+        self._ray, self._cluster, self._worker, self._observer = ray, cluster, worker, observer
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
         self._board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
-        share = {"num_cpus": job.cluster.cpus, "num_gpus": job.cluster.gpus}
+        share = {"num_cpus": cluster.cpus, "num_gpus": cluster.gpus}
         self._perform = ray.remote(perform).options(max_retries=0, **share)  # tries are counted here
-        self._setting = ray.put(Setting.of(job.worker.workplace))
+        self._setting = ray.put(Setting.of(worker.workplace))
         self._shared: tuple[Split, Any] | None = None
         self._slots, self._looked, self._last_seen = 0, -_LOOK_S, time.monotonic()
 
@@ -103,14 +102,14 @@ class _Fleet:
 
     def _prepare(self, trial: Trial) -> _Flight:
         """Put the trial's data where all workers of a machine read it from the same memory."""
-        split = self._job.worker.split(trial.dataset, trial.category, trial.image_size)
+        split = self._worker.split(trial.dataset, trial.category, trial.image_size)
         if self._shared is None or self._shared[0] is not split:
             self._shared = (split, self._ray.put(portable(split)))
         return _Flight(trial, split.fingerprint, self._shared[1])
 
     def _begin(self, flight: _Flight) -> Any:
         flight.begun += 1
-        wanted = self._job.worker.makers(flight.trial)
+        wanted = self._worker.makers(flight.trial)
         return self._perform.remote(flight.trial, flight.data, wanted, self._setting, self._board)
 
     def _ending(self, reference: Any, flight: _Flight) -> Outcome | None:
@@ -133,7 +132,7 @@ class _Fleet:
 
     def _keep(self, outcome: Outcome, models: Iterable[tuple[SavedModel, State]]) -> Outcome:
         """The outcome, once the models that came with it are where they are to be kept."""
-        worker = self._job.worker
+        worker = self._worker
         for saved, state in models:
             assert worker.workplace.keep is not None
             try:
@@ -146,7 +145,7 @@ class _Fleet:
         """Pass progress on, and ask for more; None once the board is lost, which costs the display and no trial."""
         try:
             for trial, progress in self._ray.get(news):
-                self._job.report(trial, progress)
+                self._observer.progressed(trial, progress)
         except self._ray.exceptions.RayError:
             return None
         return self._board.take.remote()
@@ -156,7 +155,7 @@ class _Fleet:
         now = time.monotonic()
         if now - self._looked >= _LOOK_S:
             self._looked = now
-            self._slots = sum(self._job.cluster.fits(machine) for machine in self._machines())
+            self._slots = sum(self._cluster.fits(machine) for machine in self._machines())
         if self._slots:
             self._last_seen = now
         elif now - self._last_seen > _PATIENCE_S:
@@ -168,7 +167,7 @@ class _Fleet:
         return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
 
     def _too_small(self) -> str:
-        cluster, machines = self._job.cluster, self._machines()
+        cluster, machines = self._cluster, self._machines()
         cpus, gpus = (max((machine.get(name, 0) for machine in machines), default=0) for name in ("CPU", "GPU"))
         return (
             f"a trial of {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs fits on no machine of the Ray cluster, which "

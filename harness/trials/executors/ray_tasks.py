@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.api import Images, Progress, Split
 from harness.plugin.registry import Registry, contents
+from harness.trials.observers import Observer
 from harness.trials.saved_model import SavedModel, State
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
@@ -63,7 +64,7 @@ class Board:
         return news
 
 
-class Wire:
+class Wire(Observer):
     """Carries the progress of one fit to the board: several steps as one where they are fast."""
 
     def __init__(self, board: Any) -> None:
@@ -71,8 +72,7 @@ class Wire:
         self._due = 0.0
         self._images = 0
 
-    def __call__(self, trial: Trial, progress: Progress) -> None:
-        """A report, as `Worker.perform` takes it."""
+    def progressed(self, trial: Trial, progress: Progress) -> None:
         self._images += progress.images
         now = time.monotonic()
         if now >= self._due:
