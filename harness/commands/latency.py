@@ -14,7 +14,7 @@ from harness.deployment.latency import TORCH, Place, Protocol, latencies
 from harness.deployment.packing import engine_of
 from harness.errors import UsageError
 from harness.report.latency import render_latencies
-from harness.trials import environment
+from harness.trials import hardware
 from harness.trials.latencies import Latency, with_latencies
 from harness.trials.saved_model import read
 from harness.trials.store import FILE_NAME, Store
@@ -61,7 +61,7 @@ def command(
         Store(store).close()  # which raises where there is none
     elif ((around := directory.absolute().parent.parent) / FILE_NAME).is_file():
         store = around
-    protocol = Protocol(batch, warm_up, repetitions, threads or environment.cores(), beside=not without_noise)
+    protocol = Protocol(batch, warm_up, repetitions, threads or hardware.cores(), beside=not without_noise)
     wanted = _installed(some_of(engines, [TORCH, *ENGINES], "engine"))
 
     def begun(name: str) -> None:

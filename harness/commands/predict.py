@@ -28,7 +28,7 @@ from harness.plugin.registry import Registry
 from harness.printable import printable
 from harness.report.heat_maps import LARGEST_SIDE, heat_map
 from harness.report.predictions import STYLES, heading, line, summary
-from harness.trials import environment
+from harness.trials import hardware
 
 _ANY_ANOMALY, _SOME_UNREADABLE = 1, 3
 
@@ -85,7 +85,7 @@ def _detector(given: dict[str, Any]) -> Detector:
     """The model that is meant, deciding as is asked. Raises UsageError, ModelError, UnavailableError."""
     registry = Registry.discover(given["plugin_files"])
     directory = directory_of(given["model"], given["store"])
-    detector = load(directory, registry, environment.device(given["device"]), given["weights_dir"])
+    detector = load(directory, registry, hardware.device(given["device"]), given["weights_dir"])
     if given["threshold"] is None and given["pool"] is None:
         return detector
     threshold = registry.make(Threshold, given["threshold"] or detector.threshold)

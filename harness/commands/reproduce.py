@@ -15,7 +15,7 @@ from harness.errors import UsageError
 from harness.plugin.registry import Registry
 from harness.report.progress import describe
 from harness.report.reproduction import render_reproduction
-from harness.trials import environment
+from harness.trials import hardware
 from harness.trials.observers import Observer
 from harness.trials.store import Store
 from harness.trials.trial import Outcome, Trial
@@ -62,11 +62,11 @@ def command(
     judges = registry.choose(Threshold, thresholds)
     with Store(store) as opened:
         stored = _find(opened, key)
-    trial, device = stored.trial, environment.device(device)
+    trial, device = stored.trial, hardware.device(device)
     dataset = open_dataset(registry, trial.dataset, data_root)
     if dataset.needs_root and data_root is None:
         raise UsageError(f"data set {trial.dataset!r} needs --data-root, a folder such as {dataset.layout}")
-    threads = stored.record.get("threads") or environment.threads(device, trial.precision, 1)
+    threads = stored.record.get("threads") or hardware.threads(device, trial.precision, 1)
     worker = Worker(WorkerConfig(device, data_root, weights_dir, plugin_files, threads=threads), registry)
     try:
         with stoppable(farewell := "Stopped. The store is as it was."):

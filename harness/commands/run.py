@@ -33,7 +33,7 @@ from harness.printable import printable
 from harness.report.cells import render_cells
 from harness.report.leaderboard import render
 from harness.report.progress import describe
-from harness.trials import environment
+from harness.trials import hardware
 from harness.trials.executors import Executor
 from harness.trials.executors.processes import Processes
 from harness.trials.executors.ray_cluster import Cluster
@@ -174,15 +174,15 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             err=True,
         )
     if cluster:
-        jobs = max(1, int(environment.cores() / cluster.cpus))
+        jobs = max(1, int(hardware.cores() / cluster.cpus))
     else:
-        jobs = given["jobs"] or min(environment.jobs(device), len(cells))
+        jobs = given["jobs"] or min(hardware.jobs(device), len(cells))
     workplace = WorkerConfig(
         device,
         given["data_root"],
         given["weights_dir"],
         tuple(given["plugin_files"]),
-        threads=environment.threads(device, axes.precision, jobs),
+        threads=hardware.threads(device, axes.precision, jobs),
         smaller_batches=given["batch_size"] == "auto",
         keep=_keep(given["store"], thresholds, pools) if given["keep_models"] else None,
     )
@@ -216,14 +216,14 @@ def _device(given: dict[str, Any]) -> str:
     """
     wanted, gpus = given["device"], given["gpus_per_trial"]
     if given["executor"] == "local":
-        return environment.device(wanted)
+        return hardware.device(wanted)
     if wanted == "auto" and gpus is not None:
         wanted = "cuda" if gpus else "cpu"
     if wanted.startswith("cuda:"):
         raise UsageError(f"--device is {wanted!r}: expected auto, cpu or cuda, for Ray says which GPU a trial has")
     if gpus is not None and (wanted == "cuda") != (gpus > 0):
         raise UsageError(f"--gpus-per-trial is {gpus:g} and --device {wanted!r}: give one of the two")
-    return wanted if wanted == "cuda" else environment.device(wanted)
+    return wanted if wanted == "cuda" else hardware.device(wanted)
 
 
 def _cluster(ctx: click.Context, given: dict[str, Any], device: str) -> Cluster | None:
@@ -239,7 +239,7 @@ def _cluster(ctx: click.Context, given: dict[str, Any], device: str) -> Cluster 
             f"--jobs {given['jobs']} is for --executor local: with ray, --cpus-per-trial and --gpus-per-trial say how "
             "many trials a machine fits side by side"
         )
-    cpus = given["cpus_per_trial"] or environment.threads(device, "fp32", environment.jobs(device)) or 1
+    cpus = given["cpus_per_trial"] or hardware.threads(device, "fp32", hardware.jobs(device)) or 1
     gpus = given["gpus_per_trial"]
     return Cluster(given["ray_address"], cpus, float(device.startswith("cuda")) if gpus is None else gpus)
 
@@ -267,7 +267,7 @@ def _axes(registry: Registry, given: dict[str, Any], device: str) -> Axes:
         losses=registry.choose(Loss, given["losses"]),
         seeds=whole_numbers(given["seeds"], "--seeds"),
         holdout=given["holdout"],
-        precision=environment.precision(given["precision"], device),
+        precision=hardware.precision(given["precision"], device),
         **settings,
     )
 

@@ -18,7 +18,7 @@ from harness.errors import HarnessError, ModelError, UnavailableError, UsageErro
 from harness.images.decoding import RESAMPLING, form_of, read_image
 from harness.plugin.registry import KINDS, Registry
 from harness.plugin.spec import parse, spell
-from harness.trials import environment
+from harness.trials import hardware
 from harness.trials.saved_model import SavedModel, limit_by, read, read_weights
 from harness.trials.scoring import chunks, pool_scores
 from harness.trials.trial import UNUSED
@@ -91,7 +91,7 @@ class Detector:
         """Judge images (N, H, W, 3), each on its own; names are for errors. Raises TrainingError, ModelError."""
         names = names or tuple(f"image {index}" for index in range(len(pixels)))
         scores, maps = [], []
-        with environment.limited_to(self._threads):
+        with hardware.limited_to(self._threads):
             for chunk in chunks(pixels):
                 try:
                     by_pool, some = pool_scores(self.model, Images(pixels[chunk], names[chunk]))
@@ -114,7 +114,7 @@ class Detector:
         """
         if self._graph is None:
             return self.decide(pixels, names)
-        with environment.limited_to(self._threads):
+        with hardware.limited_to(self._threads):
             # torch warns of arrays that it could not write to, though it does not
             found = self._graph({"pixels": np.require(pixels, requirements="W"), **self.model.side_inputs(pixels)})
         scores = found["score"].astype(np.float64)
@@ -151,7 +151,7 @@ def load(directory: Path, registry: Registry, device: str = "cpu", weights_dir: 
     loss = None if trial.loss == UNUSED else _make(registry, Loss, trial.loss, saved, directory)
     state = read_weights(directory, saved)
     try:
-        with environment.limited_to(saved.threads):
+        with hardware.limited_to(saved.threads):
             model.restore(state, encoder=encoder, loss=loss, run=saved.trial.run(device, weights_dir))
     except UnavailableError:
         raise

@@ -25,7 +25,7 @@ from harness.deployment.engines import ENGINES, Arrays, Graph
 from harness.deployment.packing import TOLERANCE, first_line, graph_inputs, relative_difference, write_graph
 from harness.errors import HarnessError, PackingError
 from harness.plugin.registry import Registry
-from harness.trials import environment
+from harness.trials import hardware
 from harness.trials.latencies import Latency
 
 TORCH = "torch"
@@ -73,7 +73,7 @@ def latencies(
     inputs = [next(graph_inputs(detector, images, beside, batch)) for batch in sorted({1, protocol.batch})]
     torch_graph = TorchGraph(Decision(detector.model, detector.pool, detector.limit))
     expected = [torch_graph(one)["score"] for one in inputs]
-    machine = environment.describe("cpu")["machine"]
+    machine = hardware.machine("cpu")
     before = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     for name in engines:
         begun(name)
@@ -172,13 +172,13 @@ def measure(task: Task) -> list[Times]:
 
 
 def _measure(task: Task) -> list[Times]:
-    before = environment.peak_bytes()
+    before = hardware.peak_bytes()
     graph = task.open()
     found = []
     for inputs in task.inputs:
         scores = graph(inputs)["score"]
         milliseconds = _timed(graph, inputs, task.warm_up, task.repetitions)
-        found.append(Times(milliseconds, (environment.peak_bytes() - before) / 1e6, scores))
+        found.append(Times(milliseconds, (hardware.peak_bytes() - before) / 1e6, scores))
     return found
 
 

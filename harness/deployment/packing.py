@@ -17,7 +17,7 @@ from harness.deployment.detector import Detector
 from harness.deployment.engines import ENGINES, Arrays, Engine, need
 from harness.errors import PackingError, UnavailableError, UsageError, unknown
 from harness.plugin.spec import spell
-from harness.trials import environment
+from harness.trials import provenance
 from harness.trials.saved_model import limit_by, name_of
 
 FORMAT = 1
@@ -224,5 +224,5 @@ def _description(detector: Detector, example: Arrays, left_out: Sequence[str]) -
         "resizing": _RESIZING,
         "precision": "float32",
         "plugins": dict(saved.plugins),
-        "versions": {"fitted": dict(saved.versions), "packed": environment.describe("cpu")["versions"]},
+        "versions": {"fitted": dict(saved.versions), "packed": provenance.versions()},
     }

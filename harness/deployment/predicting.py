@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from harness.deployment.detector import Decided, Detector
 from harness.errors import DataError, HarnessError
 from harness.images.decoding import IMAGE_SUFFIXES, form_of, shown
-from harness.trials import environment
+from harness.trials import hardware
 
 BATCH = 16
 """Images that are judged together; decisions come so many at a time."""
@@ -112,7 +112,7 @@ def walk(folder: Path, name: Path, leave_out: Path | None = None) -> Iterator[Fo
 def predict(detector: Detector, files: Iterable[Found]) -> Iterator[Prediction]:
     """Each file's prediction, in order; files are read ahead by other threads while the model computes."""
     remaining = iter(files)
-    with ThreadPoolExecutor(environment.cores()) as pool:
+    with ThreadPoolExecutor(hardware.cores()) as pool:
         waiting: deque[Future[Read]] = deque()
 
         def refill() -> None:

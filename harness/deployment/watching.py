@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.deployment.detector import Detector
 from harness.deployment.predicting import BATCH, Found, Prediction, Read, judge, read, walk
-from harness.trials import environment
+from harness.trials import hardware
 
 POLL_S = 0.02
 """Between looks at the folder. Looking works on network drives too, which tell nobody of what others write there."""
@@ -108,7 +108,7 @@ class Watch:
 def watch(detector: Detector, folder: Path, leave_out: Path | None = None) -> Iterator[Prediction]:
     """Predictions for the images below a folder, those that are there first, without end."""
     known = Watch(folder, detector, leave_out)
-    with ThreadPoolExecutor(environment.cores()) as pool:
+    with ThreadPoolExecutor(hardware.cores()) as pool:
         while True:
             started = time.monotonic()
             found = known.arrivals(pool)

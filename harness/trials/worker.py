@@ -18,7 +18,7 @@ from harness.api import Dataset, Encoder, Images, Loss, Model, Progress, Split, 
 from harness.errors import HarnessError, UnavailableError
 from harness.plugin.registry import KINDS, Offer, Registry
 from harness.plugin.spec import parse
-from harness.trials import environment
+from harness.trials import hardware, provenance
 from harness.trials.observers import Observer
 from harness.trials.pictures import Shrinker
 from harness.trials.saved_model import ModelFolder, SavedModel, State, limit_by, write
@@ -71,7 +71,7 @@ class Worker:
                 split = self.split(trial.dataset, trial.category, trial.image_size)
             fingerprint = split.fingerprint
             made_of = self.provenance(trial)
-            with environment.limited_to(self.workplace.threads):
+            with hardware.limited_to(self.workplace.threads):
                 fitted, evidence, record = self._fit_in_memory(trial, split, observer)
         except UnavailableError as error:
             return Outcome(trial, "skipped", str(error), fingerprint, record=made_of)
@@ -102,11 +102,11 @@ class Worker:
             try:
                 evidence, record = self._fit(variant, split, observer)
             except Exception as error:
-                if not environment.out_of_memory(error):
+                if not hardware.out_of_memory(error):
                     raise
             else:
                 return variant, evidence, record
-            environment.release_memory()  # not before the error is gone, whose frames hold on to it
+            hardware.release_memory()  # not before the error is gone, whose frames hold on to it
         return smallest, *self._fit(smallest, split, observer)
 
     def _fit(self, trial: Trial, split: Split, observer: Observer) -> tuple[Evidence, dict[str, Any]]:
@@ -139,7 +139,7 @@ class Worker:
             "score_seconds": score_seconds,
             "train_images_per_second": images_seen / fit_seconds if images_seen else None,
             "n_train": len(fitted),
-            "threads": environment.threads_in_use(),
+            "threads": hardware.threads_in_use(),
             "default_pool": model.default_pool,
             "resolved": {str(name): str(value) for name, value in model.resolved(encoder).items()},
             "loss_history": [float(step.loss) for step in history],  # of whatever number a plugin has
@@ -165,15 +165,15 @@ class Worker:
             calibration=evidence.normal,
             sizes=split.sizes,
             modes=split.modes,
-            threads=environment.threads_in_use(),
+            threads=hardware.threads_in_use(),
             plugins=self.plugins(trial),
-            versions=environment.describe(self.workplace.device)["versions"],
+            versions=provenance.versions(),
         )
         self.save(saved, model.state(), keep.folder)
 
     def _advice(self, trial: Trial, error: Exception) -> str:
         """What may help where memory ran out."""
-        if not environment.out_of_memory(error) or trial.batch_size <= 1:
+        if not hardware.out_of_memory(error) or trial.batch_size <= 1:
             return ""
         return "; so it went down to one image a batch" if self.workplace.smaller_batches else "; try --batch-size auto"
 
@@ -184,12 +184,16 @@ class Worker:
 
     def provenance(self, trial: Trial) -> dict[str, Any]:
         """What a record remembers of who makes the trial, and on what; known before it is fitted."""
-        return {**self.makers(trial), **environment.describe(self.workplace.device)}
+        return {
+            **self.makers(trial),
+            "versions": provenance.versions(),
+            "machine": hardware.machine(self.workplace.device),
+        }
 
     def makers(self, trial: Trial) -> dict[str, dict[str, str]]:
         """The trial's `plugins`, and digests of the `code` of the harness and of their packages."""
         packages = {offer.part.__module__.partition(".")[0] for offer in self._offers(trial).values()}
-        code = {name: digest for name in sorted({"harness", *packages}) if (digest := environment.code_of(name))}
+        code = {name: digest for name in sorted({"harness", *packages}) if (digest := provenance.code_of(name))}
         return {"plugins": self.plugins(trial), "code": code}
 
     def _offers(self, trial: Trial) -> dict[str, Offer]:

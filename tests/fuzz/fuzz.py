@@ -22,7 +22,7 @@ from pathlib import Path
 from targets import TARGETS, Target
 
 from harness import HarnessError
-from harness.trials import environment
+from harness.trials import hardware
 
 LIMIT_S = 5.0
 """Of the processor, for one input; most take less than a thousandth of that. Who waits is ended by the test's limit."""
@@ -94,7 +94,7 @@ def main() -> int:
         "inputs": tried,
         "accepted": accepted,
         "seconds": round(time.perf_counter() - begun, 1),
-        "megabytes": environment.peak_bytes() >> 20,
+        "megabytes": hardware.peak_bytes() >> 20,
         "faults": faults,
     }
     print(json.dumps(said))

@@ -20,7 +20,7 @@ import pytest
 
 from harness import Images, Model, Progress, Split, UnavailableError, UsageError, hookimpl
 from harness.plugin.registry import Registry
-from harness.trials import environment
+from harness.trials import provenance
 from harness.trials.executors import ray as executor
 from harness.trials.executors import ray_cluster
 from harness.trials.executors.ray import TRIES, Ray
@@ -227,10 +227,10 @@ def test_the_code_of_a_plugin_file_is_known_where_the_file_is_not(dots_plugin: P
     digests = []
     for path in (dots_plugin, Path("/another/machine/dots.py")):
         Registry.discover({path: dots_plugin.read_bytes()})
-        digests.append(environment.code_of("harness_plugin_file_dots"))
+        digests.append(provenance.code_of("harness_plugin_file_dots"))
     other = dots_plugin.read_bytes() + b"# edited"
     Registry.discover({dots_plugin: other})
-    assert digests[0] == digests[1] != environment.code_of("harness_plugin_file_dots") != ""
+    assert digests[0] == digests[1] != provenance.code_of("harness_plugin_file_dots") != ""
 
 
 def test_a_model_that_is_kept_comes_back_to_where_the_store_is(nodes: Any, dots_plugin: Path, tmp_path: Path) -> None:

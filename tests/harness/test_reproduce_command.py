@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.commands import main
-from harness.trials import environment
+from harness.trials import hardware, provenance
 from harness.trials.store import FILE_NAME, Store
 from harness.trials.trial import Outcome
 from harness.verdicts.reproduction import changes
@@ -147,8 +147,8 @@ def test_changed_versions_machines_and_code_are_named_even_where_scores_are_equa
 
 def test_threads_are_those_of_the_record(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int | None] = []
-    limited_to = environment.limited_to
-    monkeypatch.setattr(environment, "limited_to", lambda count: asked.append(count) or limited_to(count))
+    limited_to = hardware.limited_to
+    monkeypatch.setattr(hardware, "limited_to", lambda count: asked.append(count) or limited_to(count))
     with Store(bench.store, write=True) as opened:
         opened.amend(bench.trials()[0].id, lambda record: {**record, "threads": 3})
     bench.reproduce()
@@ -295,8 +295,8 @@ def test_the_hash_of_code_follows_every_source_of_a_package(tmp_path: Path, monk
     monkeypatch.setitem(sys.modules, "some_package", __import__("some_package"))
 
     def digest() -> str:
-        environment.code_in.cache_clear()
-        return environment.code_of("some_package")
+        provenance.code_in.cache_clear()
+        return provenance.code_of("some_package")
 
     first = digest()
     assert len(first) == 8

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from harness.trials import environment
+from harness.trials import hardware
 from harness.trials.store import Store
 from harness.trials.trial import Outcome
 
@@ -44,7 +44,7 @@ def test_float32_scores_are_equal_to_the_last_bit_for_any_number_of_jobs(tmp_pat
 
 @pytest.mark.slow
 def test_the_record_has_the_threads_that_a_person_asked_for(tmp_path: Path) -> None:
-    asked = environment.cores()
+    asked = hardware.cores()
     outcomes = run(tmp_path / "store", 2, OMP_NUM_THREADS=str(asked))
     assert [outcome.record["threads"] for outcome in outcomes] == [asked, asked]
 
@@ -70,11 +70,11 @@ def test_the_record_has_the_threads_that_a_person_asked_for(tmp_path: Path) -> N
 def test_threads_are_a_rule_of_machine_and_precision_and_in_float32_never_of_jobs(
     monkeypatch: pytest.MonkeyPatch, cores: int, asked: str | None, precision: str, jobs: int, threads: int | None
 ) -> None:
-    monkeypatch.setattr(environment, "cores", lambda: cores)
+    monkeypatch.setattr(hardware, "cores", lambda: cores)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if asked is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    assert environment.threads("cpu", precision, jobs) == threads
+    assert hardware.threads("cpu", precision, jobs) == threads
 
 
 def test_a_limit_of_threads_holds_within_and_not_after(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,22 +85,22 @@ def test_a_limit_of_threads_holds_within_and_not_after(monkeypatch: pytest.Monke
 
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     before, blas_before = torch.get_num_threads(), blas()
-    with environment.limited_to(before + 1):
-        assert environment.threads_in_use() == before + 1
+    with hardware.limited_to(before + 1):
+        assert hardware.threads_in_use() == before + 1
         assert os.environ["OMP_NUM_THREADS"] == str(before + 1)
         assert blas() == {before + 1}
     assert torch.get_num_threads() == before
     assert blas() == blas_before
     assert "OMP_NUM_THREADS" not in os.environ
-    with environment.limited_to(None):
+    with hardware.limited_to(None):
         assert torch.get_num_threads() == before
 
 
 def test_the_threads_that_a_person_asked_for_are_asked_for_again_after_a_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    with environment.limited_to(1):
+    with hardware.limited_to(1):
         assert os.environ["OMP_NUM_THREADS"] == "1"
     assert os.environ["OMP_NUM_THREADS"] == "7"
-    with pytest.raises(MemoryError), environment.limited_to(1):
+    with pytest.raises(MemoryError), hardware.limited_to(1):
         raise MemoryError
     assert os.environ["OMP_NUM_THREADS"] == "7", "a fit that fails leaves it as it was, too"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import UsageError
-from harness.trials import environment
+from harness.trials import hardware
 
 _ANSWER_S = 5.0
 """How long to wait for somebody to answer at an address."""
@@ -53,7 +53,7 @@ class Cluster:
         os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # it would tell of lost workers on standard output
         import ray
 
-        own = {} if self.address else {"include_dashboard": False, "num_cpus": environment.cores()}
+        own = {} if self.address else {"include_dashboard": False, "num_cpus": hardware.cores()}
         try:
             with _our_own_sigterm():
                 ray.init(address=self.address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **own)

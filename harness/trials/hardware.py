@@ -1,22 +1,18 @@
-"""Where a trial runs: device, precision, versions, and what a record remembers of them."""
+"""What computes a trial: device, precision, threads and memory of this machine."""
 
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
 import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
-
-PACKAGES = ("anomaly-harness", "numpy", "pillow", "pytorch-msssim", "scikit-learn", "scipy", "timm", "torch")
 
 
 def device(wanted: str = "auto") -> str:
@@ -117,29 +113,6 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def code_of(package: str) -> str:
-    """8 hexadecimal digits of all Python source of an imported package or module; empty where there is none to read."""
-    return code_in(sys.modules[package])
-
-
-@cache
-def code_in(module: Any) -> str:
-    """The same of a module itself: one that is loaded anew, as a plugin file may be, is another one."""
-    folders = [Path(folder) for folder in getattr(module, "__path__", ())]
-    try:
-        sources = [
-            (file.relative_to(folder), file.read_bytes()) for folder in folders for file in sorted(folder.rglob("*.py"))
-        ]
-        if not folders and getattr(module, "__file__", None):
-            sources = [(Path(), module.__loader__.get_data(module.__file__))]  # the file may be on another machine
-    except OSError:
-        return ""
-    digest = hashlib.sha256()
-    for name, source in sources:
-        digest.update(f"{name.as_posix()}\0{len(source)}\0".encode() + source)
-    return digest.hexdigest()[:8] if sources else ""
-
-
 def peak_bytes() -> int:
     """The most memory that this process has held."""
     try:
@@ -153,24 +126,10 @@ def peak_bytes() -> int:
     return int(line.split()[1]) * 1024
 
 
-def describe(on: str) -> dict[str, Any]:
-    """What a record remembers: versions, machine, device; JSON values. It names no person and no folder."""
-    found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
-    return {
-        "versions": {**_versions(), "python": found["python"]},
-        "machine": {"system": found["system"], "cpu": _cpu_name(), "cores": os.cpu_count(), "device": _device_name(on)},
-    }
-
-
-@cache
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+def machine(on: str) -> dict[str, Any]:
+    """System, processor, number of cores and the name of the device, for records; it names no person and no folder."""
+    system = f"{platform.system()} {platform.machine()}"
+    return {"system": system, "cpu": _cpu_name(), "cores": os.cpu_count(), "device": _device_name(on)}
 
 
 def _device_name(on: str) -> str:

@@ -7,20 +7,20 @@ import socket
 import pytest
 
 from harness import UsageError
-from harness.trials import environment
+from harness.trials import hardware, provenance
 
 
 def test_a_device_that_is_not_here_is_refused_with_those_that_are() -> None:
     pytest.importorskip("torch")
     with pytest.raises(UsageError, match="no device 'cuda:99' here: expected one of auto, cpu"):
-        environment.device("cuda:99")
+        hardware.device("cuda:99")
 
 
 def test_auto_is_the_processor_where_there_is_no_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "_has_accelerator_files", lambda: False)
-    monkeypatch.setattr(environment.sys, "platform", "linux")
-    assert environment.device("auto") == "cpu"
-    assert environment.device("cpu") == "cpu"
+    monkeypatch.setattr(hardware, "_has_accelerator_files", lambda: False)
+    monkeypatch.setattr(hardware.sys, "platform", "linux")
+    assert hardware.device("auto") == "cpu"
+    assert hardware.device("cpu") == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -36,22 +36,22 @@ def test_auto_is_the_processor_where_there_is_no_accelerator(monkeypatch: pytest
 def test_auto_precision_is_bf16_only_where_the_device_multiplies_it(
     monkeypatch: pytest.MonkeyPatch, flags: set[str], on: str, expected: str
 ) -> None:
-    monkeypatch.setattr(environment, "_cpu_flags", lambda: flags)
-    assert environment.precision("auto", on) == expected
-    assert environment.precision("fp32", on) == "fp32"
+    monkeypatch.setattr(hardware, "_cpu_flags", lambda: flags)
+    assert hardware.precision("auto", on) == expected
+    assert hardware.precision("fp32", on) == "fp32"
 
 
 def test_a_record_names_versions_and_machine_but_no_person_host_or_folder() -> None:
-    described = environment.describe("cpu")
-    assert described["versions"]["numpy"]
-    assert described["versions"]["python"].startswith("3.")
-    assert described["machine"]["device"] == "cpu"
-    text = json.dumps(described)
+    versions, machine = provenance.versions(), hardware.machine("cpu")
+    assert versions["numpy"]
+    assert versions["python"].startswith("3.")
+    assert machine["device"] == "cpu"
+    text = json.dumps([versions, machine])
     assert socket.gethostname() not in text
     assert getpass.getuser() not in text
     assert "/" not in text.replace("x86/64", "")
 
 
 def test_several_trials_share_a_processor_and_one_has_an_accelerator_to_itself() -> None:
-    assert 1 <= environment.jobs("cpu") <= 4
-    assert environment.jobs("cuda:0") == 1
+    assert 1 <= hardware.jobs("cpu") <= 4
+    assert hardware.jobs("cuda:0") == 1
