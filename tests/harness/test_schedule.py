@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.plugin.registry import Registry
-from harness.report.progress import Quiet
 from harness.trials.executors.serial import Serial
 from harness.trials.grid import Cell
+from harness.trials.observers import Observer
 from harness.trials.schedule import carry_out
 from harness.trials.store import Store
 from harness.trials.trial import Trial
@@ -27,12 +27,12 @@ def test_a_trial_that_another_run_finishes_in_the_meantime_is_not_fitted_again(
     def plan() -> Iterator[Cell]:
         yield Cell(trial)
         with Store(tmp_path / "runs", write=True) as other:
-            other.put(worker.perform(trial._replace(seed=1), Quiet().progressed))
+            other.put(worker.perform(trial._replace(seed=1), Observer()))
         yield Cell(trial._replace(seed=1))
 
     with Store(tmp_path / "runs", write=True) as store:
-        executor = Serial(worker, Quiet().progressed)
-        summary = carry_out(plan(), store=store, worker=worker, executor=executor, watcher=Quiet())
+        executor = Serial()
+        summary = carry_out(plan(), store=store, worker=worker, executor=executor, observer=Observer())
         assert len(store.done()) == 2
     assert (summary.fitted, summary.found) == (1, 1)
     fits = diary.read_text().splitlines()
