@@ -11,7 +11,7 @@ import click
 
 from harness.errors import UsageError, unknown
 from harness.plugin.spec import split_list
-from harness.report.table import FORMATS
+from harness.report.formats import FORMATS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,9 +35,14 @@ def source_option(command: F) -> F:
 
 
 def format_option(command: F) -> F:
-    """--format rich|md|csv|json."""
+    """--format rich|md|csv|json|latex."""
     return click.option(
-        "--format", "style", default="rich", show_default=True, type=click.Choice(FORMATS), help="Form of the output."
+        "--format",
+        "style",
+        default="rich",
+        show_default=True,
+        type=click.Choice(list(FORMATS)),
+        help="Form of the output.",
     )(command)
 
 

@@ -10,7 +10,8 @@ from harness.commands._judged import judged
 from harness.commands._options import format_option, plugin_option, source_option
 from harness.published import load
 from harness.published.comparison import compare
-from harness.report.comparison import render_comparison
+from harness.report.comparison import comparison_document
+from harness.report.formats import render
 
 
 @click.command()
@@ -30,4 +31,4 @@ def command(
     """
     table = load(against)
     verdicts = judged(store, thresholds, pools, plugin_files)
-    click.echo(render_comparison(compare(table, verdicts), style), nl=False)
+    click.echo(render(comparison_document(compare(table, verdicts)), style), nl=False)

@@ -9,7 +9,8 @@ import click
 from harness.commands._options import format_option, plugin_option, some_of
 from harness.errors import DataError, UsageError
 from harness.plugin.registry import Registry
-from harness.report.data import render_data
+from harness.report.data import data_document
+from harness.report.formats import render
 from harness.trials.worker import open_dataset
 
 
@@ -43,6 +44,6 @@ def command(
             splits[category] = part.load(category, image_size)
         except DataError as error:
             faults[category] = str(error)
-    click.echo(render_data(part, splits, faults, style), nl=False)
+    click.echo(render(data_document(part, splits, faults), style), nl=False)
     if faults:
         ctx.exit(3)

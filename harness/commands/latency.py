@@ -13,7 +13,8 @@ from harness.deployment.engines import ENGINES
 from harness.deployment.latency import TORCH, Place, Protocol, latencies
 from harness.deployment.packing import engine_of
 from harness.errors import UsageError
-from harness.report.latency import render_latencies
+from harness.report.formats import render
+from harness.report.latency import latency_document
 from harness.trials import hardware
 from harness.trials.latencies import Latency, with_latencies
 from harness.trials.saved_model import read
@@ -69,7 +70,7 @@ def command(
 
     measured = list(latencies(Place(directory, plugin_files, weights_dir), wanted, protocol, begun))
     title = f"{trial.method} · {trial.category} · {trial.image_size} px"
-    click.echo(render_latencies(measured, title, style), nl=False)
+    click.echo(render(latency_document(measured, title), style), nl=False)
     if store is not None:
         _keep(measured, saved.id, store)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from harness.commands._judged import judged
 from harness.commands._options import format_option, plugin_option, source_option
-from harness.report.leaderboard import render
-from harness.report.significance import render_significance
+from harness.report.formats import OF_ROWS, render
+from harness.report.leaderboard import leaderboard_document
+from harness.report.significance import significance_document
 from harness.verdicts.judge import METRICS
 from harness.verdicts.leaderboard import RANKED_BY, boards
 from harness.verdicts.paired_tests import paired_tests
+
+_NO_DECISIONS = "No tests on the same images: the export does not say on which each is right; export it anew."
 
 
 @click.command()
@@ -36,11 +40,12 @@ def command(
 ) -> None:
     """Show the ranked results of a store."""
     verdicts = judged(store, thresholds, pools, plugin_files)
-    if not significance or style in ("rich", "md"):
-        click.echo(render(verdicts, style, rank_by), nl=False)
+    if not significance or style not in OF_ROWS:
+        click.echo(render(leaderboard_document(verdicts, rank_by), style), nl=False)
     if significance:
-        click.echo("\n" * (style == "md"), nl=False)
-        click.echo(render_significance(paired_tests(boards(verdicts, rank_by), rank_by), style), nl=False)
+        tests = significance_document(paired_tests(boards(verdicts, rank_by), rank_by))
         done = [verdict for verdict in verdicts if verdict.status == "done"]
-        if done and style in ("rich", "md") and all(verdict.right() is None for verdict in done):
-            click.echo("\nNo tests on the same images: the export does not say on which each is right; export it anew.")
+        if done and all(verdict.right() is None for verdict in done):
+            tests = replace(tests, remarks=[*tests.remarks, [_NO_DECISIONS]])
+        click.echo("\n" * (style == "md"), nl=False)
+        click.echo(render(tests, style), nl=False)

@@ -10,7 +10,8 @@ from harness.commands._options import format_option, plugin_option
 from harness.errors import UsageError, unknown
 from harness.plugin.registry import KINDS, Registry
 from harness.printable import printable
-from harness.report.parts import plural, render_parts, render_plugins
+from harness.report.formats import render
+from harness.report.parts import parts_document, plugins_document, plural
 
 
 @click.command()
@@ -28,12 +29,12 @@ def command(kind: str | None, style: str, plugin_files: tuple[Path, ...]) -> Non
     wanted = singular.get(kind, kind) if kind else None
     if wanted == "plugins":
         registry.broken  # noqa: B018  asks every plugin for its parts, which is what finds the faults
-        click.echo(render_plugins(registry.plugins, style), nl=False)
+        click.echo(render(plugins_document(registry.plugins), style), nl=False)
         return
     if wanted is not None and wanted not in by_plural:
         raise UsageError(unknown("kind", wanted, [*by_plural, "plugins"]))
     kinds = list(by_plural.values()) if wanted is None else [by_plural[wanted]]
-    click.echo(render_parts(registry, kinds, style), nl=False)
+    click.echo(render(parts_document(registry, kinds), style), nl=False)
     for plugin in registry.broken:
         problem = printable(f"plugin {plugin} is broken: {plugin.problems[0]}.")
         click.echo(f"{problem} `harness list plugins` shows all.", err=True)

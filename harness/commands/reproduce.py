@@ -13,8 +13,9 @@ from harness.commands._options import format_option, plugin_option, store_option
 from harness.commands._stopping import stoppable
 from harness.errors import UsageError
 from harness.plugin.registry import Registry
+from harness.report.formats import render
 from harness.report.progress import describe
-from harness.report.reproduction import render_reproduction
+from harness.report.reproduction import reproduction_document
 from harness.trials import hardware
 from harness.trials.observers import Observer
 from harness.trials.store import Store
@@ -74,7 +75,7 @@ def command(
     except KeyboardInterrupt:
         click.echo(f"\n{farewell}", err=True)
         raise
-    click.echo(render_reproduction(found, tolerance, style), nl=False)
+    click.echo(render(reproduction_document(found, tolerance), style), nl=False)
     ctx.exit(0 if found.result in ("equal", "within tolerance") else 3)
 
 

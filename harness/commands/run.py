@@ -30,8 +30,9 @@ from harness.metrics.pools import POOLS
 from harness.plugin.registry import Registry
 from harness.plugin.spec import spell
 from harness.printable import printable
-from harness.report.cells import render_cells
-from harness.report.leaderboard import render
+from harness.report.cells import cells_document
+from harness.report.formats import OF_ROWS, render
+from harness.report.leaderboard import leaderboard_document
 from harness.report.progress import describe
 from harness.trials import hardware
 from harness.trials.executors import Executor
@@ -164,7 +165,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     cells = list(plan(axes))
     _refuse_if_nothing_fits(cells)
     if given["dry_run"]:
-        click.echo(render_cells(cells, thresholds, pools, given["style"]), nl=False)
+        click.echo(render(cells_document(cells, thresholds, pools), given["style"]), nl=False)
         return
     cluster = _cluster(ctx, given, device)
     if axes.dataset.defaults and given["dataset"] is None and given["data_root"] is None:
@@ -201,8 +202,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         outcomes = list(store.outcomes(tally.ids))
         verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, thresholds, pools)]
     code = 3 if tally.unfinished or tally.unkept else 0
-    click.echo(render(verdicts, given["style"]), nl=False)
-    _summarise(tally, given["store"], say_reasons=given["style"] in ("csv", "json"))
+    click.echo(render(leaderboard_document(verdicts), given["style"]), nl=False)
+    _summarise(tally, given["store"], say_reasons=given["style"] in OF_ROWS)
     if workplace.keep:
         _tell_of_models(tally, workplace.keep, given["plugin_files"])
     end(code)

@@ -6,7 +6,8 @@ import click
 
 from harness.commands._options import format_option
 from harness.published import check, load
-from harness.report.findings import render_findings
+from harness.report.findings import findings_document
+from harness.report.formats import render
 
 
 @click.command(name="validate")
@@ -21,6 +22,6 @@ def command(ctx: click.Context, tables: tuple[str, ...], style: str) -> None:
     columns a CSV has.
     """
     checked = [(table, check(table)) for table in map(load, tables)]
-    click.echo(render_findings(checked, style), nl=False)
+    click.echo(render(findings_document(checked), style), nl=False)
     if any(finding.severity == "impossible" for _, findings in checked for finding in findings):
         ctx.exit(1)

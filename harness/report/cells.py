@@ -6,28 +6,23 @@ from collections.abc import Sequence
 
 from harness.api import Threshold
 from harness.plugin.spec import spell
-from harness.report.table import Table, csv_text, json_text, markdown, rich_text
+from harness.report.table import Document, Table
 from harness.trials.grid import Cell
 
 COLUMNS = ("dataset", "category", "model", "encoder", "loss", "seed", "weights", "image_size", "epochs", "reason")
 
 
-def render_cells(
-    cells: Sequence[Cell], thresholds: Sequence[Threshold], pools: Sequence[str] | None, style: str
-) -> str:
+def cells_document(cells: Sequence[Cell], thresholds: Sequence[Threshold], pools: Sequence[str] | None) -> Document:
     """Every trial with the reason for which it would be skipped, and how many verdicts they come to."""
-    rows = [{**cell.trial._asdict(), "reason": cell.reason} for cell in cells]
-    if style == "csv":
-        return csv_text(rows, COLUMNS)
-    if style == "json":
-        return json_text([{column: row[column] for column in COLUMNS} for row in rows])
+    known = [{**cell.trial._asdict(), "reason": cell.reason} for cell in cells]
+    rows = [{column: row[column] for column in COLUMNS} for row in known]
     fitting = sum(not cell.reason for cell in cells)
     judged = f"thresholds {', '.join(spell(t) for t in thresholds)}; pools {', '.join(pools or ['of each model'])}"
     table = Table(
         title=f"{len(cells)} trials",
         headings=COLUMNS,
-        rows=[[str(row[column]) for column in COLUMNS] for row in rows],
+        rows=[[str(value) for value in row.values()] for row in rows],
         numbers=frozenset({"seed", "image_size", "epochs"}),
         notes=[f"{fitting} to fit, {len(cells) - fitting} that do not fit together; judged by {judged}."],
     )
-    return markdown([table]) if style == "md" else rich_text([table])
+    return Document(lambda: [table], lambda: rows, COLUMNS)

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from statistics import fmean
 
-from harness.printable import printable
 from harness.published.comparison import Compared, Comparison
 from harness.published.printed import Printed
 from harness.published.table import NOT_STATED
 from harness.report.leaderboard import HEADINGS
-from harness.report.table import Row, Table, csv_text, json_text, markdown, rich_text
+from harness.report.table import Document, Row, Table
 from harness.trials.trial import UNUSED
 from harness.verdicts.leaderboard import Method, labels
 
@@ -46,15 +45,15 @@ COLUMNS = (
 IMPOSSIBLE_MARK = "!"
 
 
-def render_comparison(compared: Compared, style: str, width: int | None = None) -> str:
-    """Rich and md: what can be compared, totals by method, what cannot. Csv and json: one row a number."""
-    if style in ("csv", "json"):
-        rows = [_row(compared, comparison) for comparison in compared.comparisons]
-        return csv_text(rows, COLUMNS) if style == "csv" else json_text(rows)
+def comparison_document(compared: Compared) -> Document:
+    """For people, what can be compared, totals by method, and what cannot; for programs, one row a published number."""
     tables, notes = comparison_tables(compared)
-    if style == "md":
-        return "\n".join([*([markdown(tables)] if tables else []), *(f"{printable(note)}\n" for note in notes)])
-    return rich_text(tables, width) + "".join(f"{printable(note)}\n" for note in notes)
+    return Document(
+        tables=lambda: tables,
+        rows=lambda: [_row(compared, comparison) for comparison in compared.comparisons],
+        columns=COLUMNS,
+        remarks=[[note] for note in notes],
+    )
 
 
 def comparison_tables(compared: Compared) -> tuple[list[Table], list[str]]:

@@ -7,20 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.api import GOOD, Dataset, Split
-from harness.report.table import Table, csv_text, json_text, markdown, rich_text
+from harness.report.table import Document, Table
 
 
-def render_data(dataset: Dataset, splits: Mapping[str, Split], faults: Mapping[str, str], style: str) -> str:
+def data_document(dataset: Dataset, splits: Mapping[str, Split], faults: Mapping[str, str]) -> Document:
     """One row a category; `faults` are those that could not be loaded, with the reason."""
     rows = [_row(category, split) for category, split in splits.items()]
     rows += [{"category": category, "fault": reason} for category, reason in faults.items()]
     columns: tuple[str, ...] = ("category", "train", "test_good", "test_defective", "defects", "masks", "sizes")
     columns += ("incomplete", "fingerprint", "fault")
     rows = [{"dataset": dataset.name, "licence": dataset.licence, **row} for row in rows]
-    if style == "json":
-        return json_text(rows)
-    if style == "csv":
-        return csv_text(rows, ("dataset", "licence", *columns))
     shown = [column for column in columns if any(row.get(column) for row in rows)]
     table = Table(
         title=f"{dataset.name} · licence {dataset.licence or 'not given'}",
@@ -30,7 +26,7 @@ def render_data(dataset: Dataset, splits: Mapping[str, Split], faults: Mapping[s
         folding=frozenset({"defects", "sizes", "incomplete", "fault"}),
         notes=[f"Homepage: {dataset.homepage}"] if dataset.homepage else [],
     )
-    return markdown([table]) if style == "md" else rich_text([table])
+    return Document(lambda: [table], lambda: rows, ("dataset", "licence", *columns))
 
 
 def _row(category: str, split: Split) -> dict[str, Any]:

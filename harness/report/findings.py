@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from harness.published import Finding, PublishedTable
-from harness.report.table import Table, csv_text, json_text, markdown, rich_text
+from harness.report.table import Document, Table
 
 COLUMNS = ("table", "place", "about", "metric", "severity", "kind", "text")
 _HEADINGS = ("severity", "where", "about", "metric", "finding")
@@ -14,15 +14,13 @@ _HEADINGS = ("severity", "where", "about", "metric", "finding")
 Checked = tuple[PublishedTable, Sequence[Finding]]
 
 
-def render_findings(checked: Sequence[Checked], style: str) -> str:
-    """Each table with its findings, the impossible ones first; in csv and json one row a finding."""
-    rows = [asdict(finding) for _, findings in checked for finding in findings]
-    if style == "csv":
-        return csv_text(rows, COLUMNS)
-    if style == "json":
-        return json_text(rows)
-    tables = [_table(table, findings) for table, findings in checked]
-    return markdown(tables) if style == "md" else rich_text(tables)
+def findings_document(checked: Sequence[Checked]) -> Document:
+    """For people, each table with its findings, the impossible ones first; for programs, one row a finding."""
+    return Document(
+        tables=lambda: [_table(table, findings) for table, findings in checked],
+        rows=lambda: [asdict(finding) for _, findings in checked for finding in findings],
+        columns=COLUMNS,
+    )
 
 
 def _table(table: PublishedTable, findings: Sequence[Finding]) -> Table:

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from harness.report.table import Table, csv_text, json_text, markdown, rich_text
+from harness.report.table import Document, Table
 from harness.trials.latencies import Latency
 
 _BUSY = 0.5
 """Processes that wanted a processor, on average, of which a table speaks."""
 
 
-def render_latencies(measured: Sequence[Latency], title: str, style: str) -> str:
+def latency_document(measured: Sequence[Latency], title: str) -> Document:
     """One row an engine and batch size."""
-    rows = [asdict(one) for one in measured]
-    if style == "json":
-        return json_text(rows)
-    if style == "csv":
-        return csv_text(rows, list(rows[0]) if rows else [])
     headings = ("engine", "batch", "p50 ms", "p95 ms", "p99 ms", "images/s", "peak MB")
     table = Table(
         title=title,
@@ -35,7 +30,7 @@ def render_latencies(measured: Sequence[Latency], title: str, style: str) -> str
         numbers=frozenset(headings[1:]),
         notes=_notes(measured),
     )
-    return markdown([table]) if style == "md" else rich_text([table])
+    return Document(lambda: [table], lambda: [asdict(one) for one in measured])
 
 
 def _notes(measured: Sequence[Latency]) -> list[str]:

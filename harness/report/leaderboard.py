@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from harness.printable import printable
-from harness.report.table import Table, csv_text, json_text, markdown, rich_text
+from harness.report.table import Document, Table
 from harness.trials.latencies import COLUMN as LATENCY
 from harness.trials.latencies import Setting, common_setting, median_latency
 from harness.trials.trial import UNUSED
@@ -28,16 +27,15 @@ _DROPPABLE = ("AP", "pooled", "seeds", AUROC_INTERVAL, "95 %", "min to max", "±
 _SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "learning_rate")
 
 
-def render(verdicts: Iterable[Verdict], style: str, ranked_by: str = RANKED_BY, width: int | None = None) -> str:
-    """Rich and md: ranked tables with floors. Csv and json: one row a verdict, seeds apart."""
+def leaderboard_document(verdicts: Iterable[Verdict], ranked_by: str = RANKED_BY) -> Document:
+    """For people, ranked tables with floors; for programs, one row a verdict, each seed on its own."""
     every = list(verdicts)
-    if style in ("csv", "json"):
-        rows = _rows(every)
-        return json_text(rows) if style == "json" else csv_text(rows, list(rows[0]) if rows else [])
-    tables = [_table(board, ranked_by) for board in boards(every, ranked_by)]
-    text = markdown(tables) if style == "md" else rich_text(tables, width)
     reasons = _unfinished(every)
-    return f"{text}\n{reasons}" if style == "md" and reasons else text + reasons
+    return Document(
+        tables=lambda: [_table(board, ranked_by) for board in boards(every, ranked_by)],
+        rows=lambda: _rows(every),
+        remarks=[reasons] if reasons else [],
+    )
 
 
 def _rows(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
@@ -192,9 +190,9 @@ def _notes(board: Board, ranked_by: str, setting: Setting | None) -> list[str]:
     return [" ".join(notes)]
 
 
-def _unfinished(verdicts: Sequence[Verdict]) -> str:
+def _unfinished(verdicts: Sequence[Verdict]) -> list[str]:
     lines = []
     for (status, reason), cells in sorted(unfinished(verdicts).items()):
         more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-        lines.append(printable(f"{status}: {cells[0]}{more}: {reason}") + "\n")
-    return "".join(lines)
+        lines.append(f"{status}: {cells[0]}{more}: {reason}")
+    return lines

@@ -9,29 +9,33 @@ from typing import Any
 from harness.api import Part
 from harness.plugin.registry import Offer, Plugin, Registry
 from harness.plugin.spec import describe, option_types, options_of, write
-from harness.report.table import Table, csv_text, json_text, markdown, rich_text
+from harness.report.table import Document, Row, Table
 
 
-def render_parts(registry: Registry, kinds: Sequence[type[Part]], style: str) -> str:
+def parts_document(registry: Registry, kinds: Sequence[type[Part]]) -> Document:
     """The parts of these kinds with options, defaults, plugin and version."""
     rows = [_row(kind, offer) for kind in kinds for offer in registry.offers(kind).values()]
-    columns = ("kind", "name", "options", "plugin", "version", "licence", "source", "summary")
-    if style == "json":
-        return json_text(rows)
-    if style == "csv":
-        return csv_text(rows, columns)
-    tables = []
-    for kind in kinds:
-        cells = [
-            [row["name"], " ".join(f"{name}={text}" for name, text in row["options"].items()), row["summary"], _by(row)]
-            for row in rows
-            if row["kind"] == kind.kind
+    return Document(
+        tables=lambda: [_table(kind.kind, [row for row in rows if row["kind"] == kind.kind]) for kind in kinds],
+        rows=lambda: rows,
+        columns=("kind", "name", "options", "plugin", "version", "licence", "source", "summary"),
+    )
+
+
+def _table(kind: str, rows: Sequence[Row]) -> Table:
+    cells = [
+        [
+            row["name"],
+            " ".join(f"{name}={text}" for name, text in row["options"].items()),
+            row["summary"],
+            f"{row['plugin']} {row['version']}",
         ]
-        tables.append(Table(plural(kind.kind), ["name", "options and defaults", "what it is", "offered by"], cells))
-    return markdown(tables) if style == "md" else rich_text(tables)
+        for row in rows
+    ]
+    return Table(plural(kind), ["name", "options and defaults", "what it is", "offered by"], cells)
 
 
-def render_plugins(plugins: Sequence[Plugin], style: str) -> str:
+def plugins_document(plugins: Sequence[Plugin]) -> Document:
     """All plugins, the broken ones with their reasons."""
     rows: list[dict[str, Any]] = [
         {
@@ -44,13 +48,8 @@ def render_plugins(plugins: Sequence[Plugin], style: str) -> str:
         for plugin in plugins
     ]
     columns = ("plugin", "distribution", "version", "status", "problems")
-    if style == "json":
-        return json_text(rows)
-    if style == "csv":
-        return csv_text(rows, columns)
     cells = [[*(str(row[column]) for column in columns[:4]), "; ".join(row["problems"])] for row in rows]
-    table = Table("plugins", columns, cells)
-    return markdown([table]) if style == "md" else rich_text([table])
+    return Document(lambda: [Table("plugins", columns, cells)], lambda: rows, columns)
 
 
 def _row(kind: type[Part], offer: Offer) -> dict[str, Any]:
@@ -71,7 +70,3 @@ def _row(kind: type[Part], offer: Offer) -> dict[str, Any]:
 def plural(kind: str) -> str:
     """`losses`, `models`."""
     return f"{kind}es" if kind.endswith("s") else f"{kind}s"
-
-
-def _by(row: dict[str, Any]) -> str:
-    return f"{row['plugin']} {row['version']}"

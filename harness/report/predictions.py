@@ -10,7 +10,7 @@ from harness.deployment.detector import Detector
 from harness.deployment.predicting import Prediction
 from harness.images.decoding import shown
 from harness.printable import printable
-from harness.report.table import csv_text
+from harness.report.formats.rows import csv_text
 
 STYLES = ("rich", "csv", "json")
 COLUMNS = ("image", "score", "limit", "decision", "heat_map", "problem")

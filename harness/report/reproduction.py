@@ -6,14 +6,14 @@ from typing import Any
 
 from harness.printable import printable
 from harness.report.progress import describe
-from harness.report.table import Table, csv_text, json_text, markdown, rich_text
+from harness.report.table import Document, Table
 from harness.verdicts.reproduction import Reproduction
 
 COLUMNS = ("trial", "result", "reason", "differences", "changes")
 
 
-def render_reproduction(found: Reproduction, tolerance: float, style: str) -> str:
-    """Rich and md: the result, what became of the scores, what has changed. Csv and json: one row."""
+def reproduction_document(found: Reproduction, tolerance: float) -> Document:
+    """For people, the result, what became of the scores, and what has changed; for programs, one row."""
     row = {
         "trial": found.stored.id,
         "result": found.result,
@@ -21,13 +21,9 @@ def render_reproduction(found: Reproduction, tolerance: float, style: str) -> st
         "differences": [difference._asdict() for difference in found.differences],
         "changes": [change._asdict() for change in found.changes],
     }
-    if style == "json":
-        return json_text([row])
-    if style == "csv":
-        return csv_text([row], COLUMNS)
     tables = [_scores(found, tolerance)] if found.differences else []
     tables.append(_changes(found))
-    return markdown(tables) if style == "md" else rich_text(tables)
+    return Document(lambda: tables, lambda: [row], COLUMNS)
 
 
 def result_in_words(found: Reproduction, tolerance: float) -> str:

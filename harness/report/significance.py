@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from string import ascii_lowercase
 
 from harness.metrics.significance import CriticalDifference, Pair
-from harness.report.table import Row, Table, csv_text, json_text, markdown, rich_text
+from harness.report.table import Document, Row, Table
 from harness.verdicts.paired_tests import ALPHA, PairedTests
 
 COLUMNS = (
@@ -29,15 +29,15 @@ COLUMNS = (
 )
 
 
-def render_significance(tests: Sequence[PairedTests], style: str, width: int | None = None) -> str:
-    """Rich and md: each method against the best, and whom it beats. Csv and json: one row a test and pair."""
-    if style in ("csv", "json"):
-        rows = [row for tested in tests for row in _rows(tested)]
-        return csv_text(rows, COLUMNS) if style == "csv" else json_text(rows)
-    tables = [_table(tested) for tested in tests]
-    if not tables:
-        return "No tests: they need two methods with verdicts on the same images.\n"
-    return markdown(tables) if style == "md" else rich_text(tables, width)
+def significance_document(tests: Sequence[PairedTests]) -> Document:
+    """For people, each method against the best, and whom it beats; for programs, one row a test and pair."""
+    nothing = "No tests: they need two methods with verdicts on the same images."
+    return Document(
+        tables=lambda: [_table(tested) for tested in tests],
+        rows=lambda: [row for tested in tests for row in _rows(tested)],
+        columns=COLUMNS,
+        remarks=[] if tests else [[nothing]],
+    )
 
 
 def _table(tested: PairedTests) -> Table:

@@ -9,9 +9,10 @@ from dataclasses import replace
 from harness.printable import printable
 from harness.published.comparison import Compared
 from harness.report.comparison import comparison_tables
+from harness.report.formats.markdown import markdown_tables
 from harness.report.leaderboard import FLOOR_MARK, HEADINGS
 from harness.report.repeat import command_of
-from harness.report.table import Table, markdown
+from harness.report.table import Table
 from harness.trials.trial import Trial
 from harness.verdicts.judge import Verdict
 from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, boards, labels, unfinished
@@ -44,7 +45,7 @@ def summary(
         f"- {status}: {len(cells)} cell{'s' if len(cells) > 1 else ''}, such as {cells[0]}: {reason}"
         for (status, reason), cells in sorted(unfinished(verdicts).items())
     ]
-    parts = [f"## {html.escape(title, quote=False)}", markdown([_escaped(table) for table in tables]).rstrip()]
+    parts = [f"## {html.escape(title, quote=False)}", markdown_tables([_escaped(table) for table in tables]).rstrip()]
     parts += [html.escape("\n".join(map(printable, missing)), quote=False)] if missing else []
     return "\n\n".join([*parts, _made(verdicts, rootless)]) + "\n"
 

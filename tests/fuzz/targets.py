@@ -29,8 +29,9 @@ from harness.plugin.registry import KINDS, Registry
 from harness.published import check
 from harness.published import read as read_table
 from harness.published.reading import folder as published_folder
-from harness.report.findings import render_findings
-from harness.report.leaderboard import render
+from harness.report.findings import findings_document
+from harness.report.formats import render
+from harness.report.leaderboard import leaderboard_document
 from harness.trials.grid import plan
 from harness.trials.saved_model import DESCRIPTION, WEIGHTS, SavedModel
 from harness.trials.saved_model import write as save_model
@@ -39,7 +40,7 @@ from harness.verdicts.exports import merge, read, row_of, verdict_of, write
 from harness.verdicts.judge import judge
 
 _FOR_GOOD = ExitStack()
-STYLES = ("rich", "md", "csv", "json")
+STYLES = ("rich", "md", "latex", "csv", "json")
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def _checked(path: Path) -> None:
     table = read_table(path)
     checked = [(table, check(table))]
     for style in _styles(path):
-        render_findings(checked, style)
+        render(findings_document(checked), style)
 
 
 def toml_tables() -> Target:
@@ -247,7 +248,7 @@ def results() -> Target:
         verdicts = [verdict_of(row) for row in merged.rows]
         write(merged.rows)
         for style in _styles(path):
-            render(verdicts, style)
+            render(leaderboard_document(verdicts), style)
 
     lines = [json.dumps(row).encode() for row in rows]
     return Target(

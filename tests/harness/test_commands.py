@@ -75,14 +75,14 @@ def test_list_plugins_shows_broken_ones_with_their_reason(tmp_path: Path) -> Non
     assert "nonexistent_package" in broken["problems"][0]
     assert {row["status"] for row in rows if row["plugin"] != "broken"} == {"ok"}
     assert "nonexistent_package" in call("list", "--plugin", str(file)).stderr
-    for style in ("rich", "md", "csv"):
+    for style in ("rich", "md", "csv", "latex"):
         assert "broken" in call("list", "plugins", "--plugin", str(file), "--format", style).stdout
 
 
-@pytest.mark.parametrize("style", ["rich", "md", "csv"])
+@pytest.mark.parametrize("style", ["rich", "md", "csv", "latex"])
 def test_the_list_comes_in_every_format(style: str, dots_plugin: Path) -> None:
     shown = call("list", "--plugin", str(dots_plugin), "--format", style).stdout
-    assert "mean_image" in shown
+    assert "mean_image" in shown.replace("\\_", "_")
     assert "peek" in shown
 
 
@@ -94,7 +94,7 @@ def test_data_shows_splits_kinds_masks_and_fingerprint(dots_plugin: Path) -> Non
     assert (large["train"], large["test_good"], large["test_defective"], large["masks"]) == (6, 3, 4, 4)
     assert large["defects"] == {"other": 1, "square": 3}
     assert re.fullmatch(r"[0-9a-f]{16}", large["fingerprint"])
-    for style in ("rich", "md", "csv"):
+    for style in ("rich", "md", "csv", "latex"):
         shown = call(*words, "--image-size", "16", "--format", style)
         assert large["fingerprint"] in shown.stdout.replace("\n", "")
 

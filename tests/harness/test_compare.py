@@ -16,7 +16,9 @@ from harness import OracleThreshold, Threshold
 from harness.metrics.intervals import auroc_interval, wilson
 from harness.published import load, read
 from harness.published.comparison import Compared, Comparison, compare, plain_name
-from harness.report.comparison import COLUMNS, render_comparison
+from harness.report.comparison import COLUMNS, comparison_document
+from harness.report.formats import render
+from harness.report.formats.terminal import to_terminal
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.exports import row_of, save, verdict_of
 from harness.verdicts.judge import Verdict, judge
@@ -169,8 +171,8 @@ def test_what_was_made_otherwise_is_not_comparable_and_the_reason_is_said(ours: 
     for comparison in compared.comparisons:
         assert (comparison.verdict, comparison.reasons) == ("not comparable", (reason,))
         assert comparison.difference is None
-    assert reason in render_comparison(compared, "md")
-    assert {row["difference"] for row in json.loads(render_comparison(compared, "json"))} == {None}
+    assert reason in render(comparison_document(compared), "md")
+    assert {row["difference"] for row in json.loads(render(comparison_document(compared), "json"))} == {None}
 
 
 def test_every_reason_is_said() -> None:
@@ -205,9 +207,9 @@ def test_a_source_that_does_not_state_its_data_set_is_compared_with_nothing(tmp_
 
 def test_what_a_source_leaves_open_is_compared_and_said(tmp_path: Path) -> None:
     table = csv_table(tmp_path, "dataset,category,model,encoder,loss,normal_rate", "mvtec_ad,bottle,dae,conv,mse,0.35")
-    shown = render_comparison(compare(table, [verdict()]), "md")
+    shown = render(comparison_document(compare(table, [verdict()])), "md")
     assert "theirs does not state setting, image size, pool, threshold: there ours may differ." in shown
-    assert "does not state" not in render_comparison(paper(verdict()), "md")
+    assert "does not state" not in render(comparison_document(paper(verdict())), "md")
 
 
 def test_the_auroc_is_compared_once_whatever_the_threshold_by_its_bootstrap(tmp_path: Path) -> None:
@@ -219,7 +221,7 @@ def test_the_auroc_is_compared_once_whatever_the_threshold_by_its_bootstrap(tmp_
     assert comparison.interval == auroc_interval(evidence.test["mean"], evidence.labels)
     assert comparison.reasons == ()
     assert comparison.method.threshold == "-"
-    assert "threshold" not in render_comparison(compare(table, ours), "md").split("Cells")[0]
+    assert "threshold" not in render(comparison_document(compare(table, ours)), "md").split("Cells")[0]
 
 
 def test_pools_are_compared_apart_where_the_metric_depends_on_them(tmp_path: Path) -> None:
@@ -248,7 +250,7 @@ def test_a_source_calls_a_part_by_its_plain_name(spelt: str, name: str) -> None:
 def test_a_variant_is_compared_under_its_own_name() -> None:
     compared = paper(verdict(), verdict(9, model="dae[level=0.2]"))
     assert len(compared.comparisons) == 6
-    shown = render_comparison(compared, "md")
+    shown = render(comparison_document(compared), "md")
     assert "| dae[level=0.2] + conv + mse |" in shown
     assert "A name with options is a variant of the published method." in shown
 
@@ -256,7 +258,7 @@ def test_a_variant_is_compared_under_its_own_name() -> None:
 def test_runs_that_differ_in_settings_are_compared_apart_and_named_by_them() -> None:
     compared = paper(verdict(), verdict(9, epochs=200))
     assert {comparison.method.epochs for comparison in compared.comparisons} == {50, 200}
-    shown = render_comparison(compared, "md")
+    shown = render(comparison_document(compared), "md")
     assert "dae + conv + mse, epochs 50" in shown
     assert "dae + conv + mse, epochs 200" in shown
 
@@ -264,7 +266,7 @@ def test_runs_that_differ_in_settings_are_compared_apart_and_named_by_them() -> 
 def test_data_that_changed_is_not_averaged_with_what_it_was() -> None:
     compared = paper(verdict(fingerprint="01d"), verdict(9, seed=1, fingerprint="2e3"))
     assert [comparison.ours.n for comparison in compared.comparisons] == [1] * 6
-    shown = render_comparison(compared, "md")
+    shown = render(comparison_document(compared), "md")
     assert "### kumar_2025 · bottle, data 01d" in shown
     assert "### kumar_2025 · bottle, data 2e3" in shown
 
@@ -273,7 +275,7 @@ def test_cells_that_only_one_side_has_are_counted() -> None:
     ours = [verdict(), verdict(seed=1), verdict(model="vae"), verdict(model="vae", seed=1), verdict(category="cable")]
     compared = paper(*ours, unfinished(encoder="vgg16"), unfinished(encoder="resnet50"), unfinished())
     assert (compared.lacking, compared.tried, compared.unpublished) == (59, 2, 2)
-    shown = render_comparison(compared, "md")
+    shown = render(comparison_document(compared), "md")
     assert "Cells (a method on a category) published but not here: 59 of 60, 2 of them skipped or failed." in shown
     assert "Cells that are here but not published: 2." in shown
 
@@ -283,25 +285,25 @@ def test_with_nothing_in_common_only_the_counts_are_said() -> None:
         "Cells (a method on a category) published but not here: 60 of 60.\n",
         "Cells that are here but not published: 1.\n",
     ]
-    assert render_comparison(paper(verdict(model="vae")), "md") == "\n".join(said)
-    assert render_comparison(paper(verdict(model="vae")), "rich") == "".join(said)
-    assert json.loads(render_comparison(paper(), "json")) == []
-    assert render_comparison(paper(), "csv") == ",".join(COLUMNS) + "\n"
+    assert render(comparison_document(paper(verdict(model="vae"))), "md") == "\n".join(said)
+    assert render(comparison_document(paper(verdict(model="vae"))), "rich") == "".join(said)
+    assert json.loads(render(comparison_document(paper()), "json")) == []
+    assert render(comparison_document(paper()), "csv") == ",".join(COLUMNS) + "\n"
 
 
 def test_published_numbers_that_arithmetic_denies_are_marked() -> None:
     compared = paper(verdict(n=(26, 141), category="pill", encoder="vgg16", model="cae", weights="pretrained"))
     assert [comparison.impossible for comparison in compared.comparisons] == [False, False, True]
-    assert "!0.77" in render_comparison(compared, "md")
-    assert "! the published number contradicts others: `harness validate kumar_2025`." in render_comparison(
-        compared, "md"
+    assert "!0.77" in render(comparison_document(compared), "md")
+    assert "! the published number contradicts others: `harness validate kumar_2025`." in render(
+        comparison_document(compared), "md"
     )
-    assert "contradicts" not in render_comparison(paper(verdict()), "md")
+    assert "contradicts" not in render(comparison_document(paper(verdict())), "md")
 
 
 def test_means_over_categories_are_left_out_and_said() -> None:
-    assert "19 published means over categories are left out." in render_comparison(
-        compare(load("image_auroc"), []), "md"
+    assert "19 published means over categories are left out." in render(
+        comparison_document(compare(load("image_auroc"), [])), "md"
     )
 
 
@@ -310,14 +312,14 @@ def test_a_table_in_percent_is_shown_in_percent() -> None:
     compared = compare(load("image_auroc"), [ours])
     (comparison,) = compared.comparisons
     assert comparison.difference == pytest.approx(ours.auroc - 0.994)
-    assert f"{100 * ours.auroc:.2f}" in render_comparison(compared, "md")
-    (row,) = json.loads(render_comparison(compared, "json"))
+    assert f"{100 * ours.auroc:.2f}" in render(comparison_document(compared), "md")
+    (row,) = json.loads(render(comparison_document(compared), "json"))
     assert (row["published"], row["published_value"]) == ("99.4", 0.994)
 
 
 def test_totals_are_by_method_over_thresholds() -> None:
     compared = paper(verdict(16), verdict(16, threshold=Quantile()), verdict(encoder="vgg16", weights="random"))
-    totals = render_comparison(compared, "md").split("### By method")[1].split("###")[0]
+    totals = render(comparison_document(compared), "md").split("### By method")[1].split("###")[0]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in totals.splitlines() if " + " in line]
     assert rows[0][:4] == ["dae + conv + mse", "1", "2", "3"]
     assert rows[1] == ["dae + vgg16 + mse, random weights", "0", "0", "3", "", ""]
@@ -336,7 +338,7 @@ def test_an_export_of_ours_is_compared_by_the_parts_as_spelt(tmp_path: Path) -> 
 def test_verdicts_that_were_read_from_an_export_compare_as_those_of_a_store(tmp_path: Path) -> None:
     ours = [verdict(), verdict(9, seed=1)]
     bare = [verdict_of(row_of(each)) for each in ours]
-    assert render_comparison(paper(*bare), "json") == render_comparison(paper(*ours), "json")
+    assert render(comparison_document(paper(*bare)), "json") == render(comparison_document(paper(*ours)), "json")
 
 
 def example() -> Compared:
@@ -360,17 +362,17 @@ def example() -> Compared:
 
 @pytest.mark.parametrize("style", ["md", "csv", "json"])
 def test_a_comparison_prints_as_it_did(style: str, golden: Callable[[str, str], None]) -> None:
-    golden(f"compare.{style}", render_comparison(example(), style))
+    golden(f"compare.{style}", render(comparison_document(example()), style))
 
 
 @pytest.mark.parametrize("width", [80, 150])
 def test_a_comparison_prints_in_a_terminal_as_it_did(width: int, golden: Callable[[str, str], None]) -> None:
-    golden(f"compare_{width}.txt", render_comparison(example(), "rich", width))
+    golden(f"compare_{width}.txt", to_terminal(comparison_document(example()), width))
 
 
 def test_csv_and_json_hold_the_same_rows() -> None:
-    as_json = json.loads(render_comparison(example(), "json"))
-    as_csv: Sequence[dict[str, str]] = list(csv.DictReader(io.StringIO(render_comparison(example(), "csv"))))
+    as_json = json.loads(render(comparison_document(example()), "json"))
+    as_csv: Sequence[dict[str, str]] = list(csv.DictReader(io.StringIO(render(comparison_document(example()), "csv"))))
     assert {tuple(row) for row in (*as_json, *as_csv)} == {COLUMNS}
     assert [row["ours"] for row in as_csv] == [str(row["ours"]) for row in as_json]
     assert [row["published"] for row in as_csv] == [row["published"] for row in as_json]

@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.commands import main
-from harness.report.latency import render_latencies
+from harness.report.formats import render
+from harness.report.latency import latency_document
 from harness.trials.latencies import Latency, latencies_of
 from harness.trials.store import Store
 
@@ -124,14 +125,16 @@ ONE = Latency("ONNX Runtime", "1.32.0", 1, 12.34, 13.0, 14.0, 80.0, 90.0, 10, 10
 
 def test_a_table_for_people_says_how_it_was_measured() -> None:
     for style in ("rich", "md"):
-        text = " ".join(render_latencies([ONE, replace(ONE, batch=8)], "dae", style).split())
+        text = " ".join(render(latency_document([ONE, replace(ONE, batch=8)], "dae"), style).split())
         assert "100 repetitions after 10 that do not count, in 2 threads of Some CPU" in text
         assert "Noise is drawn before the clock starts." in text
         assert text.count("ONNX Runtime 1.32.0") == 2
     assert "busy" not in text
-    assert "busy before it began (load 3.5)" in " ".join(render_latencies([replace(ONE, load=3.5)], "", "md").split())
-    assert "drawn" not in render_latencies([replace(ONE, beside="")], "cae", "md")
-    first, second = csv.DictReader(io.StringIO(render_latencies([ONE, replace(ONE, batch=8)], "dae", "csv")))
+    assert "busy before it began (load 3.5)" in " ".join(
+        render(latency_document([replace(ONE, load=3.5)], ""), "md").split()
+    )
+    assert "drawn" not in render(latency_document([replace(ONE, beside="")], "cae"), "md")
+    first, second = csv.DictReader(io.StringIO(render(latency_document([ONE, replace(ONE, batch=8)], "dae"), "csv")))
     assert (first["batch"], second["batch"], first["p50_ms"]) == ("1", "8", "12.34")
 
 

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 from harness import Threshold
 from harness.commands import main
-from harness.report.leaderboard import render
+from harness.report.formats import render
+from harness.report.leaderboard import leaderboard_document
 from harness.trials.latencies import Latency, Setting, common_setting, latencies_of, median_latency, with_latencies
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
@@ -99,9 +100,12 @@ def test_the_latency_of_an_image_leaves_out_what_was_measured_in_batches() -> No
 
 
 @pytest.mark.parametrize("style", ["rich", "md"])
-def test_the_leaderboard_has_the_column_only_where_something_was_measured(style: str) -> None:
-    assert "latency" not in render(judged(outcome()), style, width=300)
-    text = render(judged(outcome(ONE), outcome(model="cae")), style, width=300)
+def test_the_leaderboard_has_the_column_only_where_something_was_measured(
+    style: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    assert "latency" not in render(leaderboard_document(judged(outcome())), style)
+    text = render(leaderboard_document(judged(outcome(ONE), outcome(model="cae"))), style)
     assert "latency_ms_p50" in text
     lines = text.splitlines()
     assert next(line for line in lines if "dae" in line).rstrip(" |").endswith("12.3")
@@ -111,17 +115,17 @@ def test_the_leaderboard_has_the_column_only_where_something_was_measured(style:
 
 def test_csv_and_json_have_latency_and_setting() -> None:
     verdicts = judged(outcome(ONE), outcome(model="cae"))
-    rows = json.loads(render(verdicts, "json"))
+    rows = json.loads(render(leaderboard_document(verdicts), "json"))
     assert [row["latency_ms_p50"] for row in rows] == [12.34, None]
     assert [row["latency_setting"] for row in rows] == ["ONNX Runtime, 2 threads of Some CPU", ""]
-    (first, _) = csv.DictReader(io.StringIO(render(verdicts, "csv")))
+    (first, _) = csv.DictReader(io.StringIO(render(leaderboard_document(verdicts), "csv")))
     assert first["latency_ms_p50"] == "12.34"
-    assert "latency_ms_p50" not in render(judged(outcome()), "csv")
+    assert "latency_ms_p50" not in render(leaderboard_document(judged(outcome())), "csv")
 
 
 def test_the_mean_over_categories_has_the_mean_of_their_latencies() -> None:
     slower = replace(ONE, p50_ms=20.0)
-    text = render(judged(outcome(ONE), outcome(slower, category="pill")), "md")
+    text = render(leaderboard_document(judged(outcome(ONE), outcome(slower, category="pill"))), "md")
     assert "16.2" in text.split("###")[1]
 
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from harness import Threshold
-from harness.report.leaderboard import render
+from harness.report.formats import FORMATS, render
+from harness.report.formats.terminal import to_terminal
+from harness.report.leaderboard import leaderboard_document
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.judge import Verdict, judge
 from harness.verdicts.leaderboard import Board, boards, outlying_seeds, unfinished
@@ -68,7 +70,7 @@ def test_floors_are_what_constant_answers_score_on_the_same_images() -> None:
 @pytest.mark.parametrize(("right", "beats"), [((0, 6), False), ((1, 5), False), ((1, 6), True), ((4, 3), True)])
 def test_a_row_that_does_not_beat_the_better_constant_answer_is_marked(right: tuple[int, int], beats: bool) -> None:
     assert only(boards([verdict(*right)])).lines[0].beats_floors is beats
-    assert ("▽" in render([verdict(*right)], "md")) is not beats
+    assert ("▽" in render(leaderboard_document([verdict(*right)]), "md")) is not beats
 
 
 def test_seeds_are_summed_up_as_mean_spread_and_range() -> None:
@@ -86,10 +88,10 @@ def test_one_seed_has_intervals_from_the_size_of_its_test_set() -> None:
     low, high = line.verdict.interval("accuracy")
     assert 0.59 < low < 0.60
     assert 0.98 < high < 0.99
-    shown = render([verdict(4, 5)], "md")
+    shown = render(leaderboard_document([verdict(4, 5)]), "md")
     assert "0.60 to 0.98" in shown
     assert "AUROC 95 %" in shown
-    assert "AUROC 95 %" not in render([verdict(4, 5), verdict(4, 5, seed=1)], "md")
+    assert "AUROC 95 %" not in render(leaderboard_document([verdict(4, 5), verdict(4, 5, seed=1)]), "md")
 
 
 def test_a_seed_far_from_the_others_is_named() -> None:
@@ -97,7 +99,7 @@ def test_a_seed_far_from_the_others_is_named() -> None:
     assert outlying_seeds(group) == (7,)
     assert outlying_seeds(group[:3]) == ()
     assert outlying_seeds(group[2:]) == (), "of two seeds nobody can say which is far"
-    assert "Far from the other seeds: dae + conv + mse, seed 7." in render(group, "md")
+    assert "Far from the other seeds: dae + conv + mse, seed 7." in render(leaderboard_document(group), "md")
 
 
 def test_seeds_that_all_but_agree_have_no_outlier_however_small_their_spread() -> None:
@@ -164,7 +166,7 @@ def test_data_that_changed_between_runs_is_ranked_apart_and_said() -> None:
     found = boards([verdict(4, 6, "0ld"), verdict(3, 6, "new", model="cae")])
     assert [len(board.lines) for board in found] == [1, 1]
     assert "bottle changed between runs" in found[0].notes[0]
-    assert "0ld" in render([verdict(4, 6, "0ld"), verdict(3, 6, "new", model="cae")], "md")
+    assert "0ld" in render(leaderboard_document([verdict(4, 6, "0ld"), verdict(3, 6, "new", model="cae")]), "md")
 
 
 def test_cells_that_are_not_done_are_listed_once_with_their_reason() -> None:
@@ -172,7 +174,9 @@ def test_cells_that_are_not_done_are_listed_once_with_their_reason() -> None:
     assert unfinished(rows) == {
         ("skipped", "no weights"): ["bottle · dae + vgg16 + mse · seed 0", "bottle · dae + resnet50 + mse · seed 0"]
     }
-    assert "skipped: bottle · dae + vgg16 + mse · seed 0 and 1 more: no weights" in render(rows, "md")
+    assert "skipped: bottle · dae + vgg16 + mse · seed 0 and 1 more: no weights" in render(
+        leaderboard_document(rows), "md"
+    )
 
 
 def test_a_cell_that_a_later_run_finished_is_no_longer_called_unfinished() -> None:
@@ -180,7 +184,7 @@ def test_a_cell_that_a_later_run_finished_is_no_longer_called_unfinished() -> No
 
 
 def test_only_unfinished_cells_give_no_table_but_their_reasons() -> None:
-    shown = render([skipped("no weights")], "rich", width=100)
+    shown = to_terminal(leaderboard_document([skipped("no weights")]), 100)
     assert shown == "skipped: bottle · dae + conv + mse · seed 0: no weights\n"
 
 
@@ -197,13 +201,13 @@ def example() -> list[Verdict]:
 
 @pytest.mark.parametrize("style", ["md", "csv", "json"])
 def test_the_leaderboard_prints_as_it_did(style: str, golden: Callable[[str, str], None]) -> None:
-    golden(f"leaderboard.{style}", render(example(), style))
+    golden(f"leaderboard.{style}", render(leaderboard_document(example()), style))
 
 
 def test_the_leaderboard_prints_in_a_terminal_as_it_did(golden: Callable[[str, str], None]) -> None:
-    golden("leaderboard.txt", render(example(), "rich", width=140))
+    golden("leaderboard.txt", to_terminal(leaderboard_document(example()), 140))
 
 
 def test_weights_are_in_every_table() -> None:
-    for style in ("md", "csv", "json", "rich"):
-        assert "random" in render(example(), style, width=160)
+    for style in FORMATS:
+        assert "random" in render(leaderboard_document(example()), style)

@@ -13,7 +13,9 @@ from click.testing import CliRunner, Result
 from harness import Threshold
 from harness.commands import main
 from harness.metrics.significance import mcnemar, wilcoxon
-from harness.report.significance import COLUMNS, render_significance
+from harness.report.formats import render
+from harness.report.formats.terminal import to_terminal
+from harness.report.significance import COLUMNS, significance_document
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.exports import row_of, verdict_of
 from harness.verdicts.judge import Verdict, judge
@@ -79,8 +81,8 @@ def test_of_several_seeds_the_decisions_of_the_lowest_are_tested_and_the_table_s
     seeds = [verdict([], seed=2), verdict(range(8, 17), seed=1)]
     (found,) = paired([*seeds, verdict([], model="cae", seed=1)])
     assert found.pairs[0].losses + found.pairs[0].wins == 9, "seed 1 of dae errs nine times, seed 2 never"
-    assert "Of several seeds the lowest one's decisions are tested." in render_significance([found], "md")
-    assert "lowest one's" not in render_significance(paired([verdict([]), verdict([1], model="cae")]), "md")
+    assert "Of several seeds the lowest one's decisions are tested." in render(significance_document([found]), "md")
+    assert "lowest one's" not in render(significance_document(paired([verdict([]), verdict([1], model="cae")])), "md")
 
 
 def test_methods_are_paired_over_categories_by_their_means_over_seeds() -> None:
@@ -102,11 +104,11 @@ def test_with_too_few_categories_one_line_says_how_many_it_takes(methods: int, n
     assert few.too_few
     assert not enough.too_few
     said = f"{needed - 1} categories are too few for {methods * (methods - 1) // 2} pair"
-    shown = " ".join(render_significance([few], "rich", width=200).split())
+    shown = " ".join(to_terminal(significance_document([few]), 200).split())
     assert said in shown
     assert f"which takes {needed}." in shown
     assert "better than" not in shown
-    assert "too few" not in render_significance([enough], "md")
+    assert "too few" not in render(significance_document([enough]), "md")
 
 
 def test_the_bound_on_categories_is_where_the_clearest_difference_shows() -> None:
@@ -119,7 +121,7 @@ def test_three_methods_have_a_critical_difference_by_mean_rank() -> None:
     overall = paired(categories(8, ("dae", 6), ("cae", 3), ("vae", 0)))[0]
     assert overall.critical is not None
     assert list(overall.critical.ranks.values()) == [1.0, 2.0, 3.0]
-    shown = render_significance([overall], "md")
+    shown = render(significance_document([overall]), "md")
     assert "mean ranks differ by less than 1.17" in shown
     rows = {row[2]: row for row in (line.split(" | ") for line in shown.splitlines() if " + " in line)}
     assert len(rows) == 3
@@ -133,7 +135,9 @@ def test_the_metric_that_ranks_is_the_one_that_is_tested_over_categories() -> No
 
 
 def test_a_method_that_ranks_lower_may_still_judge_more_images_rightly() -> None:
-    shown = render_significance(paired([verdict(range(8, 18)), verdict([0], model="cae")], "normal_rate"), "md")
+    shown = render(
+        significance_document(paired([verdict(range(8, 18)), verdict([0], model="cae")], "normal_rate")), "md"
+    )
     first, second = (line.split("|") for line in shown.splitlines() if " + " in line)
     assert ("dae" in first[2], "cae" in second[2]) == (True, True)
     assert second[4].strip() == "10 : 1"
@@ -147,14 +151,16 @@ def test_a_method_that_lacks_a_category_is_left_out_over_categories_only() -> No
 
 def test_a_method_alone_is_not_tested() -> None:
     assert paired([verdict([])]) == []
-    assert "two methods" in render_significance([], "rich")
-    assert json.loads(render_significance([], "json")) == []
+    assert "two methods" in render(significance_document([]), "rich")
+    assert json.loads(render(significance_document([]), "json")) == []
 
 
 def test_verdicts_of_an_export_are_tested_as_those_of_a_store() -> None:
     ours = [verdict([]), verdict([1], model="cae"), verdict([2, 3, 9], model="vae")]
     exported = [verdict_of(row_of(each)) for each in ours]
-    assert render_significance(paired(exported), "json") == render_significance(paired(ours), "json")
+    assert render(significance_document(paired(exported)), "json") == render(
+        significance_document(paired(ours)), "json"
+    )
 
 
 def test_verdicts_that_do_not_say_on_which_images_they_are_right_are_not_tested() -> None:
@@ -176,16 +182,16 @@ def example() -> list[PairedTests]:
 
 
 def test_tests_print_as_they_did(golden: Callable[[str, str], None]) -> None:
-    golden("significance.md", render_significance(example(), "md"))
+    golden("significance.md", render(significance_document(example()), "md"))
 
 
 def test_tests_print_in_a_terminal_as_they_did(golden: Callable[[str, str], None]) -> None:
-    golden("significance.txt", render_significance(example(), "rich", width=120))
+    golden("significance.txt", to_terminal(significance_document(example()), 120))
 
 
 def test_csv_and_json_hold_the_same_rows() -> None:
-    as_csv = list(csv.DictReader(io.StringIO(render_significance(example(), "csv"))))
-    as_json = json.loads(render_significance(example(), "json"))
+    as_csv = list(csv.DictReader(io.StringIO(render(significance_document(example()), "csv"))))
+    as_json = json.loads(render(significance_document(example()), "json"))
     assert {tuple(row) for row in (*as_csv, *as_json)} == {COLUMNS}
     assert [row["p"] for row in as_csv] == [str(row["p"]) for row in as_json]
     assert {row["test"] for row in as_json} == {"mcnemar", "signed-rank", "nemenyi"}

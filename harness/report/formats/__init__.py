@@ -1,0 +1,28 @@
+"""The formats that every command can print: each is one function from a Document to text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from harness.report.formats.latex import to_latex
+from harness.report.formats.markdown import to_markdown
+from harness.report.formats.rows import to_csv, to_json
+from harness.report.formats.terminal import to_terminal
+from harness.report.table import Document
+
+FORMATS: Mapping[str, Callable[[Document], str]] = {
+    "rich": to_terminal,
+    "md": to_markdown,
+    "csv": to_csv,
+    "json": to_json,
+    "latex": to_latex,
+}
+"""The choices of `--format`, the default first."""
+
+OF_ROWS = frozenset({"csv", "json"})
+"""Formats for programs: they hold the rows of a Document, and neither its tables nor its remarks."""
+
+
+def render(document: Document, format_name: str) -> str:
+    """A document in one of FORMATS."""
+    return FORMATS[format_name](document)
