@@ -170,7 +170,7 @@ class Dataset(Part):
     homepage: ClassVar[str] = ""
     """Where to get it."""
     defaults: ClassVar[Mapping[str, Any]] = {}
-    """Settings that suit it where none are asked for: image_size, epochs, batch_size, lr, weights."""
+    """Settings that suit it where none are asked for: image_size, epochs, batch_size, learning_rate, weights."""
     layout: ClassVar[str] = ""
     """One line that shows how its files lie under `root`."""
 

@@ -25,7 +25,7 @@ def command_of(trial: Trial, rootless: Collection[str] = ()) -> str:
     }
     options |= {"seeds": trial.seed, "image-size": trial.image_size}
     if trial.epochs:
-        options |= {"epochs": trial.epochs, "batch-size": trial.batch_size, "lr": trial.learning_rate}
+        options |= {"epochs": trial.epochs, "batch-size": trial.batch_size, "learning-rate": trial.learning_rate}
     if trial.holdout:
         options["holdout"] = trial.holdout
     options["precision"] = trial.precision

@@ -59,7 +59,9 @@ def train(network: nn.Module, normal: Images, step: Step, run: Run) -> None:
                 if epoch_done or time.monotonic() - last_told >= REPORT_SECONDS:
                     mean = total.item() / seen  # a device works ahead of us until it is asked
                     if not math.isfinite(mean):
-                        raise TrainingError(f"loss is {mean} in epoch {epoch} of {run.epochs}: try a smaller --lr")
+                        raise TrainingError(
+                            f"loss is {mean} in epoch {epoch} of {run.epochs}: try a smaller learning rate"
+                        )
                     run.report(Progress(epoch, run.epochs, mean, seen - told, epoch_done))
                     told, last_told = seen, time.monotonic()
     network.eval()

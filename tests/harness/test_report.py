@@ -261,7 +261,7 @@ def _threshold() -> Any:
     "options",
     [
         "--models mean_image[gain=2] --seeds 3 --holdout 0.25 --image-size 32",
-        "--models trained --encoders deep --losses absolute --epochs 3 --batch-size 7 --lr 0.5 --weights random",
+        "--models trained --encoders deep --losses absolute --epochs 3 --batch-size 7 --learning-rate 0.5 --weights random",
     ],
 )
 def test_the_command_of_a_trial_finds_that_trial_in_its_store(options: str, tmp_path: Path, dots_plugin: Path) -> None:

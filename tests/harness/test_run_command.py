@@ -232,7 +232,7 @@ def test_a_threshold_that_raises_spoils_only_its_own_verdicts(run: Run) -> None:
         (["--weights-dir", "/nowhere/at/all"], "--weights-dir '/nowhere/at/all' is not a folder"),
         (["--seeds", "0,x"], "--seeds is '0,x': expected whole numbers"),
         (["--seeds", "-1"], "--seeds is '-1': expected whole numbers"),
-        (["--epochs", "0"], "0 is not in the range"),
+        (["--epochs", "0"], "--epochs is '0': expected a whole number from 1"),
         (
             ["--image-size", "18", "--models", "trained"],
             "image size 18 is not a multiple of 4, which plain needs: try 16",
@@ -273,8 +273,8 @@ def test_a_configuration_file_has_the_options_names_and_the_command_line_wins(ru
     [
         ("modles = 'dae'", "no option 'modles'. Did you mean 'models'?"),
         ("models = ", "is not TOML"),
-        ("models = {a = 1}", "models is {'a': 1}: expected text, a number or a list"),
-        ("seeds = true", "seeds is true: expected text, a number or a list"),
+        ("models = {a = 1}", "models is {'a': 1}: expected a comma list of model names, or 'all'"),
+        ("seeds = true", "seeds is true: expected whole numbers"),
         ("dry-run = 'yes'", "dry-run is 'yes': expected true or false"),
     ],
 )

@@ -123,7 +123,7 @@ def test_ray_tells_of_a_lost_worker_in_our_words_alone(
         (["--executor", "ray", "--device", "cuda:1"], "--device is 'cuda:1': expected auto, cpu or cuda"),
         (["--executor", "ray", "--device", "cpu", "--gpus-per-trial", "1"], "--gpus-per-trial is 1 and --device 'cpu'"),
         (["--executor", "ray", "--device", "tpu"], "no device 'tpu' here"),
-        (["--executor", "slurm"], "'slurm' is not one of 'local', 'ray'"),
+        (["--executor", "slurm"], "--executor is 'slurm': expected one of local, ray"),
     ],
 )
 def test_a_wrong_request_is_one_clear_line_and_exit_2(
@@ -238,7 +238,7 @@ def _members(session: int) -> list[str]:
     return found
 
 
-PAGE = Path(__file__).parents[2] / "harness" / "executors" / "README.md"
+PAGE = Path(__file__).parents[2] / "harness" / "trials" / "executors" / "README.md"
 
 
 def blocks(language: str) -> list[str]:

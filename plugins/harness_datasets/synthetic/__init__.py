@@ -39,7 +39,7 @@ class Synthetic(Dataset):
         "image_size": 64,
         "epochs": 2,
         "batch_size": 8,
-        "lr": 1e-3,
+        "learning_rate": 1e-3,
         "weights": "random",
     }
 

@@ -1,0 +1,140 @@
+"""Parts of a notebook or script: classes and instances that are used in this process without a plugin file."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import types
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from harness.api import Part
+from harness.errors import UsageError, unknown
+from harness.plugin.hookspecs import hookimpl
+from harness.plugin.registry import HOOKS, KINDS, Plugin, Registry
+from harness.plugin.spec import options_of, spell
+
+P = TypeVar("P", bound=Part)
+
+IN_PROCESS = "in this process"
+"""What stands for the distribution of such a part in records."""
+UNREAD = "unread"
+"""What stands for its version where its code cannot be read."""
+
+
+def register(registry: Registry, given: Iterable[object]) -> None:
+    """Make these classes, the classes of these instances, and plugins that are modules known to a registry.
+
+    What a plugin offers already stays as it is. Raises UsageError for what cannot be used as a part.
+    """
+    for one in given:
+        if isinstance(one, types.ModuleType):
+            _refuse_faults(registry, registry.register(one, one.__name__, IN_PROCESS, digest_of(one) or UNREAD))
+        elif isinstance(one, Part):
+            _register_class(registry, type(one))
+        elif inspect.isclass(one) and issubclass(one, Part):
+            _register_class(registry, one)
+
+
+def choose(registry: Registry, kind: type[P], asked: Sequence[str | Part | type[Part]]) -> list[P]:
+    """The parts that are spelt so, of these classes, or equal to these instances. Raises UsageError, with a suggestion.
+
+    `all` alone stands for all that mean something without options.
+    """
+    if len(asked) == 1 and asked[0] == "all":
+        return registry.choose(kind, "all")
+    return [
+        _again(registry, kind, one)
+        if isinstance(one, Part)
+        else registry.make(kind, one if isinstance(one, str) else one.name)
+        for one in asked
+    ]
+
+
+def some_of(asked: Sequence[str], known: Sequence[str], kind: str) -> list[str]:
+    """These names in their order, each once, or all that are known. Raises UsageError with a suggestion."""
+    if tuple(asked) == ("all",):
+        return list(known)
+    for name in asked:
+        if name not in known:
+            raise UsageError(unknown(kind, name, known))
+    if not asked:
+        raise UsageError(f"no {kind} is asked for: expected a comma list, or 'all'")
+    return list(dict.fromkeys(asked))
+
+
+def digest_of(code: type | types.ModuleType) -> str:
+    """8 hexadecimal digits of the source of a module or class, its own bases included; empty where none can be read."""
+    sources = [_source_of(code)]
+    if isinstance(code, type):
+        sources = [_source_of(base) for base in code.__mro__ if base.__module__ == code.__module__]
+    known = [source for source in sources if source]
+    return hashlib.sha256("\0".join(known).encode()).hexdigest()[:8] if known else ""
+
+
+def _register_class(registry: Registry, part: type[Part]) -> None:
+    kind = KINDS.get(getattr(part, "kind", ""))
+    if kind is None:
+        raise UsageError(f"{part.__name__} is a part of no kind: expected a subclass of harness.Model, say")
+    offer = registry.offers(kind).get(getattr(part, "name", ""))
+    if offer is not None and _same(offer.part, part):
+        return
+    if offer is not None:
+        raise UsageError(
+            f"{kind.kind} {part.name!r} of this process has the name of one that {offer.plugin} offers: "
+            f"give {part.__name__} another name"
+        )
+    parameters = inspect.signature(part.__init__).parameters.values()
+    own = [p.name for p in list(parameters)[1:] if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if own and not options_of(part):
+        raise UsageError(
+            f"{part.__name__} takes {', '.join(own)}, which a record cannot remember: make it a dataclass, "
+            "whose fields are its options"
+        )
+    module = types.ModuleType(part.__module__)
+    setattr(module, HOOKS[kind], hookimpl(lambda: [part]))
+    name = str(getattr(part, "name", part.__name__))
+    _refuse_faults(registry, registry.register(module, name, IN_PROCESS, digest_of(part) or UNREAD))
+
+
+def _refuse_faults(registry: Registry, plugin: Plugin) -> None:
+    for kind in HOOKS:
+        registry.offers(kind)
+    if plugin.problems:
+        raise UsageError(f"{plugin.name} cannot be used: {'; '.join(plugin.problems)}")
+
+
+def _same(known: type[Part], given: type[Part]) -> bool:
+    """Whether two classes are one, or come of the same code, as where a plugin file was imported as well."""
+    digest = digest_of(given)
+    return known is given or (known.__qualname__ == given.__qualname__ and digest != "" and digest == digest_of(known))
+
+
+def _again(registry: Registry, kind: type[P], given: Part) -> P:
+    """The part that a worker makes of an instance's spelling. Raises UsageError where that is another one."""
+    spelt = spell(given)
+    made = registry.make(kind, spelt)
+    for option in options_of(type(given)):
+        asked, became = getattr(given, option.name), getattr(made, option.name)
+        if asked != became:
+            raise UsageError(
+                f"{kind.kind} {type(given).name!r} has the option {option.name} = {asked!r}, which its spelling "
+                f"{spelt!r} makes {became!r}: expected a number, text, true or false, none, or a tuple of whole numbers"
+            )
+    return made
+
+
+def _source_of(code: Any) -> str:
+    """The source of a module or class. Of a class in a notebook only its methods have a source, and its options."""
+    try:
+        return inspect.getsource(code)
+    except (OSError, TypeError):
+        if not isinstance(code, type):
+            return ""
+    found = [f"{option.name}={option.default!r}" for option in options_of(code)]
+    for name, value in vars(code).items():
+        try:
+            found.append(f"{name}\n{inspect.getsource(value)}")
+        except (OSError, TypeError):  # what a dataclass adds, and what is no function
+            continue
+    return "\n".join(found) if len(found) > len(options_of(code)) else ""

@@ -1,0 +1,230 @@
+"""How the value of a setting is read, whether it comes as text from a command line, from TOML, or as a Python object.
+
+`read` gives the value in its type and raises ValueError, whose text says what was expected. Reading a value that was
+read already changes nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from harness.api import Part
+from harness.errors import UsageError
+from harness.plugin.spec import split_list
+
+
+class Kind(Protocol):
+    """One way of reading values."""
+
+    @property
+    def metavar(self) -> str:
+        """What stands for a value in `--help`."""
+        ...
+
+    def read(self, value: Any) -> Any:
+        """The value in its type. Raises ValueError saying what was expected."""
+        ...
+
+
+@dataclass(frozen=True)
+class Text:
+    """Any text."""
+
+    metavar: str = "TEXT"
+
+    def read(self, value: Any) -> str:
+        if not isinstance(value, str | os.PathLike):
+            raise ValueError("expected text")
+        return os.fsdecode(value)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The path of a file or folder, which need not exist yet."""
+
+    metavar: str = "PATH"
+
+    def read(self, value: Any) -> Path:
+        if not isinstance(value, str | os.PathLike):
+            raise ValueError("expected a path")
+        return Path(os.fsdecode(value))
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Yes or no."""
+
+    metavar: str = ""
+
+    def read(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError("expected true or false")
+        return value
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def metavar(self) -> str:
+        return f"[{'|'.join(self.words)}]"
+
+    def read(self, value: Any) -> str:
+        if value not in self.words:
+            raise ValueError(f"expected one of {', '.join(self.words)}")
+        return str(value)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number, or one word that stands for a number that is found out later."""
+
+    least: int
+    or_word: str = ""
+
+    @property
+    def metavar(self) -> str:
+        return f"INTEGER|{self.or_word}" if self.or_word else "INTEGER"
+
+    def read(self, value: Any) -> int | str:
+        if self.or_word and value == self.or_word:
+            return self.or_word
+        number = _whole(value)
+        if number is None or number < self.least:
+            raise ValueError(f"expected a whole number from {self.least}" + f", or {self.or_word}" * bool(self.or_word))
+        return number
+
+
+@dataclass(frozen=True)
+class Number:
+    """A finite number within bounds."""
+
+    least: float = 0.0
+    below: float | None = None
+    least_allowed: bool = True
+    """Whether `least` itself is allowed."""
+    metavar: str = "NUMBER"
+
+    def read(self, value: Any) -> float:
+        number = _number(value)
+        if (
+            number is None
+            or number < self.least
+            or (number == self.least and not self.least_allowed)
+            or (self.below is not None and number >= self.below)
+        ):
+            bound = f"from {self.least:g}" if self.least_allowed else f"above {self.least:g}"
+            raise ValueError(f"expected a number {bound}" + (f" and below {self.below:g}" if self.below else ""))
+        return number
+
+
+@dataclass(frozen=True)
+class Wholes:
+    """Whole numbers from 0, as in `0,1,2` or `range(3)`; each counts once."""
+
+    metavar: str = "LIST"
+
+    def read(self, value: Any) -> tuple[int, ...]:
+        found = [_whole(item) for item in _items(value, "whole numbers")]
+        numbers = [number for number in found if number is not None and number >= 0]
+        if not numbers or len(numbers) < len(found):
+            raise ValueError("expected whole numbers from 0, such as 0,1,2")
+        return tuple(dict.fromkeys(numbers))
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names as a comma list or a list, or `all`."""
+
+    metavar: str = "LIST"
+
+    def read(self, value: Any) -> tuple[str, ...]:
+        names = _items(value, "a comma list, or 'all'")
+        if not names or not all(isinstance(name, str) for name in names):
+            raise ValueError("expected a comma list, or 'all'")
+        return tuple(dict.fromkeys(names))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parts of one kind: spellings as a comma list or a list, instances, classes, or `all`."""
+
+    kind: type[Part]
+    several: bool = True
+    metavar: str = "LIST"
+
+    def read(self, value: Any) -> tuple[str | Part | type[Part], ...]:
+        kind = self.kind.kind
+        expected = f"a comma list of {kind} names, or 'all'" if self.several else f"the name of a {kind}"
+        parts = (value,) if isinstance(value, Part) or inspect.isclass(value) else tuple(_items(value, expected))
+        for part in parts:
+            if not (isinstance(part, str | self.kind) or (inspect.isclass(part) and issubclass(part, self.kind))):
+                what = getattr(part, "__name__", None) or type(part).__name__
+                raise ValueError(
+                    f"{what} is no {kind}: expected names, or instances or classes of harness.{self.kind.__name__}"
+                )
+        if not parts or (len(parts) > 1 and not self.several):
+            raise ValueError(f"expected {expected}")
+        return parts
+
+
+@dataclass(frozen=True)
+class Plugins:
+    """Plugins beside the installed ones: Python files, modules that are imported already, and classes of parts."""
+
+    metavar: str = "FILE.py"
+
+    def read(self, value: Any) -> tuple[Path | ModuleType | type[Part], ...]:
+        one = isinstance(value, str | os.PathLike | ModuleType) or inspect.isclass(value)
+        found: list[Path | ModuleType | type[Part]] = []
+        for item in (value,) if one else tuple(value) if isinstance(value, Iterable) else ():
+            if isinstance(item, str | os.PathLike):
+                found.append(Path(os.fsdecode(item)))
+            elif isinstance(item, ModuleType) or (inspect.isclass(item) and issubclass(item, Part)):
+                found.append(item)
+            else:
+                raise ValueError("expected paths of Python files, modules, or classes of parts")
+        return tuple(found)
+
+
+def _items(value: Any, expected: str) -> list[Any]:
+    """The items of a comma list, or of any other collection."""
+    if isinstance(value, str):
+        try:
+            return split_list(value)
+        except UsageError as error:
+            raise ValueError(f"it has {str(error).partition(' has ')[2]}") from error
+    if isinstance(value, int) and not isinstance(value, bool):
+        return [value]
+    if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes):
+        items: list[Any] = []
+        for item in value:
+            items += _items(item, expected) if isinstance(item, str) else [item]
+        return items
+    raise ValueError(f"expected {expected}")
+
+
+def _whole(value: Any) -> int | None:
+    """None for what is no whole number. A whole number of another library, as numpy's, is one."""
+    try:
+        return None if isinstance(value, bool) else int(value) if isinstance(value, str) else value.__index__()
+    except (ValueError, AttributeError):
+        return None
+
+
+def _number(value: Any) -> float | None:
+    """None for what is no finite number."""
+    try:
+        number = float("nan") if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if number - number == 0 else None
