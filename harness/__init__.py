@@ -28,6 +28,7 @@ from harness.errors import (
     UsageError,
     unknown,
 )
+from harness.files import replacing
 from harness.images.decoding import IMAGE_SUFFIXES, Decoded, read_image, read_mask, shown, strict_pillow
 from harness.plugin.hookspecs import hookimpl
 from harness.plugin.spec import spell
@@ -61,6 +62,7 @@ __all__ = [
     "hookimpl",
     "read_image",
     "read_mask",
+    "replacing",
     "shown",
     "spell",
     "strict_pillow",

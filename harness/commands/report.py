@@ -9,6 +9,7 @@ import click
 from harness.api import Dataset, Threshold
 from harness.commands._options import plugin_option, some_of, store_option
 from harness.errors import UsageError
+from harness.files import write_text
 from harness.metrics.pools import POOLS
 from harness.plugin.registry import Registry
 from harness.plugin.spec import parse
@@ -74,7 +75,7 @@ def command(
         click.echo(text, nl=False)
         return
     try:
-        out.write_text(text, encoding="utf-8")
+        write_text(out, text)
     except OSError as error:
         raise UsageError(f"--out {str(out)!r} cannot be written: {error.strerror}") from error
     click.echo(f"Written to {out}, {out.stat().st_size / 1e6:.1f} MB", err=True)

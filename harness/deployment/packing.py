@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from harness.api import FloatArray, Images, Threshold
 from harness.deployment.detector import Detector
 from harness.deployment.engines import ENGINES, Arrays, Engine, need
 from harness.errors import PackingError, UnavailableError, UsageError, unknown
+from harness.files import adding_to
 from harness.plugin.spec import spell
 from harness.trials import provenance
 from harness.trials.saved_model import limit_by, name_of
@@ -90,8 +90,8 @@ def pack(detector: Detector, images: Images, form: str, out: Path, leave_out: Th
         detector = replace(detector, threshold=spell(leave_out), limit=limit)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=file.parent, prefix=".packing") as scratch:
-            draft = Path(scratch) / file.name
+        with adding_to(file.parent) as scratch:
+            draft = scratch / file.name
             described, most = write_graph(detector, images, beside, form, draft, left_out)
             agreement = compare(engine, draft, graph_inputs(detector, images, beside, most), expected, images, detector)
             if json.loads(engine.metadata(draft)) != described:
@@ -100,7 +100,7 @@ def pack(detector: Detector, images: Images, form: str, out: Path, leave_out: Th
             digests = {part.name: hashlib.sha256(part.read_bytes()).hexdigest() for part in parts}
             said = {**described, "verified": asdict(agreement), "sha256": digests}
             _beside(draft).write_text(f"{json.dumps(said, indent=1)}\n", encoding="utf-8")
-            written = [part.replace(file.parent / part.name) for part in (*parts, _beside(draft))]
+            written = [file.parent / part.name for part in (*parts, _beside(draft))]
     except OSError as error:
         raise UsageError(f"--out {str(out)!r} cannot be written: {error.strerror or error}") from error
     with_it = tuple(part for part in written if part != file)

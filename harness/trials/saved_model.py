@@ -8,10 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
-import shutil
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +20,7 @@ from numpy.typing import NDArray
 
 from harness.api import FloatArray, Threshold
 from harness.errors import ModelError
+from harness.files import replacing
 from harness.metrics.limits import limit_of
 from harness.plugin.spec import spell
 from harness.trials.trial import Trial
@@ -33,7 +31,6 @@ DESCRIPTION = "model.json"
 WEIGHTS = "weights.safetensors"
 _LARGEST = 64 << 20
 """Bytes of a description; one of a million calibration scores has less."""
-_ABANDONED_S = 3600
 
 State = Mapping[str, NDArray[Any]]
 
@@ -129,26 +126,19 @@ def write(saved: SavedModel, state: State, folder: Path) -> Path:
     from safetensors.numpy import save
 
     target = folder / name_of(saved.trial, saved.id)
-    part = folder / f".{target.name}.{os.getpid()}"
     try:
         # Arrays of any other order are garbled by safetensors.
         weights = save({name: np.asarray(array, order="C") for name, array in state.items()}, {"trial": saved.id})
         described = json.dumps(_described(saved, hashlib.sha256(weights).hexdigest()), indent=1, allow_nan=False)
-        _sweep(folder, target.name)
-        part.mkdir(parents=True)
-        _put(part / WEIGHTS, weights)
-        _put(part / DESCRIPTION, f"{described}\n".encode())
-        _sync(part)
-        if target.exists():  # a damaged one, or one that another run has written meanwhile
-            shutil.rmtree(target)
-        part.rename(target)
-        _sync(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as draft:  # there may be a damaged one, or one that another run has written meanwhile
+            draft.mkdir()
+            (draft / WEIGHTS).write_bytes(weights)
+            (draft / DESCRIPTION).write_text(f"{described}\n", encoding="utf-8")
     except OSError as error:
         raise ModelError(f"model {str(target)!r} cannot be kept: {error.strerror or error}") from error
     except Exception as error:  # a plugin's state may hold what safetensors does not know
         raise ModelError(f"model {target.name!r} cannot be kept: {type(error).__name__}: {error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return target
 
 
@@ -283,27 +273,3 @@ def _bytes(file: Path, most: int | None, expected: str) -> bytes:
     if most is not None and len(data) > most:
         raise ModelError(f"{str(file)!r} has more than {most >> 20} MiB: {expected}")
     return data
-
-
-def _put(file: Path, data: bytes) -> None:
-    with file.open("wb") as opened:
-        opened.write(data)
-        opened.flush()
-        os.fsync(opened.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Make sure that names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sweep(folder: Path, name: str) -> None:
-    """Remove what a killed process has left of this model."""
-    for part in folder.glob(f".{name}.*"):
-        with suppress(OSError):
-            if time.time() - part.stat().st_mtime > _ABANDONED_S:
-                shutil.rmtree(part, ignore_errors=True)

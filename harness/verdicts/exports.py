@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from harness.api import BoolArray
 from harness.errors import UsageError
+from harness.files import write_text
 from harness.metrics.image import Counts
 from harness.trials.latencies import latencies_of
 from harness.trials.trial import KEPT_NAMES, Evidence, Outcome, Trial
@@ -152,16 +152,7 @@ def write(rows: Iterable[Row]) -> str:
 
 def save(rows: Iterable[Row], file: Path) -> None:
     """Write rows so that the file is at all times whole, as it was or as it will be. Raises OSError."""
-    text = write(rows)
-    if file.exists() and not file.is_file():  # a pipe, or /dev/stdout
-        file.write_text(text, encoding="utf-8")
-        return
-    new = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        new.write_text(text, encoding="utf-8")
-        new.replace(file)
-    finally:
-        new.unlink(missing_ok=True)
+    write_text(file, write(rows))
 
 
 def read(file: Path) -> list[Row]:

@@ -7,22 +7,22 @@ import mmap
 import os
 import struct
 import tempfile
-import time
 import zlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import replacing
+
 VERSION = 2
 """Of the file's form: the bytes, then a note as JSON, then `_TAIL`; also rises when a note says more than before."""
 _TAIL = struct.Struct("<8sIII")
 """Magic with the version, length of the note, CRC-32 of the note, CRC-32 of a sample of the bytes."""
 _MAGIC = b"HARNESS" + bytes([VERSION])
-_ABANDONED_S = 24 * 3600
 
 Write = Callable[[int, NDArray[np.uint8]], None]
 """Puts an array's bytes at an offset; any thread may call it."""
@@ -80,22 +80,17 @@ def _opened(path: Path, key: str, length: int) -> tuple[NDArray[np.uint8], Note]
 def _made(path: Path, key: str, length: int, make: Callable[[Write], Note]) -> tuple[NDArray[np.uint8], Note]:
     """Make and keep, so that others see the whole file or none. Raises OSError when it cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path.parent)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    part = Path(name)
-    try:
-        write = _writer(descriptor)
-        note = make(write)
-        os.ftruncate(descriptor, length)
-        text = json.dumps({**note, "key": key}).encode()
-        tail = _TAIL.pack(_MAGIC, len(text), zlib.crc32(text), _sample(descriptor, length))
-        write(length, np.frombuffer(text + tail, dtype=np.uint8))
-        os.fsync(descriptor)  # a power cut must not leave a name for bytes that never reached the disk
-        part.replace(path)
+    with ExitStack() as stack:
+        with replacing(path) as draft:
+            descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            stack.callback(os.close, descriptor)
+            write = _writer(descriptor)
+            note = make(write)
+            os.ftruncate(descriptor, length)
+            text = json.dumps({**note, "key": key}).encode()
+            tail = _TAIL.pack(_MAGIC, len(text), zlib.crc32(text), _sample(descriptor, length))
+            write(length, np.frombuffer(text + tail, dtype=np.uint8))
         return _mapped(descriptor, length), note
-    finally:
-        os.close(descriptor)
-        part.unlink(missing_ok=True)
 
 
 def _writer(descriptor: int) -> Write:
@@ -128,11 +123,3 @@ def _sample(descriptor: int, length: int) -> int:
     for offset in range(0, length, max(512, length // 512)):
         total = zlib.crc32(os.pread(descriptor, min(512, length - offset), offset), total)
     return total
-
-
-def _sweep(folder: Path) -> None:
-    """Remove half-written files that a killed process left behind."""
-    for part in folder.glob("*.part"):
-        with suppress(OSError):  # another process may be sweeping too
-            if time.time() - part.stat().st_mtime > _ABANDONED_S:
-                part.unlink()

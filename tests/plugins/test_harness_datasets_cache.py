@@ -342,7 +342,7 @@ def test_a_second_start_on_400_images_takes_under_a_tenth_of_a_second(tmp_path: 
 
 def test_half_written_files_of_killed_processes_are_swept_after_a_day(nuts: Path, kept_in: Path) -> None:
     kept_in.mkdir()
-    old, new = kept_in / "old.part", kept_in / "new.part"
+    old, new = kept_in / ".harness-old.part", kept_in / ".harness-new.part"
     for part in (old, new):
         part.touch()
     os.utime(old, (time.time() - 90_000,) * 2)
