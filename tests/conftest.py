@@ -7,10 +7,12 @@ import os
 import site
 import subprocess
 import time
+import tomllib
 import venv
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,18 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("real images and weights (../shared) are not here")
     return SHARED
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _plugins_are_installed() -> None:
+    """A checkout that has a new built-in plugin is to be installed again: its entry points are read when it is."""
+    declared = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())["project"]["entry-points"][
+        "anomaly_harness"
+    ]
+    missing = declared.keys() - {entry.name for entry in entry_points(group="anomaly_harness")}
+    if missing:
+        again = "pip install --no-deps --no-build-isolation -e ."
+        pytest.exit(f"built-in plugins {sorted(missing)} are not installed here: `{again}`", returncode=2)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,6 +1,6 @@
 """The contract: the kinds of part, and the values that pass between them and the harness."""
 
-from harness.api.parts import Dataset, Encoder, Loss, Model, OracleThreshold, Part, Threshold
+from harness.api.parts import Dataset, Encoder, Loss, Model, OracleThreshold, Part, Pool, Threshold
 from harness.api.values import GOOD, BoolArray, FloatArray, Images, Progress, Run, Scores, Split
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Model",
     "OracleThreshold",
     "Part",
+    "Pool",
     "Progress",
     "Run",
     "Scores",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.api.values import BoolArray, FloatArray, Images, Run, Scores, Split
-from harness.errors import UnavailableError
+from harness.errors import PackingError, UnavailableError
 from harness.images.decoding import read_image
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Part(ABC):
 
     name: ClassVar[str]
     """How it is spelt on the command line: lower case, digits, underscores."""
-    kind: ClassVar[Literal["model", "encoder", "loss", "threshold", "dataset"]]
+    kind: ClassVar[Literal["model", "encoder", "loss", "pool", "threshold", "dataset"]]
     licence: ClassVar[str] = ""
     """SPDX identifier of the code, or of the images of a data set."""
     source: ClassVar[str] = ""
@@ -39,7 +39,7 @@ class Model(Part):
     uses: ClassVar[frozenset[str]] = frozenset()
     """Which of encoder, loss, pool and training (epochs, batch size, learning rate) it takes; others show as `-`."""
     default_pool: ClassVar[str] = "mean"
-    """The pool that turns its maps into image scores when none is asked for: mean, max or topk."""
+    """The pool, as it is spelt, that turns its maps into image scores when none is asked for."""
 
     def resolved(self, encoder: Encoder | None) -> Mapping[str, str]:
         """What its options come to with this encoder where they leave that open, for the record."""
@@ -131,6 +131,20 @@ class Loss(Part):
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
         """The scalar to minimise."""
         return self.error_map(output, target).mean()
+
+
+class Pool(Part):
+    """Turns the error map of an image into one score, higher where the image is more anomalous."""
+
+    kind = "pool"
+
+    @abstractmethod
+    def score(self, maps: FloatArray) -> FloatArray:
+        """Error maps (N, H, W) to scores (N,), each from its own map alone."""
+
+    def tensor(self, maps: Tensor) -> Tensor:
+        """The same in torch, so that models can be packed with this pool. Raises PackingError, by default."""
+        raise PackingError(f"pool {self.name!r} cannot be packed, for it has no torch form: see harness.Pool.tensor")
 
 
 class Threshold(Part):

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.api import Threshold
-from harness.commands._options import some_of
 from harness.errors import UsageError
-from harness.metrics.pools import POOLS
+from harness.metrics.pools import EVERY_POOL, stored_pools
 from harness.plugin.registry import Registry
 from harness.plugin.spec import spell
 from harness.trials.store import Store
@@ -22,8 +21,9 @@ def judged(source: Path, thresholds: str, pools: str | None, plugin_files: Seque
 
     Raises UsageError where there are none.
     """
-    chosen = Registry.discover(plugin_files).choose(Threshold, thresholds)
-    wanted = None if pools is None else some_of(pools, list(POOLS), "pool")
+    registry = Registry.discover(plugin_files)
+    chosen = registry.choose(Threshold, thresholds)
+    wanted = stored_pools(registry, pools)
     if source.suffix == ".jsonl":
         spelt = {spell(threshold) for threshold in chosen}
         every = map(results.verdict_of, results.read(source))
@@ -41,4 +41,5 @@ def judged(source: Path, thresholds: str, pools: str | None, plugin_files: Seque
 def _wanted(verdict: Verdict, pools: Sequence[str] | None) -> bool:
     """Whether `judge` would have given it for these pools."""
     default = verdict.outcome.record.get("default_pool", verdict.pool)
-    return verdict.pool in (UNUSED, *([default] if pools is None else pools)) or verdict.status != "done"
+    among = verdict.pool in (UNUSED, *([default] if pools is None else pools))
+    return among or pools == [EVERY_POOL] or verdict.status != "done"

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from harness.api import Threshold
-from harness.commands._options import plugin_option, some_of, store_option
+from harness.commands._options import plugin_option, store_option
 from harness.errors import UsageError
-from harness.metrics.pools import POOLS
+from harness.metrics.pools import stored_pools
 from harness.plugin.registry import Registry
 from harness.trials.store import Store
 from harness.verdicts import exports as results
@@ -18,14 +18,14 @@ from harness.verdicts.judge import judge
 
 @click.command()
 @click.option("--thresholds", default="all", show_default=True, help="Comma list of thresholds, or all.")
-@click.option("--pools", default="all", show_default=True, help="Comma list of mean, max, topk, or all.")
+@click.option("--pools", default="all", show_default=True, help="Comma list of pools, or all that are stored.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: standard output]")
 @store_option
 @plugin_option
 def command(thresholds: str, pools: str, out: Path | None, store: Path, plugin_files: tuple[Path, ...]) -> None:
     """Write verdicts with their provenance as JSON lines."""
     registry = Registry.discover(plugin_files)
-    chosen, wanted = registry.choose(Threshold, thresholds), some_of(pools, list(POOLS), "pool")
+    chosen, wanted = registry.choose(Threshold, thresholds), stored_pools(registry, pools)
     with Store(store) as opened:
         rows = [results.row_of(v) for outcome in opened.outcomes() for v in judge(outcome, chosen, wanted)]
     if not rows:

@@ -21,7 +21,7 @@ _NO_DECISIONS = "No tests on the same images: the export does not say on which e
 
 @click.command()
 @click.option("--thresholds", default="mean", show_default=True, help="Comma list of thresholds, or all.")
-@click.option("--pools", help="Comma list of mean, max, topk, or all.  [default: what each model suits]")
+@click.option("--pools", help="Comma list of pools, or all that are stored.  [default: what each model suits]")
 @click.option("--rank-by", default=RANKED_BY, show_default=True, type=click.Choice(METRICS), help="Higher is better.")
 @click.option(
     "--significance", is_flag=True, help="Say which methods differ by more than chance; in csv and json, only that."

@@ -19,6 +19,7 @@ RUNS = {
     "model": "harness run --models {}",
     "encoder": "harness run --models dae --encoders {}",
     "loss": "harness run --models dae --encoders conv --losses {}",
+    "pool": "harness run --models dae --encoders conv --pools mean,{}",
     "threshold": "harness run --models dae --encoders conv --thresholds mean,{}",
     "dataset": "harness run --models dae --encoders conv --dataset {}",
 }

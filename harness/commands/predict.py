@@ -38,7 +38,9 @@ _ANY_ANOMALY, _SOME_UNREADABLE = 1, 3
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path), metavar="[IMAGE_OR_FOLDER]...")
 @click.option("--watch", "watched", type=click.Path(path_type=Path), help="Judge images as they arrive in this folder.")
 @click.option("--threshold", help="Set the limit by another one, from the calibration scores that the model holds.")
-@click.option("--pool", help="Score by mean, max or topk.  [default: what the model was kept with]")
+@click.option(
+    "--pool", help="Another pool, of which the model holds calibration scores.  [default: what it was kept with]"
+)
 @click.option("--heat-maps", type=click.Path(path_type=Path), help="Folder for a PNG of each image with its errors.")
 @click.option("--fail-on-anomaly", is_flag=True, help="Exit with 1 where an image is anomalous.")
 @click.option(

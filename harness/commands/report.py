@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from harness.api import Dataset, Threshold
-from harness.commands._options import plugin_option, some_of, store_option
+from harness.commands._options import plugin_option, store_option
 from harness.errors import UsageError
 from harness.files import write_text
-from harness.metrics.pools import POOLS
+from harness.metrics.pools import stored_pools
 from harness.plugin.registry import Registry
 from harness.plugin.spec import parse
 from harness.published import load
@@ -32,7 +32,7 @@ from harness.verdicts.leaderboard import RANKED_BY
     help="One page with pictures, or a summary for a pull request.",
 )
 @click.option("--thresholds", help="Comma list of thresholds, or all.  [default: all in html, mean in md]")
-@click.option("--pools", help="Comma list of mean, max, topk, or all.  [default: what each model suits]")
+@click.option("--pools", help="Comma list of pools, or all that are stored.  [default: what each model suits]")
 @click.option("--rank-by", default=RANKED_BY, show_default=True, type=click.Choice(METRICS), help="Higher is better.")
 @click.option("--against", metavar="NAME", help="A published source, or the path of one, to set beside ours.")
 @click.option("--title", default="Anomaly detectors compared", show_default=True, help="What stands above it.")
@@ -52,7 +52,7 @@ def command(
     """Write what a store holds as one HTML file, or as markdown for a pull request."""
     registry = Registry.discover(plugin_files)
     chosen = registry.choose(Threshold, thresholds or {"html": "all", "md": "mean"}[style])
-    wanted = None if pools is None else some_of(pools, list(POOLS), "pool")
+    wanted = stored_pools(registry, pools)
     table = load(against) if against else None
     with Store(store) as opened:
         outcomes = list(opened.outcomes())

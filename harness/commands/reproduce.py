@@ -19,7 +19,7 @@ from harness.report.reproduction import reproduction_document
 from harness.trials import hardware
 from harness.trials.observers import Observer
 from harness.trials.store import Store
-from harness.trials.trial import Outcome, Trial
+from harness.trials.trial import UNUSED, Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig, open_dataset
 from harness.verdicts.reproduction import TOLERANCE, reproduce
 
@@ -68,7 +68,8 @@ def command(
     if dataset.needs_root and data_root is None:
         raise UsageError(f"data set {trial.dataset!r} needs --data-root, a folder such as {dataset.layout}")
     threads = stored.record.get("threads") or hardware.threads(device, trial.precision, 1)
-    worker = Worker(WorkerConfig(device, data_root, weights_dir, plugin_files, threads=threads), registry)
+    pools = tuple(pool for pool in (stored.evidence.test if stored.evidence else ()) if pool != UNUSED)
+    worker = Worker(WorkerConfig(device, data_root, weights_dir, plugin_files, threads=threads, pools=pools), registry)
     try:
         with stoppable(farewell := "Stopped. The store is as it was."):
             found = reproduce(stored, worker, _OneLine(), judges, tolerance)

@@ -14,13 +14,12 @@ from typing import Any
 
 import click
 
-from harness.api import Dataset, Encoder, Loss, Model, Threshold
+from harness.api import Dataset, Encoder, Loss, Model, Pool, Threshold
 from harness.commands._following import HERE, end_log, observers, open_log
 from harness.commands._options import format_option
 from harness.commands._settings import config_option, setting_options, settings_of
 from harness.commands._stopping import stoppable
 from harness.errors import ModelError, UsageError
-from harness.metrics.pools import POOLS
 from harness.plugin.in_process import choose, some_of
 from harness.plugin.registry import Registry
 from harness.plugin.spec import spell
@@ -59,7 +58,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         for problem in plugin.problems:
             click.echo(printable(f"harness: plugin {plugin} {problem}"), err=True)
     thresholds = choose(registry, Threshold, settings.thresholds)
-    pools = None if settings.pools is None else some_of(settings.pools, list(POOLS), "pool")
+    pools = None if settings.pools is None else [spell(pool) for pool in choose(registry, Pool, settings.pools)]
     device = _device(settings)
     axes = _axes(registry, settings, device)
     cells = list(plan(axes))
@@ -85,6 +84,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         tuple(plugin_files),
         threads=hardware.threads(device, axes.precision, jobs),
         smaller_batches=settings.batch_size == "auto",
+        pools=tuple(pools or ()),
         keep=_keep(settings.store, thresholds, pools) if settings.keep_models else None,
     )
     with Store(settings.store, write=True) as store:
@@ -237,7 +237,13 @@ def _summarise(tally: RunSummary, store: Path, *, say_reasons: bool) -> None:
     for (status, reason), trials in by_reason.items() if say_reasons else ():
         more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
         click.echo(f"{status}: {trials[0]}{more}: {printable(reason)}", err=True)
-    again = f" ({tally.again} of them again, for the model)" if tally.again else ""
+    again = f" ({tally.again} of them again, for {' and '.join(tally.again_for)})" if tally.again else ""
+    for trial, share in tally.apart:
+        click.echo(
+            f"{describe(trial)} was fitted again for its pools, and its other scores came out up to {share:.2g} of the "
+            "largest apart from the stored ones, which stay",
+            err=True,
+        )
     parts = [f"{tally.fitted} fitted{again}", f"{tally.found} already there"]
     parts += [f"{len(tally.unfinished)} skipped or failed"] if tally.unfinished else []
     click.echo(

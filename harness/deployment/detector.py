@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -12,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.api import BoolArray, Dataset, Encoder, FloatArray, Images, Loss, Model, Part, Threshold
+from harness.api import BoolArray, Dataset, Encoder, FloatArray, Images, Loss, Model, Part, Pool, Threshold
 from harness.deployment.engines import Graph
-from harness.errors import HarnessError, ModelError, UnavailableError, UsageError, unknown
+from harness.errors import HarnessError, ModelError, PackingError, UnavailableError, UsageError, unknown
 from harness.images.decoding import RESAMPLING, form_of, read_image
 from harness.plugin.registry import KINDS, Registry
 from harness.plugin.spec import parse, spell
@@ -54,6 +56,8 @@ class Detector:
     limit: float
     device: str = "cpu"
     """Where the model computes, as torch spells it."""
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    """Those that it can score by, as they are spelt; empty for a model that uses none."""
     remarks: tuple[str, ...] = ()
     """What to know before it is trusted: plugins of other versions than at the fit, and a limit of little use."""
 
@@ -62,6 +66,10 @@ class Detector:
         pool = pool or self.pool
         if pool not in self.saved.calibration:
             raise UsageError(f"this model takes no pool {pool!r}: {unknown('pool', pool, self.saved.calibration)}")
+        if pool != UNUSED and pool not in self.pools:
+            raise UsageError(
+                f"pool {pool!r}, which this model has scores of, is offered by no plugin here: give --plugin"
+            )
         if threshold is None:
             if pool == self.pool:
                 return self
@@ -94,7 +102,7 @@ class Detector:
         with hardware.limited_to(self._threads):
             for chunk in chunks(pixels):
                 try:
-                    by_pool, some = pool_scores(self.model, Images(pixels[chunk], names[chunk]))
+                    by_pool, some = pool_scores(self.model, Images(pixels[chunk], names[chunk]), self._scorer)
                 except HarnessError:
                     raise
                 except Exception as error:  # a plugin may raise anything, above all where its state is not whole
@@ -130,9 +138,19 @@ class Detector:
         from harness.deployment.graph import Decision, TorchGraph
 
         try:
-            return TorchGraph(Decision(self.model, self.pool, self.limit))
-        except UnavailableError:
+            return TorchGraph(Decision(self.model, self.scorer, self.limit))
+        except (UnavailableError, PackingError):
             return None
+
+    @property
+    def scorer(self) -> Pool | None:
+        """What pools its maps; None for a model that gives image scores itself."""
+        return None if self.pool == UNUSED else self.pools[self.pool]
+
+    @property
+    def _scorer(self) -> dict[str, Pool]:
+        """Its one pool by its spelling."""
+        return {} if self.pool == UNUSED else {self.pool: self.pools[self.pool]}
 
     @property
     def _threads(self) -> int | None:
@@ -159,7 +177,19 @@ def load(directory: Path, registry: Registry, device: str = "cpu", weights_dir: 
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         told = "; ".join((reason, *remarks))
         raise ModelError(f"model {str(directory)!r}: {spell(model)} cannot take what it learned: {told}") from error
-    return Detector(saved, model, dataset, saved.pool, saved.threshold, saved.limit, device, remarks)
+    pools = _pools(registry, saved, directory)
+    return Detector(saved, model, dataset, saved.pool, saved.threshold, saved.limit, device, pools, remarks)
+
+
+def _pools(registry: Registry, saved: SavedModel, directory: Path) -> dict[str, Pool]:
+    """Those of its calibration scores that are offered here. Raises ModelError where its own is not."""
+    if saved.pool == UNUSED:
+        return {}
+    pools = {saved.pool: _make(registry, Pool, saved.pool, saved, directory)}
+    for text in saved.calibration.keys() - {saved.pool}:
+        with suppress(HarnessError):  # it is asked for only by who chooses another pool
+            pools[text] = registry.make(Pool, text)
+    return pools
 
 
 def _make(registry: Registry, kind: type[P], text: str, saved: SavedModel, directory: Path) -> P:
@@ -175,7 +205,7 @@ def _make(registry: Registry, kind: type[P], text: str, saved: SavedModel, direc
 def _remarks(saved: SavedModel, registry: Registry) -> list[str]:
     """Each plugin of another version than at the fit, once."""
     spelt = {"dataset": saved.trial.dataset, "model": saved.trial.model}
-    spelt |= {"encoder": saved.trial.encoder, "loss": saved.trial.loss}
+    spelt |= {"encoder": saved.trial.encoder, "loss": saved.trial.loss, "pool": saved.pool}
     found = []
     for kind, text in spelt.items():
         offer = None if text == UNUSED else registry.offers(KINDS[kind]).get(parse(text)[0])

@@ -14,12 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness.api import Model
+from harness.api import Model, Pool
 from harness.deployment.engines import METADATA
 from harness.deployment.packing import first_line
 from harness.errors import UnavailableError
-from harness.metrics.pools import TOP_SHARE
-from harness.trials.trial import UNUSED
 
 PIXELS, SCORE, ANOMALOUS, MAP = "pixels", "score", "anomalous", "map"
 """The names of input and outputs."""
@@ -28,29 +26,21 @@ PIXELS, SCORE, ANOMALOUS, MAP = "pixels", "score", "anomalous", "map"
 class Decision(nn.Module):
     """A model's network with what lies before and behind it; it shares the model's weights, which are on the CPU."""
 
-    def __init__(self, model: Model, pool: str, limit: float) -> None:
+    def __init__(self, model: Model, pool: Pool | None, limit: float) -> None:
+        """Raises PackingError for a pool without a torch form, UnavailableError for a model without a network."""
         super().__init__()
+        if pool is not None and type(pool).tensor is Pool.tensor:
+            pool.tensor(torch.empty(0))  # raises what it says of itself, now and not in the midst of an export
         self.network = model.network().eval().requires_grad_(False)
         self.pool, self.limit = pool, limit
 
     def forward(self, pixels: Tensor, *beside: Tensor) -> tuple[Tensor, ...]:
         """(N, H, W, 3), uint8, to scores (N,), whether they are above the limit (N,), and maps (N, H, W) if any."""
         found: Tensor = self.network(pixels.permute(0, 3, 1, 2).float() / 255, *beside)
-        if self.pool == UNUSED:
+        if self.pool is None:
             return found, found > self.limit
-        score = pooled(found, self.pool)
+        score = self.pool.tensor(found)
         return score, score > self.limit, found
-
-
-def pooled(maps: Tensor, pool: str) -> Tensor:
-    """(N, H, W) to (N,), as `harness.metrics.pools` has it."""
-    flat = maps.flatten(1)
-    if pool == "mean":
-        return flat.mean(dim=1)
-    if pool == "max":
-        return flat.amax(dim=1)
-    count = max(1, round(TOP_SHARE * flat.shape[1]))
-    return flat.topk(count, dim=1, sorted=False).values.mean(dim=1)
 
 
 class TorchGraph:
@@ -72,7 +62,7 @@ def export(decision: Decision, example: Mapping[str, NDArray[Any]], metadata: st
     """
     arguments = tuple(torch.from_numpy(np.array(array)) for array in example.values())
     size = {0: torch.export.Dim.DYNAMIC if len(arguments[0]) > 1 else torch.export.Dim.STATIC}
-    outputs = [SCORE, ANOMALOUS] if decision.pool == UNUSED else [SCORE, ANOMALOUS, MAP]
+    outputs = [SCORE, ANOMALOUS] if decision.pool is None else [SCORE, ANOMALOUS, MAP]
     shapes: tuple[Any, ...] = (size, (size,) * (len(arguments) - 1)) if len(arguments) > 1 else (size,)
     with _silence():
         try:

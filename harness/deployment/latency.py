@@ -71,7 +71,7 @@ def latencies(
     images = Images(pixels, tuple(map(str, range(protocol.batch))))
     beside = tuple(detector.model.side_inputs(pixels[:1])) if protocol.beside else ()
     inputs = [next(graph_inputs(detector, images, beside, batch)) for batch in sorted({1, protocol.batch})]
-    torch_graph = TorchGraph(Decision(detector.model, detector.pool, detector.limit))
+    torch_graph = TorchGraph(Decision(detector.model, detector.scorer, detector.limit))
     expected = [torch_graph(one)["score"] for one in inputs]
     machine = hardware.machine("cpu")
     before = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
@@ -131,7 +131,7 @@ def _open_torch(place: Place, threads: int) -> Graph:
 
     torch.set_num_threads(threads)
     detector = load(place.directory, Registry.discover(place.plugin_files), weights_dir=place.weights_dir)
-    return TorchGraph(Decision(detector.model, detector.pool, detector.limit))
+    return TorchGraph(Decision(detector.model, detector.scorer, detector.limit))
 
 
 def _open_file(name: str, file: Path, threads: int) -> Graph:

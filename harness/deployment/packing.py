@@ -83,7 +83,7 @@ def pack(detector: Detector, images: Images, form: str, out: Path, leave_out: Th
         if not beside:
             raise UsageError(f"{spell(detector.model)} takes nothing beside pixels: there is nothing to leave out")
         beside, left_out = (), beside
-        plain = TorchGraph(Decision(detector.model, detector.pool, detector.limit))
+        plain = TorchGraph(Decision(detector.model, detector.scorer, detector.limit))
         expected = np.concatenate([plain(batch)["score"] for batch in graph_inputs(detector, images, (), BATCH)])
         expected = expected.astype(np.float64)
         limit = limit_by(leave_out, expected)
@@ -126,7 +126,7 @@ def write_graph(
     """
     from harness.deployment.graph import Decision, export
 
-    decision = Decision(detector.model, detector.pool, detector.limit)
+    decision = Decision(detector.model, detector.scorer, detector.limit)
     onnx = file.with_suffix(".draft.onnx")  # by its ending OpenVINO knows it
     for most in (BATCH, 1):
         example = next(graph_inputs(detector, images.take(np.zeros(min(most, 2), dtype=np.intp)), beside, most))

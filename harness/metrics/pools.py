@@ -1,32 +1,33 @@
-"""Pools turn an error map into one image score. They cost no fit, so every trial keeps the score of each."""
+"""Which pools turn a trial's error maps into image scores. They cost no fit, but need the maps, which are not kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 
-import numpy as np
+from harness.api import Model, Pool
+from harness.plugin.registry import Registry
+from harness.plugin.spec import spell
 
-from harness.api import FloatArray
-
-TOP_SHARE = 0.01
-"""The share of pixels that `topk` averages: on 256x256 images 656 pixels, a defect of about 26 by 26."""
-
-
-def mean(maps: FloatArray) -> FloatArray:
-    """(N, H, W) to (N,): the mean error, the paper's score."""
-    return np.asarray(maps.mean(axis=(1, 2), dtype=np.float64))
+EVERY_POOL = "all"
+"""Stands for all pools whose scores a trial has; no pool can be called so."""
 
 
-def largest(maps: FloatArray) -> FloatArray:
-    """(N, H, W) to (N,): the error of the worst pixel."""
-    return np.asarray(maps.max(axis=(1, 2)), dtype=np.float64)
+def usual_pools(registry: Registry, model: Model) -> Mapping[str, Pool]:
+    """The pools whose scores every trial of a model keeps, by their spelling: the built-in ones, and its own default.
+
+    Raises UsageError where no plugin offers its default.
+    """
+    builtin = [name for name, offer in registry.offers(Pool).items() if offer.plugin.builtin]
+    return made_pools(registry, (*builtin, model.default_pool)) if "pool" in model.uses else {}
 
 
-def topk(maps: FloatArray) -> FloatArray:
-    """(N, H, W) to (N,): the mean error of the worst 1 % of the pixels."""
-    flat = maps.reshape(len(maps), -1)
-    k = max(1, round(TOP_SHARE * flat.shape[1]))
-    return np.asarray(np.partition(flat, flat.shape[1] - k, axis=1)[:, -k:].mean(axis=1, dtype=np.float64))
+def made_pools(registry: Registry, spelt: Iterable[str]) -> dict[str, Pool]:
+    """Pools by their spelling. Raises UsageError for one that no plugin offers."""
+    return {spell(pool): pool for pool in (registry.make(Pool, text) for text in spelt)}
 
 
-POOLS: Mapping[str, Callable[[FloatArray], FloatArray]] = {"mean": mean, "max": largest, "topk": topk}
+def stored_pools(registry: Registry, text: str | None) -> list[str] | None:
+    """The spelling of each pool of a comma list; `all` is EVERY_POOL, None none in particular. Raises UsageError."""
+    if text is None:
+        return None
+    return [EVERY_POOL] if text.strip() == EVERY_POOL else [spell(pool) for pool in registry.choose(Pool, text)]

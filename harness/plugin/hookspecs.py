@@ -1,4 +1,4 @@
-"""The five hooks. Each takes no arguments and returns classes; import heavy packages inside the function."""
+"""The six hooks. Each takes no arguments and returns classes; import heavy packages inside the function."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from harness.api import Dataset, Encoder, Loss, Model, Threshold
+from harness.api import Dataset, Encoder, Loss, Model, Pool, Threshold
 
 hookspec = pluggy.HookspecMarker("harness")
 hookimpl = pluggy.HookimplMarker("harness")
@@ -27,6 +27,12 @@ def harness_encoders() -> Iterable[type[Encoder]]:
 @hookspec
 def harness_losses() -> Iterable[type[Loss]]:
     """Return the losses offered: classes that map an output and its target to an error at each pixel."""
+    raise NotImplementedError
+
+
+@hookspec
+def harness_pools() -> Iterable[type[Pool]]:
+    """Return the pools offered: classes that turn the error map of an image into one score."""
     raise NotImplementedError
 
 

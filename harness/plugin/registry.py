@@ -19,7 +19,7 @@ from typing import Any, TypeVar, cast
 
 import pluggy
 
-from harness.api import Dataset, Encoder, Loss, Model, Part, Threshold
+from harness.api import Dataset, Encoder, Loss, Model, Part, Pool, Threshold
 from harness.errors import UsageError, unknown
 from harness.plugin import hookspecs
 from harness.plugin.spec import make, options_of, parse, split_list
@@ -35,6 +35,7 @@ HOOKS: Mapping[type[Part], str] = {
     Model: "harness_models",
     Encoder: "harness_encoders",
     Loss: "harness_losses",
+    Pool: "harness_pools",
     Threshold: "harness_thresholds",
     Dataset: "harness_datasets",
 }

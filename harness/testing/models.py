@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from harness.api import FloatArray, Images, Loss, Model, Progress, Run, Scores
-from harness.errors import TrainingError
-from harness.metrics.pools import POOLS
+from harness.errors import TrainingError, UsageError
 from harness.testing.parts import Check, fresh
+from harness.testing.pools import pool_of
 from harness.testing.toys import SIZE, NeedsPreparing, NotANumber, ToyEncoder, ToyLoss, toy_images
 
 RUN = Run(image_size=SIZE, epochs=3, batch_size=8, learning_rate=1e-3, weights="random")
@@ -57,7 +57,10 @@ def check_gives_one_finite_score_an_image(model: Model) -> None:
 def check_gives_what_its_pools_need(model: Model) -> None:
     """A model with `pool` in its uses gives maps, any other gives image scores."""
     scores = _fitted(model).score(_test_images())
-    assert model.default_pool in POOLS, f"default_pool is {model.default_pool!r}, expected one of {', '.join(POOLS)}"
+    try:
+        pool_of(model)
+    except UsageError as error:
+        raise AssertionError(f"default_pool is {model.default_pool!r}: {error}") from error
     if "pool" in model.uses:
         assert scores.maps is not None, "uses names 'pool', but no maps were given to pool"
     else:
@@ -236,7 +239,7 @@ def _fitted(model: Model, normal: Images | None = None) -> Model:
 def _image_scores(model: Model, scores: Scores) -> FloatArray:
     """As the runner has it: pooled maps for a model that uses a pool, else its own image scores."""
     if scores.maps is not None and "pool" in model.uses:
-        return POOLS[model.default_pool](scores.maps)
+        return np.asarray(pool_of(model).score(scores.maps))
     assert scores.images is not None, "no scores: expected maps with 'pool' in its uses, or images"
     return scores.images
 

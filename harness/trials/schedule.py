@@ -27,7 +27,11 @@ class RunSummary:
     unfinished: list[Outcome] = field(default_factory=list)
     """Skipped or failed."""
     again: int = 0
-    """Of those fitted, how many the store had without their model."""
+    """Of those fitted, how many the store had without their model, or without the scores of a pool."""
+    again_for: list[str] = field(default_factory=list)
+    """What the store had them without, in words."""
+    apart: list[tuple[Trial, float]] = field(default_factory=list)
+    """Fitted again for a pool, and its other scores differ by this share of the largest stored one."""
     unkept: list[tuple[Trial, str]] = field(default_factory=list)
     """Done, but their model could not be kept, and why."""
 
@@ -47,11 +51,15 @@ def carry_out(
     tally = RunSummary()
     known, pictured = store.done(), store.pictured()
     keep = worker.workplace.keep
+    lacking = store.lacking(worker.workplace.pools)
 
     def settle(outcome: Outcome) -> None:
         record = dict(outcome.record)
         unkept = record.pop("unkept", "it was fitted on a machine that does not share the folder of models")
-        store.put(replace(outcome, record=record))
+        outcome = replace(outcome, record=record)
+        store.put(outcome)
+        if outcome.id in lacking and (share := store.add_pools(outcome)):
+            tally.apart.append((outcome.trial, share))
         if keep and outcome.status == "done" and not keep.of(outcome.id):
             tally.unkept.append((outcome.trial, unkept))
         tally.ids.append(outcome.id)
@@ -78,8 +86,10 @@ def carry_out(
                 continue
             ids = {variant.identity(fingerprint): variant for variant in worker.variants(trial)}
             trial_id = next((trial_id for trial_id in ids if trial_id in known or store.has_done(trial_id)), None)
-            if trial_id and keep and not keep.of(trial_id):
+            if trial_id and (trial_id in lacking or (keep and not keep.of(trial_id))):
                 tally.again += 1
+                why = f"pool {', '.join(worker.workplace.pools)}" if trial_id in lacking else "the model"
+                tally.again_for += [] if why in tally.again_for else [why]
                 trial = ids[trial_id]
             elif trial_id:
                 tally.ids.append(trial_id)

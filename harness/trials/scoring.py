@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.api import FloatArray, Images, Model
+from harness.api import FloatArray, Images, Model, Pool
 from harness.errors import TrainingError
 from harness.metrics.pixel import PixelMetrics
-from harness.metrics.pools import POOLS
 from harness.trials.pictures import Shrinker
-from harness.trials.trial import UNUSED
+from harness.trials.trial import UNUSED, Evidence
 
 
 def chunks(pixels: NDArray[np.uint8]) -> Iterator[slice]:
@@ -24,43 +23,92 @@ def chunks(pixels: NDArray[np.uint8]) -> Iterator[slice]:
     return (slice(start, start + at_a_time) for start in range(0, len(pixels), at_a_time))
 
 
-def pool_scores(model: Model, images: Images) -> tuple[dict[str, FloatArray], FloatArray | None]:
+def pool_scores(
+    model: Model, images: Images, pools: Mapping[str, Pool]
+) -> tuple[dict[str, FloatArray], FloatArray | None]:
     """Image scores (N,) by pool, and the maps (N, H, W) where there are any.
 
     A model that takes no pool has the one pool `-`. Raises TrainingError.
     """
     scores = model.score(images)
     if scores.maps is not None and "pool" in model.uses:
-        by_pool = {name: pool(scores.maps) for name, pool in POOLS.items()}
+        by_pool = {name: _pooled(pool, name, scores.maps) for name, pool in pools.items()}
     elif scores.images is not None:
         by_pool = {UNUSED: np.asarray(scores.images, dtype=np.float64)}
     else:
         raise TrainingError(f"{model.name} gave no scores: expected maps with 'pool' in its uses, or images")
     for values in by_pool.values():
-        if values.shape != (len(images),):
-            raise TrainingError(f"{model.name} gave scores of shape {values.shape} for {len(images)} images")
-        bad = np.flatnonzero(~np.isfinite(values))
-        if len(bad):
-            name, score = images.paths[bad[0]], values[bad[0]]
-            raise TrainingError(f"{model.name} gave {name} the score {score}, which is not finite")
+        if fault := _fault(values, images.paths):
+            raise TrainingError(f"{model.name} gave {fault}")
     return by_pool, scores.maps
 
 
+def _pooled(pool: Pool, name: str, maps: FloatArray) -> FloatArray:
+    """Maps (N, H, W) to scores (N,). Raises TrainingError, for a plugin's pool may raise anything."""
+    try:
+        return np.asarray(pool.score(maps), dtype=np.float64)
+    except Exception as error:
+        raise TrainingError(f"pool {name}: {type(error).__name__}: {error}") from error
+
+
+def _fault(values: FloatArray, paths: Sequence[str]) -> str:
+    """What is wrong with the scores of these images; empty where nothing is."""
+    if values.shape != (len(paths),):
+        return f"scores of shape {values.shape} for {len(paths)} images"
+    bad = np.flatnonzero(~np.isfinite(values))
+    return f"{paths[bad[0]]} the score {values[bad[0]]}, which is not finite" if len(bad) else ""
+
+
+class AskedPools:
+    """Scores by the pools that were asked for beside those that are always kept; one that fails costs no trial."""
+
+    def __init__(self, pools: Mapping[str, Pool]) -> None:
+        self._pools = pools
+        self._scores: dict[str, list[FloatArray]] = {name: [] for name in pools}
+        self.faults: dict[str, str] = {}
+        """Pool to why it has no scores."""
+
+    def add(self, maps: FloatArray, paths: Sequence[str]) -> None:
+        """Score some images by their maps (N, H, W)."""
+        for name in self._pools.keys() - self.faults.keys():
+            try:
+                values = _pooled(self._pools[name], name, maps)
+                fault = f"pool {name} gave {wrong}" if (wrong := _fault(values, paths)) else ""
+            except TrainingError as error:
+                fault = str(error)
+            if fault:
+                self.faults[name] = fault
+            else:
+                self._scores[name].append(values)
+
+    def scores(self) -> dict[str, FloatArray]:
+        """Pool to the scores of all images that were added, for the pools without a fault."""
+        return {
+            name: np.concatenate(found) for name, found in self._scores.items() if found and name not in self.faults
+        }
+
+
 def score(
-    model: Model, images: Images, shrinker: Shrinker | None = None
+    model: Model,
+    images: Images,
+    pools: Mapping[str, Pool],
+    shrinker: Shrinker | None = None,
+    asked: AskedPools | None = None,
 ) -> tuple[dict[str, FloatArray], dict[str, float | None] | None]:
     """Image scores by pool, and pixel metrics where there are maps and masks, in one pass. Raises TrainingError.
 
-    The shrinker is given the maps.
+    The shrinker and the pools that were asked for are given the maps.
     """
     pooled: dict[str, list[FloatArray]] = {}
     pixels = PixelMetrics() if images.masks is not None and images.masks.any() else None
     has_maps = False
     for at in chunks(images.pixels):
         chunk = images.take(at)
-        by_pool, maps = pool_scores(model, chunk)
+        by_pool, maps = pool_scores(model, chunk, pools)
         for pool, values in by_pool.items():
             pooled.setdefault(pool, []).append(values)
+        if asked is not None and maps is not None and UNUSED not in by_pool:
+            asked.add(maps, chunk.paths)
         if shrinker is not None and maps is not None:
             shrinker.add(maps)
         if pixels is not None and maps is not None and chunk.masks is not None:
@@ -70,3 +118,20 @@ def score(
         {pool: np.concatenate(values) for pool, values in pooled.items()},
         pixels.result() if pixels is not None and has_maps else None,
     )
+
+
+def evidence_of(
+    model: Model, calibration: Images, test: Images, usual: Mapping[str, Pool], asked: Mapping[str, Pool]
+) -> tuple[Evidence, dict[str, float | None] | None, dict[str, str]]:
+    """What is kept of a fitted model: evidence, pixel metrics, and why pools that were asked for have no scores.
+
+    Raises TrainingError.
+    """
+    more = {name: pool for name, pool in asked.items() if name not in usual}
+    of_normal, of_test, shrinker = AskedPools(more), AskedPools(more), Shrinker(len(test))
+    normal, _ = score(model, calibration, usual, asked=of_normal)
+    tested, pixels = score(model, test, usual, shrinker, of_test)
+    faults = {**of_test.faults, **of_normal.faults}
+    normal.update((name, values) for name, values in of_normal.scores().items() if name not in faults)
+    tested.update((name, values) for name, values in of_test.scores().items() if name not in faults)
+    return Evidence(normal, tested, test.defects, test.paths, shrinker.result()), pixels, faults

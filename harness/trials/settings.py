@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from harness.api import Dataset, Encoder, Loss, Model, Part, Run, Threshold
+from harness.api import Dataset, Encoder, Loss, Model, Part, Pool, Run, Threshold
 from harness.errors import UsageError, unknown
 from harness.trials.setting_kinds import (
     Flag,
@@ -96,10 +96,10 @@ class Settings:
     encoders: Chosen = _setting(Parts(Encoder), "conv", "Encoders to cross, or all.")
     losses: Chosen = _setting(Parts(Loss), "mse,ssim", "Losses to cross, or all.")
     thresholds: Chosen = _setting(Parts(Threshold), "mean", "Thresholds that decide, or all. They cost no fit.")
-    pools: tuple[str, ...] | None = _setting(
-        Names(),
+    pools: Chosen | None = _setting(
+        Parts(Pool),
         None,
-        "What makes a score of an error map: mean, max, topk, or all. They cost no fit.",
+        "What makes a score of an error map, or all. The built-in ones cost no fit.",
         in_words="what each model suits",
     )
     dataset: Chosen | None = _setting(

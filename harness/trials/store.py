@@ -131,6 +131,32 @@ class Store:
                     (outcome.id, *values.shape[1:], largest, zlib.compress(np.ascontiguousarray(values).data, 1)),
                 )
 
+    def lacking(self, pools: Iterable[str]) -> set[str]:
+        """The ids of finished trials of models that take a pool, without the scores of one of these."""
+        without = "SELECT trial FROM scores GROUP BY trial HAVING sum(pool = '-') = 0 AND sum(pool = ?) = 0"
+        with self._explained():
+            return {row[0] for pool in pools for row in self._db.execute(without, (pool,))}
+
+    def add_pools(self, outcome: Outcome) -> float:
+        """Keep the scores of pools that a finished trial has none of, from another fit of it.
+
+        How far any other score is from the stored one, as a share of the largest stored one: 0 where all are equal.
+        """
+        (stored,) = self.outcomes([outcome.id])
+        before, now = stored.evidence, outcome.evidence
+        if before is None or now is None:
+            return 0.0
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO scores VALUES (?, ?, ?, ?)",
+                [(outcome.id, pool, _pack(now.normal[pool]), _pack(now.test[pool])) for pool in now.test],
+            )
+        said = {name: outcome.record[name] for name in ("pools", "pool_faults") if name in outcome.record}
+        self.amend(outcome.id, lambda record: {**record, **said})
+        both = before.test.keys() & now.test.keys()
+        pairs = [(old[p], new[p]) for p in both for old, new in ((before.normal, now.normal), (before.test, now.test))]
+        return max((float(np.abs(a - b).max() / (np.abs(a).max() or 1.0)) for a, b in pairs if a.size), default=0.0)
+
     def amend(self, trial_id: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> bool:
         """Make something else of what is remembered of a trial; False where the store has no such trial."""
         with self._transaction() as db:

@@ -6,7 +6,7 @@ import math
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.api import Dataset, Encoder, Images, Loss, Model, Progress, Split, Threshold
+from harness.api import Dataset, Encoder, Images, Loss, Model, Pool, Progress, Split, Threshold
 from harness.errors import HarnessError, UnavailableError
+from harness.metrics.pools import made_pools, usual_pools
 from harness.plugin.registry import KINDS, Offer, Registry
 from harness.plugin.spec import parse
 from harness.trials import hardware, provenance
 from harness.trials.observers import Observer
-from harness.trials.pictures import Shrinker
 from harness.trials.saved_model import ModelFolder, SavedModel, State, limit_by, write
-from harness.trials.scoring import score
+from harness.trials.scoring import evidence_of
 from harness.trials.trial import UNUSED, Evidence, Outcome, Trial
 
 _IN_MEMORY = 1 << 27
@@ -41,6 +41,8 @@ class WorkerConfig:
     """Of a fit on the CPU; None leaves it to torch."""
     smaller_batches: bool = False
     """Whether a fit that runs out of memory is tried with half the batch, and half of that, down to one image."""
+    pools: tuple[str, ...] = ()
+    """As they are spelt: those whose scores are kept beside the usual ones."""
     keep: ModelFolder | None = None
     """Where fitted models are kept; None keeps none."""
 
@@ -113,6 +115,7 @@ class Worker:
         model = self.registry.make(Model, trial.model)
         encoder = None if trial.encoder == UNUSED else self.registry.make(Encoder, trial.encoder)
         loss = None if trial.loss == UNUSED else self.registry.make(Loss, trial.loss)
+        usual, asked = usual_pools(self.registry, model), made_pools(self.registry, self.workplace.pools)
         fitted, calibration = hold_out(split.train, trial.holdout, trial.seed)
         history: list[Progress] = []
         images_seen = 0
@@ -129,11 +132,8 @@ class Worker:
         model.fit(fitted, encoder=encoder, loss=loss, run=replace(run, report=listen))
         fit_seconds = time.perf_counter() - started
         started = time.perf_counter()
-        normal, _ = score(model, calibration)
-        shrinker = Shrinker(len(split.test))
-        test, pixels = score(model, split.test, shrinker)
+        evidence, pixels, faults = evidence_of(model, calibration, split.test, usual, asked)
         score_seconds = time.perf_counter() - started
-        evidence = Evidence(normal, test, split.test.defects, split.test.paths, shrinker.result())
         record = {
             "fit_seconds": fit_seconds,
             "score_seconds": score_seconds,
@@ -144,6 +144,7 @@ class Worker:
             "resolved": {str(name): str(value) for name, value in model.resolved(encoder).items()},
             "loss_history": [float(step.loss) for step in history],  # of whatever number a plugin has
             "pixels": pixels,
+            **self._pool_record(evidence, faults),
         }
         if self.workplace.keep:
             try:
@@ -151,6 +152,12 @@ class Worker:
             except HarnessError as error:  # the scores stand all the same
                 record["unkept"] = str(error)
         return evidence, record
+
+    def _pool_record(self, evidence: Evidence, faults: Mapping[str, str]) -> dict[str, Any]:
+        """What a record remembers of pools that are not built in: who offers them, and why one has no scores."""
+        offers = {text: self.registry.offers(Pool)[parse(text)[0]] for text in evidence.test if text != UNUSED}
+        strangers = {text: str(offer.plugin) for text, offer in offers.items() if not offer.plugin.builtin}
+        return {**({"pools": strangers} if strangers else {}), **({"pool_faults": dict(faults)} if faults else {})}
 
     def _keep(self, keep: ModelFolder, trial: Trial, split: Split, model: Model, evidence: Evidence) -> None:
         """Keep a fitted model with its limit. Raises UsageError, ModelError."""
@@ -166,10 +173,15 @@ class Worker:
             sizes=split.sizes,
             modes=split.modes,
             threads=hardware.threads_in_use(),
-            plugins=self.plugins(trial),
+            plugins={**self.plugins(trial), **self._maker_of(pool)},
             versions=provenance.versions(),
         )
         self.save(saved, model.state(), keep.folder)
+
+    def _maker_of(self, pool: str) -> dict[str, str]:
+        """Who offers a pool, as `plugins` has it."""
+        offer = None if pool == UNUSED else self.registry.offers(Pool).get(parse(pool)[0])
+        return {"pool": f"{offer.plugin.distribution} {offer.plugin.version}"} if offer else {}
 
     def _advice(self, trial: Trial, error: Exception) -> str:
         """What may help where memory ran out."""

@@ -15,6 +15,7 @@ from harness.api import GOOD, BoolArray, FloatArray, OracleThreshold, Threshold
 from harness.metrics.image import Counts, Ranking
 from harness.metrics.intervals import auroc_interval, wilson
 from harness.metrics.limits import finite, limit_of
+from harness.metrics.pools import EVERY_POOL
 from harness.plugin.spec import spell
 from harness.trials.trial import UNUSED, Evidence, Outcome, Trial
 
@@ -144,7 +145,10 @@ class Verdict:
 
 
 def judge(outcome: Outcome, thresholds: Sequence[Threshold], pools: Sequence[str] | None = None) -> Iterator[Verdict]:
-    """Every verdict on one outcome; None takes the pool that its model suits. One that is not done has one verdict."""
+    """Every verdict on one outcome; None takes the pool that its model suits, [EVERY_POOL] all that it has scores of.
+
+    One that is not done has one verdict; one that a pool did not score has one that says so.
+    """
     evidence = outcome.evidence
     spelt = [spell(threshold) for threshold in thresholds]
     if evidence is None:
@@ -154,6 +158,11 @@ def judge(outcome: Outcome, thresholds: Sequence[Threshold], pools: Sequence[str
         return
     labels = evidence.labels
     for pool in _pools(evidence, outcome.record, pools):
+        if pool not in evidence.test:
+            status, reason = _unscored(outcome, pool)
+            for threshold, name in zip(thresholds, spelt, strict=True):
+                yield Verdict(outcome, pool, name, threshold.oracle, status=status, reason=reason)
+            continue
         normal, scores = evidence.normal[pool], evidence.test[pool]
         ranking = Ranking(scores, labels)
         auroc, average_precision = ranking.auroc(), ranking.average_precision()
@@ -180,4 +189,14 @@ def _limit(threshold: Threshold, normal: FloatArray, scores: FloatArray, labels:
 def _pools(evidence: Evidence, record: Mapping[str, Any], wanted: Sequence[str] | None) -> Sequence[str]:
     if UNUSED in evidence.test:
         return [UNUSED]
+    if wanted == [EVERY_POOL]:
+        return list(evidence.test)
     return [record["default_pool"]] if wanted is None else wanted
+
+
+def _unscored(outcome: Outcome, pool: str) -> tuple[str, str]:
+    """The status and the reason of a verdict by a pool that a trial has no scores of."""
+    if fault := outcome.record.get("pool_faults", {}).get(pool):
+        return "error", fault
+    again = f"`harness run --pools '{pool}'`, with the options of this run, fits it again and scores it so"
+    return "skipped", f"it was not scored by pool {pool}, and error maps are not kept: {again}"

@@ -201,12 +201,12 @@ def _boards(verdicts: Iterable[Verdict], ranked_by: str) -> Iterator[Board]:
 
 
 def unfinished(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], list[str]]:
-    """Status and reason to the cells that ended so and were not done by a later run."""
+    """Status and reason to the cells that ended so: trials that no later run has done, and what could not be judged."""
     every = list(verdicts)
     done = {verdict.trial for verdict in every if verdict.status == "done"}
     reasons: dict[tuple[str, str], list[str]] = {}
     for verdict in every:
-        if verdict.status != "done" and verdict.trial not in done:
+        if verdict.status != "done" and (verdict.outcome.status == "done" or verdict.trial not in done):
             cell = f"{verdict.trial.category} · {verdict.trial.method} · seed {verdict.trial.seed}"
             cells = reasons.setdefault((verdict.status, verdict.reason), [])
             if cell not in cells:

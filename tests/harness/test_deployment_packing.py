@@ -19,13 +19,11 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from torch import Tensor, nn
 
-from harness import Dataset, Images, Model, PackingError, Scores, UnavailableError, UsageError
+from harness import Dataset, Images, Model, PackingError, Pool, Scores, UnavailableError, UsageError
 from harness.commands import main
 from harness.deployment.detector import Detector, load
 from harness.deployment.engines import ENGINES
-from harness.deployment.graph import pooled
 from harness.deployment.packing import compare, graph_inputs, pack, relative_difference
-from harness.metrics.pools import POOLS
 from harness.plugin.registry import Registry
 from harness.testing import toy_images
 from harness.trials.observers import Observer
@@ -172,7 +170,7 @@ def test_without_noise_the_graph_takes_pixels_alone_and_its_limit_is_set_anew(ke
     scores = ENGINES["openvino"].open(out, 1)({"pixels": images.pixels})["score"]
     with torch.inference_mode():
         clean = torch.from_numpy(images.pixels).permute(0, 3, 1, 2) / 255
-        plain = POOLS["mean"](detector.model.network()(clean).numpy())
+        plain = detector.pools["mean"].score(detector.model.network()(clean).numpy())
     np.testing.assert_allclose(scores, plain, rtol=1e-4)
     assert not np.allclose(scores, detector.saved.calibration["mean"], rtol=1e-3)
     assert described["limit"] == pytest.approx(plain.mean(), rel=1e-5)
@@ -188,10 +186,11 @@ def test_without_noise_the_graph_takes_pixels_alone_and_its_limit_is_set_anew(ke
     maps=arrays(
         np.float32, st.tuples(st.integers(1, 3), *[st.integers(1, 24)] * 2), elements=st.floats(0, 1, width=32)
     ),
-    pool=st.sampled_from(sorted(POOLS)),
+    pool=st.sampled_from(["mean", "max", "topk", "topk[share=0.3]"]),
 )
 def test_pools_in_the_graph_are_those_of_the_harness(maps, pool):
-    np.testing.assert_allclose(pooled(torch.from_numpy(maps), pool).numpy(), POOLS[pool](maps), rtol=1e-5, atol=1e-7)
+    pool = REGISTRY.make(Pool, pool)
+    np.testing.assert_allclose(pool.tensor(torch.from_numpy(maps)).numpy(), pool.score(maps), rtol=1e-5, atol=1e-7)
 
 
 def test_a_difference_is_relative_and_what_is_no_number_differs_most():
@@ -271,7 +270,8 @@ def detector_of(model: Model, images: Images) -> Detector:
     values = scores.maps.mean(axis=(1, 2)) if scores.maps is not None else scores.images
     trial = TRIAL._replace(model=model.name, encoder="-", loss="-", image_size=images.pixels.shape[1])
     saved = SavedModel(trial, "f00d", pool, "mean", float(values.mean()), {pool: values})
-    return Detector(saved, model, REGISTRY.make(Dataset, SYNTHETIC), pool, "mean", saved.limit)
+    pools = {} if pool == "-" else {pool: REGISTRY.make(Pool, pool)}
+    return Detector(saved, model, REGISTRY.make(Dataset, SYNTHETIC), pool, "mean", saved.limit, pools=pools)
 
 
 def with_module(module: nn.Module) -> Glow:

@@ -10,10 +10,10 @@ from hypothesis.extra import numpy as arrays
 
 from harness import Images, OracleThreshold, Threshold
 from harness.metrics.intervals import auroc_interval, separated, wilson
-from harness.metrics.pools import POOLS, TOP_SHARE
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.trials.worker import hold_out
 from harness.verdicts.judge import METRICS, judge
+from harness_pools import Largest, Mean, TopK
 
 TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
 
@@ -149,10 +149,17 @@ maps = arrays.arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 20)
 @given(maps)
 def test_pools_agree_with_their_definitions_by_sorting(maps: np.ndarray) -> None:
     ordered = np.sort(maps.reshape(len(maps), -1).astype(np.float64), axis=1)
-    k = max(1, round(TOP_SHARE * ordered.shape[1]))
-    assert np.allclose(POOLS["mean"](maps), ordered.mean(axis=1))
-    assert np.array_equal(POOLS["max"](maps), ordered[:, -1])
-    assert np.allclose(POOLS["topk"](maps), ordered[:, -k:].mean(axis=1))
+    k = max(1, round(0.01 * ordered.shape[1]))
+    assert np.allclose(Mean().score(maps), ordered.mean(axis=1))
+    assert np.array_equal(Largest().score(maps), ordered[:, -1])
+    assert np.allclose(TopK().score(maps), ordered[:, -k:].mean(axis=1))
+
+
+def test_topk_takes_655_pixels_of_a_256x256_image_as_its_text_says() -> None:
+    worst = np.zeros((1, 256, 256))
+    worst.reshape(-1)[:656] = np.arange(656)[::-1] + 1
+    assert TopK().score(worst)[0] == np.sort(worst.reshape(-1))[-655:].mean()
+    assert "655" in (TopK.__doc__ or "")
 
 
 @pytest.mark.parametrize(("share", "kept"), [(0.0, 0), (0.1, 1), (0.25, 2), (0.5, 5), (0.99, 9)])

@@ -254,7 +254,11 @@ def test_a_right_model_passes_every_check(right):
         (OneNumberForAll, {"gives_one_finite_score_an_image"}, "12 images gave image scores of shape (1,)"),
         (NotFinite, {"gives_one_finite_score_an_image"}, "6 of 12 image scores are not finite, as inf"),
         (MapsAreNotPooled, {"gives_what_its_pools_need"}, "no image scores were given"),
-        (UnknownPool, {"gives_what_its_pools_need"}, "default_pool is 'median', expected one of mean, max, topk"),
+        (
+            UnknownPool,
+            {"gives_what_its_pools_need"},
+            "default_pool is 'median': no pool 'median'. Did you mean 'mean'?",
+        ),
         (MapsOfAnotherSize, {"maps_have_the_size_of_the_images"}, "maps of shape (12, 32, 32), expected (12, 64, 64)"),
         (NormalisesOverTheBatch, {"score_does_not_depend_on_batch"}, "one by one instead of together changes maps"),
         (LooksAtItsNeighbour, {"score_does_not_depend_on_batch"}, "one by one instead of together changes maps"),
