@@ -5,14 +5,6 @@ from __future__ import annotations
 import math
 from functools import cache, lru_cache
 from statistics import NormalDist
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-from harness.api import BoolArray, FloatArray
-
-_AT_ONCE = 2_000_000  # resampled counts held in memory
 
 
 def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -31,64 +23,36 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     return (0.0 if k == 0 else centre - reach), (1.0 if k == n else centre + reach)
 
 
-def auroc_interval(
-    scores: FloatArray, labels: BoolArray, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """Lower and upper bound of the AUROC of scores (N,) by a percentile bootstrap within each class. Raises ValueError.
+def auroc_interval(auroc: float, n_normal: int, n_abnormal: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Lower and upper bound of an AUROC in [0, 1] seen on so many images of each class. Raises ValueError.
 
-    Classes that do not overlap are not resampled, which would give (1, 1) or (0, 0): `separated` says how far they go.
+    Newcombe, Statistics in Medicine 25 (2006) 559, method 5: the values that lie z of their own standard errors away.
+    It needs no scores, rises with the AUROC, and has a width at 0 and at 1, where bootstrap and DeLong have none.
     """
-    scores, labels = np.asarray(scores), np.asarray(labels, dtype=bool)
-    n_abnormal, n_normal = int(labels.sum()), int((~labels).sum())
-    if scores.shape != labels.shape or not n_abnormal or not n_normal or not np.isfinite(scores).all():
+    if not 0 <= auroc <= 1 or n_normal < 1 or n_abnormal < 1:
         raise ValueError(
-            f"{n_normal} normal and {n_abnormal} abnormal scores: expected both, all finite, and a label for each"
+            f"an AUROC of {auroc} on {n_normal} normal and {n_abnormal} abnormal images: "
+            "expected a number from 0 to 1, and at least one image of each"
         )
-    tail = 50 * (1 - _confidence(confidence))
-    normal, abnormal = np.sort(scores[~labels]), scores[labels]
-    if normal[-1] < abnormal.min():
-        return separated(n_normal, n_abnormal, confidence), 1.0
-    if abnormal.max() < normal[0]:
-        return 0.0, 1 - separated(n_normal, n_abnormal, confidence)
-    below, not_above = normal.searchsorted(abnormal, side="left"), normal.searchsorted(abnormal, side="right")
-    won = []
-    step = max(1, _AT_ONCE // len(scores))
-    for start in range(0, resamples, step):
-        beaten, times = _resamples(n_normal, n_abnormal, min(step, resamples - start), seed, start)
-        won.append(np.einsum("ij,ij->j", beaten[below] + beaten[not_above], times))  # a tie is half a win
-    low, high = np.percentile(np.concatenate(won) / (2 * n_normal * n_abnormal), [tail, 100 - tail])
-    return float(low), float(high)
+    return _auroc_bounds(auroc, n_normal, n_abnormal, _z(confidence))
 
 
-def separated(n_normal: int, n_abnormal: int, confidence: float = 0.95) -> float:
-    """Lower bound of the AUROC where every abnormal score is above every normal one.
+@lru_cache(maxsize=4096)  # all thresholds of a trial ask for the same one
+def _auroc_bounds(auroc: float, n_normal: int, n_abnormal: int, z: float) -> tuple[float, float]:
+    pairs, spread = n_normal * n_abnormal, (n_normal + n_abnormal) / 2 - 1
 
-    Newcombe, Statistics in Medicine 25 (2006) 559, method 5: the value that lies z of its own standard errors below 1.
-    """
-    z, spread = _z(confidence), (n_normal + n_abnormal) / 2 - 1
-    low, high = 0.0, 1.0
-    while high - low > 1e-9:
-        value = (low + high) / 2
-        variance = value * (1 + spread * ((1 - value) / (2 - value) + value / (1 + value))) / (n_normal * n_abnormal)
-        low, high = (value, high) if 1 - value > z * z * variance else (low, value)
-    return low
+    def explains(value: float) -> bool:
+        variance = value * (1 - value) * (1 + spread * ((1 - value) / (2 - value) + value / (1 + value))) / pairs
+        return (auroc - value) ** 2 <= z * z * variance
 
+    def search(outside: float) -> float:
+        inside = auroc
+        while abs(inside - outside) > 1e-9:
+            value = (inside + outside) / 2
+            inside, outside = (value, outside) if explains(value) else (inside, value)
+        return outside
 
-@lru_cache(maxsize=4)
-def _resamples(
-    n_normal: int, n_abnormal: int, resamples: int, seed: int, start: int
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """How many of the k lowest normal images each resample holds (n_normal + 1, resamples), and how often it holds each
-    abnormal image (n_abnormal, resamples): the same for all scores, so that many trials on one test set share them.
-    """
-    draws = np.random.default_rng([seed, start])
-    exact = np.int32 if 2 * n_normal * n_abnormal < 2**31 else np.float64
-    drawn = []
-    for n in (n_normal, n_abnormal):
-        picked = draws.integers(n, size=(resamples, n)) + n * np.arange(resamples)[:, None]
-        times = np.bincount(picked.ravel(), minlength=n * resamples).reshape(resamples, n)
-        drawn.append(np.ascontiguousarray(times.T, dtype=exact))
-    return np.vstack([np.zeros_like(drawn[0][:1]), drawn[0].cumsum(axis=0, dtype=exact)]), drawn[1]
+    return search(0.0) if auroc > 0 else 0.0, search(1.0) if auroc < 1 else 1.0
 
 
 def _confidence(confidence: float) -> float:

@@ -23,6 +23,7 @@ HEADINGS = {
 }
 FLOOR_MARK = "▽"
 AUROC_INTERVAL = "AUROC 95 %"
+COMMON = "common seeds"
 _DROPPABLE = ("AP", "pooled", "seeds", AUROC_INTERVAL, "95 %", "min to max", "±", "categories", "balanced", "F1")
 _SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "learning_rate")
 
@@ -58,7 +59,8 @@ def _table(board: Board, ranked_by: str) -> Table:
     categories = max(line.categories for line in board.lines)
     partial = any(line.categories < categories for line in board.lines)
     extra = ["pooled"] if overall else ["±", "min to max"] if several else ["95 %"]
-    extra += ["categories"] * partial + ["seeds"] * several
+    uneven = _uneven(board)
+    extra += ["categories"] * partial + ["seeds"] * several + [COMMON] * uneven
     headings = ["#", "method", *varying, *HEADINGS.values()]
     at = headings.index(HEADINGS["accuracy"]) + 1
     headings[at:at] = extra
@@ -71,7 +73,7 @@ def _table(board: Board, ranked_by: str) -> Table:
     for line in board.lines:
         row = [str(line.rank or ""), line.method.title, *(_setting(line.method, name) for name in varying)]
         row += [_figure(line, metric) for metric in METRICS]
-        row[at:at] = [_extra(line, name, categories) for name in extra]
+        row[at:at] = [_extra(line, name, categories, ranked_by) for name in extra]
         row[at_auroc:at_auroc] = [_bounds(line, "auroc")] * bounded
         row += [_latency(line, setting)] * (setting is not None)
         rows.append(row)
@@ -141,8 +143,16 @@ def _figure(line: BoardRow, metric: str) -> str:
     return f"{FLOOR_MARK if metric == 'accuracy' and not line.beats_floors else ''}{found.mean:.3f}"
 
 
-def _extra(line: BoardRow, name: str, categories: int) -> str:
+def _uneven(board: Board) -> bool:
+    """Whether rows have different seeds, but some in common, which they are ranked on."""
+    return any(part.common for part in board.parts or [board])
+
+
+def _extra(line: BoardRow, name: str, categories: int, ranked_by: str) -> str:
     """What stands beside the accuracy: its spread or interval, or how it comes about."""
+    if name == COMMON:
+        worth = line.worth(ranked_by)
+        return UNUSED if worth is None else f"{worth:.3f}"
     accuracy = line.stats["accuracy"]
     if name == "95 %":
         return _bounds(line, "accuracy")
@@ -168,7 +178,7 @@ def _latency(line: BoardRow, setting: Setting | None) -> str:
 
 
 def _notes(board: Board, ranked_by: str, setting: Setting | None) -> list[str]:
-    notes = [*board.notes, f"Ranked by {ranked_by.replace('_', ' ')}."]
+    notes = [*board.notes, _ranking(board, ranked_by.replace("_", " "))]
     if any(not line.beats_floors for line in board.lines):
         notes.append(f"{FLOOR_MARK} accuracy does not beat a constant answer.")
     if board.category is None:
@@ -177,9 +187,7 @@ def _notes(board: Board, ranked_by: str, setting: Setting | None) -> list[str]:
     if several and board.category is not None:
         notes.append("±: standard deviation of the accuracy over seeds.")
     if any(line.verdict for line in board.lines):
-        intervals = (
-            "AUROC 95 %: by bootstrap, for one seed." if several else "95 %: accuracy by Wilson, AUROC by bootstrap."
-        )
+        intervals = "AUROC 95 %: Newcombe, for one seed." if several else "95 %: accuracy by Wilson, AUROC by Newcombe."
         notes.append(intervals)
     if setting is not None:
         notes.append(f"{LATENCY}: milliseconds for one image, the median, on {setting}.")
@@ -188,6 +196,21 @@ def _notes(board: Board, ranked_by: str, setting: Setting | None) -> list[str]:
             seeds = ", ".join(map(str, line.outlying_seeds))
             notes.append(f"Far from the other seeds: {line.method.title}, seed {seeds}.")
     return [" ".join(notes)]
+
+
+def _ranking(board: Board, metric: str) -> str:
+    """What rows are ranked by, and on which seeds where they differ in theirs."""
+    parts = board.parts or [board]
+    if _uneven(board):
+        if board.category is not None and board.common:
+            seeds = sorted(board.common)
+            which = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}, which all rows have"
+        else:
+            which = "the seeds that all rows of a category have"
+        return f"Ranked by {metric} over {which} (column {COMMON}); other figures are over all of a row's seeds."
+    if any(part.common is not None for part in parts):
+        return f"Ranked by {metric}, each row over its own seeds: no seed is common to all."
+    return f"Ranked by {metric}."
 
 
 def _unfinished(verdicts: Sequence[Verdict]) -> list[str]:

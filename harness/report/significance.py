@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from string import ascii_lowercase
 
@@ -17,6 +18,7 @@ COLUMNS = (
     "category",
     "metric",
     "n",
+    "seeds",
     "first",
     "second",
     "difference",
@@ -25,6 +27,7 @@ COLUMNS = (
     "p",
     "p_holm",
     "critical_difference",
+    "iman_davenport",
     "told_apart",
 )
 
@@ -51,10 +54,9 @@ def _table(tested: PairedTests) -> Table:
     for name, line in tested.lines.items():
         row = [numbers[name], name]
         if overall:
-            row.append(f"{line.stats[tested.metric].mean:.3f}")
+            row.append(f"{line.worth(tested.metric):.3f}")
         else:
-            counts = line.verdicts[0].counts
-            row.append(f"{counts.right_normal + counts.right_abnormal} of {tested.n}" if counts else "")
+            row.append(f"{_figure(line.stats['accuracy'].mean * tested.n)} of {tested.n}")
         row += [f"{critical.ranks[name]:.2f}", _letters(critical, name)] if critical else []
         row += [] if tested.too_few else [*_against(against_best.get(name)), _beaten(tested.pairs, name, numbers)]
         rows.append(row)
@@ -67,6 +69,11 @@ def _table(tested: PairedTests) -> Table:
         droppable=("p", "against 1"),
         folding=frozenset({"method", "better than"}),
     )
+
+
+def _figure(count: float) -> str:
+    """`71`, or `70.3` of several seeds."""
+    return f"{count:.1f}".removesuffix(".0")
 
 
 def _title(tested: PairedTests) -> str:
@@ -101,7 +108,10 @@ def _notes(tested: PairedTests) -> list[str]:
             "Methods that share a letter are not told apart: "
             f"their mean ranks differ by less than {critical.distance:.2f} (Nemenyi, {ALPHA:g})."
         )
-        notes.append(f"Friedman's test that all are equal: p = {critical.p:.3f}.")
+        notes.append(
+            f"Friedman's test that all are equal: p {_p(critical.p)} by permutation within categories "
+            f"(Iman and Davenport's F: p {_p(critical.iman_davenport)})."
+        )
     if tested.too_few:
         notes.append(
             f"Signed-rank test: {tested.n} categories are too few for {pairs} to differ at {ALPHA:g}, "
@@ -111,14 +121,29 @@ def _notes(tested: PairedTests) -> list[str]:
     if tested.board.category is None:
         notes.append(f"against 1: categories won and lost; p: signed-rank test, corrected by Holm for {pairs}.")
     else:
-        notes.append(
-            f"against 1: images that only this one, and only the best, judged rightly; p: McNemar's exact test, "
-            f"corrected by Holm for {pairs}."
-        )
-        if any(line.seeds > 1 for line in tested.lines.values()):
-            notes.append("Of several seeds the lowest one's decisions are tested.")
+        notes += _notes_on_images(tested, pairs)
     notes.append(f"better than: corrected p below {ALPHA:g}.")
     return notes
+
+
+def _notes_on_images(tested: PairedTests, pairs: str) -> list[str]:
+    if all(pair.seeds == 1 for pair in tested.pairs):
+        notes = ["against 1: images that only this one, and only the best, judged rightly."]
+        notes.append(f"p: McNemar's exact test, corrected by Holm for {pairs}.")
+    else:
+        notes = ["against 1: images that this one, and that the best, judged rightly in more seeds."]
+        notes.append(
+            "p: over the seeds that both have, drawn as the images are (McNemar's exact test for one seed), "
+            f"corrected by Holm for {pairs}."
+        )
+    untested = math.comb(len(tested.lines), 2) - len(tested.pairs)
+    if untested:
+        notes.append(f"Not tested, for they have no seed in common: {untested} pairs.")
+    return notes
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
 def _rows(tested: PairedTests) -> list[Row]:
@@ -127,10 +152,12 @@ def _rows(tested: PairedTests) -> list[Row]:
     about |= {"metric": tested.metric, "n": tested.n}
     rows: list[Row] = [
         {
-            "test": "signed-rank" if category is None else "mcnemar",
+            "test": "signed-rank" if category is None else "mcnemar" if pair.seeds == 1 else "seeds-by-images",
             **about,
             **vars(pair),
+            "seeds": None if category is None else pair.seeds,
             "critical_difference": None,
+            "iman_davenport": None,
             "told_apart": pair.p_holm < ALPHA,
         }
         for pair in tested.pairs
@@ -147,8 +174,10 @@ def _rows(tested: PairedTests) -> list[Row]:
                 "difference": ahead,
                 "p": tested.critical.p,
                 "p_holm": None,
+                "seeds": None,
                 "critical_difference": distance,
+                "iman_davenport": tested.critical.iman_davenport,
                 "told_apart": abs(ahead) >= distance,
             }
         )
-    return rows
+    return [{name: row[name] for name in COLUMNS} for row in rows]

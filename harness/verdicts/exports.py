@@ -118,7 +118,6 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         reason=row["reason"],
         detected={kind: (found, n) for kind, (found, n) in row["detection"].items()},
         rightly=_rightly(row["right"], counts),
-        auroc_interval=lambda: None if low is None else (low, high),
     )
 
 
@@ -170,7 +169,7 @@ def read(file: Path) -> list[Row]:
             if not isinstance(row, dict):
                 raise ValueError(f"it is a {type(row).__name__}, expected an object with columns")
             row = _completed(row)
-            verdict_of(row)
+            row |= verdict_of(row).bounds()  # earlier exports have an AUROC's by bootstrap
         except (ValueError, TypeError, RecursionError) as error:
             raise UsageError(f"results {str(file)!r}, line {number} is not a verdict: {error}") from error
         rows.append(row)

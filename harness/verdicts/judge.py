@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -51,8 +50,6 @@ class Verdict:
     """What `detection` gives, where a verdict was read from a row and has no scores."""
     rightly: BoolArray | None = field(default=None, compare=False, repr=False)
     """What `right` gives, likewise."""
-    auroc_interval: Callable[[], Interval | None] | None = field(default=None, compare=False, repr=False)
-    """Works out the interval of the AUROC, once for all thresholds, when somebody asks; None without scores."""
 
     @property
     def trial(self) -> Trial:
@@ -72,14 +69,14 @@ class Verdict:
     def interval(self, name: str) -> Interval | None:
         """A metric's interval from the size of its test set; None where there is none, as for F1 and pixel metrics.
 
-        Wilson's for a rate; Newcombe's method 10 (Statistics in Medicine 17 (1998) 873) for the mean of two rates; a
-        stratified bootstrap for the AUROC.
+        Wilson's for a rate; Newcombe's method 10 (Statistics in Medicine 17 (1998) 873) for the mean of two rates, and
+        his method 5 (25 (2006) 559) for the AUROC: each can be worked out again from what a row holds.
         """
-        counts = self.counts
-        if counts is None or self.metric(name) is None:
+        counts, value = self.counts, self.metric(name)
+        if counts is None or value is None:
             return None
         if name == "auroc":
-            return self.auroc_interval and self.auroc_interval()
+            return auroc_interval(value, counts.n_normal, counts.n_abnormal)
         normal, abnormal = (counts.right_normal, counts.n_normal), (counts.right_abnormal, counts.n_abnormal)
         if name == "balanced_accuracy":
             (low, high), (other_low, other_high) = wilson(*normal), wilson(*abnormal)
@@ -89,6 +86,12 @@ class Verdict:
         both = (normal[0] + abnormal[0], normal[1] + abnormal[1])
         shares = {"normal_rate": normal, "abnormal_rate": abnormal, "accuracy": both}
         return wilson(*shares[name]) if name in shares else None
+
+    def bounds(self) -> dict[str, float | None]:
+        """The intervals that a row holds, by column."""
+        accuracy, auroc = (self.interval(name) or (None, None) for name in ("accuracy", "auroc"))
+        names = ("accuracy_low", "accuracy_high", "auroc_low", "auroc_high")
+        return dict(zip(names, (*accuracy, *auroc), strict=True))
 
     def detection(self) -> dict[str, tuple[int, int]]:
         """Defect kind to how many of its images are called anomalous, and of how many; empty without a verdict."""
@@ -114,7 +117,6 @@ class Verdict:
         """All columns of a verdict, as csv and json have them."""
         counts, record = self.counts, self.outcome.record
         settings = self.trial._asdict()
-        accuracy, auroc = (self.interval(name) or (None, None) for name in ("accuracy", "auroc"))
         return {
             **{name: settings.pop(name) for name in ("dataset", "category", "model", "encoder", "loss")},
             "pool": self.pool,
@@ -128,7 +130,7 @@ class Verdict:
             "right_normal": counts.right_normal if counts else None,
             "right_abnormal": counts.right_abnormal if counts else None,
             **{name: self.metric(name) for name in METRICS},
-            **dict(zip(("accuracy_low", "accuracy_high", "auroc_low", "auroc_high"), (*accuracy, *auroc), strict=True)),
+            **self.bounds(),
             "limit": self.limit,
             **{name: self.metric(name) for name in PIXEL_METRICS},
             "detection": {kind: list(found) for kind, found in self.detection().items()},
@@ -166,7 +168,6 @@ def judge(outcome: Outcome, thresholds: Sequence[Threshold], pools: Sequence[str
         normal, scores = evidence.normal[pool], evidence.test[pool]
         ranking = Ranking(scores, labels)
         auroc, average_precision = ranking.auroc(), ranking.average_precision()
-        interval = cache(partial(auroc_interval, scores, labels))
         for threshold, name in zip(thresholds, spelt, strict=True):
             try:
                 limit = _limit(threshold, normal, scores, labels)
@@ -175,9 +176,7 @@ def judge(outcome: Outcome, thresholds: Sequence[Threshold], pools: Sequence[str
                 yield Verdict(outcome, pool, name, threshold.oracle, status="error", reason=reason)
                 continue
             counts = ranking.counts(limit)
-            yield Verdict(
-                outcome, pool, name, threshold.oracle, limit, counts, auroc, average_precision, auroc_interval=interval
-            )
+            yield Verdict(outcome, pool, name, threshold.oracle, limit, counts, auroc, average_precision)
 
 
 def _limit(threshold: Threshold, normal: FloatArray, scores: FloatArray, labels: BoolArray) -> float:

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
-from statistics import fmean, median
+from statistics import fmean
 from typing import NamedTuple
 
 from harness.metrics.image import Counts
 from harness.trials.trial import UNUSED, Outcome
 from harness.verdicts.judge import METRICS, Verdict
+from harness.verdicts.seeds import common_seeds, outlying_seeds
 
 RANKED_BY = "balanced_accuracy"
 """The default: no constant answer reaches more than one half, however few images are normal."""
@@ -84,6 +85,8 @@ class BoardRow:
     """What is behind it over categories: its line on each."""
     rank: int | None = None
     """From 1; ties share; None for a method that lacks categories which others have."""
+    common: frozenset[int] | None = None
+    """The seeds that every row of its table has, where rows differ in theirs: it is ranked on these."""
 
     @cached_property
     def stats(self) -> Mapping[str, Stat]:
@@ -94,6 +97,18 @@ class BoardRow:
         """The metric's mean alone; None where it is not defined on every category."""
         values = self._values(metric)
         return fmean(values) if values else None
+
+    def worth(self, metric: str) -> float | None:
+        """The metric's mean over the seeds that every row of its category has: what rows are ranked by."""
+        if self.parts:
+            means = [part.worth(metric) for part in self.parts]
+            known = [mean for mean in means if mean is not None]
+            return fmean(known) if len(known) == len(means) else None
+        if not self.common:
+            return self.mean(metric)
+        values = [v.metric(metric) for v in self.verdicts if v.trial.seed in self.common]
+        known = [value for value in values if value is not None]
+        return fmean(known) if known else None
 
     @property
     def seeds(self) -> int:
@@ -129,7 +144,7 @@ class BoardRow:
     @property
     def outlying_seeds(self) -> tuple[int, ...]:
         """Seeds far from the others."""
-        return outlying_seeds(self.verdicts)
+        return outlying_seeds(self.verdicts, RANKED_BY)
 
     def _values(self, metric: str) -> list[float]:
         if not self.parts:
@@ -154,6 +169,11 @@ class Board:
     notes: Sequence[str] = ()
     parts: Sequence[Board] = ()
     """The categories that a mean is over."""
+
+    @property
+    def common(self) -> frozenset[int] | None:
+        """The seeds that every row has and is ranked on; empty where there is none, None where rows do not differ."""
+        return self.lines[0].common if self.lines else None
 
 
 def floors_of(n_normal: int, n_abnormal: int) -> Mapping[str, Counts]:
@@ -252,11 +272,16 @@ def _category_board(track: Track, category: str, verdicts: Sequence[Verdict], ra
     assert counts is not None
     floors = _metrics_of(floors_of(counts.n_normal, counts.n_abnormal))
     floor = _best_accuracy(floors)
+    groups = _by_method(verdicts)
+    common = common_seeds(groups.values())
     lines = [
         BoardRow(
-            method, floor, verdicts=sorted(group, key=lambda verdict: verdict.trial.seed) if len(group) > 1 else group
+            method,
+            floor,
+            verdicts=sorted(group, key=lambda verdict: verdict.trial.seed) if len(group) > 1 else group,
+            common=common,
         )
-        for method, group in _by_method(verdicts).items()
+        for method, group in groups.items()
     ]
     return Board(track, category, _ranked(lines, ranked_by, 1), floors, counts.n_normal, counts.n_abnormal)
 
@@ -295,7 +320,7 @@ def _ranked(lines: Sequence[BoardRow], ranked_by: str, categories: int) -> list[
     """Best first, ties sharing a rank; methods that lack categories come last, unranked."""
 
     def worth(line: BoardRow) -> float:
-        mean = line.mean(ranked_by)
+        mean = line.worth(ranked_by)
         return -math.inf if mean is None else mean
 
     ordered = sorted(((-worth(line), line.method, line) for line in lines), key=itemgetter(0, 1))
@@ -304,18 +329,10 @@ def _ranked(lines: Sequence[BoardRow], ranked_by: str, categories: int) -> list[
     for position, (key, _) in enumerate(whole, 1):
         ranks.setdefault(key, position)
     partial = [line for _, _, line in ordered if line.categories < categories]
-    ranked = [BoardRow(line.method, line.floor, line.verdicts, line.parts, ranks[key]) for key, line in whole]
-    return ranked + partial  # `replace` would add an eighth to the whole
-
-
-def outlying_seeds(verdicts: Sequence[Verdict]) -> tuple[int, ...]:
-    """Seeds far from the others: over 3 scaled median absolute deviations, and over 0.05, from the median."""
-    scored = [(v.trial.seed, value) for v in verdicts if (value := v.metric(RANKED_BY)) is not None]
-    if len(scored) < 3:  # of two nobody can say which is far
-        return ()
-    centre = median(value for _, value in scored)
-    spread = 1.4826 * median(abs(value - centre) for _, value in scored)
-    return tuple(sorted(seed for seed, value in scored if abs(value - centre) > max(3 * spread, 0.05)))
+    ranked = [
+        BoardRow(line.method, line.floor, line.verdicts, line.parts, ranks[key], line.common) for key, line in whole
+    ]
+    return ranked + partial
 
 
 def _finished_at(verdicts: Sequence[Verdict]) -> str:

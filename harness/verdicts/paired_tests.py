@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from harness.api import BoolArray
 from harness.metrics.significance import (
     CriticalDifference,
     Pair,
@@ -31,7 +32,7 @@ class PairedTests:
     n: int
     """Images or categories on which methods are paired."""
     pairs: tuple[Pair, ...] = field(repr=False)
-    """McNemar's test on one category, the signed-rank test over several; corrected by Holm."""
+    """On one category seeds by images (McNemar's test for one seed), over several the signed-rank test; after Holm."""
     critical: CriticalDifference | None = None
     """Over categories, of three methods or more."""
 
@@ -49,26 +50,30 @@ class PairedTests:
 def paired_tests(boards: Iterable[Board], ranked_by: str) -> list[PairedTests]:
     """Every board's tests, in their order; boards with fewer than two methods to pair have none.
 
-    McNemar's test is of two detectors as fitted, so it takes the lowest seed of each method; the tests over categories
-    take means over seeds.
+    Two methods are paired on the seeds that both have; the tests over categories take means over the seeds that all
+    methods of a category have.
     """
     found = [_over_categories(board, ranked_by) if board.parts else _on_images(board) for board in boards]
     return [tested for tested in found if len(tested.lines) > 1]
 
 
 def _on_images(board: Board) -> PairedTests:
-    known = [(line, right) for line in board.lines if (right := line.verdicts[0].right()) is not None]
+    known = [(line, right) for line in board.lines if (right := _right(line))]
     lines = _named([line for line, _ in known])
     pairs = compare_decisions(dict(zip(lines, (right for _, right in known), strict=True)))
     return PairedTests(board, "accuracy", lines, board.n_normal + board.n_abnormal, tuple(pairs))
 
 
+def _right(line: BoardRow) -> dict[int, BoolArray]:
+    """Seed to whether its fit judged each test image rightly, where that is known."""
+    return {v.trial.seed: right for v in line.verdicts if (right := v.right()) is not None}
+
+
 def _over_categories(board: Board, metric: str) -> PairedTests:
-    lines = _named([line for line in board.lines if line.rank is not None and metric in line.stats])
-    by_category = [{line.method: line.stats[metric].mean for line in part.lines} for part in board.parts]
-    values = {name: [means[line.method] for means in by_category] for name, line in lines.items()}
+    lines = _named([line for line in board.lines if line.rank is not None and line.worth(metric) is not None])
+    values = {name: [part.worth(metric) or 0.0 for part in line.parts] for name, line in lines.items()}
     critical = critical_difference(values, ALPHA) if len(values) > 2 else None
-    return PairedTests(board, metric, lines, len(by_category), tuple(compare_categories(values)), critical)
+    return PairedTests(board, metric, lines, len(board.parts), tuple(compare_categories(values)), critical)
 
 
 def _named(lines: list[BoardRow]) -> dict[str, BoardRow]:

@@ -1,4 +1,4 @@
-"""What could be reached if the test labels were known: an upper bound, never a result."""
+"""What could be reached if the test labels were known, never a result: the best F1, which bounds no other metric."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from harness import BoolArray, FloatArray, OracleThreshold
 
 
 class F1Oracle(OracleThreshold):
-    """The limit with the best F1 on the test images. ORACLE: it sees their labels."""
+    """The limit with the best F1 on the test images. ORACLE: it sees their labels.
+
+    No limit has a higher F1 on these scores; one may well have a higher accuracy or balanced accuracy.
+    """
 
     name = "f1_oracle"
     licence = "MIT"

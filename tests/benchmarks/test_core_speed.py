@@ -12,7 +12,6 @@ import pytest
 
 from harness.api import Dataset, Encoder, Loss, Model
 from harness.metrics.image import Counts
-from harness.metrics.intervals import auroc_interval
 from harness.plugin.registry import Registry
 from harness.trials.grid import Axes, plan
 from harness.trials.observers import Observer
@@ -107,14 +106,6 @@ def test_a_leaderboard(figures, categories: int, methods: int, seeds: int, at_mo
     found = figures.time(what, lambda: boards(every), at_most=at_most, rounds=3)
     assert {len(board.lines) for board in found} == {methods}
     assert len(found) == categories + (categories > 1)
-
-
-def test_an_interval_of_the_auroc(figures) -> None:
-    labels = np.arange(83) >= 20
-    scores = np.random.default_rng(0).gamma(4, size=(100, 83)) + labels
-    what = "100 intervals of the AUROC by 2,000 resamples of 83 images"
-    low, high = figures.time(what, lambda: [auroc_interval(row, labels) for row in scores])[0]
-    assert 0 < low < high < 1
 
 
 @pytest.mark.parametrize("words", [["--help"], ["leaderboard", "--help"], ["compare", "--help"], ["validate", "kumar_2025"]])  # fmt: skip

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from harness import Images, OracleThreshold, Threshold
-from harness.metrics.intervals import auroc_interval, separated, wilson
+from harness.metrics.intervals import auroc_interval, wilson
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.trials.worker import hold_out
 from harness.verdicts.judge import METRICS, judge
@@ -99,29 +99,18 @@ def test_a_limit_that_is_not_a_finite_number_is_an_error_of_that_verdict_alone(l
     assert good.status == "done"
 
 
-def test_rates_have_intervals_from_their_counts_and_the_auroc_from_its_scores() -> None:
+def test_rates_have_intervals_from_their_counts_and_the_auroc_from_its_value() -> None:
     (verdict,) = judge(outcome(), [Fixed()])
     normal, abnormal = wilson(2, 2), wilson(2, 2)
     assert verdict.interval("normal_rate") == normal
     assert verdict.interval("accuracy") == wilson(4, 4)
     low, high = verdict.interval("balanced_accuracy")
     assert (low, high) == (pytest.approx(1 - np.hypot(1 - normal[0], 1 - abnormal[0]) / 2), 1.0)
-    assert verdict.interval("auroc") == (separated(2, 2), 1.0)
+    assert verdict.interval("auroc") == auroc_interval(1.0, 2, 2)
     assert verdict.interval("f1") is verdict.interval("average_precision") is verdict.interval("pixel_auroc") is None
     row = verdict.row()
     assert (row["accuracy_low"], row["accuracy_high"]) == wilson(4, 4)
-    assert (row["auroc_low"], row["auroc_high"]) == (separated(2, 2), 1.0)
-
-
-def test_thresholds_of_one_pool_share_the_work_of_its_auroc_interval(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    monkeypatch.setattr(
-        "harness.verdicts.judge.auroc_interval", lambda *scored: calls.append(scored) or auroc_interval(*scored)
-    )
-    verdicts = list(judge(outcome(), [Highest(), Fixed(), Fixed(3.5)], ["mean", "max"]))
-    assert calls == [], "nobody has asked"
-    assert len({verdict.interval("auroc") for verdict in verdicts}) == 2
-    assert len(calls) == 2
+    assert (row["auroc_low"], row["auroc_high"]) == auroc_interval(1.0, 2, 2)
 
 
 def test_a_trial_that_was_not_done_has_no_figures_but_a_row_with_its_reason() -> None:

@@ -11,7 +11,8 @@ from harness.report.formats.terminal import to_terminal
 from harness.report.leaderboard import leaderboard_document
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.judge import Verdict, judge
-from harness.verdicts.leaderboard import Board, boards, outlying_seeds, unfinished
+from harness.verdicts.leaderboard import RANKED_BY, Board, boards, unfinished
+from harness.verdicts.seeds import outlying_seeds
 
 TRIAL = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
 DEFECTS = ("good",) * 4 + ("crack",) * 6
@@ -96,9 +97,9 @@ def test_one_seed_has_intervals_from_the_size_of_its_test_set() -> None:
 
 def test_a_seed_far_from_the_others_is_named() -> None:
     group = [verdict(4, 6, seed=0), verdict(4, 6, seed=1), verdict(4, 6, seed=2), verdict(0, 6, seed=7)]
-    assert outlying_seeds(group) == (7,)
-    assert outlying_seeds(group[:3]) == ()
-    assert outlying_seeds(group[2:]) == (), "of two seeds nobody can say which is far"
+    assert outlying_seeds(group, RANKED_BY) == (7,)
+    assert outlying_seeds(group[:3], RANKED_BY) == ()
+    assert outlying_seeds(group[2:], RANKED_BY) == (), "of two seeds nobody can say which is far"
     assert "Far from the other seeds: dae + conv + mse, seed 7." in render(leaderboard_document(group), "md")
 
 
@@ -114,10 +115,10 @@ def test_seeds_that_all_but_agree_have_no_outlier_however_small_their_spread() -
         return next(judge(outcome, [AtHalf()]))
 
     alike = [with_right(80, seed) for seed in range(3)]
-    assert outlying_seeds([*alike, with_right(71, 3)]) == (), "4.5 points from the others"
-    assert outlying_seeds([*alike, with_right(69, 3)]) == (3,), "5.5 points"
+    assert outlying_seeds([*alike, with_right(71, 3)], RANKED_BY) == (), "4.5 points from the others"
+    assert outlying_seeds([*alike, with_right(69, 3)], RANKED_BY) == (3,), "5.5 points"
     scattered = [with_right(right, seed) for seed, right in enumerate((40, 60, 80, 100))]
-    assert outlying_seeds(scattered) == (), "nobody is far from seeds that lie far apart"
+    assert outlying_seeds(scattered, RANKED_BY) == (), "nobody is far from seeds that lie far apart"
 
 
 def test_the_mean_over_categories_weighs_categories_alike_and_pooled_weighs_images_alike() -> None:
@@ -135,6 +136,32 @@ def test_the_mean_over_categories_weighs_categories_alike_and_pooled_weighs_imag
     more_seeds = boards([small, verdict(4, 5, seed=1), tiny])[0].lines[0]
     assert more_seeds.pooled_accuracy == pytest.approx((10 + 9 + 1) / 22)
     assert more_seeds.stats["accuracy"].mean == pytest.approx((0.95 + 0.5) / 2)
+
+
+def test_rows_are_ranked_on_the_seeds_that_all_have_and_it_is_said() -> None:
+    lucky = [verdict(4, 6, model="cae", seed=7), verdict(2, 3, model="cae", seed=1)]
+    board = only(boards([*lucky, verdict(4, 4, seed=1)]))
+    assert [line.method.model for line in board.lines] == ["dae", "cae"], "on seed 1; on its own seeds cae is ahead"
+    assert [line.worth("accuracy") for line in board.lines] == [0.8, 0.5]
+    assert board.lines[1].stats["accuracy"].mean == 0.75
+    shown = render(leaderboard_document([*lucky, verdict(4, 4, seed=1)]), "md")
+    assert "Ranked by balanced accuracy over seed 1, which all rows have (column common seeds)" in shown
+    assert "common seeds" not in render(leaderboard_document(lucky), "md")
+
+
+def test_rows_without_a_seed_in_common_are_ranked_on_their_own_and_it_is_said() -> None:
+    shown = render(leaderboard_document([verdict(4, 6, model="cae", seed=7), verdict(4, 4, seed=1)]), "md")
+    assert "each row over its own seeds: no seed is common to all." in shown
+
+
+def test_over_categories_too_the_seeds_that_all_rows_of_a_category_have_decide() -> None:
+    cae = [verdict(4, 6, model="cae", seed=7), verdict(2, 3, model="cae"), verdict(4, 6, model="cae", category="pill")]
+    dae = [verdict(4, 4), verdict(4, 6, category="pill")]
+    overall = boards([*cae, *dae])[0]
+    assert [line.method.model for line in overall.lines] == ["dae", "cae"]
+    assert "the seeds that all rows of a category have (column common seeds)" in render(
+        leaderboard_document([*cae, *dae]), "md"
+    )
 
 
 def test_a_metric_that_a_category_does_not_define_has_no_mean_over_categories() -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from harness import Threshold
 from harness.commands import main
-from harness.metrics.significance import mcnemar, wilcoxon
+from harness.metrics.significance import mcnemar, seeds_by_images, wilcoxon
 from harness.report.formats import render
 from harness.report.formats.terminal import to_terminal
 from harness.report.significance import COLUMNS, significance_document
@@ -77,20 +77,35 @@ def test_pairs_of_one_category_are_corrected_together() -> None:
     assert min(pair.p_holm for pair in found.pairs) == pytest.approx(3 * min(pair.p for pair in found.pairs))
 
 
-def test_of_several_seeds_the_decisions_of_the_lowest_are_tested_and_the_table_says_so() -> None:
-    seeds = [verdict([], seed=2), verdict(range(8, 17), seed=1)]
-    (found,) = paired([*seeds, verdict([], model="cae", seed=1)])
-    assert found.pairs[0].losses + found.pairs[0].wins == 9, "seed 1 of dae errs nine times, seed 2 never"
-    assert "Of several seeds the lowest one's decisions are tested." in render(significance_document([found]), "md")
-    assert "lowest one's" not in render(significance_document(paired([verdict([]), verdict([1], model="cae")])), "md")
+def test_methods_are_paired_over_all_seeds_that_both_have_and_the_table_says_so() -> None:
+    dae = [verdict(range(8, 17), seed=1), verdict([8], seed=2), verdict([], seed=3)]
+    cae = [verdict([], model="cae", seed=1), verdict([9], model="cae", seed=2)]
+    (found,) = paired([*dae, *cae])
+    (pair,) = found.pairs
+    assert (pair.first, pair.seeds) == ("cae + conv + mse", 2)
+    assert pair.p == seeds_by_images([v.right() for v in cae], [v.right() for v in dae[:2]])
+    shown = render(significance_document([found]), "md")
+    assert "over the seeds that both have" in shown
+    assert "19.5 of 20" in shown
+    assert {row["test"] for row in json.loads(render(significance_document([found]), "json"))} == {"seeds-by-images"}
+    one_each = render(significance_document(paired([verdict([]), verdict([1], model="cae")])), "md")
+    assert "McNemar's exact test, corrected" in one_each
 
 
-def test_methods_are_paired_over_categories_by_their_means_over_seeds() -> None:
+def test_methods_without_a_seed_in_common_are_not_tested_and_it_is_said() -> None:
+    (found,) = paired([verdict([]), verdict([1], model="cae", seed=1), verdict([2], model="vae")])
+    assert [(pair.first[:3], pair.second[:3]) for pair in found.pairs] == [("dae", "vae")]
+    assert "Not tested, for they have no seed in common: 2 pairs." in render(significance_document([found]), "md")
+
+
+def test_methods_are_paired_over_categories_by_their_means_over_the_seeds_that_all_have() -> None:
     verdicts = categories(6, ("dae", 3), ("cae", 1))
-    verdicts += [verdict([], model="cae", seed=1, category=f"category_{i:02}") for i in range(6)]
+    for model, wrong in (("cae", []), ("dae", range(8, 11))):
+        verdicts += [verdict(wrong, model=model, seed=1, category=f"category_{i:02}") for i in range(6)]
+    verdicts += [verdict(range(20), model="cae", seed=2, category="category_00")]
     overall = paired(verdicts)[0]
     (pair,) = overall.pairs
-    expected = [[1 - errors / 24 for errors in rates] for rates in ([0.5, 1] * 3, [3, 4] * 3)]
+    expected = [[1 - errors / 24 for errors in rates] for rates in ([0.5, 1] * 3, [3, 3.5] * 3)]
     assert list(overall.lines) == ["cae + conv + mse", "dae + conv + mse"]
     assert pair.difference == pytest.approx(np.mean(expected[0]) - np.mean(expected[1]))
     assert pair.p == wilcoxon(*expected) == pytest.approx(2 / 2**6)

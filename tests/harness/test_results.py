@@ -111,6 +111,12 @@ def test_an_earlier_export_that_does_not_say_which_images_it_is_right_on_is_read
     assert read(saved(tmp_path, json.dumps(earlier))) == [{**row, "right": None}]
 
 
+def test_an_earlier_export_has_the_interval_of_its_auroc_worked_out_anew(tmp_path: Path) -> None:
+    (row, _) = rows()
+    earlier = {**row, "auroc_low": 0.1, "auroc_high": 0.2}
+    assert read(saved(tmp_path, json.dumps(earlier))) == [row]
+
+
 def test_the_same_row_twice_is_written_once() -> None:
     assert write([*rows(), *rows()]) == write(rows())
 

@@ -13,11 +13,11 @@ from scipy.stats import genpareto, median_abs_deviation
 import harness_thresholds
 from harness import Threshold, UsageError, spell
 from harness.plugin.registry import Registry
-from harness_thresholds.limits import Mean, MeanStd, MedianMad, Quantile
+from harness_thresholds.limits import Conformal, Mean, MeanStd, MedianMad, Quantile
 from harness_thresholds.tail import Pot, fit_pareto
 
 scores = arrays.arrays(np.float64, st.integers(1, 60), elements=st.floats(-1e6, 1e6))
-NORMAL_ONLY = [Mean(), MeanStd(), MedianMad(), Quantile(), Pot()]
+NORMAL_ONLY = [Mean(), MeanStd(), MedianMad(), Quantile(), Conformal(), Pot()]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,31 @@ def test_mean_std_lies_k_standard_deviations_above_the_mean(normal: np.ndarray, 
 @given(scores, st.floats(0, 1))
 def test_quantile_is_numpys(normal: np.ndarray, q: float) -> None:
     assert Quantile(q=q).fit(normal) == pytest.approx(np.quantile(normal, q), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "n", "place"), [(0.05, 42, 41), (0.05, 19, 19), (0.05, 39, 38), (0.5, 3, 2), (0.01, 42, 42)]
+)
+def test_conformal_is_the_order_statistic_that_counts_the_new_image_too(alpha: float, n: int, place: int) -> None:
+    assert Conformal(alpha=alpha).fit(np.arange(1, n + 1)[::-1]) == place
+
+
+@pytest.mark.parametrize("n", [19, 42, 99])
+def test_conformal_keeps_false_alarms_at_its_share_where_the_quantile_does_not(n: int) -> None:
+    drawn = np.random.default_rng(0).gamma(4.0, size=(3000, n + 1))
+    alarms = {
+        spell(threshold): np.mean([row[-1] > threshold.fit(row[:-1]) for row in drawn])
+        for threshold in (Conformal(), Quantile())
+    }
+    assert 0.03 < alarms["conformal"] < 0.058
+    assert alarms["quantile"] > alarms["conformal"]
+    assert n > 42 or alarms["quantile"] > 0.06
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1])
+def test_a_share_of_false_alarms_lies_between_none_and_all(alpha: float) -> None:
+    with pytest.raises(ValueError, match="expected a number between 0 and 1"):
+        Conformal(alpha=alpha)
 
 
 @given(scores, st.floats(0, 10))
@@ -96,7 +121,9 @@ def test_an_option_out_of_range_is_refused_by_name(registry: Registry, spelling:
 
 
 def test_all_are_offered(registry: Registry) -> None:
-    assert list(registry.offers(Threshold)) == ["f1_oracle", "mean", "mean_std", "median_mad", "pot", "quantile"]
+    assert list(registry.offers(Threshold)) == [
+        "conformal", "f1_oracle", "mean", "mean_std", "median_mad", "pot", "quantile"
+    ]  # fmt: skip
 
 
 def test_listing_them_loads_neither_scipy_nor_torch() -> None:

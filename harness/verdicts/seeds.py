@@ -1,0 +1,24 @@
+"""What the seeds of a method, and of several, have to do with one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from harness.verdicts.judge import Verdict
+
+
+def common_seeds(groups: Iterable[Sequence[Verdict]]) -> frozenset[int] | None:
+    """The seeds that all groups have; None where all have the same."""
+    seeds = {frozenset(verdict.trial.seed for verdict in group) for group in groups}
+    return frozenset.intersection(*seeds) if len(seeds) > 1 else None
+
+
+def outlying_seeds(verdicts: Sequence[Verdict], metric: str) -> tuple[int, ...]:
+    """Seeds far from the others: over 3 scaled median absolute deviations, and over 0.05, from the median."""
+    scored = [(v.trial.seed, value) for v in verdicts if (value := v.metric(metric)) is not None]
+    if len(scored) < 3:  # of two nobody can say which is far
+        return ()
+    centre = median(value for _, value in scored)
+    spread = 1.4826 * median(abs(value - centre) for _, value in scored)
+    return tuple(sorted(seed for seed, value in scored if abs(value - centre) > max(3 * spread, 0.05)))
