@@ -40,6 +40,6 @@ def judged(source: Path, thresholds: str, pools: str | None, plugin_files: Seque
 
 def _wanted(verdict: Verdict, pools: Sequence[str] | None) -> bool:
     """Whether `judge` would have given it for these pools."""
-    default = verdict.outcome.record.get("default_pool", verdict.pool)
+    default = verdict.outcome.record.default_pool or verdict.pool
     among = verdict.pool in (UNUSED, *([default] if pools is None else pools))
     return among or pools == [EVERY_POOL] or verdict.status != "done"

@@ -16,7 +16,7 @@ from harness.errors import UsageError
 from harness.report.formats import render
 from harness.report.latency import latency_document
 from harness.trials import hardware
-from harness.trials.latencies import Latency, with_latencies
+from harness.trials.latencies import Latency
 from harness.trials.saved_model import read
 from harness.trials.store import FILE_NAME, Store
 
@@ -95,7 +95,7 @@ def _installed(engines: Sequence[str]) -> list[str]:
 def _keep(measured: Sequence[Latency], trial_id: str, folder: Path) -> None:
     """In the store, for its leaderboard, if it has the trial. Raises StoreError."""
     with Store(folder, write=True) as store:
-        kept = store.amend(trial_id, lambda record: with_latencies(record, measured))
+        kept = store.amend(trial_id, lambda record: record.with_latencies(measured))
     said = (
         f"`harness leaderboard --store {folder}` shows it" if kept else f"{folder} has no trial {trial_id} to show it"
     )

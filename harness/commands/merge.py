@@ -10,7 +10,7 @@ import click
 
 from harness.errors import UsageError
 from harness.printable import printable
-from harness.trials.latencies import latencies_of, with_latencies
+from harness.trials.record import Record
 from harness.trials.store import Store
 from harness.trials.trial import Outcome
 from harness.verdicts import exports as results
@@ -71,8 +71,8 @@ def _merge_stores(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list
                     added += 1
                 elif not scores or scores == known[outcome.id]:
                     same += 1
-                    if measured := latencies_of(outcome.record):
-                        target.amend(outcome.id, partial(with_latencies, measured=measured))
+                    if measured := outcome.record.latency:
+                        target.amend(outcome.id, partial(Record.with_latencies, measured=measured))
                 else:
                     trial = outcome.trial
                     conflicts.append(

@@ -18,7 +18,8 @@ from harness.errors import UsageError
 from harness.images.decoding import shown, strict_pillow
 from harness.plugin.registry import Registry
 from harness.printable import printable
-from harness.trials.worker import hold_out, open_dataset
+from harness.trials.holdout import hold_out
+from harness.trials.worker import open_dataset
 
 
 @click.command()

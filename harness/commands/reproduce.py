@@ -67,7 +67,7 @@ def command(
     dataset = open_dataset(registry, trial.dataset, data_root)
     if dataset.needs_root and data_root is None:
         raise UsageError(f"data set {trial.dataset!r} needs --data-root, a folder such as {dataset.layout}")
-    threads = stored.record.get("threads") or hardware.threads(device, trial.precision, 1)
+    threads = stored.record.threads or hardware.threads(device, trial.precision, 1)
     pools = tuple(pool for pool in (stored.evidence.test if stored.evidence else ()) if pool != UNUSED)
     worker = Worker(WorkerConfig(device, data_root, weights_dir, plugin_files, threads=threads, pools=pools), registry)
     try:

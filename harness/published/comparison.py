@@ -175,8 +175,8 @@ def _differences(table: PublishedTable, row: Row, metric: str, ours: Verdict) ->
     if dataset != table.dataset:
         known = f"{table.dataset} published" if table.dataset != NOT_STATED else "the source does not state its own"
         yield "synthetic data" if dataset == SYNTHETIC else f"data set {trial.dataset}, {known}"
-    elif record.get("incomplete"):
-        yield f"incomplete category: {record['incomplete']}"
+    elif record.incomplete:
+        yield f"incomplete category: {record.incomplete}"
     elif row.counts and ours.counts and (row.counts.normal, row.counts.abnormal) != _sizes(ours):
         n, a = _sizes(ours)
         yield f"test set of {n} + {a} images, {row.counts.normal} + {row.counts.abnormal} published"

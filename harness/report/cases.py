@@ -93,7 +93,7 @@ def _trial(verdict: Verdict, store: Store, side: int, most: int) -> Json:
         kept = sheet(maps, _most_telling(verdict, most), side)
     else:
         kept = None
-    return {"maps": kept, "losses": record.get("loss_history") or [], "seconds": record.get("fit_seconds")}
+    return {"maps": kept, "losses": list(record.loss_history), "seconds": record.fit_seconds}
 
 
 def _most_telling(verdict: Verdict, most: int) -> np.ndarray[Any, np.dtype[np.intp]]:

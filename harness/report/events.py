@@ -88,8 +88,8 @@ class Events(Observer):
             trial=outcome.id,
             status=outcome.status,
             reason=outcome.reason,
-            fit_seconds=outcome.record.get("fit_seconds"),
-            train_images_per_second=outcome.record.get("train_images_per_second"),
+            fit_seconds=outcome.record.fit_seconds,
+            train_images_per_second=outcome.record.train_images_per_second,
             figures=figures,
             seconds_left=self._left.seconds(),
         )

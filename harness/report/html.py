@@ -16,11 +16,12 @@ from harness.report.cases import Json, case_of, cases, name_plainly, title_of
 from harness.report.comparison import comparison_tables
 from harness.report.leaderboard import FLOOR_MARK, HEADINGS
 from harness.report.repeat import command_of
-from harness.trials.latencies import Setting, common_setting, median_latency
+from harness.trials.latencies import Setting
 from harness.trials.store import Store
 from harness.trials.trial import UNUSED
 from harness.verdicts.judge import PIXEL_METRICS, Verdict
 from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, Method, Track, boards, unfinished
+from harness.verdicts.speed import common_setting, median_latency
 
 MEAN = "mean over categories"
 _BOUNDED = ("accuracy", "auroc")
@@ -216,7 +217,7 @@ def _cell(line: BoardRow, metric: str, beside: _Beside) -> Cell:
 def _measured(line: BoardRow, setting: Setting | None) -> list[Cell]:
     """Means of the pixel metric, of the seconds of a fit, and of the latency where any was measured."""
     behind = _behind(line)
-    seconds = [float(s) for verdict in behind if (s := verdict.outcome.record.get("fit_seconds")) is not None]
+    seconds = [float(s) for verdict in behind if (s := verdict.outcome.record.fit_seconds) is not None]
     overlaps = [overlap for verdict in behind if (overlap := verdict.metric(PIXEL_METRICS[0])) is not None]
     columns = [(overlaps, "{:.3f}"), (seconds, "{:.1f}")]
     if setting is not None:
@@ -277,11 +278,11 @@ def _provenance(
     made = []
     for verdict in {verdict.outcome.id: verdict for verdict in done}.values():
         record, trial = verdict.outcome.record, verdict.trial
-        described = {**record.get("machine", {}), **record.get("versions", {})}
+        described = {**record.machine, **record.versions}
         environment = {name: str(value) for name, value in described.items()}
         if environment not in environments:
             environments.append(environment)
-        seconds = record.get("fit_seconds")
+        seconds = record.fit_seconds
         made.append(
             Made(
                 trial.dataset,
@@ -289,10 +290,10 @@ def _provenance(
                 title_of(verdict, names),
                 trial.seed,
                 verdict.outcome.fingerprint,
-                str(record.get("finished_at", ""))[:16].replace("T", " "),
+                record.finished_at[:16].replace("T", " "),
                 "" if seconds is None else f"{seconds:.1f}",
                 environments.index(environment) + 1,
-                record.get("incomplete", ""),
+                record.incomplete,
                 command_of(trial, rootless),
             )
         )

@@ -22,15 +22,15 @@ def ending(outcome: Outcome) -> str:
     """How a trial ended, in a few words."""
     if outcome.status != "done":
         return printable(f"{outcome.status}: {outcome.reason}")
-    speed = outcome.record.get("train_images_per_second")
-    asked = outcome.record.get("asked_batch_size")
+    speed = outcome.record.train_images_per_second
+    asked = outcome.record.asked_batch_size
     smaller = f", with batches of {outcome.trial.batch_size} for want of memory" if asked else ""
-    return f"done in {outcome.record['fit_seconds']:.1f} s" + (f", {speed:.0f} images/s" if speed else "") + smaller
+    return f"done in {outcome.record.fit_seconds or 0:.1f} s" + (f", {speed:.0f} images/s" if speed else "") + smaller
 
 
 def planned(outcome: Outcome) -> Trial:
     """The trial as it was started: one that found too little memory ends with a smaller batch."""
-    asked = outcome.record.get("asked_batch_size")
+    asked = outcome.record.asked_batch_size
     return outcome.trial._replace(batch_size=asked) if asked else outcome.trial
 
 

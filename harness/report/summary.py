@@ -108,7 +108,7 @@ def _made(verdicts: Sequence[Verdict], rootless: Collection[str]) -> str:
     data = sorted({(v.trial.dataset, v.trial.category, v.outcome.fingerprint) for v in done})
     lines += [f"data {dataset} {category}: {fingerprint}" for dataset, category, fingerprint in data]
     for name in ("versions", "machine"):
-        found = {", ".join(f"{key} {value}" for key, value in v.outcome.record.get(name, {}).items()) for v in done}
+        found = {", ".join(f"{key} {value}" for key, value in getattr(v.outcome.record, name).items()) for v in done}
         lines += [f"{name}: {text}" for text in sorted(found) if text]
     by_method: dict[Trial, list[str]] = {}
     for verdict in done:

@@ -129,7 +129,7 @@ class MLflow(Observer):
         from mlflow.entities import Metric, Param, RunTag
 
         trial, record = outcome.trial, outcome.record
-        made_of = {**record.get("plugins", {}), **record.get("versions", {}), **record.get("machine", {})}
+        made_of = {**record.plugins, **record.versions, **record.machine}
         tags = {f"harness.{name}": str(value) for name, value in made_of.items()}
         tags |= {"harness.reason": outcome.reason, "mlflow.note.content": command_of(trial, self._rootless)}
         self._client.log_batch(
@@ -137,7 +137,7 @@ class MLflow(Observer):
             params=[Param(name, str(value)[:500]) for name, value in trial._asdict().items()],
             tags=[RunTag(name, value[:5000]) for name, value in tags.items() if value],
         )
-        losses = [Metric("loss", loss, 0, epoch) for epoch, loss in enumerate(record.get("loss_history", ()), 1)]
+        losses = [Metric("loss", loss, 0, epoch) for epoch, loss in enumerate(record.loss_history, 1)]
         values = iter([*losses, *(Metric(name, value, 0, 0) for name, value in metrics.items())])
         while batch := list(islice(values, _BATCH)):
             self._client.log_batch(run, metrics=batch)
@@ -157,7 +157,7 @@ class MLflow(Observer):
 
 def metrics_of(outcome: Outcome, verdicts: Iterable[Verdict]) -> dict[str, float]:
     """`metric/pool/threshold` to value in letters that MLflow takes; what is measured of the trial has its own name."""
-    found = {name: float(outcome.record[name]) for name in _MEASURED if outcome.record.get(name) is not None}
+    found = {name: float(value) for name in _MEASURED if (value := getattr(outcome.record, name)) is not None}
     for verdict in verdicts:
         for name in METRICS:
             if verdict.status == "done" and (value := verdict.metric(name)) is not None:

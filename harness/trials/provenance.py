@@ -1,14 +1,20 @@
-"""Who makes a trial: versions of packages, and digests of the code."""
+"""Who makes a trial: plugins, versions of packages, and digests of the code."""
 
 from __future__ import annotations
 
 import hashlib
 import platform
 import sys
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from harness.api import Pool
+from harness.plugin.registry import KINDS, Registry
+from harness.plugin.spec import parse
+from harness.trials.trial import UNUSED, Trial
 
 PACKAGES = ("anomaly-harness", "numpy", "pillow", "pytorch-msssim", "scikit-learn", "scipy", "timm", "torch")
 """Whose versions may change a score."""
@@ -47,3 +53,36 @@ def code_in(module: Any) -> str:
     for name, source in sources:
         digest.update(f"{name.as_posix()}\0{len(source)}\0".encode() + source)
     return digest.hexdigest()[:8] if sources else ""
+
+
+class Makers(NamedTuple):
+    """Who offers the parts of a trial."""
+
+    plugins: dict[str, str]
+    """Kind of part to the distribution, with its version, that offers it; what is not here is left out."""
+    code: dict[str, str]
+    """Digests of the source of the harness and of these packages."""
+
+
+def makers(trial: Trial, registry: Registry) -> Makers:
+    """Who offers the parts of this trial here."""
+    spelt = {"dataset": trial.dataset, "model": trial.model, "encoder": trial.encoder, "loss": trial.loss}
+    named = {kind: parse(text)[0] for kind, text in spelt.items() if text != UNUSED}
+    offers = {kind: offer for kind, name in named.items() if (offer := registry.offers(KINDS[kind]).get(name))}
+    packages = {offer.part.__module__.partition(".")[0] for offer in offers.values()}
+    return Makers(
+        plugins={kind: f"{offer.plugin.distribution} {offer.plugin.version}" for kind, offer in offers.items()},
+        code={name: digest for name in sorted({"harness", *packages}) if (digest := code_of(name))},
+    )
+
+
+def pool_maker(pool: str, registry: Registry) -> dict[str, str]:
+    """The same of a pool, under `pool`; empty for a model that takes none."""
+    offer = None if pool == UNUSED else registry.offers(Pool).get(parse(pool)[0])
+    return {"pool": f"{offer.plugin.distribution} {offer.plugin.version}"} if offer else {}
+
+
+def strange_pools(pools: Iterable[str], registry: Registry) -> dict[str, str]:
+    """Of these pools, those that are not built in, with the plugins that offer them."""
+    offers = {text: registry.offers(Pool)[parse(text)[0]] for text in pools if text != UNUSED}
+    return {text: str(offer.plugin) for text, offer in offers.items() if not offer.plugin.builtin}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from harness.api import Dataset
 from harness.errors import HarnessError
@@ -54,14 +54,12 @@ def carry_out(
     lacking = store.lacking(worker.workplace.pools)
 
     def settle(outcome: Outcome) -> None:
-        record = dict(outcome.record)
-        unkept = record.pop("unkept", "it was fitted on a machine that does not share the folder of models")
-        outcome = replace(outcome, record=record)
         store.put(outcome)
         if outcome.id in lacking and (share := store.add_pools(outcome)):
             tally.apart.append((outcome.trial, share))
         if keep and outcome.status == "done" and not keep.of(outcome.id):
-            tally.unkept.append((outcome.trial, unkept))
+            why = outcome.unkept or "it was fitted on a machine that does not share the folder of models"
+            tally.unkept.append((outcome.trial, why))
         tally.ids.append(outcome.id)
         if outcome.status == "done":
             tally.fitted += 1

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,9 @@ from harness.api import FloatArray
 from harness.errors import StoreError
 from harness.trials.migrations import VERSION, migrate
 from harness.trials.pictures import Maps, Thumbnail, pack_mask, unpack_mask
+from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
+from harness.trials.typed import read, written
 
 FILE_NAME = "store.sqlite"
 _APPLICATION = 0x616E6F6D
@@ -100,8 +101,8 @@ class Store:
             outcome.fingerprint,
             outcome.status,
             outcome.reason,
-            json.dumps({k: v for k, v in outcome.record.items() if k != "finished_at"}, sort_keys=True),
-            outcome.record.get("finished_at") or datetime.now(UTC).isoformat(timespec="seconds"),
+            _text(outcome.record),
+            outcome.record.finished_at or datetime.now(UTC).isoformat(timespec="seconds"),
         )
         with self._transaction() as db:
             written = db.execute(
@@ -151,19 +152,19 @@ class Store:
                 "INSERT OR IGNORE INTO scores VALUES (?, ?, ?, ?)",
                 [(outcome.id, pool, _pack(now.normal[pool]), _pack(now.test[pool])) for pool in now.test],
             )
-        said = {name: outcome.record[name] for name in ("pools", "pool_faults") if name in outcome.record}
-        self.amend(outcome.id, lambda record: {**record, **said})
+        said = outcome.record
+        self.amend(outcome.id, lambda record: replace(record, pools=said.pools, pool_faults=said.pool_faults))
         both = before.test.keys() & now.test.keys()
         pairs = [(old[p], new[p]) for p in both for old, new in ((before.normal, now.normal), (before.test, now.test))]
         return max((float(np.abs(a - b).max() / (np.abs(a).max() or 1.0)) for a, b in pairs if a.size), default=0.0)
 
-    def amend(self, trial_id: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> bool:
+    def amend(self, trial_id: str, change: Callable[[Record], Record]) -> bool:
         """Make something else of what is remembered of a trial; False where the store has no such trial."""
         with self._transaction() as db:
             found = db.execute("SELECT record FROM trials WHERE id = ?", (trial_id,)).fetchone()
             if found is not None:
-                record = json.dumps(change(json.loads(found[0])), sort_keys=True)
-                db.execute("UPDATE trials SET record = ? WHERE id = ?", (record, trial_id))
+                record = change(self._record(trial_id, found[0]))
+                db.execute("UPDATE trials SET record = ? WHERE id = ?", (_text(record), trial_id))
         return found is not None
 
     def maps(self, trial_id: str) -> Maps | None:
@@ -238,7 +239,7 @@ class Store:
                 reason=reason,
                 fingerprint=fingerprint,
                 evidence=evidence,
-                record={**json.loads(record), "finished_at": finished_at},
+                record=self._record(trial_id, record, finished_at),
             )
 
     def _trial(self, trial_id: str, key: str) -> Trial:
@@ -246,6 +247,13 @@ class Store:
             return Trial.read(json.loads(key))
         except ValueError as error:
             raise StoreError(f"store {str(self.folder)!r}: trial {trial_id} cannot be read: {error}") from error
+
+    def _record(self, trial_id: str, text: str, finished_at: str = "") -> Record:
+        try:
+            found: Record = read({**json.loads(text), "finished_at": finished_at}, Record)
+        except ValueError as error:
+            raise StoreError(f"store {str(self.folder)!r}: the record of trial {trial_id}: {error}") from error
+        return found
 
     def _prepare(self, write: bool) -> None:
         version, application = (
@@ -313,6 +321,11 @@ class Store:
             raise StoreError(f"store {str(self.folder)!r}: {trouble}") from error
         except OSError as error:
             raise StoreError(f"store {str(self.folder)!r}: {error.strerror or error}") from error
+
+
+def _text(record: Record) -> str:
+    """A record without the time of its end, which has a column of its own."""
+    return json.dumps(written(replace(record, finished_at="")), sort_keys=True)
 
 
 def _pack(scores: FloatArray) -> bytes:

@@ -6,14 +6,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast, get_type_hints
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
 from harness.api import GOOD, BoolArray, FloatArray, Run
 from harness.trials.pictures import Maps
+from harness.trials.record import Record
+from harness.trials.typed import hints, read
 
 UNUSED = "-"
 """What stands on an axis that a model does not use."""
@@ -74,9 +75,7 @@ class Trial(NamedTuple):
                     f"it has the setting {name!r:.60} ({value!r:.60}), which this harness does not know: "
                     "use the harness that wrote it, or a newer one"
                 )
-            wanted, expected = _types()[name]
-            if not isinstance(value, wanted) or isinstance(value, bool):
-                raise ValueError(f"{name} is {value!r:.60}, expected {expected}")
+            read(value, hints(cls)[name], name)
         for name in cls._fields:
             if name not in given and name not in cls._field_defaults:
                 raise ValueError(f"it lacks {name!r}")
@@ -107,13 +106,6 @@ class Trial(NamedTuple):
 
 
 _NAMES = {kept: name for name, kept in KEPT_NAMES.items()}
-
-
-@cache
-def _types() -> dict[str, tuple[tuple[type, ...], str]]:
-    """Each setting's types in JSON, and these in words."""
-    of = {str: ((str,), "text"), int: ((int,), "a whole number"), float: ((int, float), "a number")}
-    return {name: of[kind] for name, kind in get_type_hints(Trial).items()}
 
 
 @dataclass(frozen=True)
@@ -147,8 +139,10 @@ class Outcome:
     fingerprint: str = ""
     """Of the data; empty when the data could not be loaded."""
     evidence: Evidence | None = None
-    record: Mapping[str, Any] = field(default_factory=dict)
-    """What is remembered of its making: times, training history, pixel metrics, versions, machine. JSON values."""
+    record: Record = field(default_factory=Record)
+    """What is remembered of how it came about."""
+    unkept: str = field(default="", compare=False)
+    """Why its model could not be kept, told to the run that fitted it; no store has it."""
 
     @property
     def id(self) -> str:

@@ -16,25 +16,16 @@ from harness.api import BoolArray
 from harness.errors import UsageError
 from harness.files import write_text
 from harness.metrics.image import Counts
-from harness.trials.latencies import latencies_of
+from harness.trials import typed
+from harness.trials.record import Record
 from harness.trials.trial import KEPT_NAMES, Evidence, Outcome, Trial
 from harness.verdicts.judge import METRIC_VERSION, METRICS, PIXEL_METRICS, Verdict
 
 Row = dict[str, Any]
 
-_PROVENANCE = (
-    "plugins",
-    "versions",
-    "code",
-    "machine",
-    "threads",
-    "finished_at",
-    "default_pool",
-    "score_seconds",
-    "loss_history",
-    "latency",
-)
 _MEASURED = ("fit_seconds", "train_images_per_second", "n_train")
+_NOT_PROVENANCE = {*_MEASURED, "incomplete", "pixels", "pool_faults", "resolved", "asked_batch_size"}
+"""Of a record: what has columns of its own, and what is of use to the machine that fitted only."""
 _IDENTITY = ("trial", "pool", "threshold", "metric_version")
 """What two rows of the same verdict have in common."""
 
@@ -59,8 +50,8 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 def row_of(verdict: Verdict) -> Row:
     """A verdict's columns, on which test images it is right, a hash of the scores behind it, and its provenance."""
     record, evidence = verdict.outcome.record, verdict.outcome.evidence
-    provenance = {name: record[name] for name in _PROVENANCE if name in record}
-    scores = record.get("scores") if evidence is None else hash_of(evidence, verdict.pool)
+    provenance = {name: value for name, value in typed.written(record).items() if name not in _NOT_PROVENANCE}
+    scores = verdict.scores if evidence is None else hash_of(evidence, verdict.pool)
     return {**verdict.row(), "right": _spelt(verdict.right()), "scores": scores, "provenance": provenance}
 
 
@@ -94,13 +85,15 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
     trial = _trial(row)
     if row["trial"] != trial.identity(row["fingerprint"]):
         raise ValueError(f"trial is {row['trial']!r:.60}, its settings give {trial.identity(row['fingerprint'])!r}")
-    latencies_of(row["provenance"])
     pixels = {name: row[name] for name in PIXEL_METRICS}
-    record = {
-        **row["provenance"],
-        **{name: row[name] for name in (*_MEASURED, "incomplete", "scores")},
-        "pixels": pixels if any(value is not None for value in pixels.values()) else None,
-    }
+    record: Record = typed.read(
+        {
+            **row["provenance"],
+            **{name: row[name] for name in (*_MEASURED, "incomplete")},
+            "pixels": pixels if any(value is not None for value in pixels.values()) else None,
+        },
+        Record,
+    )
     counts = _counts(row)
     low, high = row["auroc_low"], row["auroc_high"]
     if (low is None) != (high is None):
@@ -116,6 +109,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         average_precision=row["average_precision"],
         status=row["status"],
         reason=row["reason"],
+        scores=row["scores"],
         detected={kind: (found, n) for kind, (found, n) in row["detection"].items()},
         rightly=_rightly(row["right"], counts),
     )

@@ -48,6 +48,8 @@ class Verdict:
     reason: str = ""
     detected: Mapping[str, tuple[int, int]] | None = None
     """What `detection` gives, where a verdict was read from a row and has no scores."""
+    scores: str | None = None
+    """The hash of the scores behind it, likewise."""
     rightly: BoolArray | None = field(default=None, compare=False, repr=False)
     """What `right` gives, likewise."""
 
@@ -59,7 +61,7 @@ class Verdict:
     def metric(self, name: str) -> float | None:
         """One of METRICS or PIXEL_METRICS; None where it is not defined."""
         if name in PIXEL_METRICS:
-            value = (self.outcome.record.get("pixels") or {}).get(name)
+            value = (self.outcome.record.pixels or {}).get(name)
         elif name in ("auroc", "average_precision"):
             value = self.auroc if name == "auroc" else self.average_precision
         else:
@@ -134,10 +136,10 @@ class Verdict:
             "limit": self.limit,
             **{name: self.metric(name) for name in PIXEL_METRICS},
             "detection": {kind: list(found) for kind, found in self.detection().items()},
-            "fit_seconds": record.get("fit_seconds"),
-            "train_images_per_second": record.get("train_images_per_second"),
-            "n_train": record.get("n_train"),
-            "incomplete": record.get("incomplete", ""),
+            "fit_seconds": record.fit_seconds,
+            "train_images_per_second": record.train_images_per_second,
+            "n_train": record.n_train,
+            "incomplete": record.incomplete,
             "fingerprint": self.outcome.fingerprint,
             "metric_version": METRIC_VERSION,
             "trial": self.outcome.id,
@@ -159,7 +161,7 @@ def judge(outcome: Outcome, thresholds: Sequence[Threshold], pools: Sequence[str
             yield Verdict(outcome, pool, name, threshold.oracle, status=outcome.status, reason=outcome.reason)
         return
     labels = evidence.labels
-    for pool in _pools(evidence, outcome.record, pools):
+    for pool in _pools(outcome, evidence, pools):
         if pool not in evidence.test:
             status, reason = _unscored(outcome, pool)
             for threshold, name in zip(thresholds, spelt, strict=True):
@@ -185,17 +187,17 @@ def _limit(threshold: Threshold, normal: FloatArray, scores: FloatArray, labels:
     return limit_of(threshold, normal)
 
 
-def _pools(evidence: Evidence, record: Mapping[str, Any], wanted: Sequence[str] | None) -> Sequence[str]:
+def _pools(outcome: Outcome, evidence: Evidence, wanted: Sequence[str] | None) -> Sequence[str]:
     if UNUSED in evidence.test:
         return [UNUSED]
     if wanted == [EVERY_POOL]:
         return list(evidence.test)
-    return [record["default_pool"]] if wanted is None else wanted
+    return [outcome.record.default_pool] if wanted is None else wanted
 
 
 def _unscored(outcome: Outcome, pool: str) -> tuple[str, str]:
     """The status and the reason of a verdict by a pool that a trial has no scores of."""
-    if fault := outcome.record.get("pool_faults", {}).get(pool):
+    if fault := outcome.record.pool_faults.get(pool):
         return "error", fault
     again = f"`harness run --pools '{pool}'`, with the options of this run, fits it again and scores it so"
     return "skipped", f"it was not scored by pool {pool}, and error maps are not kept: {again}"

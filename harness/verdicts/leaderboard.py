@@ -336,4 +336,4 @@ def _ranked(lines: Sequence[BoardRow], ranked_by: str, categories: int) -> list[
 
 
 def _finished_at(verdicts: Sequence[Verdict]) -> str:
-    return max(str(verdict.outcome.record.get("finished_at", "")) for verdict in verdicts)
+    return max(verdict.outcome.record.finished_at for verdict in verdicts)

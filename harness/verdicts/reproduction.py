@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 from harness.api import Threshold
 from harness.errors import DataError
 from harness.trials.observers import Observer
+from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome
 from harness.trials.worker import Worker
 from harness.verdicts.judge import judge
@@ -77,7 +78,7 @@ def reproduce(
         return Reproduction(
             stored, "impossible", f"it has no scores, but is stored as {stored.status}: {stored.reason}"
         )
-    changed = tuple(changes(stored.record, worker.provenance(trial)))
+    changed = tuple(changes(stored.record, worker.known_before(trial)))
     try:
         split = worker.split(trial.dataset, trial.category, trial.image_size)
     except DataError as error:
@@ -100,16 +101,16 @@ def reproduce(
     return Reproduction(stored, result, "", differences, changed)
 
 
-def changes(stored: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
+def changes(stored: Record, now: Record) -> Iterator[Change]:
     """Where two records differ in what they both look at: versions, machine, plugins, code, open options, threads."""
     for name, called in _ASPECTS.items():
-        before, after = stored.get(name), now.get(name)
-        if before is not None and after is not None:
+        before, after = getattr(stored, name), getattr(now, name)
+        if before and after:
             # Code that could not be read on one side is not known to be other code.
             for key in sorted(before.keys() & after.keys() if name == "code" else before.keys() | after.keys()):
                 yield from _change(f"{called} {key}", before.get(key), after.get(key))
-    if stored.get("threads") is not None and now.get("threads") is not None:
-        yield from _change("threads", stored["threads"], now["threads"])
+    if stored.threads is not None and now.threads is not None:
+        yield from _change("threads", stored.threads, now.threads)
 
 
 def _change(what: str, before: Any, after: Any) -> Iterator[Change]:

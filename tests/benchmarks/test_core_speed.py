@@ -15,6 +15,7 @@ from harness.metrics.image import Counts
 from harness.plugin.registry import Registry
 from harness.trials.grid import Axes, plan
 from harness.trials.observers import Observer
+from harness.trials.record import Record
 from harness.trials.schedule import carry_out
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
@@ -71,7 +72,7 @@ def test_resuming_a_run_whose_trials_are_done(figures, dots_plugin: Path, memory
         for trial, _ in cells:
             split = worker.split(trial.dataset, trial.category, trial.image_size)
             evidence = Evidence(scores, scores, split.test.defects, split.test.paths)
-            store.put(Outcome(trial, "done", "", split.fingerprint, evidence, {"default_pool": "mean"}))
+            store.put(Outcome(trial, "done", "", split.fingerprint, evidence, Record(default_pool="mean")))
 
     def resume() -> int:
         with Store(memory, write=True) as store:

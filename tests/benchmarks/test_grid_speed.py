@@ -122,6 +122,6 @@ def test_both_tables_of_the_paper_on_a_gpu(figures, tmp_path: Path) -> None:
     where = torch.cuda.get_device_name()
     figures.add(f"both tables of the paper, on {where}", seconds, target="at most 600 s", reached=seconds <= 600)
     for encoder in ("conv", "vgg16", "resnet50"):
-        rates = [o.record["train_images_per_second"] for o in outcomes if o.trial.encoder == encoder]
-        slowest = max(o.record["fit_seconds"] for o in outcomes if o.trial.encoder == encoder)
+        rates = [o.record.train_images_per_second for o in outcomes if o.trial.encoder == encoder]
+        slowest = max(o.record.fit_seconds for o in outcomes if o.trial.encoder == encoder)
         figures.add(f"slowest of its fits with {encoder}", slowest, figure=f"{min(rates):.0f} images/s")

@@ -8,6 +8,7 @@ from scipy.stats import genpareto
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from harness.metrics.image import Ranking
+from harness.trials.record import Record
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.judge import METRICS, judge
@@ -33,7 +34,7 @@ def outcome(rng: np.random.Generator, seed: int) -> Outcome:
             defects=("good",) * N_NORMAL + ("broken",) * N_ABNORMAL,
             paths=tuple(f"{i:03}.png" for i in range(N_NORMAL + N_ABNORMAL)),
         ),
-        record={"default_pool": "mean"},
+        record=Record(default_pool="mean"),
     )
 
 

@@ -33,6 +33,7 @@ from harness.report.findings import findings_document
 from harness.report.formats import render
 from harness.report.leaderboard import leaderboard_document
 from harness.trials.grid import plan
+from harness.trials.record import Record
 from harness.trials.saved_model import DESCRIPTION, WEIGHTS, SavedModel
 from harness.trials.saved_model import write as save_model
 from harness.trials.trial import Evidence, Outcome, Trial
@@ -231,11 +232,11 @@ def results() -> Target:
     trial = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
     scores = np.array([0.1, 0.6, 0.7, 0.4])
     evidence = Evidence({"mean": scores[:1]}, {"mean": scores}, ("good", "good", "crack", "hole"), tuple("abcd"))
-    record = {
-        "default_pool": "mean", "fit_seconds": 1.5, "n_train": 9, "plugins": {"model": "x 1.0"}, "loss_history": [0.5, 0.25],
-        "pixels": {"aupro_0.30": 0.5, "pixel_auroc": 0.75, "pixel_average_precision": 0.25},
-        "versions": {"torch": "2"}, "machine": {"cpu": "x"}, "finished_at": "2026-01-01T00:00:00+00:00",
-    }  # fmt: skip
+    record = Record(
+        default_pool="mean", fit_seconds=1.5, n_train=9, plugins={"model": "x 1.0"}, loss_history=(0.5, 0.25),
+        pixels={"aupro_0.30": 0.5, "pixel_auroc": 0.75, "pixel_average_precision": 0.25},
+        versions={"torch": "2"}, machine={"cpu": "x"}, finished_at="2026-01-01T00:00:00+00:00",
+    )  # fmt: skip
     made = [
         Outcome(trial, "done", "", "f00d", evidence, record),
         Outcome(trial._replace(model="cae"), "error", "loss is nan", "f00d"),

@@ -19,6 +19,7 @@ from harness.published.comparison import Compared, Comparison, compare, plain_na
 from harness.report.comparison import COLUMNS, comparison_document
 from harness.report.formats import render
 from harness.report.formats.terminal import to_terminal
+from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.exports import row_of, save, verdict_of
 from harness.verdicts.judge import Verdict, judge
@@ -60,7 +61,7 @@ def verdict(
     defects, paths = ("good",) * n[0] + ("crack",) * n[1], tuple(map(str, range(sum(n))))
     evidence = Evidence({pool: np.array([0.2])}, {pool: np.r_[normal, abnormal]}, defects, paths)
     outcome = Outcome(
-        BOTTLE._replace(**changes), "done", "", fingerprint, evidence, {"default_pool": pool, **(record or {})}
+        BOTTLE._replace(**changes), "done", "", fingerprint, evidence, Record(default_pool=pool, **(record or {}))
     )
     return next(judge(outcome, [threshold or Mean()]))
 

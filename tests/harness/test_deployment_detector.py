@@ -51,7 +51,7 @@ def kept(trial: Trial, root: Path, folder: Path, plugin: Path, threshold: str = 
     worker = Worker(place, Registry.discover([plugin]))
     outcome = worker.perform(trial._replace(category=root.name), Observer())
     assert outcome.status == "done", outcome.reason
-    assert "unkept" not in outcome.record, outcome.record["unkept"]
+    assert not outcome.unkept
     directory = find(folder, outcome.id)
     assert directory is not None
     return outcome, directory
@@ -144,7 +144,7 @@ def test_a_model_whose_threshold_fails_is_not_kept_and_its_scores_are(
     outcome = worker.perform(trial_of("mean_image", category=parts.name), Observer())
     assert outcome.status == "done"
     assert outcome.evidence is not None
-    assert "threshold lazy gives no limit" in outcome.record["unkept"]
+    assert "threshold lazy gives no limit" in outcome.unkept
     assert not list(tmp_path.iterdir())
 
 

@@ -134,8 +134,8 @@ def test_numbers_of_other_libraries_in_what_a_model_tells_do_not_stop_a_run(
     assert result.exit_code == 0, result.output
     with Store(tmp_path / "runs") as store:
         for outcome in store.outcomes():
-            assert outcome.record["resolved"] == {"depth": "3"}
-            assert outcome.record["loss_history"] == [1.0, 0.5]
+            assert outcome.record.resolved == {"depth": "3"}
+            assert outcome.record.loss_history == (1.0, 0.5)
 
 
 def test_a_trial_is_asked_for_only_when_a_process_is_free(dots_plugin: Path) -> None:

@@ -128,14 +128,14 @@ def test_scores_are_those_of_a_local_run_to_the_last_bit_and_so_is_the_record(no
     for mine in local:
         theirs = by_trial[mine.trial]
         assert (theirs.status, theirs.reason, theirs.id) == (mine.status, mine.reason, mine.id)
-        assert {k: v for k, v in theirs.record.items() if k not in timed} == {
-            k: v for k, v in mine.record.items() if k not in timed
+        assert {k: v for k, v in vars(theirs.record).items() if k not in timed} == {
+            k: v for k, v in vars(mine.record).items() if k not in timed
         }
         assert (theirs.evidence is None) == (mine.evidence is None)
         for side in ("normal", "test") if mine.evidence else ():
             for pool, scores in getattr(mine.evidence, side).items():
                 assert np.array_equal(getattr(theirs.evidence, side)[pool], scores), (mine.trial, pool)
-    assert by_trial[dae].record["threads"] == 2, "and not as many as Ray has CPUs for it"
+    assert by_trial[dae].record.threads == 2, "and not as many as Ray has CPUs for it"
     assert [outcome.status for outcome in local] == ["done"] * 4 + ["error", "skipped", "error", "error"]
 
 
@@ -163,7 +163,11 @@ def test_a_plugin_of_another_version_is_named_with_both_and_that_of_the_data_set
     dots_plugin: Path,
 ) -> None:
     worker = Worker(WorkerConfig(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
-    split, setting, here = worker.split("dots", "large", 16), Setting.of(worker.workplace), worker.makers(TRIAL)
+    split, setting, here = (
+        worker.split("dots", "large", 16),
+        Setting.of(worker.workplace),
+        provenance.makers(TRIAL, worker.registry),
+    )
     board = SimpleNamespace(pin=SimpleNamespace(remote=lambda trial, progress: None))
     wanted = {**here, "plugins": {**here["plugins"], "loss": "acme-losses 2.0"}}
     other, _ = perform(TRIAL, split, wanted, setting, board)
@@ -175,10 +179,8 @@ def test_a_plugin_of_another_version_is_named_with_both_and_that_of_the_data_set
         "code": {"harness": "0badc0de", "acme_images": "c0ffee00"},
     }
     done, _ = perform(TRIAL, split, elsewhere, setting, board)
-    assert (done.status, done.record["plugins"]) == ("done", elsewhere["plugins"])
-    assert done.record["code"] == {**here["code"], "acme_images": "c0ffee00"}, (
-        "what has run, and where the data is from"
-    )
+    assert (done.status, done.record.plugins) == ("done", elsewhere["plugins"])
+    assert done.record.code == {**here["code"], "acme_images": "c0ffee00"}, "what has run, and where the data is from"
 
 
 def test_what_models_are_given_is_read_only_and_keeps_its_fingerprint(
@@ -253,7 +255,7 @@ def test_a_model_that_is_kept_comes_back_to_where_the_store_is(nodes: Any, dots_
         assert outcome.status == "done"
         kept[name] = find(tmp_path / name, outcome.id)
     assert wrote == [os.getpid()] * 3
-    assert "cannot be kept" in outcome.record["unkept"]
+    assert "cannot be kept" in outcome.unkept
     one, other = read(kept["local"]), read(kept["ray"])
     assert replace(one, threads=None, calibration={}) == replace(other, threads=None, calibration={})
     weights = [read_weights(kept[name], saved) for name, saved in (("local", one), ("ray", other))]

@@ -94,8 +94,8 @@ def test_an_automatic_batch_is_halved_until_it_fits_and_gives_what_that_batch_gi
     assert result.exit_code == 0, result.output
     outcomes = stored(tmp_path / "runs")
     assert [outcomes[seed].trial.batch_size for seed in range(3)] == [32, 8, 32]
-    assert outcomes[1].record["asked_batch_size"] == 32
-    assert "asked_batch_size" not in outcomes[0].record
+    assert outcomes[1].record.asked_batch_size == 32
+    assert outcomes[0].record.asked_batch_size is None
     assert "with batches of 8 for want of memory" in result.stderr
     assert run("--batch-size", "8", store="eight").exit_code == 0
     eight = stored(tmp_path / "eight")[1]

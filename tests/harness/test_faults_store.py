@@ -21,6 +21,7 @@ from harness import StoreError
 from harness.commands import main
 from harness.trials import migrations, store
 from harness.trials.pictures import Maps
+from harness.trials.record import Record
 from harness.trials.store import FILE_NAME, Store
 from harness.trials.trial import Evidence, Outcome, Trial
 
@@ -310,7 +311,7 @@ def test_what_is_read_is_of_one_moment_whatever_others_write_meanwhile(
 
 
 def test_a_clock_that_goes_backwards_costs_nothing(tmp_path: Path, dots_plugin: Path) -> None:
-    future = replace(outcome(0), record={"finished_at": "2999-01-01T00:00:00+00:00"})
+    future = replace(outcome(0), record=Record(finished_at="2999-01-01T00:00:00+00:00"))
     with Store(tmp_path / "runs", write=True) as opened:
         opened.put(future)
         opened.put(outcome(1))

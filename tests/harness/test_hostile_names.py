@@ -20,6 +20,7 @@ from harness.report.formats.rows import csv_text
 from harness.report.progress import Plain
 from harness.report.table import Document, Table
 from harness.trials.observers import RunStart
+from harness.trials.record import Record
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
 
@@ -91,7 +92,7 @@ def test_a_store_of_hostile_names_is_shown_by_every_command_without_a_control_ch
 def test_a_summary_for_a_pull_request_shows_hostile_names_spelt_out(tmp_path: Path) -> None:
     scores = np.arange(4.0)
     evidence = Evidence({"mean": scores[:2]}, {"mean": scores}, ("good", "good", RED, RED), tuple("abcd"))
-    record = {"default_pool": "mean", "machine": {"cpu": TITLE}}
+    record = Record(default_pool="mean", machine={"cpu": TITLE})
     with Store(tmp_path, write=True) as opened:
         opened.put(Outcome(TRIAL._replace(category=RED), "done", "", "f00d", evidence, record))
         opened.put(Outcome(TRIAL, "error", f"bad {BACKWARDS}\nluck"))

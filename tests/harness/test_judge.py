@@ -10,8 +10,9 @@ from hypothesis.extra import numpy as arrays
 
 from harness import Images, OracleThreshold, Threshold
 from harness.metrics.intervals import auroc_interval, wilson
+from harness.trials.holdout import hold_out
+from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
-from harness.trials.worker import hold_out
 from harness.verdicts.judge import METRICS, judge
 from harness_pools import Largest, Mean, TopK
 
@@ -60,7 +61,7 @@ def outcome(**changes: object) -> Outcome:
         defects=("good", "good", "crack", "hole"),
         paths=("a", "b", "c", "d"),
     )
-    return Outcome(TRIAL, "done", "", "f00d", evidence, {"default_pool": "mean", **changes})
+    return Outcome(TRIAL, "done", "", "f00d", evidence, Record(**{"default_pool": "mean", **changes}))
 
 
 def test_a_score_above_the_limit_is_called_anomalous_and_one_at_the_limit_is_not() -> None:
@@ -124,7 +125,7 @@ def test_a_trial_that_was_not_done_has_no_figures_but_a_row_with_its_reason() ->
 
 def test_a_test_set_without_defects_has_rates_where_they_are_defined_and_none_elsewhere() -> None:
     only_good = Evidence({"mean": np.array([1.0])}, {"mean": np.array([0.5, 2.0])}, ("good", "good"), ("a", "b"))
-    (verdict,) = judge(Outcome(TRIAL, "done", "", "f", only_good, {"default_pool": "mean"}), [Highest()])
+    (verdict,) = judge(Outcome(TRIAL, "done", "", "f", only_good, Record(default_pool="mean")), [Highest()])
     assert verdict.metric("normal_rate") == 0.5
     assert verdict.metric("abnormal_rate") is None
     assert verdict.metric("auroc") is None

@@ -124,7 +124,7 @@ def test_a_threshold_that_fails_costs_the_model_and_not_the_scores(run: Run, tmp
     with Store(tmp_path / "runs") as store:
         outcomes = list(store.outcomes())
     assert [outcome.status for outcome in outcomes] == ["done", "done"]
-    assert all("unkept" not in outcome.record for outcome in outcomes)
+    assert all(not outcome.unkept for outcome in outcomes)
 
 
 def test_a_kept_model_can_be_read_by_whoever_can_read_the_store(run: Run, tmp_path: Path) -> None:

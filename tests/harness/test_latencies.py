@@ -16,11 +16,14 @@ from harness import Threshold
 from harness.commands import main
 from harness.report.formats import render
 from harness.report.leaderboard import leaderboard_document
-from harness.trials.latencies import Latency, Setting, common_setting, latencies_of, median_latency, with_latencies
+from harness.trials import typed
+from harness.trials.latencies import Latency, Setting
+from harness.trials.record import Record
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.exports import read, row_of, save, verdict_of
 from harness.verdicts.judge import Verdict, judge
+from harness.verdicts.speed import common_setting, median_latency
 
 TRIAL = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
 ONE = Latency("ONNX Runtime", "1.32.0", 1, 12.34, 13.0, 14.0, 80.0, 90.0, 10, 100, 2, "Some CPU", "Linux", "", "2026")
@@ -36,7 +39,7 @@ class AtHalf(Threshold):
 def outcome(*measured: Latency, **changes: object) -> Outcome:
     scores = np.array([0.1, 0.6, 0.7, 0.4])
     evidence = Evidence({"mean": scores[:1]}, {"mean": scores}, ("good", "good", "crack", "hole"), tuple("abcd"))
-    record = with_latencies({"default_pool": "mean", "fit_seconds": 2.0}, measured)
+    record = Record(default_pool="mean", fit_seconds=2.0).with_latencies(measured)
     return Outcome(TRIAL._replace(**changes), "done", "", "f00d", evidence, record)
 
 
@@ -46,23 +49,22 @@ def judged(*outcomes: Outcome) -> list[Verdict]:
 
 def test_a_newer_measurement_takes_the_place_of_one_in_the_same_setting() -> None:
     newer, batch, other = replace(ONE, p50_ms=9.0), replace(ONE, batch=8), replace(ONE, engine="torch")
-    record = with_latencies(with_latencies({"fit_seconds": 1}, [ONE, batch, other]), [newer])
-    assert latencies_of(json.loads(json.dumps(record))) == [newer, batch, other]
-    assert record["fit_seconds"] == 1
-    assert latencies_of({}) == []
+    record = Record(fit_seconds=1).with_latencies([ONE, batch, other]).with_latencies([newer])
+    assert typed.read(json.loads(json.dumps(typed.written(record))), Record) == record
+    assert record == Record(fit_seconds=1, latency=(newer, batch, other))
 
 
 def test_a_store_adds_latencies_to_a_finished_trial_and_says_where_there_is_none(tmp_path: Path) -> None:
     made = outcome()
     with Store(tmp_path, write=True) as store:
         store.put(made)
-        assert store.amend(made.id, lambda record: with_latencies(record, [ONE]))
-        assert not store.amend("elsewhere", lambda record: with_latencies(record, [ONE]))
+        assert store.amend(made.id, lambda record: record.with_latencies([ONE]))
+        assert not store.amend("elsewhere", lambda record: record.with_latencies([ONE]))
         (back,) = store.outcomes()
         store.put(outcome())
         (again,) = store.outcomes()
-    assert latencies_of(back.record) == latencies_of(again.record) == [ONE]
-    assert back.record["fit_seconds"] == 2.0
+    assert back.record.latency == again.record.latency == (ONE,)
+    assert back.record.fit_seconds == 2.0
     assert back.evidence is not None
 
 
@@ -75,7 +77,7 @@ def test_merging_stores_brings_latencies_of_trials_that_are_there_already_and_ke
     assert (done.exit_code, "1 already there" in done.stderr) == (0, True), done.output
     with Store(tmp_path / "here") as store:
         (back,) = store.outcomes()
-    assert {one.batch: one.p50_ms for one in latencies_of(back.record)} == {1: 9.0, 8: 1.0}
+    assert {one.batch: one.p50_ms for one in back.record.latency} == {1: 9.0, 8: 1.0}
 
 
 def test_the_setting_shown_is_the_one_in_which_most_were_measured() -> None:
@@ -96,7 +98,7 @@ def test_the_latency_of_an_image_leaves_out_what_was_measured_in_batches() -> No
     both = outcome(ONE, replace(ONE, batch=8, p50_ms=40.0))
     assert median_latency([both], ONE.setting) == 12.34
     assert median_latency([outcome(replace(ONE, batch=8))], ONE.setting) is None
-    assert "40" not in render(judged(both), "md").split("latency_ms_p50")[1].split("###")[0]
+    assert "40" not in render(leaderboard_document(judged(both)), "md").split("latency_ms_p50")[1].split("###")[0]
 
 
 @pytest.mark.parametrize("style", ["rich", "md"])
@@ -133,18 +135,18 @@ def test_an_export_carries_latencies(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
     save([row_of(verdict) for verdict in judged(outcome(ONE))], file)
     (row,) = read(file)
-    assert latencies_of(verdict_of(row).outcome.record) == [ONE]
+    assert verdict_of(row).outcome.record.latency == (ONE,)
 
 
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ([{"engine": "x"}], "missing"),
-        ([{**vars(ONE), "p50_ms": "fast"}], "p50_ms of its latency is 'fast'"),
-        (7, "7|int"),
+        ([{"engine": "x"}], "an item of latency lacks 'version'"),
+        ([{**vars(ONE), "p50_ms": "fast"}], "p50_ms of an item of latency is 'fast', expected a finite number"),
+        (7, "latency is 7, expected a list"),
     ],
 )
 def test_an_export_whose_latency_is_none_is_refused(value: object, said: str) -> None:
     (row,) = (row_of(verdict) for verdict in judged(outcome(ONE)))
-    with pytest.raises((ValueError, TypeError), match=said):
+    with pytest.raises(ValueError, match=said):
         verdict_of({**row, "provenance": {**row["provenance"], "latency": value}})

@@ -9,6 +9,7 @@ from harness import Threshold
 from harness.report.formats import FORMATS, render
 from harness.report.formats.terminal import to_terminal
 from harness.report.leaderboard import leaderboard_document
+from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.judge import Verdict, judge
 from harness.verdicts.leaderboard import RANKED_BY, Board, boards, unfinished
@@ -32,7 +33,7 @@ def verdict(right_normal: int, right_abnormal: int, fingerprint: str = "f00d", *
     names = tuple(str(i) for i in range(10))
     evidence = Evidence({"mean": np.array([0.2])}, {"mean": test}, DEFECTS, names)
     outcome = Outcome(
-        TRIAL._replace(**changes), "done", "", fingerprint, evidence, {"default_pool": "mean", "fit_seconds": 2.0}
+        TRIAL._replace(**changes), "done", "", fingerprint, evidence, Record(default_pool="mean", fit_seconds=2.0)
     )
     return next(judge(outcome, [AtHalf()]))
 
@@ -111,7 +112,7 @@ def test_seeds_that_all_but_agree_have_no_outlier_however_small_their_spread() -
         evidence = Evidence(
             {"mean": np.array([0.2])}, {"mean": scores}, ("good",) * 100 + ("crack",), tuple(map(str, range(101)))
         )
-        outcome = Outcome(TRIAL._replace(seed=seed), "done", "", "f00d", evidence, {"default_pool": "mean"})
+        outcome = Outcome(TRIAL._replace(seed=seed), "done", "", "f00d", evidence, Record(default_pool="mean"))
         return next(judge(outcome, [AtHalf()]))
 
     alike = [with_right(80, seed) for seed in range(3)]
@@ -126,7 +127,8 @@ def test_the_mean_over_categories_weighs_categories_alike_and_pooled_weighs_imag
     evidence = Evidence({"mean": np.array([0.2])}, {"mean": np.array([0.0, 0.0])}, ("good", "crack"), ("0", "1"))
     tiny = next(
         judge(
-            Outcome(TRIAL._replace(category="pill"), "done", "", "beef", evidence, {"default_pool": "mean"}), [AtHalf()]
+            Outcome(TRIAL._replace(category="pill"), "done", "", "beef", evidence, Record(default_pool="mean")),
+            [AtHalf()],
         )
     )
     overall = boards([small, tiny])[0]
@@ -166,7 +168,7 @@ def test_over_categories_too_the_seeds_that_all_rows_of_a_category_have_decide()
 
 def test_a_metric_that_a_category_does_not_define_has_no_mean_over_categories() -> None:
     only_good = Evidence({"mean": np.array([0.2])}, {"mean": np.array([0.0, 1.0])}, ("good", "good"), ("0", "1"))
-    outcome = Outcome(TRIAL._replace(category="pill"), "done", "", "beef", only_good, {"default_pool": "mean"})
+    outcome = Outcome(TRIAL._replace(category="pill"), "done", "", "beef", only_good, Record(default_pool="mean"))
     line = boards([verdict(4, 6), next(judge(outcome, [AtHalf()]))])[0].lines[0]
     assert line.stats["normal_rate"].mean == 0.75
     assert line.mean("auroc") is None

@@ -16,6 +16,7 @@ from harness.metrics.significance import mcnemar, seeds_by_images, wilcoxon
 from harness.report.formats import render
 from harness.report.formats.terminal import to_terminal
 from harness.report.significance import COLUMNS, significance_document
+from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.exports import row_of, verdict_of
 from harness.verdicts.judge import Verdict, judge
@@ -39,7 +40,7 @@ def verdict(wrong: Sequence[int], **changes: object) -> Verdict:
     called[list(wrong)] ^= True
     defects = tuple("crack" if label else "good" for label in LABELS)
     evidence = Evidence({"mean": np.array([0.2])}, {"mean": called.astype(float)}, defects, tuple(map(str, range(20))))
-    outcome = Outcome(TRIAL._replace(**changes), "done", "", "f00d", evidence, {"default_pool": "mean"})
+    outcome = Outcome(TRIAL._replace(**changes), "done", "", "f00d", evidence, Record(default_pool="mean"))
     return next(judge(outcome, [AtHalf()]))
 
 

@@ -127,7 +127,7 @@ def test_a_trial_keeps_the_built_in_pools_and_those_that_were_asked_for(place: P
     assert set(place.evidence()) == {"mean", "max", "topk", "power", "topk[share=0.5]"}
     with Store(place.store) as store:
         (outcome,) = store.outcomes()
-    assert outcome.record["pools"].keys() == {"power"}, "who offers a stranger's pool is in the record"
+    assert outcome.record.pools.keys() == {"power"}, "who offers a stranger's pool is in the record"
 
 
 def test_a_model_may_suit_a_pool_of_its_own_plugin(place: Place) -> None:

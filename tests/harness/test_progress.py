@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.api import Progress
 from harness.report.progress import Plain, planned
 from harness.trials.observers import RunStart
+from harness.trials.record import Record
 from harness.trials.trial import Outcome, Trial
 
 TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
@@ -23,7 +24,7 @@ def test_without_a_terminal_each_trial_is_one_line_with_its_speed() -> None:
     shown.found(TRIAL, "0123456789abcdef")
     shown.started(TRIAL)
     shown.progressed(TRIAL, Progress(1, 2, 0.5, 6))
-    shown.ended(Outcome(TRIAL, "done", record={"fit_seconds": 2.0, "train_images_per_second": 6.0}))
+    shown.ended(Outcome(TRIAL, "done", record=Record(fit_seconds=2.0, train_images_per_second=6.0)))
     shown.ended(Outcome(TRIAL._replace(seed=1), "skipped", "no weights"))
     shown.run_ended(stopped=False)
     assert written.getvalue().splitlines() == [
@@ -34,7 +35,7 @@ def test_without_a_terminal_each_trial_is_one_line_with_its_speed() -> None:
 
 
 def test_a_trial_that_found_too_little_memory_is_known_by_the_batch_it_was_asked_for() -> None:
-    assert planned(Outcome(TRIAL._replace(batch_size=2), "done", record={"asked_batch_size": 4})) == TRIAL
+    assert planned(Outcome(TRIAL._replace(batch_size=2), "done", record=Record(asked_batch_size=4))) == TRIAL
     assert planned(Outcome(TRIAL, "error", "no luck")) == TRIAL
 
 

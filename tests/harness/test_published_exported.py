@@ -15,6 +15,7 @@ from harness.published import SplitCounts, check, read
 from harness.published.exported import table_of
 from harness.published.schema import build
 from harness.published.table import NOT_STATED
+from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.exports import Row, row_of, save
 from harness.verdicts.judge import judge
@@ -42,7 +43,7 @@ def row(
     """A verdict on two normal images and the rest anomalous."""
     defects = ("good", "good", *("crack" for _ in scores[2:]))
     evidence = Evidence({"mean": np.array([0.2])}, {"mean": np.array(scores)}, defects, tuple(map(str, scores)))
-    outcome = Outcome(TRIAL._replace(**changes), "done", "", "f00d", evidence, {"default_pool": "mean"})
+    outcome = Outcome(TRIAL._replace(**changes), "done", "", "f00d", evidence, Record(default_pool="mean"))
     return row_of(next(judge(outcome, [threshold or AtHalf()])))
 
 
@@ -108,7 +109,7 @@ def test_whatever_the_counts_true_metrics_pass(right: int, n: int, found: int, a
     scores = (*(float(i >= right) for i in range(n)), *(float(i < found) for i in range(a)))
     defects = ("good",) * n + ("crack",) * a
     evidence = Evidence({"mean": np.array([0.2])}, {"mean": np.array(scores)}, defects, tuple(map(str, range(n + a))))
-    verdict = next(judge(Outcome(TRIAL, "done", "", "f", evidence, {"default_pool": "mean"}), [AtHalf()]))
+    verdict = next(judge(Outcome(TRIAL, "done", "", "f", evidence, Record(default_pool="mean")), [AtHalf()]))
     table = build("ours", table_of([row_of(verdict)]), "ours", lambda _: {})
     assert not [finding for finding in check(table) if finding.severity == "impossible"]
 

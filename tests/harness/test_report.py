@@ -20,8 +20,9 @@ from harness.commands import main
 from harness.plugin.registry import Registry
 from harness.report.html import page
 from harness.report.repeat import command_of
-from harness.trials.latencies import Latency, with_latencies
+from harness.trials.latencies import Latency
 from harness.trials.pictures import Maps, thumbnails
+from harness.trials.record import Record
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.judge import Verdict, judge
@@ -60,14 +61,14 @@ def outcome(trial: Trial, strength: float, seconds: float = 2.0) -> Outcome:
         NAMES,
         Maps(maps, 2.0),
     )
-    record = {
-        "fit_seconds": seconds,
-        "default_pool": "mean",
-        "loss_history": [0.5, 0.3, 0.2],
-        "versions": {"torch": "2.14.1"},
-        "machine": {"cpu": "<i>fast</i>"},
-        "finished_at": "2026-01-02T03:04:05+00:00",
-    }
+    record = Record(
+        fit_seconds=seconds,
+        default_pool="mean",
+        loss_history=(0.5, 0.3, 0.2),
+        versions={"torch": "2.14.1"},
+        machine={"cpu": "<i>fast</i>"},
+        finished_at="2026-01-02T03:04:05+00:00",
+    )
     return Outcome(trial, "done", "", f"f00d{len(trial.category):04}", evidence, record)
 
 
@@ -355,11 +356,7 @@ def test_whatever_is_called_a_script_is_shown_and_not_run(browser: Any, tmp_path
     kinds = tuple(
         kind if kind == "good" else script.format(kind) for kind in ("good",) * 6 + ("a", "a", "b", "b", "a", "b")
     )
-    record = {
-        **made.record,
-        "machine": {script.format("key"): script.format("cpu")},
-        "incomplete": script.format("few"),
-    }
+    record = replace(made.record, machine={script.format("key"): script.format("cpu")}, incomplete=script.format("few"))
     with Store(tmp_path, write=True) as store:
         evidence = replace(made.evidence, paths=names, defects=kinds)
         store.put(replace(made, evidence=evidence, record=record))
@@ -527,10 +524,10 @@ def measured(tmp_path: Path, filled: Path) -> Path:
     with Store(tmp_path / "measured", write=True) as store:
         for out in list(store.outcomes()):
             if out.trial.model == "dae" and out.trial.loss == "mse":
-                store.amend(out.id, lambda record: with_latencies(record, [LATENCY]))
+                store.amend(out.id, lambda record: record.with_latencies([LATENCY]))
             if out.trial.model == "cae" and out.trial.category == "tile":
                 slower = replace(LATENCY, p50_ms=50.0)
-                store.amend(out.id, lambda record, slower=slower: with_latencies(record, [slower]))
+                store.amend(out.id, lambda record, slower=slower: record.with_latencies([slower]))
     return tmp_path / "measured"
 
 

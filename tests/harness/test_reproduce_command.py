@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from harness.commands import main
 from harness.trials import hardware, provenance
+from harness.trials.record import Record
 from harness.trials.store import FILE_NAME, Store
 from harness.trials.trial import Outcome
 from harness.verdicts.reproduction import changes
@@ -117,7 +119,7 @@ def test_a_changed_plugin_is_named_with_both_versions(bench: Bench) -> None:
     bench.edit(LEARNED, f"{LEARNED} + 0.5")
     changed = {change["what"]: change for change in bench.found(code=3)["changes"]}
     model = changed["plugin of the model"]
-    assert model["stored"] == bench.trials()[0].record["plugins"]["model"]
+    assert model["stored"] == bench.trials()[0].record.plugins["model"]
     assert model["stored"] != model["now"]
     assert model["now"].startswith(str(bench.plugin))
 
@@ -134,8 +136,8 @@ def test_a_changed_plugin_is_named_with_both_versions(bench: Bench) -> None:
 def test_changed_versions_machines_and_code_are_named_even_where_scores_are_equal(
     bench: Bench, aspect: str, key: str, what: str
 ) -> None:
-    def older(record: dict[str, Any]) -> dict[str, Any]:
-        return {**record, aspect: {**record[aspect], key: "another"}}
+    def older(record: Record) -> Record:
+        return replace(record, **{aspect: {**getattr(record, aspect), key: "another"}})
 
     with Store(bench.store, write=True) as opened:
         assert opened.amend(bench.trials()[0].id, older)
@@ -150,15 +152,15 @@ def test_threads_are_those_of_the_record(bench: Bench, monkeypatch: pytest.Monke
     limited_to = hardware.limited_to
     monkeypatch.setattr(hardware, "limited_to", lambda count: asked.append(count) or limited_to(count))
     with Store(bench.store, write=True) as opened:
-        opened.amend(bench.trials()[0].id, lambda record: {**record, "threads": 3})
+        opened.amend(bench.trials()[0].id, lambda record: replace(record, threads=3))
     bench.reproduce()
     assert asked == [3]
-    assert [change.what for change in changes({"threads": 3}, {"threads": 2})] == ["threads"]
+    assert [change.what for change in changes(Record(threads=3), Record(threads=2))] == ["threads"]
 
 
 def test_what_an_older_record_does_not_remember_is_not_called_changed(bench: Bench) -> None:
     with Store(bench.store, write=True) as opened:
-        opened.amend(bench.trials()[0].id, lambda record: {"default_pool": record["default_pool"]})
+        opened.amend(bench.trials()[0].id, lambda record: Record(default_pool=record.default_pool))
     assert bench.found(code=0)["changes"] == []
 
 

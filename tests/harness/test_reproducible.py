@@ -39,14 +39,14 @@ def test_float32_scores_are_equal_to_the_last_bit_for_any_number_of_jobs(tmp_pat
         for pool, scores in alone.evidence.test.items():
             assert np.array_equal(scores, crowded.evidence.test[pool])
             assert np.array_equal(alone.evidence.normal[pool], crowded.evidence.normal[pool])
-        assert alone.record["threads"] == crowded.record["threads"]
+        assert alone.record.threads == crowded.record.threads
 
 
 @pytest.mark.slow
 def test_the_record_has_the_threads_that_a_person_asked_for(tmp_path: Path) -> None:
     asked = hardware.cores()
     outcomes = run(tmp_path / "store", 2, OMP_NUM_THREADS=str(asked))
-    assert [outcome.record["threads"] for outcome in outcomes] == [asked, asked]
+    assert [outcome.record.threads for outcome in outcomes] == [asked, asked]
 
 
 @pytest.mark.parametrize(

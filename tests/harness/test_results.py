@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import Threshold, UsageError
+from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.exports import Row, merge, read, row_of, save, verdict_of, write
 from harness.verdicts.judge import judge
@@ -38,11 +39,11 @@ def rows(shift: float = 0.0, threshold: Threshold | None = None, **changes: obje
     evidence = Evidence(
         {name: np.array([0.2]) for name in pools}, pools, ("good", "good", "crack", "hole"), tuple("abcd")
     )
-    record = {
-        "default_pool": "mean", "fit_seconds": 1.5, "n_train": 9, "incomplete": "bottle has 1 of 2 good",
-        "pixels": {"aupro_0.30": 0.5, "pixel_auroc": 0.75, "pixel_average_precision": 0.25},
-        "plugins": {"model": "x 1.0"}, "finished_at": "2026-01-01T00:00:00+00:00", "loss_history": [0.5, 0.25],
-    }  # fmt: skip
+    record = Record(
+        default_pool="mean", fit_seconds=1.5, n_train=9, incomplete="bottle has 1 of 2 good",
+        pixels={"aupro_0.30": 0.5, "pixel_auroc": 0.75, "pixel_average_precision": 0.25},
+        plugins={"model": "x 1.0"}, finished_at="2026-01-01T00:00:00+00:00", loss_history=(0.5, 0.25),
+    )  # fmt: skip
     outcome = Outcome(TRIAL._replace(**changes), "done", "", "f00d", evidence, record)
     return [row_of(verdict) for verdict in judge(outcome, [threshold or AtHalf()], ["mean", "max"])]
 
@@ -72,7 +73,7 @@ def test_a_row_carries_what_is_needed_to_trust_it() -> None:
     assert row["provenance"]["finished_at"].startswith("2026")
     assert row["pixel_auroc"] == 0.75
     assert verdict_of(row).interval("auroc") == (row["auroc_low"], row["auroc_high"])
-    assert verdict_of(row).outcome.record["incomplete"] == "bottle has 1 of 2 good"
+    assert verdict_of(row).outcome.record.incomplete == "bottle has 1 of 2 good"
     assert len(row["scores"]) == 16
     assert row["right"] == "1010", "called normal, anomalous, anomalous, normal; they are two of each"
 

@@ -357,7 +357,7 @@ def test_a_share_of_the_normal_images_can_be_held_out(run: Run, tmp_path: Path) 
     run("--holdout", "0.34")
     with Store(tmp_path / "runs") as store:
         for outcome in store.outcomes():
-            assert outcome.record["n_train"] == 4
+            assert outcome.record.n_train == 4
             assert len(outcome.evidence.normal["mean"]) == 2
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from harness import StoreError
 from harness.trials.pictures import Maps, Thumbnail
+from harness.trials.record import Record
 from harness.trials.store import FILE_NAME, VERSION, Store
 from harness.trials.trial import Evidence, Outcome, Trial
 
@@ -29,7 +30,7 @@ def outcome(seed: int = 0, status: str = "done", score: float = 0.5) -> Outcome:
         defects=("good", "crack"),
         paths=("test/good/0.png", "test/crack/ü 1.png"),
     )
-    return Outcome(TRIAL._replace(seed=seed), "done", "", "f00d", evidence, {"fit_seconds": 1.5})
+    return Outcome(TRIAL._replace(seed=seed), "done", "", "f00d", evidence, Record(fit_seconds=1.5))
 
 
 def test_what_is_put_comes_back_whole_from_a_store_opened_anew(tmp_path: Path) -> None:
@@ -39,8 +40,8 @@ def test_what_is_put_comes_back_whole_from_a_store_opened_anew(tmp_path: Path) -
         (back,) = store.outcomes()
     assert back.trial == TRIAL
     assert (back.status, back.reason, back.fingerprint) == ("done", "", "f00d")
-    assert back.record["fit_seconds"] == 1.5
-    assert back.record["finished_at"].endswith("+00:00")
+    assert back.record.fit_seconds == 1.5
+    assert back.record.finished_at.endswith("+00:00")
     assert back.evidence.paths == ("test/good/0.png", "test/crack/ü 1.png")
     assert back.evidence.labels.tolist() == [False, True]
     for pool, scores in outcome().evidence.test.items():
@@ -50,9 +51,9 @@ def test_what_is_put_comes_back_whole_from_a_store_opened_anew(tmp_path: Path) -
 
 def test_the_store_tells_what_finished_trials_took(tmp_path: Path) -> None:
     with Store(tmp_path, write=True) as store:
-        store.put(replace(outcome(), record={"fit_seconds": 2.0, "score_seconds": 0.5, "default_pool": "mean"}))
+        store.put(replace(outcome(), record=Record(fit_seconds=2.0, score_seconds=0.5, default_pool="mean")))
         store.put(outcome(seed=1, status="error"))
-        store.put(replace(outcome(seed=2), record={"default_pool": "mean"}))
+        store.put(replace(outcome(seed=2), record=Record(default_pool="mean")))
         assert store.seconds() == {TRIAL.key: 2.5}
 
 

@@ -28,7 +28,7 @@ def test_a_trial_is_read_from_its_key_and_by_the_names_of_its_fields() -> None:
     ("change", "said"),
     [
         ({"tiling": 3}, "it has the setting 'tiling' (3), which this harness does not know: use the harness that wrote it, or a newer one"),
-        ({"lr": "fast"}, "learning_rate is 'fast', expected a number"),
+        ({"lr": "fast"}, "learning_rate is 'fast', expected a finite number"),
         ({"epochs": True}, "epochs is True, expected a whole number"),
         ({"epochs": 2.5}, "epochs is 2.5, expected a whole number"),
         ({"model": None}, "model is None, expected text"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.api import Split
 from harness.errors import ModelError, UnavailableError, UsageError
+from harness.trials import provenance
 from harness.trials.executors.ray_cluster import Cluster, in_a_line
 from harness.trials.executors.ray_tasks import Board, Setting, perform, portable
 from harness.trials.observers import Observer
@@ -109,7 +110,7 @@ class _Fleet:
 
     def _begin(self, flight: _Flight) -> Any:
         flight.begun += 1
-        wanted = self._worker.makers(flight.trial)
+        wanted = provenance.makers(flight.trial, self._worker.registry)
         return self._perform.remote(flight.trial, flight.data, wanted, self._setting, self._board)
 
     def _ending(self, reference: Any, flight: _Flight) -> Outcome | None:
@@ -138,7 +139,7 @@ class _Fleet:
             try:
                 worker.save(saved, state, worker.workplace.keep.folder)
             except ModelError as error:  # the scores stand all the same
-                return replace(outcome, record={**outcome.record, "unkept": str(error)})
+                return replace(outcome, unkept=str(error))
         return outcome
 
     def _tell(self, news: Any) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 from harness.api import Images, Progress, Split
 from harness.plugin.registry import Registry, contents
 from harness.trials.observers import Observer
+from harness.trials.provenance import Makers, makers
 from harness.trials.saved_model import SavedModel, State
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
@@ -81,7 +82,7 @@ class Wire(Observer):
 
 
 def perform(
-    trial: Trial, split: Split, wanted: Mapping[str, Mapping[str, str]], setting: Setting, board: Any
+    trial: Trial, split: Split, wanted: Makers, setting: Setting, board: Any
 ) -> tuple[Outcome, list[tuple[SavedModel, State]]]:
     """Fit a trial on data that comes along, by the makers that are wanted; that of its data set may be absent here.
 
@@ -91,18 +92,18 @@ def perform(
 
     def save(saved: SavedModel, state: State, folder: Path) -> None:
         arrays = {name: np.asarray(array) for name, array in state.items()}
-        models.append((replace(saved, plugins=wanted["plugins"]), arrays))
+        models.append((replace(saved, plugins={**saved.plugins, **wanted.plugins}), arrays))
 
     worker = replace(_worker(setting), save=save)
-    here = worker.makers(trial)
-    for kind, plugin in wanted["plugins"].items():
-        if kind != "dataset" and here["plugins"].get(kind) != plugin:
-            has = here["plugins"].get(kind, "nothing that offers it")
+    here = makers(trial, worker.registry)
+    for kind, plugin in wanted.plugins.items():
+        if kind != "dataset" and here.plugins.get(kind) != plugin:
+            has = here.plugins.get(kind, "nothing that offers it")
             reason = f"{kind} {getattr(trial, kind)!r} is of {plugin}, and {socket.gethostname()} has {has}"
             return Outcome(trial, "error", f"{reason}: install the same there", split.fingerprint), models
     outcome = worker.perform(trial, Wire(board), split)
-    makers = {"plugins": wanted["plugins"], "code": {**wanted["code"], **here["code"]}}
-    return replace(outcome, record={**outcome.record, **makers}), models
+    record = replace(outcome.record, plugins=wanted.plugins, code={**wanted.code, **here.code})
+    return replace(outcome, record=record), models
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,116 @@
+"""Fits the model of one trial, scores its images, and keeps the model where that is asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.api import Encoder, Loss, Model, Progress, Split, Threshold
+from harness.errors import HarnessError
+from harness.metrics.pools import made_pools, usual_pools
+from harness.plugin.registry import Registry
+from harness.trials import hardware, provenance
+from harness.trials.holdout import hold_out
+from harness.trials.observers import Observer
+from harness.trials.record import Record
+from harness.trials.saved_model import ModelFolder, SavedModel, State, limit_by
+from harness.trials.scoring import evidence_of
+from harness.trials.trial import UNUSED, Evidence, Trial
+
+Save = Callable[[SavedModel, State, Path], object]
+"""Keeps a fitted model in a folder of models. Raises ModelError."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of a fit."""
+
+    evidence: Evidence
+    record: Record
+    """As far as the fit itself tells."""
+    unkept: str = ""
+    """Why the model could not be kept; empty where it was, or was not to be."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Fits trials, each from a model that is made anew."""
+
+    registry: Registry
+    device: str
+    weights_dir: Path | None
+    pools: tuple[str, ...]
+    """Whose scores are kept beside the usual ones."""
+    keep: ModelFolder | None
+    save: Save
+
+    def fit(self, trial: Trial, split: Split, observer: Observer) -> Fitted:
+        """Fit a trial on a category's normal images, and score its test images. Raises whatever a plugin raises."""
+        model = self.registry.make(Model, trial.model)
+        encoder = None if trial.encoder == UNUSED else self.registry.make(Encoder, trial.encoder)
+        loss = None if trial.loss == UNUSED else self.registry.make(Loss, trial.loss)
+        usual, asked = usual_pools(self.registry, model), made_pools(self.registry, self.pools)
+        fitted, calibration = hold_out(split.train, trial.holdout, trial.seed)
+        history: list[float] = []
+        images_seen = 0
+
+        def listen(progress: Progress) -> None:
+            nonlocal images_seen
+            images_seen += progress.images
+            if progress.epoch_done:
+                history.append(float(progress.loss))  # of whatever number a plugin has
+            observer.progressed(trial, progress)
+
+        started = time.perf_counter()
+        run = replace(trial.run(self.device, self.weights_dir), report=listen)
+        model.fit(fitted, encoder=encoder, loss=loss, run=run)
+        fit_seconds = time.perf_counter() - started
+        started = time.perf_counter()
+        evidence, pixels, faults = evidence_of(model, calibration, split.test, usual, asked)
+        record = Record(
+            fit_seconds=fit_seconds,
+            score_seconds=time.perf_counter() - started,
+            train_images_per_second=images_seen / fit_seconds if images_seen else None,
+            n_train=len(fitted),
+            threads=hardware.threads_in_use(),
+            default_pool=model.default_pool,
+            pools=provenance.strange_pools(evidence.test, self.registry),
+            pool_faults=faults,
+            resolved={str(name): str(value) for name, value in model.resolved(encoder).items()},
+            loss_history=tuple(history),
+            pixels=pixels,
+            incomplete=split.incomplete,
+        )
+        return Fitted(evidence, record, self._unkept(trial, split, model, evidence))
+
+    def _unkept(self, trial: Trial, split: Split, model: Model, evidence: Evidence) -> str:
+        """Keep the model where that is asked; why it cannot be kept, for the scores stand all the same."""
+        if self.keep is None:
+            return ""
+        try:
+            saved = self._described(self.keep, trial, split, model, evidence)
+            self.save(saved, model.state(), self.keep.folder)
+        except HarnessError as error:
+            return str(error)
+        return ""
+
+    def _described(self, keep: ModelFolder, trial: Trial, split: Split, model: Model, evidence: Evidence) -> SavedModel:
+        """The model with its limit. Raises UsageError, ModelError."""
+        threshold = self.registry.make(Threshold, keep.threshold)
+        pool = UNUSED if UNUSED in evidence.normal else keep.pool or model.default_pool
+        makers = provenance.makers(trial, self.registry)
+        return SavedModel(
+            trial=trial,
+            fingerprint=split.fingerprint,
+            pool=pool,
+            threshold=keep.threshold,
+            limit=limit_by(threshold, evidence.normal[pool]),
+            calibration=evidence.normal,
+            sizes=split.sizes,
+            modes=split.modes,
+            threads=hardware.threads_in_use(),
+            plugins={**makers.plugins, **provenance.pool_maker(pool, self.registry)},
+            versions=provenance.versions(),
+        )

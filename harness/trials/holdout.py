@@ -1,0 +1,37 @@
+"""Keeps some normal images from the fit, to calibrate thresholds on."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.api import Images
+
+_IN_MEMORY = 1 << 27
+"""Bytes of pixels that may be copied."""
+
+
+def hold_out(normal: Images, share: float, seed: int) -> tuple[Images, Images]:
+    """Normal images to fit on, and to calibrate on: the same ones, or a random share of them kept apart."""
+    if not share:
+        return normal, normal
+    order = np.random.default_rng(seed).permutation(len(normal))
+    kept = min(max(1, round(share * len(normal))), len(normal) - 1)
+    return _taken(normal, np.sort(order[kept:])), _taken(normal, np.sort(order[:kept]))
+
+
+def _taken(images: Images, at: NDArray[np.intp]) -> Images:
+    """The images at indices; where many are large, in a file without a name, for they may not fit into memory."""
+    shape = (len(at), *images.pixels.shape[1:])
+    if math.prod(shape) < _IN_MEMORY:
+        return images.take(at)
+    with tempfile.TemporaryFile() as file:
+        for index in at:
+            file.write(np.ascontiguousarray(images.pixels[index]).data)
+        file.flush()
+        pixels = np.memmap(file, np.uint8, "r", shape=shape)
+    names, kinds = (tuple(values[index] for index in at) for values in (images.paths, images.defects))
+    return Images(pixels, names, kinds, None if images.masks is None else images.masks[at])

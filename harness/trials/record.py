@@ -1,0 +1,62 @@
+"""What is remembered of how a trial came about: times, losses, pixel metrics, who made it and on what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from harness.trials.latencies import Latency
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is remembered of a trial beside its scores; nothing of it says which trial it is.
+
+    A new field is one new line with a default, which it has in records that were written before.
+    """
+
+    fit_seconds: float | None = None
+    score_seconds: float | None = None
+    train_images_per_second: float | None = None
+    """None where the model does not train in steps."""
+    n_train: int | None = None
+    """How many images it was fitted on, without those held out."""
+    threads: int | None = None
+    """In which it was computed; None where nothing had imported torch."""
+    default_pool: str = ""
+    """What its model suits; empty where it is not known."""
+    pools: Mapping[str, str] = field(default_factory=dict)
+    """Pool, as it is spelt, to the plugin that offers it, of those that are not built in."""
+    pool_faults: Mapping[str, str] = field(default_factory=dict)
+    """Pool to why it has no scores."""
+    resolved: Mapping[str, str] = field(default_factory=dict)
+    """What options that were left open came to."""
+    loss_history: tuple[float, ...] = ()
+    """The training loss after each epoch."""
+    pixels: Mapping[str, float | None] | None = None
+    """Pixel metrics by name; None without maps or masks."""
+    latency: tuple[Latency, ...] = ()
+    """What was measured of its kept model."""
+    plugins: Mapping[str, str] = field(default_factory=dict)
+    """Kind of part to the distribution, with its version, that it came from."""
+    code: Mapping[str, str] = field(default_factory=dict)
+    """Package to a digest of its source."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Package to version."""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    """System, processor, cores and device."""
+    incomplete: str = ""
+    """What the data lacks; empty where it is whole."""
+    asked_batch_size: int | None = None
+    """Where memory did not suffice for it, so that the trial has a smaller one."""
+    finished_at: str = ""
+    """UTC, as in 2026-11-27T21:37:57+00:00; empty until a store has it."""
+    unread: Mapping[str, Any] = field(default_factory=dict)
+    """What a newer harness has written and this one does not know; kept as it is."""
+
+    def with_latencies(self, measured: Iterable[Latency]) -> Record:
+        """The same with these; of the same setting and batch size, the newest stays."""
+        by_age = sorted((*self.latency, *measured), key=lambda one: one.measured_at)
+        newest = {(one.setting, one.batch): one for one in by_age}
+        return replace(self, latency=tuple(newest.values()))
