@@ -5,6 +5,7 @@ from harness.api import (
     BoolArray,
     Dataset,
     Encoder,
+    Executor,
     FloatArray,
     Images,
     Loss,
@@ -17,6 +18,8 @@ from harness.api import (
     Scores,
     Split,
     Threshold,
+    TrackedTrial,
+    Tracker,
 )
 from harness.errors import (
     DataError,
@@ -42,6 +45,7 @@ __all__ = [
     "Dataset",
     "Decoded",
     "Encoder",
+    "Executor",
     "FloatArray",
     "HarnessError",
     "Images",
@@ -58,6 +62,8 @@ __all__ = [
     "Split",
     "StoreError",
     "Threshold",
+    "TrackedTrial",
+    "Tracker",
     "TrainingError",
     "UnavailableError",
     "UsageError",

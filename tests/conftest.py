@@ -18,13 +18,13 @@ from pathlib import Path
 import pytest
 
 from harness.plugin.registry import Registry
-from harness.trials.executors.ray import room
 from harness.trials.grid import Cell
 from harness.trials.observers import Observer
 from harness.trials.schedule import carry_out
 from harness.trials.store import Store
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
+from harness_ray.fleet import room
 
 TESTS = Path(__file__).parent
 SHARED = TESTS.parent.parent / "shared"

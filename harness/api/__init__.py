@@ -1,6 +1,7 @@
 """The contract: the kinds of part, and the values that pass between them and the harness."""
 
 from harness.api.parts import Dataset, Encoder, Loss, Model, OracleThreshold, Part, Pool, Threshold
+from harness.api.running import Executor, TrackedTrial, Tracker
 from harness.api.values import GOOD, BoolArray, FloatArray, Images, Progress, Run, Scores, Split
 
 __all__ = [
@@ -8,6 +9,7 @@ __all__ = [
     "BoolArray",
     "Dataset",
     "Encoder",
+    "Executor",
     "FloatArray",
     "Images",
     "Loss",
@@ -20,4 +22,6 @@ __all__ = [
     "Scores",
     "Split",
     "Threshold",
+    "TrackedTrial",
+    "Tracker",
 ]

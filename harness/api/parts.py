@@ -23,7 +23,7 @@ class Part(ABC):
 
     name: ClassVar[str]
     """How it is spelt on the command line: lower case, digits, underscores."""
-    kind: ClassVar[Literal["model", "encoder", "loss", "pool", "threshold", "dataset"]]
+    kind: ClassVar[Literal["dataset", "encoder", "executor", "loss", "model", "pool", "threshold", "tracker"]]
     licence: ClassVar[str] = ""
     """SPDX identifier of the code, or of the images of a data set."""
     source: ClassVar[str] = ""

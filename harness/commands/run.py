@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 
 import click
 
-from harness.api import Dataset, Encoder, Loss, Model, Pool, Threshold
+from harness.api import Dataset, Encoder, Executor, Loss, Model, Pool, Threshold
 from harness.commands._following import HERE, end_log, observers, open_log
 from harness.commands._options import format_option
 from harness.commands._settings import config_option, setting_options, settings_of
@@ -29,10 +28,7 @@ from harness.report.formats import OF_ROWS, render
 from harness.report.leaderboard import leaderboard_document
 from harness.report.progress import describe
 from harness.trials import hardware
-from harness.trials.executors import Executor
-from harness.trials.executors.processes import Processes
-from harness.trials.executors.ray_cluster import Cluster
-from harness.trials.executors.serial import Serial
+from harness.trials.executors.asked import executor_of
 from harness.trials.grid import Axes, Cell, plan
 from harness.trials.observers import Observers
 from harness.trials.saved_model import ModelFolder, read
@@ -59,30 +55,28 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             click.echo(printable(f"harness: plugin {plugin} {problem}"), err=True)
     thresholds = choose(registry, Threshold, settings.thresholds)
     pools = None if settings.pools is None else [spell(pool) for pool in choose(registry, Pool, settings.pools)]
-    device = _device(settings)
+    executor = executor_of(registry, settings)
+    device = executor.prepare(settings.device) or hardware.device(settings.device)
     axes = _axes(registry, settings, device)
     cells = list(plan(axes))
     _refuse_if_nothing_fits(cells)
     if given["dry_run"]:
         click.echo(render(cells_document(cells, thresholds, pools), given["style"]), nl=False)
         return
-    cluster = _cluster(settings, device)
     if axes.dataset.defaults and settings.dataset is None and settings.data_root is None:
         click.echo(
             f"No --data-root: running the demo on the built-in {axes.dataset.name!r} data set "
             f"({axes.image_size} px, {axes.epochs} epochs, {axes.weights} weights). These are not results.",
             err=True,
         )
-    if cluster:
-        jobs = max(1, int(hardware.cores() / cluster.cpus))
-    else:
-        jobs = settings.jobs or min(hardware.jobs(device), len(cells))
+    jobs = executor.side_by_side(device, len(cells))
     workplace = WorkerConfig(
         device,
         settings.data_root,
         settings.weights_dir,
         tuple(plugin_files),
         threads=hardware.threads(device, axes.precision, jobs),
+        side_by_side=jobs,
         smaller_batches=settings.batch_size == "auto",
         pools=tuple(pools or ()),
         keep=_keep(settings.store, thresholds, pools) if settings.keep_models else None,
@@ -98,7 +92,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         )
         start = run_start(cells, axes.dataset, store, refits=workplace.keep is not None)
         end = partial(end_log, log, events)
-        tally = _fit(ctx, cells, store, Worker(workplace, registry), cluster or jobs, told.following(start), end)
+        tally = _fit(ctx, cells, store, Worker(workplace, registry), executor, told.following(start), end)
         outcomes = list(store.outcomes(tally.ids))
         verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, thresholds, pools)]
     code = 3 if tally.unfinished or tally.unkept else 0
@@ -108,44 +102,6 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         _tell_of_models(tally, workplace.keep, plugin_files)
     end(code)
     ctx.exit(code)
-
-
-def _device(settings: Settings) -> str:
-    """Where fits compute, as torch spells it. Raises UsageError.
-
-    With Ray a trial that is given a GPU computes on it; which one that is, and on which machine, Ray says.
-    """
-    wanted, gpus = settings.device, settings.gpus_per_trial
-    device_called, gpus_called = settings.called("device"), settings.called("gpus_per_trial")
-    if settings.executor == "local":
-        return hardware.device(wanted)
-    if wanted == "auto" and gpus is not None:
-        wanted = "cuda" if gpus else "cpu"
-    if wanted.startswith("cuda:"):
-        raise UsageError(
-            f"{device_called} is {wanted!r}: expected auto, cpu or cuda, for Ray says which GPU a trial has"
-        )
-    if gpus is not None and (wanted == "cuda") != (gpus > 0):
-        raise UsageError(f"{gpus_called} is {gpus:g} and {device_called} {wanted!r}: give one of the two")
-    return wanted if wanted == "cuda" else hardware.device(wanted)
-
-
-def _cluster(settings: Settings, device: str) -> Cluster | None:
-    """The Ray cluster that is asked for, if one is. Raises UsageError."""
-    called = settings.called
-    if settings.executor == "local":
-        for name in ("ray_address", "cpus_per_trial", "gpus_per_trial"):
-            if getattr(settings, name) is not None:
-                raise UsageError(f"{called(name)} is for {called('executor')} ray, and this one is local")
-        return None
-    if settings.jobs:
-        raise UsageError(
-            f"{called('jobs')} {settings.jobs} is for {called('executor')} local: with ray, {called('cpus_per_trial')} "
-            f"and {called('gpus_per_trial')} say how many trials a machine fits side by side"
-        )
-    cpus = settings.cpus_per_trial or hardware.threads(device, "fp32", hardware.jobs(device)) or 1
-    gpus = float(device.startswith("cuda")) if settings.gpus_per_trial is None else settings.gpus_per_trial
-    return Cluster(settings.ray_address or os.environ.get("RAY_ADDRESS") or None, cpus, gpus)
 
 
 def _axes(registry: Registry, settings: Settings, device: str) -> Axes:
@@ -204,23 +160,14 @@ def _fit(
     cells: list[Cell],
     store: Store,
     worker: Worker,
-    where: Cluster | int,
+    executor: Executor,
     following: AbstractContextManager[Observers],
     end: Callable[[int], None],
 ) -> RunSummary:
-    """Fit what is missing, on a cluster or in so many processes; an interrupt ends it and keeps what is finished."""
+    """Fit what is missing; an interrupt ends it and keeps what is finished."""
     farewell = f"Stopped. Finished trials are kept in {store.folder}; the same command goes on from there."
     try:
         with stoppable(farewell), following as told:
-            executor: Executor
-            if isinstance(where, Cluster):
-                from harness.trials.executors.ray import Ray  # which brings asyncio along
-
-                executor = Ray(where)
-            elif where == 1:
-                executor = Serial()
-            else:
-                executor = Processes(where)
             return carry_out(cells, store=store, worker=worker, executor=executor, observer=told)
     except KeyboardInterrupt as stop:
         click.echo(f"\n{farewell}", err=True)

@@ -1,4 +1,4 @@
-"""The six hooks. Each takes no arguments and returns classes; import heavy packages inside the function."""
+"""The hooks. Each takes no arguments and returns classes; import heavy packages inside the function."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from harness.api import Dataset, Encoder, Loss, Model, Pool, Threshold
+from harness.api import Dataset, Encoder, Executor, Loss, Model, Pool, Threshold, Tracker
 
 hookspec = pluggy.HookspecMarker("harness")
 hookimpl = pluggy.HookimplMarker("harness")
@@ -45,4 +45,16 @@ def harness_thresholds() -> Iterable[type[Threshold]]:
 @hookspec
 def harness_datasets() -> Iterable[type[Dataset]]:
     """Return the data sets offered: classes that load the categories of one source of images."""
+    raise NotImplementedError
+
+
+@hookspec
+def harness_executors() -> Iterable[type[Executor]]:
+    """Return the executors offered: classes that say where trials are fitted."""
+    raise NotImplementedError
+
+
+@hookspec
+def harness_trackers() -> Iterable[type[Tracker]]:
+    """Return the trackers offered: classes that write finished trials down elsewhere."""
     raise NotImplementedError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib
 import importlib.abc
 import importlib.metadata
 import importlib.util
@@ -13,13 +14,13 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pluggy
 
-from harness.api import Dataset, Encoder, Loss, Model, Part, Pool, Threshold
+from harness.api import Dataset, Encoder, Executor, Loss, Model, Part, Pool, Threshold, Tracker
 from harness.errors import UsageError, unknown
 from harness.plugin import hookspecs
 from harness.plugin.spec import make, options_of, parse, split_list
@@ -31,6 +32,9 @@ GROUP = "anomaly_harness"
 DISTRIBUTION = "anomaly-harness"
 """Our own distribution; its plugins are the built-in ones."""
 
+_OF_THE_CORE = {"local": "harness.trials.executors"}
+"""Plugin to module, of what the core itself offers; it enters by the same hooks as everybody."""
+
 HOOKS: Mapping[type[Part], str] = {
     Model: "harness_models",
     Encoder: "harness_encoders",
@@ -38,6 +42,8 @@ HOOKS: Mapping[type[Part], str] = {
     Pool: "harness_pools",
     Threshold: "harness_thresholds",
     Dataset: "harness_datasets",
+    Executor: "harness_executors",
+    Tracker: "harness_trackers",
 }
 KINDS: Mapping[str, type[Part]] = {kind.kind: kind for kind in HOOKS}
 
@@ -92,6 +98,9 @@ class Registry:
         with its problem. Raises UsageError for a missing file.
         """
         registry = cls()
+        for name, module in _OF_THE_CORE.items():
+            own = Plugin(name, DISTRIBUTION, importlib.metadata.version(DISTRIBUTION))
+            registry._load(own, partial(importlib.import_module, module))
         allowed = environ.get("HARNESS_PLUGINS")
         names = None if allowed is None else {name.strip() for name in allowed.split(",")}
         entries = {

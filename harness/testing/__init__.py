@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.api import Part
 from harness.errors import UnavailableError
 from harness.plugin.spec import spell
-from harness.testing import datasets, encoders, losses, models, parts, pools, thresholds
+from harness.testing import datasets, encoders, executors, losses, models, parts, pools, thresholds, trackers
 from harness.testing.parts import Check
 from harness.testing.toys import toy_images
 
@@ -33,6 +33,8 @@ _OF_KIND: Mapping[str, Callable[[Any], Iterable[Check]]] = {
     "pool": pools.checks,
     "threshold": thresholds.checks,
     "dataset": datasets.checks,
+    "executor": executors.checks,
+    "tracker": trackers.checks,
 }
 
 

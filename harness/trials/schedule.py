@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.api import Dataset
+from harness.api import Dataset, Executor
 from harness.errors import HarnessError
-from harness.trials.executors import Executor
 from harness.trials.grid import Cell
 from harness.trials.observers import Observer, RunStart
 from harness.trials.pictures import thumbnails

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from harness.api import Dataset, Encoder, Loss, Model, Part, Pool, Run, Threshold
+from harness.api import Dataset, Encoder, Executor, Loss, Model, Part, Pool, Run, Threshold
 from harness.errors import UsageError, unknown
 from harness.trials.setting_kinds import (
     Flag,
@@ -138,8 +138,10 @@ class Settings:
     jobs: int | None = _setting(
         Whole(1), None, "Trials side by side, sharing the cores.", in_words="up to 4 on a CPU, else 1"
     )
-    executor: str = _setting(
-        OneOf(("local", "ray")), "local", "Where trials run: on this machine, or as tasks of a Ray cluster."
+    executor: Chosen = _setting(
+        Parts(Executor, several=False, metavar="NAME"),
+        "local",
+        "Where trials run: on this machine, as tasks of a Ray cluster (ray), or where a plugin runs them.",
     )
     ray_address: str | None = _setting(
         Text("ADDRESS"),

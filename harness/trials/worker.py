@@ -28,6 +28,8 @@ class WorkerConfig:
     plugin_files: tuple[Path, ...] = ()
     threads: int | None = None
     """Of a fit on the CPU; None leaves it to torch."""
+    side_by_side: int = 1
+    """How many trials share the cores of this machine, as the executor said."""
     smaller_batches: bool = False
     """Whether a fit that runs out of memory is tried with half the batch, and half of that, down to one image."""
     pools: tuple[str, ...] = ()

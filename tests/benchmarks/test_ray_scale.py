@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 
 from harness.plugin.registry import Registry
-from harness.trials.executors import ray as executor
-from harness.trials.executors.ray import Ray
-from harness.trials.executors.ray_cluster import Cluster
 from harness.trials.observers import Observer
 from harness.trials.pictures import Maps
 from harness.trials.store import Store
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
+from harness_ray import fleet
+from harness_ray.executor import Ray
 
 STUB = Trial("dots", "large", "mean_image", "-", "-", 0, 16, 0, 0, 0.0, 0.0, "fp32", "-")
 WORKERS = 100
@@ -39,13 +38,13 @@ def ray_s() -> Iterator[float]:
     worker = Worker(WorkerConfig(plugin_files=(plugin,)), Registry.discover([plugin]))
     small = {"num_cpus": HERE, "object_store_memory": 100 * 2**20, "include_dashboard": False}
     nodes = Nodes(initialize_head=True, head_node_args=small)
-    under_way = executor.room(WORKERS)
+    under_way = fleet.room(WORKERS)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(executor, "room", lambda slots: under_way)
+            patch.setattr(fleet, "room", lambda slots: under_way)
             trials = (STUB._replace(seed=seed) for seed in range(1500))
             ended = []
-            for outcome in Ray(Cluster(nodes.address)).run(trials, worker, Observer()):
+            for outcome in Ray(nodes.address, cpus=1).run(trials, worker, Observer()):
                 assert outcome.status == "done", outcome.reason
                 ended.append(time.perf_counter())
         yield (ended[-1] - ended[300]) / (len(ended) - 301)  # by then the workers are up and have imported all

@@ -21,19 +21,22 @@ import pytest
 from harness import Images, Model, Progress, Split, UnavailableError, UsageError, hookimpl
 from harness.plugin.registry import Registry
 from harness.trials import provenance
-from harness.trials.executors import ray as executor
-from harness.trials.executors import ray_cluster
-from harness.trials.executors.ray import TRIES, Ray
-from harness.trials.executors.ray_cluster import Cluster
-from harness.trials.executors.ray_tasks import BEAT_S, Board, Setting, Wire, perform, portable
 from harness.trials.executors.serial import Serial
 from harness.trials.grid import Cell
 from harness.trials.observers import Observer
+from harness.trials.provenance import makers
+from harness.trials.remote import RemoteWorker, portable
 from harness.trials.saved_model import ModelFolder, SavedModel, State, find, read, read_weights, write
 from harness.trials.schedule import carry_out
 from harness.trials.store import Store
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
+from harness_ray import cluster as ray_cluster
+from harness_ray import fleet
+from harness_ray.cluster import Share
+from harness_ray.executor import Ray
+from harness_ray.fleet import TRIES
+from harness_ray.tasks import BEAT_S, Board, Wire, perform
 
 TRIAL = Trial("dots", "large", "trained", "plain", "absolute", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
 SMALL = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
@@ -70,7 +73,7 @@ def fly(nodes: Any, plugin: Path, trials: Any, **needs: float) -> tuple[dict[int
     reported: Reported = []
     worker = Worker(WorkerConfig(plugin_files=(plugin,)), Registry.discover([plugin]))
     observer = Mock(progressed=lambda trial, progress: reported.append((trial, progress)))
-    outcomes = list(Ray(Cluster(nodes.address, **needs)).run(trials, worker, observer))
+    outcomes = list(Ray(nodes.address, **{"cpus": 1, **needs}).run(trials, worker, observer))
     assert len({outcome.trial for outcome in outcomes}) == len(outcomes)
     return {outcome.trial.seed: outcome for outcome in outcomes}, reported
 
@@ -121,7 +124,7 @@ def test_scores_are_those_of_a_local_run_to_the_last_bit_and_so_is_the_record(no
     workplace = WorkerConfig(plugin_files=(dots_plugin,), threads=2)
     worker = Worker(workplace, Registry.discover([dots_plugin]))
     local = list(Serial().run(trials, worker, Observer()))
-    there = Ray(Cluster(nodes.address)).run(trials, worker, Observer())
+    there = Ray(nodes.address, cpus=1).run(trials, worker, Observer())
     by_trial = {outcome.trial: outcome for outcome in there}
     timed = {"fit_seconds", "score_seconds", "train_images_per_second"}
     timed |= {"threads", "code"}  # of torch, if the process has imported it yet; of files that somebody may be editing
@@ -153,7 +156,7 @@ def test_a_plugin_that_a_worker_lacks_is_named_with_its_version(nodes: Any, dots
     worker = Worker(WorkerConfig(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
     worker.registry.register(Acme, "glow", "acme-glow", "1.2")
     glow = TRIAL._replace(model="glow", encoder="-", loss="-")
-    (outcome,) = Ray(Cluster(nodes.address)).run([glow], worker, Observer())
+    (outcome,) = Ray(nodes.address, cpus=1).run([glow], worker, Observer())
     assert outcome.status == "error"
     assert outcome.reason.startswith("model 'glow' is of acme-glow 1.2, and ")
     assert outcome.reason.endswith(" has nothing that offers it: install the same there")
@@ -163,24 +166,20 @@ def test_a_plugin_of_another_version_is_named_with_both_and_that_of_the_data_set
     dots_plugin: Path,
 ) -> None:
     worker = Worker(WorkerConfig(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
-    split, setting, here = (
-        worker.split("dots", "large", 16),
-        Setting.of(worker.workplace),
-        provenance.makers(TRIAL, worker.registry),
-    )
+    split, setting, here = worker.split("dots", "large", 16), RemoteWorker.of(worker), makers(TRIAL, worker.registry)
     board = SimpleNamespace(pin=SimpleNamespace(remote=lambda trial, progress: None))
-    wanted = {**here, "plugins": {**here["plugins"], "loss": "acme-losses 2.0"}}
-    other, _ = perform(TRIAL, split, wanted, setting, board)
-    assert other.reason.startswith(
+    wanted = here._replace(plugins={**here.plugins, "loss": "acme-losses 2.0"})
+    other = perform(TRIAL, split, wanted, setting, board)
+    assert other.outcome.reason.startswith(
         f"loss 'absolute' is of acme-losses 2.0, and {socket.gethostname()} has {dots_plugin} "
     )
-    elsewhere = {
-        "plugins": {**here["plugins"], "dataset": "acme-images 3.1"},
-        "code": {"harness": "0badc0de", "acme_images": "c0ffee00"},
-    }
-    done, _ = perform(TRIAL, split, elsewhere, setting, board)
-    assert (done.status, done.record.plugins) == ("done", elsewhere["plugins"])
-    assert done.record.code == {**here["code"], "acme_images": "c0ffee00"}, "what has run, and where the data is from"
+    elsewhere = here._replace(
+        plugins={**here.plugins, "dataset": "acme-images 3.1"},
+        code={"harness": "0badc0de", "acme_images": "c0ffee00"},
+    )
+    done = perform(TRIAL, split, elsewhere, setting, board).outcome
+    assert (done.status, done.record.plugins) == ("done", elsewhere.plugins)
+    assert done.record.code == {**here.code, "acme_images": "c0ffee00"}, "what has run, and where the data is from"
 
 
 def test_what_models_are_given_is_read_only_and_keeps_its_fingerprint(
@@ -212,7 +211,7 @@ def test_a_trial_is_asked_for_only_when_it_can_start_soon(nodes: Any, dots_plugi
             yield TRIAL._replace(seed=seed)
 
     worker = Worker(WorkerConfig(plugin_files=(dots_plugin,)), Registry.discover([dots_plugin]))
-    ending = Ray(Cluster(nodes.address)).run(trials(), worker, Observer())
+    ending = Ray(nodes.address, cpus=1).run(trials(), worker, Observer())
     next(ending)
     assert len(asked) == 3, "two that run, and one for whoever is ready first"
     ending.close()
@@ -250,7 +249,7 @@ def test_a_model_that_is_kept_comes_back_to_where_the_store_is(nodes: Any, dots_
         worker = Worker(workplace, registry, save)
         if name == "nowhere":
             (tmp_path / name).touch()
-        here = Serial() if name == "local" else Ray(Cluster(nodes.address))
+        here = Serial() if name == "local" else Ray(nodes.address, cpus=1)
         (outcome,) = here.run([trial], worker, Observer())
         assert outcome.status == "done"
         kept[name] = find(tmp_path / name, outcome.id)
@@ -295,17 +294,17 @@ assert time.monotonic() < give_up""")
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("127.0.0.1:1", "nobody answers at --ray-address '127.0.0.1:1' (.*refused)"),
-        ("head.invalid:6379", "nobody answers at --ray-address 'head.invalid:6379'"),
-        ("6379", "--ray-address is '6379': expected auto, or host:port"),
-        ("ray://head:10001", "--ray-address is 'ray://head:10001': expected auto, or host:port"),
-        ("127.0.0.1:99999", "nobody answers at --ray-address '127.0.0.1:99999'"),
+        ("127.0.0.1:1", "nobody answers at '127.0.0.1:1' (.*refused)"),
+        ("head.invalid:6379", "nobody answers at 'head.invalid:6379'"),
+        ("6379", "the address of Ray is '6379': expected auto, or host:port"),
+        ("ray://head:10001", "the address of Ray is 'ray://head:10001': expected auto, or host:port"),
+        ("127.0.0.1:99999", "nobody answers at '127.0.0.1:99999'"),
     ],
 )
 def test_an_address_where_nobody_answers_is_refused_at_once(address: str, said: str) -> None:
     started = time.monotonic()
     with pytest.raises(UsageError, match=said):
-        Cluster(address)
+        Ray(address).prepare("cpu")
     assert time.monotonic() - started < 7
 
 
@@ -330,7 +329,7 @@ def test_a_port_where_something_else_listens_is_refused_at_once(
         thread = threading.Thread(target=serve)
         thread.start()
         with pytest.raises(UsageError, match=said):
-            Cluster(f"127.0.0.1:{port}")
+            Ray(f"127.0.0.1:{port}").prepare("cpu")
         over.set()
         thread.join()
 
@@ -357,32 +356,30 @@ def test_progress_that_comes_fast_travels_as_one_message_with_all_its_images() -
 
 def test_auto_goes_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    with pytest.raises(UsageError, match="nobody answers at --ray-address 'auto'"):
-        Cluster("auto")
+    with pytest.raises(UsageError, match="nobody answers at 'auto'"):
+        Ray("auto").prepare("cpu")
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"needs Ray: pip install 'anomaly-harness\[ray\]'"):
-        Cluster()
+        Ray().prepare("cpu")
 
 
 def test_a_share_of_gpus_above_one_is_whole() -> None:
-    with pytest.raises(UsageError, match="--gpus-per-trial is 1.5: expected a whole number, or a share below 1"):
-        Cluster(gpus=1.5)
-    assert Cluster(cpus=2, gpus=0.25).fits({"CPU": 16, "GPU": 1}) == 4
-    assert Cluster(cpus=0.1).fits({"CPU": 0.3}) == 3
-    assert Cluster(gpus=1).fits({"CPU": 16}) == 0
+    with pytest.raises(ValueError, match=r"gpus is 1.5: expected a whole number, or a share below 1"):
+        Ray(gpus=1.5)
+    assert Share(cpus=2, gpus=0.25).fits({"CPU": 16, "GPU": 1}) == 4
+    assert Share(cpus=0.1).fits({"CPU": 0.3}) == 3
+    assert Share(gpus=1).fits({"CPU": 16}) == 0
 
 
 def test_what_a_worker_needs_holds_no_path_that_only_means_something_here(
     dots_plugin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(dots_plugin.parent)
-    setting = Setting.of(
-        WorkerConfig("cuda", Path("data"), Path("weights"), (dots_plugin,), threads=3),
-        {"HARNESS_OFFLINE": "1", "HOME": "/home/me"},
-    )
+    here = Worker(WorkerConfig("cuda", Path("data"), Path("weights"), (dots_plugin,), threads=3), Registry())
+    setting = RemoteWorker.of(here, {"HARNESS_OFFLINE": "1", "HOME": "/home/me"})
     assert setting.workplace == WorkerConfig("cuda", weights_dir=dots_plugin.parent / "weights", threads=3)
     assert setting.files == ((dots_plugin, dots_plugin.read_bytes()),)
     assert setting.environ == (("HARNESS_OFFLINE", "1"),)
@@ -396,7 +393,7 @@ def test_what_ray_cannot_do_ends_the_run_in_one_line(
     def full(split: Split) -> Split:
         raise OutOfDiskError("no room for 60 MB\nmore lines")
 
-    monkeypatch.setattr(executor, "portable", full)
+    monkeypatch.setattr(fleet, "portable", full)
     with pytest.raises(UnavailableError, match=r"Ray has failed \(OutOfDiskError: .*\)\. Finished trials are kept"):
         fly(nodes, dots_plugin, [TRIAL])
 
@@ -427,7 +424,7 @@ write("ended")""")
 
     try:
         with Store(tmp_path / "runs", write=True) as store:
-            ray = Ray(Cluster(nodes.address))
+            ray = Ray(nodes.address, cpus=1)
             tally = carry_out(map(Cell, trials), store=store, worker=worker, executor=ray, observer=KillsANode())
             stored = list(store.outcomes())
     finally:
@@ -446,13 +443,13 @@ write("ended")""")
 def test_a_run_whose_machines_are_all_lost_ends_and_says_so(
     nodes: Any, variant: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "_PATIENCE_S", 1.0)
-    monkeypatch.setattr(executor, "_LOOK_S", 0.3)
+    monkeypatch.setattr(fleet, "_PATIENCE_S", 1.0)
+    monkeypatch.setattr(fleet, "_LOOK_S", 0.3)
     large = nodes.add_node(num_cpus=3, **SMALL)
     nodes.wait_for_nodes()
     plugin = variant("if run.seed: time.sleep(60)")
     worker = Worker(WorkerConfig(plugin_files=(plugin,)), Registry.discover([plugin]))
-    ray = Ray(Cluster(nodes.address, cpus=3))
+    ray = Ray(nodes.address, cpus=3)
     ending = ray.run([TRIAL, TRIAL._replace(seed=1)], worker, Observer())
     assert next(ending).status == "done"
     nodes.remove_node(large, allow_graceful=False)

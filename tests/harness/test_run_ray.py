@@ -114,16 +114,24 @@ def test_ray_tells_of_a_lost_worker_in_our_words_alone(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--executor", "ray", "--jobs", "4"], "--jobs 4 is for --executor local: with ray, --cpus-per-trial and"),
-        (["--ray-address", "auto"], "--ray-address is for --executor ray, and this one is local"),
-        (["--cpus-per-trial", "2"], "--cpus-per-trial is for --executor ray"),
-        (["--gpus-per-trial", "0.5"], "--gpus-per-trial is for --executor ray"),
-        (["--executor", "ray", "--ray-address", "127.0.0.1:1"], "nobody answers at --ray-address '127.0.0.1:1'"),
-        (["--executor", "ray", "--gpus-per-trial", "1.5"], "--gpus-per-trial is 1.5: expected a whole number"),
-        (["--executor", "ray", "--device", "cuda:1"], "--device is 'cuda:1': expected auto, cpu or cuda"),
-        (["--executor", "ray", "--device", "cpu", "--gpus-per-trial", "1"], "--gpus-per-trial is 1 and --device 'cpu'"),
+        (
+            ["--executor", "ray", "--jobs", "4"],
+            "--jobs is for an executor with the option 'jobs', and 'ray' is none: its options are address, cpus, gpus",
+        ),
+        (["--ray-address", "auto"], "--ray-address is for an executor with the option 'address', and 'local' is none"),
+        (["--cpus-per-trial", "2"], "--cpus-per-trial is for an executor with the option 'cpus'"),
+        (["--gpus-per-trial", "0.5"], "--gpus-per-trial is for an executor with the option 'gpus'"),
+        (["--executor", "ray", "--ray-address", "127.0.0.1:1"], "nobody answers at '127.0.0.1:1'"),
+        (["--executor", "ray", "--gpus-per-trial", "1.5"], "--gpus-per-trial: gpus is 1.5: expected a whole number"),
+        (["--executor", "ray", "--device", "cuda:1"], "the device is 'cuda:1': expected auto, cpu or cuda"),
+        (
+            ["--executor", "ray", "--device", "cpu", "--gpus-per-trial", "1"],
+            "a trial is to have 1 GPUs and the device 'cpu'",
+        ),
         (["--executor", "ray", "--device", "tpu"], "no device 'tpu' here"),
-        (["--executor", "slurm"], "--executor is 'slurm': expected one of local, ray"),
+        (["--executor", "slurm"], "no executor 'slurm'"),
+        (["--executor", "ray[cpus=1]", "--cpus-per-trial", "2"], "the executor is ray[cpus=1]: give one of the two"),
+        (["--executor", "local[jobs=0]"], "jobs is 0: expected a whole number from 1"),
     ],
 )
 def test_a_wrong_request_is_one_clear_line_and_exit_2(
@@ -238,7 +246,7 @@ def _members(session: int) -> list[str]:
     return found
 
 
-PAGE = Path(__file__).parents[2] / "harness" / "trials" / "executors" / "README.md"
+PAGE = Path(__file__).parents[2] / "plugins" / "harness_ray" / "README.md"
 
 
 def blocks(language: str) -> list[str]:

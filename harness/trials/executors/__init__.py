@@ -1,21 +1,16 @@
-"""Where trials run. An executor takes trials as fast as it can fit them, and gives outcomes as they end."""
+"""Where trials are fitted: on this machine, unless a plugin offers another place. This module is a plugin, too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterable
 
-from harness.trials.observers import Observer
-from harness.trials.trial import Outcome, Trial
-from harness.trials.worker import Worker
+from harness.api import Executor
+from harness.plugin.hookspecs import hookimpl
 
 
-class Executor(Protocol):
-    """Fits trials somewhere. It asks for the next trial only when it can start it."""
+@hookimpl
+def harness_executors() -> Iterable[type[Executor]]:
+    """The executors of the core."""
+    from harness.trials.executors.local import Local
 
-    def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
-        """Outcomes, in any order; how far fits are is told to the observer's `progressed`.
-
-        Besides interrupts it raises only that the place itself is lost.
-        """
-        ...
+    return [Local]

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from itertools import chain
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from harness.api import Split
-from harness.errors import ModelError, UnavailableError, UsageError
-from harness.trials import provenance
-from harness.trials.executors.ray_cluster import Cluster, in_a_line
-from harness.trials.executors.ray_tasks import Board, Setting, perform, portable
-from harness.trials.observers import Observer
-from harness.trials.saved_model import SavedModel, State
-from harness.trials.trial import Outcome, Trial
-from harness.trials.worker import Worker
+from harness import UnavailableError, UsageError
+from harness.executors import Observer, Outcome, RemoteWorker, Returned, Split, Trial, Worker, makers, portable
+from harness_ray.cluster import Share, in_a_line
+from harness_ray.tasks import Board, perform
 
 TRIES = 3
 """How often a trial is begun whose worker or machine is lost."""
@@ -24,26 +18,7 @@ _LOOK_S = 5.0
 """How often to see which machines are there: some join, and some are lost."""
 _PATIENCE_S = 300.0
 """How long to wait for a machine when none is left."""
-_GO_ON = "Finished trials are kept; the same command goes on from there"
-
-
-@dataclass(frozen=True)
-class Ray:
-    """Fits as many trials at a time as the cluster has room for. One whose worker or machine is lost is begun again."""
-
-    cluster: Cluster = field(default_factory=Cluster)
-
-    def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
-        """The outcome of each trial, as they end. Raises UsageError before the first, UnavailableError later on."""
-        waiting = iter(trials)
-        first = next(waiting, None)
-        if first is None:  # the store has them all: that is found out sooner than Ray starts
-            return
-        with self.cluster.joined() as ray:
-            try:
-                yield from _Fleet(ray, self.cluster, worker, observer).run(chain([first], waiting))
-            except ray.exceptions.RayError as error:
-                raise UnavailableError(f"Ray has failed ({in_a_line(error)}). {_GO_ON}") from error
+GO_ON = "Finished trials are kept; the same command goes on from there"
 
 
 def room(slots: int) -> int:
@@ -61,18 +36,18 @@ class _Flight:
     begun: int = 0
 
 
-class _Fleet:
+class Fleet:
     """The tasks of one run."""
 
-    def __init__(self, ray: Any, cluster: Cluster, worker: Worker, observer: Observer) -> None:
-        self._ray, self._cluster, self._worker, self._observer = ray, cluster, worker, observer
+    def __init__(self, ray: Any, share: Share, worker: Worker, observer: Observer) -> None:
+        self._ray, self._share, self._worker, self._observer = ray, share, worker, observer
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
         self._board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
-        share = {"num_cpus": cluster.cpus, "num_gpus": cluster.gpus}
-        self._perform = ray.remote(perform).options(max_retries=0, **share)  # tries are counted here
-        self._setting = ray.put(Setting.of(worker.workplace))
+        held = {"num_cpus": share.cpus, "num_gpus": share.gpus}
+        self._perform = ray.remote(perform).options(max_retries=0, **held)  # tries are counted here
+        self._remote = ray.put(RemoteWorker.of(worker))
         self._shared: tuple[Split, Any] | None = None
         self._slots, self._looked, self._last_seen = 0, -_LOOK_S, time.monotonic()
 
@@ -110,14 +85,14 @@ class _Fleet:
 
     def _begin(self, flight: _Flight) -> Any:
         flight.begun += 1
-        wanted = provenance.makers(flight.trial, self._worker.registry)
-        return self._perform.remote(flight.trial, flight.data, wanted, self._setting, self._board)
+        wanted = makers(flight.trial, self._worker.registry)
+        return self._perform.remote(flight.trial, flight.data, wanted, self._remote, self._board)
 
     def _ending(self, reference: Any, flight: _Flight) -> Outcome | None:
         """The outcome of a task that has ended; None for one that was lost and is to be begun again."""
         errors = self._ray.exceptions
         try:
-            return self._keep(*self._ray.get(reference))
+            return self._returned(reference)
         except errors.RayTaskError as error:
             reason = f"its worker could not run it: {in_a_line(error.cause or error)}"
         except errors.RayError as error:
@@ -131,16 +106,9 @@ class _Fleet:
             reason = f"{how}; begun {flight.begun} times"
         return Outcome(flight.trial, "error", reason, flight.fingerprint)
 
-    def _keep(self, outcome: Outcome, models: Iterable[tuple[SavedModel, State]]) -> Outcome:
-        """The outcome, once the models that came with it are where they are to be kept."""
-        worker = self._worker
-        for saved, state in models:
-            assert worker.workplace.keep is not None
-            try:
-                worker.save(saved, state, worker.workplace.keep.folder)
-            except ModelError as error:  # the scores stand all the same
-                return replace(outcome, unkept=str(error))
-        return outcome
+    def _returned(self, reference: Any) -> Outcome:
+        returned: Returned = self._ray.get(reference)
+        return returned.kept_by(self._worker)
 
     def _tell(self, news: Any) -> Any:
         """Pass progress on, and ask for more; None once the board is lost, which costs the display and no trial."""
@@ -156,11 +124,11 @@ class _Fleet:
         now = time.monotonic()
         if now - self._looked >= _LOOK_S:
             self._looked = now
-            self._slots = sum(self._cluster.fits(machine) for machine in self._machines())
+            self._slots = sum(self._share.fits(machine) for machine in self._machines())
         if self._slots:
             self._last_seen = now
         elif now - self._last_seen > _PATIENCE_S:
-            raise UnavailableError(f"no machine of the Ray cluster has been left for {_PATIENCE_S:.0f} s. {_GO_ON}")
+            raise UnavailableError(f"no machine of the Ray cluster has been left for {_PATIENCE_S:.0f} s. {GO_ON}")
         return room(self._slots)
 
     def _machines(self) -> list[dict[str, float]]:
@@ -168,9 +136,9 @@ class _Fleet:
         return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
 
     def _too_small(self) -> str:
-        cluster, machines = self._cluster, self._machines()
+        share, machines = self._share, self._machines()
         cpus, gpus = (max((machine.get(name, 0) for machine in machines), default=0) for name in ("CPU", "GPU"))
         return (
-            f"a trial of {cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs fits on no machine of the Ray cluster, which "
-            f"has at most {cpus:g} CPUs and {gpus:g} GPUs: give a smaller --cpus-per-trial or --gpus-per-trial"
+            f"a trial of {share.cpus:g} CPUs and {share.gpus:g} GPUs fits on no machine of the Ray cluster, which "
+            f"has at most {cpus:g} CPUs and {gpus:g} GPUs: give it fewer, as in --executor 'ray[cpus=1]'"
         )

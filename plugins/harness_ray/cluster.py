@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import signal
@@ -13,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import UsageError
-from harness.trials import hardware
+from harness import UsageError
+from harness.executors import cores
 
 _ANSWER_S = 5.0
 """How long to wait for somebody to answer at an address."""
@@ -24,46 +23,36 @@ _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """A Ray cluster, and what a trial holds of it. Raises UsageError for one that is not there."""
+class Share:
+    """What Ray keeps for a trial. It counts with that, and fences nothing in."""
 
-    address: str | None = None
-    """`auto` or host:port of a cluster to join; None starts one on this machine for as long as a run takes."""
     cpus: float = 1.0
-    """A trial's share. Ray counts with it, and fences nothing in."""
     gpus: float = 0.0
-
-    def __post_init__(self) -> None:
-        if importlib.util.find_spec("ray") is None:
-            raise UsageError("--executor ray needs Ray: pip install 'anomaly-harness[ray]'")
-        if self.gpus > 1 and self.gpus % 1:
-            raise UsageError(f"--gpus-per-trial is {self.gpus:g}: expected a whole number, or a share below 1")
-        if self.address is not None:
-            _call(self.address)
 
     def fits(self, machine: dict[str, float]) -> int:
         """How many trials a machine with these resources, as Ray names them, runs at a time."""
         needs = {"CPU": self.cpus, "GPU": self.gpus}
         return min(int(machine.get(name, 0) / need + 1e-6) for name, need in needs.items() if need)
 
-    @contextmanager
-    def joined(self) -> Iterator[Any]:
-        """The package `ray`, connected. Raises UsageError."""
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody unasked
-        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # it would tell of lost workers on standard output
-        import ray
 
-        own = {} if self.address else {"include_dashboard": False, "num_cpus": hardware.cores()}
-        try:
-            with _our_own_sigterm():
-                ray.init(address=self.address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **own)
-        except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
-            where = f"at --ray-address {self.address!r} cannot be joined" if self.address else "cannot be started here"
-            raise UsageError(f"a Ray cluster {where}: {in_a_line(error)}") from error
-        try:
-            yield ray
-        finally:
-            ray.shutdown()  # which ends whatever is still under way
+@contextmanager
+def joined(address: str | None) -> Iterator[Any]:
+    """The package `ray`, connected to a cluster, or to one that is started here for the time. Raises UsageError."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody unasked
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # it would tell of lost workers on standard output
+    import ray
+
+    own = {} if address else {"include_dashboard": False, "num_cpus": cores()}
+    try:
+        with _our_own_sigterm():
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **own)
+    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
+        where = f"at {address!r} cannot be joined" if address else "cannot be started here"
+        raise UsageError(f"a Ray cluster {where}: {in_a_line(error)}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()  # which ends whatever is still under way
 
 
 def in_a_line(error: BaseException) -> str:
@@ -87,7 +76,7 @@ def _our_own_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, ours)
 
 
-def _call(address: str) -> None:
+def call(address: str) -> None:
     """See whether somebody is there, because Ray would wait for minutes. Raises UsageError."""
     found = address
     if address == "auto":
@@ -97,18 +86,16 @@ def _call(address: str) -> None:
             found = canonicalize_bootstrap_address_or_die(address)
         except ConnectionError as error:
             raise UsageError(
-                f"--ray-address auto finds no Ray cluster on this machine: `ray start --head` starts one ({error})"
+                f"the address auto finds no Ray cluster on this machine: `ray start --head` starts one ({error})"
             ) from error
     host, _, port = found.rpartition(":")
     if not host or "/" in host or not port.isdecimal():
-        raise UsageError(f"--ray-address is {address!r}: expected auto, or host:port such as 10.0.0.1:6379")
+        raise UsageError(f"the address of Ray is {address!r}: expected auto, or host:port such as 10.0.0.1:6379")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S) as line:
             line.sendall(_HELLO)
             heard = line.recv(4)
     except (OSError, OverflowError) as error:
-        raise UsageError(
-            f"nobody answers at --ray-address {address!r} ({error}): expected the head of a Ray cluster"
-        ) from error
+        raise UsageError(f"nobody answers at {address!r} ({error}): expected the head of a Ray cluster") from error
     if heard[3:] != _SETTINGS[3:4] and os.environ.get("RAY_USE_TLS", "0") == "0":
-        raise UsageError(f"what answers at --ray-address {address!r} is no Ray: expected the head of a Ray cluster")
+        raise UsageError(f"what answers at {address!r} is no Ray: expected the head of a Ray cluster")

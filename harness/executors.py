@@ -1,0 +1,35 @@
+"""For who writes an executor: what it is handed, and what fits trials in other processes and on other machines.
+
+An executor is handed trials, a worker and an observer. In this process `worker.perform(trial, observer)` fits one.
+For another machine send `RemoteWorker.of(worker)`, `portable(split)` and `makers(trial, worker.registry)` there, call
+`perform`, send back what it returns, and call `returned.kept_by(worker)` here. plugins/harness_ray does so.
+"""
+
+from harness.api import Executor, Progress, Split
+from harness.trials.hardware import cores
+from harness.trials.hardware import jobs as usual_jobs
+from harness.trials.hardware import threads as threads_of_a_fit
+from harness.trials.observers import Observer
+from harness.trials.provenance import Makers, makers
+from harness.trials.remote import RemoteWorker, Returned, portable
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Worker, WorkerConfig
+
+__all__ = [
+    "Executor",
+    "Makers",
+    "Observer",
+    "Outcome",
+    "Progress",
+    "RemoteWorker",
+    "Returned",
+    "Split",
+    "Trial",
+    "Worker",
+    "WorkerConfig",
+    "cores",
+    "makers",
+    "portable",
+    "threads_of_a_fit",
+    "usual_jobs",
+]

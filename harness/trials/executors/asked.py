@@ -1,0 +1,37 @@
+"""The executor that settings ask for; some settings are another way to say its options."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from harness.api import Executor
+from harness.errors import UsageError
+from harness.plugin.in_process import choose
+from harness.plugin.registry import Registry
+from harness.plugin.spec import options_of, spell
+from harness.trials.settings import Settings
+
+_OPTIONS = {"jobs": "jobs", "ray_address": "address", "cpus_per_trial": "cpus", "gpus_per_trial": "gpus"}
+"""Setting to the option of an executor that it fills in: `--jobs 2` is `--executor 'local[jobs=2]'`."""
+
+
+def executor_of(registry: Registry, settings: Settings) -> Executor:
+    """The executor that is asked for, with its options. Raises UsageError for an option that it does not have."""
+    (executor,) = choose(registry, Executor, settings.executor)
+    known = [option.name for option in options_of(type(executor))]
+    for setting, option in _OPTIONS.items():
+        value, called = getattr(settings, setting), settings.called(setting)
+        if value is None:
+            continue
+        if option not in known:
+            others = f"its options are {', '.join(known)}" if known else "it has no options"
+            raise UsageError(
+                f"{called} is for an executor with the option {option!r}, and {executor.name!r} is none: {others}"
+            )
+        if getattr(executor, option) not in (None, value):
+            raise UsageError(f"{called} is {value}, and the executor is {spell(executor)}: give one of the two")
+        try:
+            executor = dataclasses.replace(executor, **{option: value})  # type: ignore[type-var]  # it has options
+        except ValueError as error:
+            raise UsageError(f"{called}: {error}") from error
+    return executor

@@ -1,0 +1,34 @@
+"""Trials on this machine: in this process where they come one after another, else in processes side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from harness.api import Executor
+from harness.trials import hardware
+from harness.trials.executors.processes import Processes
+from harness.trials.executors.serial import Serial
+from harness.trials.observers import Observer
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Worker
+
+
+@dataclass(frozen=True)
+class Local(Executor):
+    """Fits on this machine, whose cores are shared out among `jobs` trials; by default up to 4 on a CPU, else 1."""
+
+    name = "local"
+
+    jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.jobs is not None and self.jobs < 1:
+            raise ValueError(f"jobs is {self.jobs}: expected a whole number from 1")
+
+    def side_by_side(self, device: str, trials: int) -> int:
+        return self.jobs or max(1, min(hardware.jobs(device), trials))
+
+    def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
+        jobs = worker.workplace.side_by_side
+        return (Serial() if jobs == 1 else Processes(jobs)).run(trials, worker, observer)

@@ -1,0 +1,101 @@
+"""A worker that is sent to another machine, where only the packages are: data and plugin files come along."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.api import Images, Split
+from harness.errors import ModelError
+from harness.plugin.registry import Registry, contents
+from harness.trials.observers import Observer
+from harness.trials.provenance import Makers, makers
+from harness.trials.saved_model import SavedModel, State
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Worker, WorkerConfig
+
+_TAKEN_ALONG = ("HARNESS_OFFLINE", "HARNESS_PLUGINS")
+
+
+class Returned(NamedTuple):
+    """What comes back from another machine."""
+
+    outcome: Outcome
+    models: tuple[tuple[SavedModel, State], ...] = ()
+    """Those that are to be kept: the folder of models is where the store is."""
+
+    def kept_by(self, worker: Worker) -> Outcome:
+        """The outcome, once the models that came with it are where they are to be kept."""
+        for saved, state in self.models:
+            assert worker.workplace.keep is not None
+            try:
+                worker.save(saved, state, worker.workplace.keep.folder)
+            except ModelError as error:  # the scores stand all the same
+                return replace(self.outcome, unkept=str(error))
+        return self.outcome
+
+
+@dataclass(frozen=True)
+class RemoteWorker:
+    """What fits trials elsewhere: plain values, that can be pickled and sent."""
+
+    workplace: WorkerConfig
+    files: tuple[tuple[Path, bytes], ...]
+    """Plugin files with their content."""
+    environ: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, worker: Worker, environ: Mapping[str, str] = os.environ) -> RemoteWorker:
+        """One that does what this worker does. Raises UsageError for a plugin file that is gone."""
+        workplace, folder = worker.workplace, worker.workplace.weights_dir
+        elsewhere = replace(workplace, data_root=None, weights_dir=folder and folder.absolute(), plugin_files=())
+        taken = tuple((name, environ[name]) for name in _TAKEN_ALONG if name in environ)
+        return cls(elsewhere, tuple(contents(workplace.plugin_files).items()), taken)
+
+    def perform(self, trial: Trial, split: Split, wanted: Makers, observer: Observer) -> Returned:
+        """Fit a trial on data that came along, by the makers that are wanted; that of its data set may be absent here.
+
+        Only KeyboardInterrupt passes through.
+        """
+        models: list[tuple[SavedModel, State]] = []
+
+        def save(saved: SavedModel, state: State, folder: Path) -> None:
+            arrays = {name: np.asarray(array) for name, array in state.items()}
+            models.append((replace(saved, plugins={**saved.plugins, **wanted.plugins}), arrays))
+
+        worker = replace(_worker(self), save=save)
+        here = makers(trial, worker.registry)
+        for kind, plugin in wanted.plugins.items():
+            if kind != "dataset" and here.plugins.get(kind) != plugin:
+                has = here.plugins.get(kind, "nothing that offers it")
+                reason = f"{kind} {getattr(trial, kind)!r} is of {plugin}, and {socket.gethostname()} has {has}"
+                return Returned(Outcome(trial, "error", f"{reason}: install the same there", split.fingerprint))
+        outcome = worker.perform(trial, observer, split)
+        record = replace(outcome.record, plugins=wanted.plugins, code={**wanted.code, **here.code})
+        return Returned(replace(outcome, record=record), tuple(models))
+
+
+@lru_cache(maxsize=1)
+def _worker(remote: RemoteWorker) -> Worker:
+    """Made once in a process, which fits many trials."""
+    os.environ.update(remote.environ)
+    return Worker(remote.workplace, Registry.discover(dict(remote.files)))
+
+
+def portable(split: Split) -> Split:
+    """The same data in arrays that are not copied on the way, as a `numpy.memmap` is, with its fingerprint."""
+
+    def plain(images: Images) -> Images:
+        masks = None if images.masks is None else np.asarray(images.masks)
+        return replace(images, pixels=np.asarray(images.pixels), masks=masks)
+
+    moved = replace(split, train=plain(split.train), test=plain(split.test))
+    moved.__dict__["fingerprint"] = split.fingerprint  # worked out once, and not by every worker
+    return moved
