@@ -19,7 +19,7 @@ from harness.report.progress import display
 from harness.trials.observers import Observer, Observers
 from harness.trials.store import Store
 from harness.trials.trial import Outcome
-from harness.verdicts.judge import Verdict
+from harness.verdicts.verdict import Verdict
 
 HERE = "-"
 """As the file of the log: standard error, in place of what people read there."""

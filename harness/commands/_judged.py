@@ -13,7 +13,8 @@ from harness.plugin.spec import spell
 from harness.trials.store import Store
 from harness.trials.trial import UNUSED
 from harness.verdicts import exports as results
-from harness.verdicts.judge import Verdict, judge
+from harness.verdicts.judging import judge
+from harness.verdicts.verdict import Verdict
 
 
 def judged(source: Path, thresholds: str, pools: str | None, plugin_files: Sequence[Path] = ()) -> list[Verdict]:

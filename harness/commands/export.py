@@ -13,7 +13,7 @@ from harness.metrics.pools import stored_pools
 from harness.plugin.registry import Registry
 from harness.trials.store import Store
 from harness.verdicts import exports as results
-from harness.verdicts.judge import judge
+from harness.verdicts.judging import judge
 
 
 @click.command()

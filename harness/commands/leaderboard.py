@@ -12,9 +12,9 @@ from harness.commands._options import format_option, plugin_option, source_optio
 from harness.report.formats import OF_ROWS, render
 from harness.report.leaderboard import leaderboard_document
 from harness.report.significance import significance_document
-from harness.verdicts.judge import METRICS
 from harness.verdicts.leaderboard import RANKED_BY, boards
 from harness.verdicts.paired_tests import paired_tests
+from harness.verdicts.verdict import METRICS
 
 _NO_DECISIONS = "No tests on the same images: the export does not say on which each is right; export it anew."
 
@@ -45,7 +45,7 @@ def command(
     if significance:
         tests = significance_document(paired_tests(boards(verdicts, rank_by), rank_by))
         done = [verdict for verdict in verdicts if verdict.status == "done"]
-        if done and all(verdict.right() is None for verdict in done):
+        if done and all(verdict.images.right() is None for verdict in done):
             tests = replace(tests, remarks=[*tests.remarks, [_NO_DECISIONS]])
         click.echo("\n" * (style == "md"), nl=False)
         click.echo(render(tests, style), nl=False)

@@ -14,6 +14,7 @@ from harness.trials.record import Record
 from harness.trials.store import Store
 from harness.trials.trial import Outcome
 from harness.verdicts import exports as results
+from harness.verdicts.merging import merge
 
 
 @click.command()
@@ -31,13 +32,13 @@ def command(ctx: click.Context, sources: tuple[Path, ...], into: Path) -> None:
     SOURCES are stores, or exports (.jsonl), which merge into one export. Same trial and same scores is one record;
     same trial and other scores is a conflict: it is reported, nothing is overwritten, and the exit code is 3.
     """
-    merge = _merge_exports if into.suffix == ".jsonl" else _merge_stores
+    bring = _merge_exports if into.suffix == ".jsonl" else _merge_stores
     for source in sources:
         if (source.suffix == ".jsonl") != (into.suffix == ".jsonl"):
             raise UsageError(
                 f"{str(source)!r} and {str(into)!r} are not of one kind: expected stores, or .jsonl exports"
             )
-    added, same, conflicts = merge(sources, into)
+    added, same, conflicts = bring(sources, into)
     for conflict in conflicts:
         click.echo(f"conflict: {printable(conflict)}", err=True)
     click.echo(f"{added} added to {into}, {same} already there, {len(conflicts)} in conflict", err=True)
@@ -47,7 +48,7 @@ def command(ctx: click.Context, sources: tuple[Path, ...], into: Path) -> None:
 
 def _merge_exports(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list[str]]:
     earlier = results.read(into) if into.exists() else []
-    merged = results.merge([(str(into), earlier), *((str(source), results.read(source)) for source in sources)])
+    merged = merge([(str(into), earlier), *((str(source), results.read(source)) for source in sources)])
     try:
         results.save(merged.rows, into)
     except OSError as error:
@@ -84,4 +85,4 @@ def _merge_stores(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list
 def _hashes(outcome: Outcome) -> dict[str, str]:
     """By pool; empty for a trial that is not done."""
     evidence = outcome.evidence
-    return {} if evidence is None else {pool: results.hash_of(evidence, pool) for pool in evidence.test}
+    return {} if evidence is None else {pool: evidence.hash_of(pool) for pool in evidence.test}

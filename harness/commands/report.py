@@ -17,8 +17,9 @@ from harness.published import load
 from harness.published.comparison import compare
 from harness.trials.store import Store
 from harness.trials.trial import Outcome
-from harness.verdicts.judge import METRICS, judge
+from harness.verdicts.judging import judge
 from harness.verdicts.leaderboard import RANKED_BY
+from harness.verdicts.verdict import METRICS
 
 
 @click.command()

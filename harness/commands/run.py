@@ -36,7 +36,7 @@ from harness.trials.schedule import RunSummary, carry_out, run_start
 from harness.trials.settings import Settings
 from harness.trials.store import Store
 from harness.trials.worker import Worker, WorkerConfig
-from harness.verdicts.judge import judge
+from harness.verdicts.judging import judge
 
 
 @click.command()

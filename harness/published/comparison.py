@@ -13,8 +13,8 @@ from harness.published.checks import check
 from harness.published.printed import Printed
 from harness.published.table import DECIDED, NOT_STATED, RATES, PublishedTable, Row
 from harness.trials.trial import UNUSED, Trial
-from harness.verdicts.judge import PIXEL_METRICS, Interval, Verdict
 from harness.verdicts.leaderboard import Method, Stat, method_of, stat
+from harness.verdicts.verdict import PIXEL_METRICS, Interval, Verdict
 
 SYNTHETIC = "synthetic"
 """The data set that we draw ourselves."""

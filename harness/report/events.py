@@ -16,7 +16,7 @@ from harness.report.progress import planned
 from harness.report.timing import TimeLeft
 from harness.trials.observers import Observer, RunStart
 from harness.trials.trial import Outcome, Trial
-from harness.verdicts.judge import METRICS, PIXEL_METRICS, Verdict
+from harness.verdicts.verdict import METRICS, PIXEL_METRICS, Verdict
 
 _CELL = ("dataset", "category", "model", "encoder", "loss", "seed")
 

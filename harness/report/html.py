@@ -19,9 +19,9 @@ from harness.report.repeat import command_of
 from harness.trials.latencies import Setting
 from harness.trials.store import Store
 from harness.trials.trial import UNUSED
-from harness.verdicts.judge import PIXEL_METRICS, Verdict
 from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, Method, Track, boards, unfinished
 from harness.verdicts.speed import common_setting, median_latency
+from harness.verdicts.verdict import PIXEL_METRICS, Verdict
 
 MEAN = "mean over categories"
 _BOUNDED = ("accuracy", "auroc")

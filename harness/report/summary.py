@@ -14,8 +14,8 @@ from harness.report.leaderboard import FLOOR_MARK, HEADINGS
 from harness.report.repeat import command_of
 from harness.report.table import Table
 from harness.trials.trial import Trial
-from harness.verdicts.judge import Verdict
 from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, boards, labels, unfinished
+from harness.verdicts.verdict import Verdict
 
 MOST = 10
 """Methods that a table shows."""

@@ -17,7 +17,7 @@ from harness.report.repeat import command_of
 from harness.trials.observers import Observer
 from harness.trials.store import Store
 from harness.trials.trial import Outcome, Trial
-from harness.verdicts.judge import METRICS, PIXEL_METRICS, Verdict
+from harness.verdicts.verdict import METRICS, PIXEL_METRICS, Verdict
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

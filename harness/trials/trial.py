@@ -123,6 +123,13 @@ class Evidence:
     maps: Maps | None = field(default=None, compare=False, repr=False)
     """Small error maps of the test images, to look at; None without maps, and from a store, which has them apart."""
 
+    def hash_of(self, pool: str) -> str:
+        """16 hexadecimal digits of the scores of one pool, equal only where every score is."""
+        digest = hashlib.sha256()
+        for scores in (self.normal[pool], self.test[pool]):
+            digest.update(np.ascontiguousarray(scores, dtype="<f8").data)
+        return digest.hexdigest()[:16]
+
     @property
     def labels(self) -> BoolArray:
         """(N,), True for anomalous."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,14 @@ from harness.files import write_text
 from harness.metrics.image import Counts
 from harness.trials import typed
 from harness.trials.record import Record
-from harness.trials.trial import KEPT_NAMES, Evidence, Outcome, Trial
-from harness.verdicts.judge import METRIC_VERSION, METRICS, PIXEL_METRICS, Verdict
+from harness.trials.trial import KEPT_NAMES, Outcome, Trial
+from harness.verdicts.verdict import METRIC_VERSION, METRICS, PIXEL_METRICS, SingleImages, Verdict
 
 Row = dict[str, Any]
 
 _MEASURED = ("fit_seconds", "train_images_per_second", "n_train")
 _NOT_PROVENANCE = {*_MEASURED, "incomplete", "pixels", "pool_faults", "resolved", "asked_batch_size"}
 """Of a record: what has columns of its own, and what is of use to the machine that fitted only."""
-_IDENTITY = ("trial", "pool", "threshold", "metric_version")
-"""What two rows of the same verdict have in common."""
 
 _TEXT: tuple[type, ...] = (str,)
 _WHOLE: tuple[type, ...] = (int,)
@@ -47,25 +44,34 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 
+@dataclass(frozen=True)
+class ExportedImages(SingleImages):
+    """What a row says of single test images; their scores stayed where they were exported."""
+
+    detected: Mapping[str, tuple[int, int]]
+    rightly: BoolArray | None
+    hashed: str | None
+
+    def detection(self) -> dict[str, tuple[int, int]]:
+        return dict(self.detected)
+
+    def right(self) -> BoolArray | None:
+        return self.rightly
+
+    def scores(self) -> str | None:
+        return self.hashed
+
+
 def row_of(verdict: Verdict) -> Row:
     """A verdict's columns, on which test images it is right, a hash of the scores behind it, and its provenance."""
-    record, evidence = verdict.outcome.record, verdict.outcome.evidence
-    provenance = {name: value for name, value in typed.written(record).items() if name not in _NOT_PROVENANCE}
-    scores = verdict.scores if evidence is None else hash_of(evidence, verdict.pool)
-    return {**verdict.row(), "right": _spelt(verdict.right()), "scores": scores, "provenance": provenance}
+    images, record = verdict.images, typed.written(verdict.outcome.record)
+    provenance = {name: value for name, value in record.items() if name not in _NOT_PROVENANCE}
+    return {**verdict.row(), "right": _spelt(images.right()), "scores": images.scores(), "provenance": provenance}
 
 
 def _spelt(right: BoolArray | None) -> str | None:
     """A digit for each test image, in the data set's order: 1 where it is called what it is."""
     return None if right is None else (right + np.uint8(ord("0"))).tobytes().decode()
-
-
-def hash_of(evidence: Evidence, pool: str) -> str:
-    """16 hexadecimal digits of the scores of one pool, equal only where every score is."""
-    digest = hashlib.sha256()
-    for scores in (evidence.normal[pool], evidence.test[pool]):
-        digest.update(np.ascontiguousarray(scores, dtype="<f8").data)
-    return digest.hexdigest()[:16]
 
 
 def verdict_of(row: Mapping[str, Any]) -> Verdict:
@@ -82,7 +88,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         raise ValueError(f"its metric_version is {row['metric_version']}, expected {METRIC_VERSION}: export it anew")
     if row["status"] not in ("done", "skipped", "error"):
         raise ValueError(f"status is {row['status']!r:.60}, expected done, skipped or error")
-    trial = _trial(row)
+    trial = trial_of(row)
     if row["trial"] != trial.identity(row["fingerprint"]):
         raise ValueError(f"trial is {row['trial']!r:.60}, its settings give {trial.identity(row['fingerprint'])!r}")
     pixels = {name: row[name] for name in PIXEL_METRICS}
@@ -109,9 +115,11 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         average_precision=row["average_precision"],
         status=row["status"],
         reason=row["reason"],
-        scores=row["scores"],
-        detected={kind: (found, n) for kind, (found, n) in row["detection"].items()},
-        rightly=_rightly(row["right"], counts),
+        images=ExportedImages(
+            detected={kind: (found, n) for kind, (found, n) in row["detection"].items()},
+            rightly=_rightly(row["right"], counts),
+            hashed=row["scores"],
+        ),
     )
 
 
@@ -193,46 +201,8 @@ def _whole(text: str) -> int:
     return value
 
 
-@dataclass
-class Merged:
-    """Rows of several sources as one."""
-
-    rows: list[Row] = field(default_factory=list)
-    same: int = 0
-    """Rows that were there already: with the same scores, or of a trial that has since been done."""
-    conflicts: list[str] = field(default_factory=list)
-    """Rows that another source has with other scores; the first source's row was kept."""
-
-
-def merge(sources: Sequence[tuple[str, Iterable[Row]]]) -> Merged:
-    """Same verdict and same scores is one row; same verdict and other scores is a conflict, and nothing is overwritten.
-
-    A row that is done takes the place of those of the same trial that are not, whatever their pool, and of those that
-    failed before its data was known.
-    """
-    kept: dict[tuple[Any, ...], tuple[str, Row]] = {}
-    merged = Merged()
-    for name, rows in sources:
-        for row in rows:
-            key = tuple(row[column] for column in _IDENTITY)
-            first, earlier = kept.get(key, (name, None))
-            if earlier is None or (row["status"] == "done" and earlier["status"] != "done"):
-                kept[key] = (name, row)
-            elif row["status"] != "done" or row["scores"] == earlier["scores"]:
-                merged.same += 1
-            else:
-                trial = _trial(row)
-                merged.conflicts.append(
-                    f"{trial.category} · {trial.method} · seed {trial.seed} · pool {row['pool']}: "
-                    f"{name} has other scores ({row['scores']}) than {first} ({earlier['scores']})"
-                )
-    done = {_trial(row) for _, row in kept.values() if row["scores"] is not None}
-    merged.rows = [row for _, row in kept.values() if row["scores"] is not None or _trial(row) not in done]
-    merged.same += len(kept) - len(merged.rows)
-    return merged
-
-
-def _trial(row: Mapping[str, Any]) -> Trial:
+def trial_of(row: Mapping[str, Any]) -> Trial:
+    """The trial that a row is of. Raises ValueError."""
     return Trial.read({name: row[name] for name in Trial._fields if name in row})
 
 

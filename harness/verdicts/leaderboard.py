@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from harness.metrics.image import Counts
 from harness.trials.trial import UNUSED, Outcome
-from harness.verdicts.judge import METRICS, Verdict
 from harness.verdicts.seeds import common_seeds, outlying_seeds
+from harness.verdicts.verdict import METRICS, Verdict
 
 RANKED_BY = "balanced_accuracy"
 """The default: no constant answer reaches more than one half, however few images are normal."""

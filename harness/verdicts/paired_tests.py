@@ -66,7 +66,7 @@ def _on_images(board: Board) -> PairedTests:
 
 def _right(line: BoardRow) -> dict[int, BoolArray]:
     """Seed to whether its fit judged each test image rightly, where that is known."""
-    return {v.trial.seed: right for v in line.verdicts if (right := v.right()) is not None}
+    return {v.trial.seed: right for v in line.verdicts if (right := v.images.right()) is not None}
 
 
 def _over_categories(board: Board, metric: str) -> PairedTests:

@@ -14,7 +14,7 @@ from harness.trials.observers import Observer
 from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome
 from harness.trials.worker import Worker
-from harness.verdicts.judge import judge
+from harness.verdicts.judging import judge
 
 TOLERANCE = 1e-3
 """How far a score may lie from the stored one, as a share of the range of that pool's stored scores."""

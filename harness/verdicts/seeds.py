@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from harness.verdicts.judge import Verdict
+from harness.verdicts.verdict import Verdict
 
 
 def common_seeds(groups: Iterable[Sequence[Verdict]]) -> frozenset[int] | None:

@@ -20,8 +20,8 @@ from harness.trials.schedule import carry_out
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
-from harness.verdicts.judge import Verdict
 from harness.verdicts.leaderboard import boards
+from harness.verdicts.verdict import Verdict
 
 SEEDS = 10
 

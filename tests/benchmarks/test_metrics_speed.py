@@ -11,7 +11,8 @@ from harness.metrics.image import Ranking
 from harness.trials.record import Record
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
-from harness.verdicts.judge import METRICS, judge
+from harness.verdicts.judging import judge
+from harness.verdicts.verdict import METRICS
 from harness_thresholds.limits import Mean, MeanStd, MedianMad, Quantile
 from harness_thresholds.oracle import F1Oracle
 from harness_thresholds.tail import Pot, fit_pareto

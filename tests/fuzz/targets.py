@@ -37,8 +37,9 @@ from harness.trials.record import Record
 from harness.trials.saved_model import DESCRIPTION, WEIGHTS, SavedModel
 from harness.trials.saved_model import write as save_model
 from harness.trials.trial import Evidence, Outcome, Trial
-from harness.verdicts.exports import merge, read, row_of, verdict_of, write
-from harness.verdicts.judge import judge
+from harness.verdicts.exports import read, row_of, verdict_of, write
+from harness.verdicts.judging import judge
+from harness.verdicts.merging import merge
 
 _FOR_GOOD = ExitStack()
 STYLES = ("rich", "md", "latex", "csv", "json")

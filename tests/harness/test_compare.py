@@ -22,7 +22,8 @@ from harness.report.formats.terminal import to_terminal
 from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.exports import row_of, save, verdict_of
-from harness.verdicts.judge import Verdict, judge
+from harness.verdicts.judging import judge
+from harness.verdicts.verdict import Verdict
 
 BOTTLE = Trial("mvtec_ad", "bottle", "dae", "conv", "mse", 0, 256, 50, 32, 1e-4, 0.0, "fp32", "-")
 

@@ -13,7 +13,8 @@ from harness.metrics.intervals import auroc_interval, wilson
 from harness.trials.holdout import hold_out
 from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
-from harness.verdicts.judge import METRICS, judge
+from harness.verdicts.judging import judge
+from harness.verdicts.verdict import METRICS
 from harness_pools import Largest, Mean, TopK
 
 TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
@@ -70,7 +71,7 @@ def test_a_score_above_the_limit_is_called_anomalous_and_one_at_the_limit_is_not
     counts = verdict.counts
     assert (counts.right_normal, counts.n_normal, counts.right_abnormal, counts.n_abnormal) == (2, 2, 1, 2)
     assert verdict.metric("accuracy") == 0.75
-    assert verdict.detection() == {"crack": (0, 1), "hole": (1, 1)}
+    assert verdict.images.detection() == {"crack": (0, 1), "hole": (1, 1)}
 
 
 def test_without_a_wish_the_pool_is_the_one_that_the_model_suits() -> None:
@@ -120,7 +121,7 @@ def test_a_trial_that_was_not_done_has_no_figures_but_a_row_with_its_reason() ->
     row = verdict.row()
     assert (row["status"], row["reason"]) == ("skipped", "weights are out of reach")
     assert all(row[name] is None for name in (*METRICS, "accuracy_low", "auroc_high"))
-    assert verdict.detection() == {}
+    assert verdict.images.detection() == {}
 
 
 def test_a_test_set_without_defects_has_rates_where_they_are_defined_and_none_elsewhere() -> None:

@@ -22,8 +22,9 @@ from harness.trials.record import Record
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.exports import read, row_of, save, verdict_of
-from harness.verdicts.judge import Verdict, judge
+from harness.verdicts.judging import judge
 from harness.verdicts.speed import common_setting, median_latency
+from harness.verdicts.verdict import Verdict
 
 TRIAL = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
 ONE = Latency("ONNX Runtime", "1.32.0", 1, 12.34, 13.0, 14.0, 80.0, 90.0, 10, 100, 2, "Some CPU", "Linux", "", "2026")

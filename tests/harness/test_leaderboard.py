@@ -11,9 +11,10 @@ from harness.report.formats.terminal import to_terminal
 from harness.report.leaderboard import leaderboard_document
 from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
-from harness.verdicts.judge import Verdict, judge
+from harness.verdicts.judging import judge
 from harness.verdicts.leaderboard import RANKED_BY, Board, boards, unfinished
 from harness.verdicts.seeds import outlying_seeds
+from harness.verdicts.verdict import Verdict
 
 TRIAL = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
 DEFECTS = ("good",) * 4 + ("crack",) * 6

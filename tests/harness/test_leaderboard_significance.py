@@ -19,9 +19,10 @@ from harness.report.significance import COLUMNS, significance_document
 from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.exports import row_of, verdict_of
-from harness.verdicts.judge import Verdict, judge
+from harness.verdicts.judging import judge
 from harness.verdicts.leaderboard import RANKED_BY, boards, labels
 from harness.verdicts.paired_tests import PairedTests, paired_tests
+from harness.verdicts.verdict import Verdict
 
 TRIAL = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
 LABELS = np.arange(20) >= 8
@@ -58,7 +59,7 @@ def categories(n: int, *methods: tuple[str, int]) -> list[Verdict]:
 
 
 def test_decisions_are_right_where_an_image_is_called_what_it_is() -> None:
-    right = verdict([0, 9]).right()
+    right = verdict([0, 9]).images.right()
     assert right is not None
     assert np.flatnonzero(~right).tolist() == [0, 9]
 
@@ -68,7 +69,7 @@ def test_methods_are_paired_on_the_images_of_a_category() -> None:
     (pair,) = found.pairs
     assert (found.metric, found.n, list(found.lines)) == ("accuracy", 20, ["cae + conv + mse", "dae + conv + mse"])
     assert (pair.wins, pair.losses) == (8, 1)
-    assert pair.p == mcnemar(*[line.verdicts[0].right() for line in found.lines.values()])
+    assert pair.p == mcnemar(*[line.verdicts[0].images.right() for line in found.lines.values()])
     assert pair.difference == pytest.approx(7 / 20)
 
 
@@ -84,7 +85,7 @@ def test_methods_are_paired_over_all_seeds_that_both_have_and_the_table_says_so(
     (found,) = paired([*dae, *cae])
     (pair,) = found.pairs
     assert (pair.first, pair.seeds) == ("cae + conv + mse", 2)
-    assert pair.p == seeds_by_images([v.right() for v in cae], [v.right() for v in dae[:2]])
+    assert pair.p == seeds_by_images([v.images.right() for v in cae], [v.images.right() for v in dae[:2]])
     shown = render(significance_document([found]), "md")
     assert "over the seeds that both have" in shown
     assert "19.5 of 20" in shown

@@ -18,7 +18,7 @@ from harness.published.table import NOT_STATED
 from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.exports import Row, row_of, save
-from harness.verdicts.judge import judge
+from harness.verdicts.judging import judge
 
 TRIAL = Trial("dots", "bottle", "dae[level=0.2]", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
 

@@ -25,8 +25,9 @@ from harness.trials.pictures import Maps, thumbnails
 from harness.trials.record import Record
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
-from harness.verdicts.judge import Verdict, judge
+from harness.verdicts.judging import judge
 from harness.verdicts.leaderboard import boards
+from harness.verdicts.verdict import Verdict
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [

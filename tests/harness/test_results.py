@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from harness import Threshold, UsageError
 from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
-from harness.verdicts.exports import Row, merge, read, row_of, save, verdict_of, write
-from harness.verdicts.judge import judge
+from harness.verdicts.exports import Row, read, row_of, save, verdict_of, write
+from harness.verdicts.judging import judge
+from harness.verdicts.merging import merge
 
 TRIAL = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
 
@@ -146,6 +147,12 @@ def test_a_row_of_an_earlier_export_is_read_by_the_names_that_it_has(tmp_path: P
     file = tmp_path / "old.jsonl"
     file.write_text(json.dumps(old))
     assert read(file) == [{**row, "right": None}]
+
+
+def test_a_threshold_that_fails_leaves_a_row_that_names_the_scores_it_failed_on() -> None:
+    failed, judged = rows(threshold=Failing())[0], rows()[0]
+    assert (failed["status"], failed["right"], failed["detection"]) == ("error", None, {})
+    assert failed["scores"] == judged["scores"], "so that merging does not take its trial for one that is not done"
 
 
 LACKING = {name: value for name, value in rows()[0].items() if name != "auroc"}

@@ -1,0 +1,101 @@
+"""Evidence to verdicts: for each pool and threshold a limit, the counts that follow, and the metrics. No fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.api import GOOD, BoolArray, FloatArray, OracleThreshold, Threshold
+from harness.metrics.image import Ranking
+from harness.metrics.limits import finite, limit_of
+from harness.metrics.pools import EVERY_POOL
+from harness.plugin.spec import spell
+from harness.trials.trial import UNUSED, Evidence, Outcome
+from harness.verdicts.verdict import SingleImages, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredImages(SingleImages):
+    """The test images of a trial with their scores, called anomalous above a limit; None where there is no limit."""
+
+    evidence: Evidence
+    pool: str
+    limit: float | None
+
+    def detection(self) -> dict[str, tuple[int, int]]:
+        defects, called = self.evidence.defects, self._called()
+        if called is None:
+            return {}
+        found = Counter(kind for kind, said in zip(defects, called.tolist(), strict=True) if said)
+        return {kind: (found[kind], n) for kind, n in sorted(Counter(defects).items()) if kind != GOOD}
+
+    def right(self) -> BoolArray | None:
+        called = self._called()
+        return None if called is None else np.asarray(called == self.evidence.labels)
+
+    def scores(self) -> str:
+        return self.evidence.hash_of(self.pool)
+
+    def _called(self) -> BoolArray | None:
+        """(N,), whether each test image is called anomalous."""
+        return None if self.limit is None else np.asarray(self.evidence.test[self.pool] > self.limit)
+
+
+def judge(outcome: Outcome, thresholds: Sequence[Threshold], pools: Sequence[str] | None = None) -> Iterator[Verdict]:
+    """Every verdict on one outcome; None takes the pool that its model suits, [EVERY_POOL] all that it has scores of.
+
+    One that is not done has one verdict; one that a pool did not score has one that says so.
+    """
+    evidence = outcome.evidence
+    spelt = [spell(threshold) for threshold in thresholds]
+    if evidence is None:
+        pool = ",".join(pools) if pools else UNUSED
+        for threshold, name in zip(thresholds, spelt, strict=True):
+            yield Verdict(outcome, pool, name, threshold.oracle, status=outcome.status, reason=outcome.reason)
+        return
+    labels = evidence.labels
+    for pool in _pools(outcome, evidence, pools):
+        if pool not in evidence.test:
+            status, reason = _unscored(outcome, pool)
+            for threshold, name in zip(thresholds, spelt, strict=True):
+                yield Verdict(outcome, pool, name, threshold.oracle, status=status, reason=reason)
+            continue
+        normal, scores = evidence.normal[pool], evidence.test[pool]
+        ranking = Ranking(scores, labels)
+        auroc, average_precision = ranking.auroc(), ranking.average_precision()
+        for threshold, name in zip(thresholds, spelt, strict=True):
+            try:
+                limit = _limit(threshold, normal, scores, labels)
+            except Exception as error:  # a plugin's threshold may raise anything; the other verdicts stand
+                reason = f"threshold {name}: {type(error).__name__}: {error}"
+                images = ScoredImages(evidence, pool, None)
+                yield Verdict(outcome, pool, name, threshold.oracle, status="error", reason=reason, images=images)
+                continue
+            counts = ranking.counts(limit)
+            images = ScoredImages(evidence, pool, limit)
+            yield Verdict(outcome, pool, name, threshold.oracle, limit, counts, auroc, average_precision, images=images)
+
+
+def _limit(threshold: Threshold, normal: FloatArray, scores: FloatArray, labels: BoolArray) -> float:
+    if isinstance(threshold, OracleThreshold):
+        return finite(threshold.fit_oracle(scores.copy(), labels.copy()))
+    return limit_of(threshold, normal)
+
+
+def _pools(outcome: Outcome, evidence: Evidence, wanted: Sequence[str] | None) -> Sequence[str]:
+    if UNUSED in evidence.test:
+        return [UNUSED]
+    if wanted == [EVERY_POOL]:
+        return list(evidence.test)
+    return [outcome.record.default_pool] if wanted is None else wanted
+
+
+def _unscored(outcome: Outcome, pool: str) -> tuple[str, str]:
+    """The status and the reason of a verdict by a pool that a trial has no scores of."""
+    if fault := outcome.record.pool_faults.get(pool):
+        return "error", fault
+    again = f"`harness run --pools '{pool}'`, with the options of this run, fits it again and scores it so"
+    return "skipped", f"it was not scored by pool {pool}, and error maps are not kept: {again}"

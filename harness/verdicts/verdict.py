@@ -1,0 +1,138 @@
+"""A verdict: what one threshold makes of one trial's scores, however it came about."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.api import BoolArray
+from harness.metrics.image import Counts
+from harness.metrics.intervals import auroc_interval, wilson
+from harness.trials.trial import Outcome, Trial
+
+METRICS = ("normal_rate", "abnormal_rate", "accuracy", "balanced_accuracy", "f1", "auroc", "average_precision")
+"""Rates in [0, 1], higher is better; the last two need no threshold."""
+
+PIXEL_METRICS = ("aupro_0.30", "pixel_auroc", "pixel_average_precision")
+"""Of maps against masks, in [0, 1], higher is better; they need neither threshold nor pool."""
+
+METRIC_VERSION = 1
+"""Rises when a metric's definition changes; verdicts of different versions are not ranked together."""
+
+Interval = tuple[float, float]
+"""Lower and upper bound, at 95 %."""
+
+
+class SingleImages:
+    """How a verdict judges single test images. This is the one that does not know, as of a trial that was skipped."""
+
+    __slots__ = ()
+
+    def detection(self) -> dict[str, tuple[int, int]]:
+        """Defect kind to how many of its images are called anomalous, and of how many."""
+        return {}
+
+    def right(self) -> BoolArray | None:
+        """(N,), whether each test image is called what it is, in the data set's order; None where that is not known."""
+        return None
+
+    def scores(self) -> str | None:
+        """16 hexadecimal digits of the scores behind the verdict, equal only where every score is."""
+        return None
+
+
+UNKNOWN_IMAGES = SingleImages()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one threshold makes of one trial's scores of one pool."""
+
+    outcome: Outcome
+    pool: str
+    threshold: str
+    oracle: bool
+    limit: float | None = None
+    """An image that scores above it is called anomalous; None where there is no verdict, as for the next three."""
+    counts: Counts | None = None
+    auroc: float | None = None
+    average_precision: float | None = None
+    status: str = "done"
+    reason: str = ""
+    images: SingleImages = field(default=UNKNOWN_IMAGES, compare=False, repr=False)
+    """How it judges single test images."""
+
+    @property
+    def trial(self) -> Trial:
+        """What was fitted."""
+        return self.outcome.trial
+
+    def metric(self, name: str) -> float | None:
+        """One of METRICS or PIXEL_METRICS; None where it is not defined."""
+        if name in PIXEL_METRICS:
+            value = (self.outcome.record.pixels or {}).get(name)
+        elif name in ("auroc", "average_precision"):
+            value = self.auroc if name == "auroc" else self.average_precision
+        else:
+            value = getattr(self.counts, name) if self.counts else None
+        return None if value is None or value != value else float(value)
+
+    def interval(self, name: str) -> Interval | None:
+        """A metric's interval from the size of its test set; None where there is none, as for F1 and pixel metrics.
+
+        Wilson's for a rate; Newcombe's method 10 (Statistics in Medicine 17 (1998) 873) for the mean of two rates, and
+        his method 5 (25 (2006) 559) for the AUROC: each can be worked out again from what a row holds.
+        """
+        counts, value = self.counts, self.metric(name)
+        if counts is None or value is None:
+            return None
+        if name == "auroc":
+            return auroc_interval(value, counts.n_normal, counts.n_abnormal)
+        normal, abnormal = (counts.right_normal, counts.n_normal), (counts.right_abnormal, counts.n_abnormal)
+        if name == "balanced_accuracy":
+            (low, high), (other_low, other_high) = wilson(*normal), wilson(*abnormal)
+            below = math.hypot(counts.normal_rate - low, counts.abnormal_rate - other_low)
+            above = math.hypot(high - counts.normal_rate, other_high - counts.abnormal_rate)
+            return counts.balanced_accuracy - below / 2, counts.balanced_accuracy + above / 2
+        both = (normal[0] + abnormal[0], normal[1] + abnormal[1])
+        shares = {"normal_rate": normal, "abnormal_rate": abnormal, "accuracy": both}
+        return wilson(*shares[name]) if name in shares else None
+
+    def bounds(self) -> dict[str, float | None]:
+        """The intervals that a row holds, by column."""
+        accuracy, auroc = (self.interval(name) or (None, None) for name in ("accuracy", "auroc"))
+        names = ("accuracy_low", "accuracy_high", "auroc_low", "auroc_high")
+        return dict(zip(names, (*accuracy, *auroc), strict=True))
+
+    def row(self) -> dict[str, Any]:
+        """All columns of a verdict, as csv and json have them."""
+        counts, record = self.counts, self.outcome.record
+        settings = self.trial._asdict()
+        return {
+            **{name: settings.pop(name) for name in ("dataset", "category", "model", "encoder", "loss")},
+            "pool": self.pool,
+            "threshold": self.threshold,
+            "oracle": self.oracle,
+            "seed": settings.pop("seed"),
+            "weights": settings.pop("weights"),
+            **settings,
+            "n_normal": counts.n_normal if counts else None,
+            "n_abnormal": counts.n_abnormal if counts else None,
+            "right_normal": counts.right_normal if counts else None,
+            "right_abnormal": counts.right_abnormal if counts else None,
+            **{name: self.metric(name) for name in METRICS},
+            **self.bounds(),
+            "limit": self.limit,
+            **{name: self.metric(name) for name in PIXEL_METRICS},
+            "detection": {kind: list(found) for kind, found in self.images.detection().items()},
+            "fit_seconds": record.fit_seconds,
+            "train_images_per_second": record.train_images_per_second,
+            "n_train": record.n_train,
+            "incomplete": record.incomplete,
+            "fingerprint": self.outcome.fingerprint,
+            "metric_version": METRIC_VERSION,
+            "trial": self.outcome.id,
+            "status": self.status,
+            "reason": self.reason,
+        }
