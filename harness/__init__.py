@@ -3,18 +3,24 @@
 from harness.api import (
     GOOD,
     BoolArray,
+    CountMetric,
+    Counts,
     Dataset,
     Encoder,
     Executor,
     FloatArray,
     Images,
+    Interval,
     Loss,
+    Metric,
     Model,
     OracleThreshold,
     Part,
     Pool,
     Progress,
+    Ranking,
     Run,
+    ScoreMetric,
     Scores,
     Split,
     Threshold,
@@ -34,13 +40,18 @@ from harness.errors import (
 )
 from harness.files import replacing
 from harness.images.decoding import IMAGE_SUFFIXES, Decoded, read_image, read_mask, shown, strict_pillow
+from harness.metrics.intervals import auroc_interval, mean_of_rates_interval, wilson
+from harness.plugin.contract import CONTRACT
 from harness.plugin.hookspecs import hookimpl
 from harness.plugin.spec import spell
 
 __all__ = [
+    "CONTRACT",
     "GOOD",
     "IMAGE_SUFFIXES",
     "BoolArray",
+    "CountMetric",
+    "Counts",
     "DataError",
     "Dataset",
     "Decoded",
@@ -49,7 +60,9 @@ __all__ = [
     "FloatArray",
     "HarnessError",
     "Images",
+    "Interval",
     "Loss",
+    "Metric",
     "Model",
     "ModelError",
     "OracleThreshold",
@@ -57,7 +70,9 @@ __all__ = [
     "Part",
     "Pool",
     "Progress",
+    "Ranking",
     "Run",
+    "ScoreMetric",
     "Scores",
     "Split",
     "StoreError",
@@ -67,7 +82,9 @@ __all__ = [
     "TrainingError",
     "UnavailableError",
     "UsageError",
+    "auroc_interval",
     "hookimpl",
+    "mean_of_rates_interval",
     "read_image",
     "read_mask",
     "replacing",
@@ -75,4 +92,5 @@ __all__ = [
     "spell",
     "strict_pillow",
     "unknown",
+    "wilson",
 ]

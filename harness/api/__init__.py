@@ -1,24 +1,43 @@
 """The contract: the kinds of part, and the values that pass between them and the harness."""
 
-from harness.api.parts import Dataset, Encoder, Loss, Model, OracleThreshold, Part, Pool, Threshold
+from harness.api.parts import (
+    CountMetric,
+    Dataset,
+    Encoder,
+    Loss,
+    Metric,
+    Model,
+    OracleThreshold,
+    Part,
+    Pool,
+    ScoreMetric,
+    Threshold,
+)
 from harness.api.running import Executor, TrackedTrial, Tracker
+from harness.api.scored import Counts, Interval, Ranking
 from harness.api.values import GOOD, BoolArray, FloatArray, Images, Progress, Run, Scores, Split
 
 __all__ = [
     "GOOD",
     "BoolArray",
+    "CountMetric",
+    "Counts",
     "Dataset",
     "Encoder",
     "Executor",
     "FloatArray",
     "Images",
+    "Interval",
     "Loss",
+    "Metric",
     "Model",
     "OracleThreshold",
     "Part",
     "Pool",
     "Progress",
+    "Ranking",
     "Run",
+    "ScoreMetric",
     "Scores",
     "Split",
     "Threshold",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.api.scored import Counts, Interval, Ranking
 from harness.api.values import BoolArray, FloatArray, Images, Run, Scores, Split
 from harness.errors import PackingError, UnavailableError
 from harness.images.decoding import read_image
@@ -23,7 +24,7 @@ class Part(ABC):
 
     name: ClassVar[str]
     """How it is spelt on the command line: lower case, digits, underscores."""
-    kind: ClassVar[Literal["dataset", "encoder", "executor", "loss", "model", "pool", "threshold", "tracker"]]
+    kind: ClassVar[Literal["dataset", "encoder", "executor", "loss", "metric", "model", "pool", "threshold", "tracker"]]
     licence: ClassVar[str] = ""
     """SPDX identifier of the code, or of the images of a data set."""
     source: ClassVar[str] = ""
@@ -171,6 +172,47 @@ class OracleThreshold(Threshold):
     @abstractmethod
     def fit_oracle(self, scores: FloatArray, labels: BoolArray) -> float:
         """The limit, from test scores (N,) and labels (N,), True for anomalous."""
+
+
+class Metric(Part):
+    """Says in one number how good a detector is. Subclass CountMetric, ScoreMetric or PixelMetric."""
+
+    kind = "metric"
+    title: ClassVar[str] = ""
+    """Its heading in tables; by default its spelling."""
+    range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    """The lowest and the highest value that it can have; a value outside is refused."""
+    higher_is_better: ClassVar[bool] = True
+    needs_limit: ClassVar[bool] = False
+    """Whether it depends on the threshold."""
+    version: ClassVar[int] = 1
+    """To be raised when its definition changes: values of different versions are never compared."""
+
+
+class CountMetric(Metric):
+    """A metric of the decisions at a limit."""
+
+    needs_limit = True
+
+    @abstractmethod
+    def value(self, counts: Counts) -> float:
+        """The number, from how many images of each class are called what they are; nan where it is not defined."""
+
+    def interval(self, counts: Counts) -> Interval | None:
+        """Where it lies at 95 %, given so many images; by default nobody knows."""
+        return None
+
+
+class ScoreMetric(Metric):
+    """A metric of image scores and labels, whatever the limit."""
+
+    @abstractmethod
+    def value(self, ranking: Ranking) -> float:
+        """The number, from `ranking.scores` (N,) and `ranking.labels` (N,); nan where it is not defined."""
+
+    def interval(self, ranking: Ranking) -> Interval | None:
+        """Where it lies at 95 %, given so many images; by default nobody knows."""
+        return None
 
 
 class Dataset(Part):

@@ -13,30 +13,38 @@ from harness.plugin.spec import spell
 from harness.trials.store import Store
 from harness.trials.trial import UNUSED
 from harness.verdicts import exports as results
+from harness.verdicts.asked import AskedMetrics, asked_metrics, with_metrics
 from harness.verdicts.judging import judge
 from harness.verdicts.verdict import Verdict
 
 
-def judged(source: Path, thresholds: str, pools: str | None, plugin_files: Sequence[Path] = ()) -> list[Verdict]:
-    """All verdicts by these thresholds and pools; an export (.jsonl) has those that it was written with.
+def judged(
+    source: Path,
+    thresholds: str,
+    pools: str | None,
+    plugin_files: Sequence[Path] = (),
+    metrics: Sequence[str] = (),
+) -> tuple[list[Verdict], AskedMetrics]:
+    """All verdicts by these thresholds and pools, with these metrics; an export (.jsonl) has what it was written with.
 
     Raises UsageError where there are none.
     """
     registry = Registry.discover(plugin_files)
     chosen = registry.choose(Threshold, thresholds)
     wanted = stored_pools(registry, pools)
+    asked = asked_metrics(registry, metrics)
     if source.suffix == ".jsonl":
         spelt = {spell(threshold) for threshold in chosen}
-        every = map(results.verdict_of, results.read(source))
+        every = (with_metrics(results.verdict_of(row), asked.parts) for row in results.read(source))
         verdicts = [verdict for verdict in every if verdict.threshold in spelt and _wanted(verdict, wanted)]
         if not verdicts:
             raise UsageError(f"{str(source)!r} has no verdict of {thresholds}: expected what `harness export` wrote")
-        return verdicts
+        return verdicts, asked
     with Store(source) as opened:
-        verdicts = [verdict for outcome in opened.outcomes() for verdict in judge(outcome, chosen, wanted)]
+        verdicts = [verdict for outcome in opened.outcomes() for verdict in judge(outcome, chosen, wanted, asked.parts)]
     if not verdicts:
         raise UsageError(f"the store {str(source)!r} is empty: `harness run --store {source}` fills it")
-    return verdicts
+    return verdicts, asked
 
 
 def _wanted(verdict: Verdict, pools: Sequence[str] | None) -> bool:

@@ -11,6 +11,7 @@ import click
 from harness.plugin import in_process
 from harness.plugin.spec import split_list
 from harness.report.formats import FORMATS
+from harness.verdicts.leaderboard import RANKED_BY
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,6 +43,17 @@ def format_option(command: F) -> F:
         show_default=True,
         type=click.Choice(list(FORMATS)),
         help="Form of the output.",
+    )(command)
+
+
+def rank_option(command: F) -> F:
+    """--rank-by METRIC."""
+    return click.option(
+        "--rank-by",
+        default=RANKED_BY,
+        show_default=True,
+        metavar="METRIC",
+        help="Any of `list metrics`.",
     )(command)
 
 

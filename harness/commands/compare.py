@@ -30,5 +30,5 @@ def command(
     verdicts mean.
     """
     table = load(against)
-    verdicts = judged(store, thresholds, pools, plugin_files)
+    verdicts, _ = judged(store, thresholds, pools, plugin_files)
     click.echo(render(comparison_document(compare(table, verdicts)), style), nl=False)

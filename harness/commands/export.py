@@ -13,21 +13,26 @@ from harness.metrics.pools import stored_pools
 from harness.plugin.registry import Registry
 from harness.trials.store import Store
 from harness.verdicts import exports as results
+from harness.verdicts.asked import asked_metrics
 from harness.verdicts.judging import judge
 
 
 @click.command()
 @click.option("--thresholds", default="all", show_default=True, help="Comma list of thresholds, or all.")
 @click.option("--pools", default="all", show_default=True, help="Comma list of pools, or all that are stored.")
+@click.option("--metrics", help="Comma list of more metrics, or all that plugins offer.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: standard output]")
 @store_option
 @plugin_option
-def command(thresholds: str, pools: str, out: Path | None, store: Path, plugin_files: tuple[Path, ...]) -> None:
+def command(
+    thresholds: str, pools: str, metrics: str | None, out: Path | None, store: Path, plugin_files: tuple[Path, ...]
+) -> None:
     """Write verdicts with their provenance as JSON lines."""
     registry = Registry.discover(plugin_files)
     chosen, wanted = registry.choose(Threshold, thresholds), stored_pools(registry, pools)
+    asked = asked_metrics(registry, [metrics] if metrics else []).parts
     with Store(store) as opened:
-        rows = [results.row_of(v) for outcome in opened.outcomes() for v in judge(outcome, chosen, wanted)]
+        rows = [results.row_of(v) for outcome in opened.outcomes() for v in judge(outcome, chosen, wanted, asked)]
     if not rows:
         raise UsageError(f"the store {str(store)!r} is empty: `harness run --store {store}` fills it")
     if out is None:

@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 
 from harness.commands._judged import judged
-from harness.commands._options import format_option, plugin_option, source_option
+from harness.commands._options import format_option, plugin_option, rank_option, source_option
+from harness.printable import printable
 from harness.report.formats import OF_ROWS, render
 from harness.report.leaderboard import leaderboard_document
 from harness.report.significance import significance_document
-from harness.verdicts.leaderboard import RANKED_BY, boards
+from harness.verdicts.asked import metric_faults
+from harness.verdicts.leaderboard import boards
 from harness.verdicts.paired_tests import paired_tests
-from harness.verdicts.verdict import METRICS
 
 _NO_DECISIONS = "No tests on the same images: the export does not say on which each is right; export it anew."
 
@@ -22,7 +23,8 @@ _NO_DECISIONS = "No tests on the same images: the export does not say on which e
 @click.command()
 @click.option("--thresholds", default="mean", show_default=True, help="Comma list of thresholds, or all.")
 @click.option("--pools", help="Comma list of pools, or all that are stored.  [default: what each model suits]")
-@click.option("--rank-by", default=RANKED_BY, show_default=True, type=click.Choice(METRICS), help="Higher is better.")
+@rank_option
+@click.option("--metrics", help="Comma list of more metrics to show, or all.")
 @click.option(
     "--significance", is_flag=True, help="Say which methods differ by more than chance; in csv and json, only that."
 )
@@ -33,15 +35,19 @@ def command(
     thresholds: str,
     pools: str | None,
     rank_by: str,
+    metrics: str | None,
     significance: bool,
     store: Path,
     style: str,
     plugin_files: tuple[Path, ...],
 ) -> None:
     """Show the ranked results of a store."""
-    verdicts = judged(store, thresholds, pools, plugin_files)
+    verdicts, asked = judged(store, thresholds, pools, plugin_files, [rank_by, *([metrics] if metrics else [])])
+    rank_by, *_ = asked.names
+    for fault in metric_faults(verdicts, asked.names):
+        click.echo(printable(f"harness: {fault}"), err=True)
     if not significance or style not in OF_ROWS:
-        click.echo(render(leaderboard_document(verdicts, rank_by), style), nl=False)
+        click.echo(render(leaderboard_document(verdicts, rank_by, asked.names), style), nl=False)
     if significance:
         tests = significance_document(paired_tests(boards(verdicts, rank_by), rank_by))
         done = [verdict for verdict in verdicts if verdict.status == "done"]

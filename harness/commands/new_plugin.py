@@ -12,6 +12,7 @@ from string import Template
 import click
 
 from harness.errors import UsageError
+from harness.plugin.contract import CONTRACT
 from harness.plugin.registry import KINDS, Registry
 
 LICENCES = ("MIT", "BSD-3-Clause", "none")
@@ -21,6 +22,7 @@ RUNS = {
     "loss": "harness run --models dae --encoders conv --losses {}",
     "pool": "harness run --models dae --encoders conv --pools mean,{}",
     "threshold": "harness run --models dae --encoders conv --thresholds mean,{}",
+    "metric": "harness leaderboard --metrics {}",
     "dataset": "harness run --models dae --encoders conv --dataset {}",
 }
 """How each kind is tried out."""
@@ -52,6 +54,7 @@ def command(name: str, kind: str, directory: Path, licence: str, author: str | N
         "licence": "LicenseRef-Proprietary" if licence == "none" else licence,
         "author": author or f"the authors of {distribution}",
         "year": str(date.today().year),
+        "contract": str(CONTRACT),
         "run": RUNS[kind].format(name),
     }
     templates = {

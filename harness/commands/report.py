@@ -7,19 +7,19 @@ from pathlib import Path
 import click
 
 from harness.api import Dataset, Threshold
-from harness.commands._options import plugin_option, store_option
+from harness.commands._options import plugin_option, rank_option, store_option
 from harness.errors import UsageError
 from harness.files import write_text
 from harness.metrics.pools import stored_pools
 from harness.plugin.registry import Registry
 from harness.plugin.spec import parse
+from harness.printable import printable
 from harness.published import load
 from harness.published.comparison import compare
 from harness.trials.store import Store
 from harness.trials.trial import Outcome
+from harness.verdicts.asked import asked_metrics, metric_faults
 from harness.verdicts.judging import judge
-from harness.verdicts.leaderboard import RANKED_BY
-from harness.verdicts.verdict import METRICS
 
 
 @click.command()
@@ -34,7 +34,8 @@ from harness.verdicts.verdict import METRICS
 )
 @click.option("--thresholds", help="Comma list of thresholds, or all.  [default: all in html, mean in md]")
 @click.option("--pools", help="Comma list of pools, or all that are stored.  [default: what each model suits]")
-@click.option("--rank-by", default=RANKED_BY, show_default=True, type=click.Choice(METRICS), help="Higher is better.")
+@rank_option
+@click.option("--metrics", help="Comma list of more metrics to show, or all.")
 @click.option("--against", metavar="NAME", help="A published source, or the path of one, to set beside ours.")
 @click.option("--title", default="Anomaly detectors compared", show_default=True, help="What stands above it.")
 @store_option
@@ -45,6 +46,7 @@ def command(
     thresholds: str | None,
     pools: str | None,
     rank_by: str,
+    metrics: str | None,
     against: str | None,
     title: str,
     store: Path,
@@ -54,6 +56,8 @@ def command(
     registry = Registry.discover(plugin_files)
     chosen = registry.choose(Threshold, thresholds or {"html": "all", "md": "mean"}[style])
     wanted = stored_pools(registry, pools)
+    asked = asked_metrics(registry, [rank_by, *([metrics] if metrics else [])])
+    rank_by, *_ = asked.names
     table = load(against) if against else None
     with Store(store) as opened:
         outcomes = list(opened.outcomes())
@@ -61,17 +65,34 @@ def command(
             raise UsageError(
                 f"the store {str(store)!r} has no finished trial: `harness run --store {store}` makes some"
             )
-        verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, chosen, wanted)]
+        verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, chosen, wanted, asked.parts)]
+        for fault in metric_faults(verdicts, asked.names):
+            click.echo(printable(f"harness: {fault}"), err=True)
         rootless = _rootless(registry, outcomes)
         compared = compare(table, verdicts) if table else None
         if style == "html":
             from harness.report.html import page
 
-            text = page(verdicts, opened, ranked_by=rank_by, rootless=rootless, title=title, compared=compared)
+            text = page(
+                verdicts,
+                opened,
+                ranked_by=rank_by,
+                metrics=asked.names,
+                rootless=rootless,
+                title=title,
+                compared=compared,
+            )
         else:
             from harness.report.summary import summary
 
-            text = summary(verdicts, ranked_by=rank_by, rootless=rootless, title=title, compared=compared)
+            text = summary(
+                verdicts,
+                ranked_by=rank_by,
+                metrics=asked.names,
+                rootless=rootless,
+                title=title,
+                compared=compared,
+            )
     if out is None:
         click.echo(text, nl=False)
         return

@@ -23,6 +23,18 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     return (0.0 if k == 0 else centre - reach), (1.0 if k == n else centre + reach)
 
 
+def mean_of_rates_interval(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float]:
+    """Bounds, at 95 %, of the mean of two rates, each k of n: Newcombe, Statistics in Medicine 17 (1998) 873.
+
+    Raises ValueError.
+    """
+    (low, high), (other_low, other_high) = wilson(*first), wilson(*second)
+    rate, other = first[0] / first[1], second[0] / second[1]
+    mean = (rate + other) / 2
+    below, above = math.hypot(rate - low, other - other_low), math.hypot(high - rate, other_high - other)
+    return mean - below / 2, mean + above / 2
+
+
 def auroc_interval(auroc: float, n_normal: int, n_abnormal: int, confidence: float = 0.95) -> tuple[float, float]:
     """Lower and upper bound of an AUROC in [0, 1] seen on so many images of each class. Raises ValueError.
 

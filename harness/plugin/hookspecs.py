@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from harness.api import Dataset, Encoder, Executor, Loss, Model, Pool, Threshold, Tracker
+from harness.api import Dataset, Encoder, Executor, Loss, Metric, Model, Pool, Threshold, Tracker
 
 hookspec = pluggy.HookspecMarker("harness")
 hookimpl = pluggy.HookimplMarker("harness")
@@ -39,6 +39,12 @@ def harness_pools() -> Iterable[type[Pool]]:
 @hookspec
 def harness_thresholds() -> Iterable[type[Threshold]]:
     """Return the thresholds offered: classes that turn the scores of normal images into a limit."""
+    raise NotImplementedError
+
+
+@hookspec
+def harness_metrics() -> Iterable[type[Metric]]:
+    """Return the metrics offered: classes that say in one number how good scores or decisions are."""
     raise NotImplementedError
 
 

@@ -20,9 +20,10 @@ from typing import Any, TypeVar, cast
 
 import pluggy
 
-from harness.api import Dataset, Encoder, Executor, Loss, Model, Part, Pool, Threshold, Tracker
+from harness.api import Dataset, Encoder, Executor, Loss, Metric, Model, Part, Pool, Threshold, Tracker
 from harness.errors import UsageError, unknown
 from harness.plugin import hookspecs
+from harness.plugin.contract import misfit
 from harness.plugin.spec import make, options_of, parse, split_list
 
 P = TypeVar("P", bound=Part)
@@ -41,6 +42,7 @@ HOOKS: Mapping[type[Part], str] = {
     Loss: "harness_losses",
     Pool: "harness_pools",
     Threshold: "harness_thresholds",
+    Metric: "harness_metrics",
     Dataset: "harness_datasets",
     Executor: "harness_executors",
     Tracker: "harness_trackers",
@@ -171,6 +173,9 @@ class Registry:
             if isinstance(error, KeyboardInterrupt):
                 raise
             plugin.problems.append(f"cannot be imported: {type(error).__name__}: {error}")
+            return
+        if reason := misfit(module):
+            plugin.problems.append(reason)
             return
         plugin.problems.extend(self._misnamed(module))
         key = f"{plugin.distribution}:{plugin.name}"

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal, NamedTuple
 
+from harness.api import Interval
 from harness.plugin.spec import parse
 from harness.published.checks import check
 from harness.published.printed import Printed
 from harness.published.table import DECIDED, NOT_STATED, RATES, PublishedTable, Row
 from harness.trials.trial import UNUSED, Trial
 from harness.verdicts.leaderboard import Method, Stat, method_of, stat
-from harness.verdicts.verdict import PIXEL_METRICS, Interval, Verdict
+from harness.verdicts.verdict import PIXEL_METRICS, Verdict
 
 SYNTHETIC = "synthetic"
 """The data set that we draw ourselves."""

@@ -14,12 +14,12 @@ from harness.metrics.significance import critical_difference
 from harness.published.comparison import Compared, Comparison
 from harness.report.cases import Json, case_of, cases, name_plainly, title_of
 from harness.report.comparison import comparison_tables
-from harness.report.leaderboard import FLOOR_MARK, HEADINGS
+from harness.report.leaderboard import FLOOR_MARK, HEADINGS, heading_of
 from harness.report.repeat import command_of
 from harness.trials.latencies import Setting
 from harness.trials.store import Store
 from harness.trials.trial import UNUSED
-from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, Method, Track, boards, unfinished
+from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, Method, Track, boards, merit, unfinished
 from harness.verdicts.speed import common_setting, median_latency
 from harness.verdicts.verdict import PIXEL_METRICS, Verdict
 
@@ -79,6 +79,7 @@ def page(
     store: Store,
     *,
     ranked_by: str = RANKED_BY,
+    metrics: Sequence[str] = (),
     rootless: Collection[str] = (),
     title: str = "Anomaly detectors compared",
     compared: Compared | None = None,
@@ -94,11 +95,13 @@ def page(
     names = name_plainly(done)
     beside = _Beside(compared.comparisons if compared else ())
     setting = common_setting(verdict.outcome for verdict in done)
-    entries = [entry for at, board in enumerate(ranked) for entry in _entries(at, board, names, beside, setting)]
+    columns = {metric: heading_of(ranked[0], metric) for metric in (*HEADINGS, ranked_by, *metrics)}
+    shown = _Shown(names, beside, setting, list(columns))
+    entries = [entry for at, board in enumerate(ranked) for entry in _entries(at, board, shown)]
     made, environments = _provenance(done, names, rootless)
     content = cases(done, store, names)
-    content["ranked_by"] = list(HEADINGS).index(ranked_by)
-    content["columns"] = {"seconds": len(HEADINGS) + 1, "latency": None if setting is None else len(HEADINGS) + 2}
+    content["ranked_by"] = list(columns).index(ranked_by)
+    content["columns"] = {"seconds": len(columns) + 1, "latency": None if setting is None else len(columns) + 2}
     content["critical"] = _critical_differences(ranked, names, ranked_by)
     templates = files("harness.report") / "templates"
     style, script = ((templates / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
@@ -115,9 +118,9 @@ def page(
         style=style,
         script=script,
         policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}",
-        headings=[*HEADINGS.values(), "AUPRO", "fit s", *["latency ms"] * (setting is not None)],
+        headings=[*columns.values(), "AUPRO", "fit s", *["latency ms"] * (setting is not None)],
         setting=setting,
-        bounded=[*HEADINGS].index("accuracy"),
+        bounded=[*columns].index("accuracy"),
         ranked_by=ranked_by.replace("_", " "),
         mark=FLOOR_MARK,
         entries=entries,
@@ -150,29 +153,38 @@ def _data_of(track: Track) -> str:
     return f"{track.dataset} · {track.image_size} px"
 
 
-def _entries(
-    at: int, board: Board, names: Mapping[Method, str], beside: _Beside, setting: Setting | None
-) -> list[Entry]:
+class _Shown(NamedTuple):
+    """What all boards of a page have in common."""
+
+    names: Mapping[Method, str]
+    beside: _Beside
+    setting: Setting | None
+    """Of the latencies, where any were measured."""
+    metrics: Sequence[str]
+
+
+def _entries(at: int, board: Board, shown: _Shown) -> list[Entry]:
     track = "test labels: oracle" if board.track.oracle else "normal images"
     place = (at, board.category or MEAN, track, _data_of(board.track))
     found = [
         Entry(
             *place,
-            method=names[line.method._replace(threshold="")],
+            method=shown.names[line.method._replace(threshold="")],
             threshold=line.method.threshold,
             rank=line.rank,
             floor=False,
             oracle=board.track.oracle,
             beats_floors=line.beats_floors,
-            cells=[*(_cell(line, metric, beside) for metric in HEADINGS), *_measured(line, setting)],
+            cells=[*(_cell(line, metric, shown.beside) for metric in shown.metrics), *_measured(line, shown.setting)],
             case=case_of(_behind(line)[0]),
             notes=_notes(board, line),
         )
         for line in board.lines
     ]
     for name, floor in board.floors.items():
-        cells = [Cell(floor[metric], f"{floor[metric]:.3f}") for metric in HEADINGS]
-        cells += [Cell(None, "")] * (2 if setting is None else 3)
+        known = [floor.get(metric) for metric in shown.metrics]
+        cells = [Cell(None, "") if value is None else Cell(value, f"{value:.3f}") for value in known]
+        cells += [Cell(None, "")] * (2 if shown.setting is None else 3)
         found.append(Entry(*place, name, "", None, True, board.track.oracle, True, cells, "", ()))
     return found
 
@@ -243,7 +255,7 @@ def _critical_differences(ranked: Sequence[Board], names: Mapping[Method, str], 
     for at, board in enumerate(ranked):
         for threshold in _distinct(line.method.threshold for line in board.lines if board.parts):
             means = [
-                {line.method: line.stats[metric].mean for line in part.lines if metric in line.stats}
+                {line.method: merit(line, metric) for line in part.lines if metric in line.stats}
                 for part in board.parts
             ]
             methods = [

@@ -29,12 +29,17 @@ _DROPPABLE = ("AP", "pooled", "seeds", AUROC_INTERVAL, "95 %", "min to max", "±
 _SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "learning_rate")
 
 
-def leaderboard_document(verdicts: Iterable[Verdict], ranked_by: str = RANKED_BY) -> Document:
-    """For people, ranked tables with floors; for programs, one row a verdict, each seed on its own."""
+def leaderboard_document(
+    verdicts: Iterable[Verdict], ranked_by: str = RANKED_BY, metrics: Sequence[str] = ()
+) -> Document:
+    """For people, ranked tables with floors; for programs, one row a verdict, each seed on its own.
+
+    Tables have columns for these metrics beside METRICS.
+    """
     every = list(verdicts)
     reasons = _unfinished(every)
     return Document(
-        tables=lambda: [_table(board, ranked_by) for board in boards(every, ranked_by)],
+        tables=lambda: [_table(board, ranked_by, metrics) for board in boards(every, ranked_by)],
         rows=lambda: _rows(every),
         remarks=[reasons] if reasons else [],
     )
@@ -53,7 +58,7 @@ def _rows(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     ]
 
 
-def _table(board: Board, ranked_by: str) -> Table:
+def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
     shared, varying = _settings([line.method for line in board.lines])
     overall = board.category is None
     several = any(line.seeds > 1 for line in board.lines)
@@ -69,31 +74,47 @@ def _table(board: Board, ranked_by: str) -> Table:
     at_auroc = headings.index(HEADINGS["auroc"]) + 1
     headings[at_auroc:at_auroc] = [AUROC_INTERVAL] * bounded
     setting = common_setting(outcome for line in board.lines for outcome in line.outcomes)
-    headings += [LATENCY] * (setting is not None)
+    more = {metric: heading_of(board, metric) for metric in metrics if metric not in METRICS}
+    headings += [*more.values(), *([LATENCY] * (setting is not None))]
     rows = []
     for line in board.lines:
         row = [str(line.rank or ""), line.method.title, *(_setting(line.method, name) for name in varying)]
         row += [_figure(line, metric) for metric in METRICS]
         row[at:at] = [_extra(line, name, categories, ranked_by) for name in extra]
         row[at_auroc:at_auroc] = [_bounds(line, "auroc")] * bounded
+        row += [_figure(line, metric) for metric in more]
         row += [_latency(line, setting)] * (setting is not None)
         rows.append(row)
     for name, floor in board.floors.items():
         row = ["", name, *("" for _ in varying), *(f"{floor[metric]:.3f}" for metric in METRICS)]
         row[at:at] = [""] * len(extra)
         row[at_auroc:at_auroc] = [""] * bounded
+        row += [f"{floor[metric]:.3f}" if metric in floor else UNUSED for metric in more]
         row += [""] * (setting is not None)
         rows.append(row)
     return Table(
         title=_title(board, shared),
         headings=headings,
         rows=rows,
-        numbers=frozenset({"#", AUROC_INTERVAL, LATENCY, *HEADINGS.values(), *extra}),
+        numbers=frozenset({"#", AUROC_INTERVAL, LATENCY, *HEADINGS.values(), *more.values(), *extra}),
         notes=_notes(board, ranked_by, setting),
         faint=frozenset(range(len(board.lines), len(rows))),
         droppable=_DROPPABLE,
         folding=frozenset({"method"}),
     )
+
+
+def heading_of(board: Board, metric: str) -> str:
+    """A metric's heading in tables, with an arrow where lower is better."""
+    if metric in HEADINGS:
+        return HEADINGS[metric]
+    line = board.lines[0].parts[0] if board.lines[0].parts else board.lines[0]
+    measured = line.verdicts[0].measured
+    part = measured.metrics.get(metric) if measured else None
+    if part is None:
+        return metric.replace("_", " ")
+    title = part.title if part.title and metric == part.name else metric.replace("_", " ")
+    return title if part.higher_is_better else f"{title} ↓"
 
 
 def _title(board: Board, shared: Sequence[str]) -> str:

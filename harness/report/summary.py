@@ -10,10 +10,10 @@ from harness.printable import printable
 from harness.published.comparison import Compared
 from harness.report.comparison import comparison_tables
 from harness.report.formats.markdown import markdown_tables
-from harness.report.leaderboard import FLOOR_MARK, HEADINGS
+from harness.report.leaderboard import FLOOR_MARK, heading_of
 from harness.report.repeat import command_of
 from harness.report.table import Table
-from harness.trials.trial import Trial
+from harness.trials.trial import UNUSED, Trial
 from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, boards, labels, unfinished
 from harness.verdicts.verdict import Verdict
 
@@ -26,6 +26,7 @@ def summary(
     verdicts: Sequence[Verdict],
     *,
     ranked_by: str = RANKED_BY,
+    metrics: Sequence[str] = (),
     rootless: Collection[str] = (),
     title: str = "Anomaly detectors compared",
     compared: Compared | None = None,
@@ -33,7 +34,7 @@ def summary(
     """Markdown, at most two tables for each track, and a comparison's; names cannot become markup."""
     ranked = boards(verdicts, ranked_by)
     overall = {board.track for board in ranked if board.category is None}
-    metrics = list(dict.fromkeys((ranked_by, *_METRICS)))
+    metrics = list(dict.fromkeys((ranked_by, *_METRICS, *metrics)))
     tables = []
     for board in ranked:
         if board.category is None:
@@ -56,10 +57,13 @@ def _best(board: Board, metrics: Sequence[str]) -> Table:
         [str(line.rank or ""), names[line.method], *(_figure(line, metric) for metric in metrics)]
         for line in board.lines[:MOST]
     ]
-    rows += [["", name, *(f"{floor[metric]:.3f}" for metric in metrics)] for name, floor in board.floors.items()]
+    rows += [
+        ["", name, *(f"{floor[metric]:.3f}" if metric in floor else UNUSED for metric in metrics)]
+        for name, floor in board.floors.items()
+    ]
     notes = [f"{FLOOR_MARK} accuracy does not beat a constant answer; the last two rows are constant answers."]
     notes += [f"{len(board.lines) - MOST} more methods are not shown."] if len(board.lines) > MOST else []
-    headings = ["#", "method", *(HEADINGS[metric] for metric in metrics)]
+    headings = ["#", "method", *(heading_of(board, metric) for metric in metrics)]
     return Table(_title(board), headings, rows, frozenset(headings) - {"method"}, [" ".join(notes)])
 
 
@@ -72,7 +76,7 @@ def _winners(board: Board, ranked_by: str) -> Table:
         tied = sum(line.rank == best.rank for line in part.lines) - 1
         name += f", and {tied} more" if tied else ""
         rows.append([part.category or "", name, _figure(best, ranked_by), _figure(best, "accuracy"), f"{floor:.3f}"])
-    headings = ["category", "best", HEADINGS[ranked_by], "its accuracy", "floor"]
+    headings = ["category", "best", heading_of(board, ranked_by), "its accuracy", "floor"]
     return Table("Best of each category", headings, rows, frozenset(headings[2:]))
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.api import Part
 from harness.errors import UnavailableError
 from harness.plugin.spec import spell
-from harness.testing import datasets, encoders, executors, losses, models, parts, pools, thresholds, trackers
+from harness.testing import datasets, encoders, executors, losses, metrics, models, parts, pools, thresholds, trackers
 from harness.testing.parts import Check
 from harness.testing.toys import toy_images
 
@@ -32,6 +32,7 @@ _OF_KIND: Mapping[str, Callable[[Any], Iterable[Check]]] = {
     "loss": losses.checks,
     "pool": pools.checks,
     "threshold": thresholds.checks,
+    "metric": metrics.checks,
     "dataset": datasets.checks,
     "executor": executors.checks,
     "tracker": trackers.checks,

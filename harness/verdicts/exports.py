@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from harness.api import BoolArray
+from harness.api import BoolArray, Counts
 from harness.errors import UsageError
 from harness.files import write_text
-from harness.metrics.image import Counts
+from harness.metrics.measured import Given, Measured
 from harness.trials import typed
 from harness.trials.record import Record
 from harness.trials.trial import KEPT_NAMES, Outcome, Trial
@@ -101,6 +101,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         Record,
     )
     counts = _counts(row)
+    given = _given(row)
     low, high = row["auroc_low"], row["auroc_high"]
     if (low is None) != (high is None):
         raise ValueError(f"auroc_low and auroc_high come together, and are {low} and {high}")
@@ -120,6 +121,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
             rightly=_rightly(row["right"], counts),
             hashed=row["scores"],
         ),
+        measured=Measured((), given=given) if given else None,
     )
 
 
@@ -131,6 +133,18 @@ def _counts(row: Mapping[str, Any]) -> Counts | None:
     if None in right or not (0 <= right[0] <= right[1] and 0 <= right[2] <= right[3]):
         raise ValueError(f"it is right on {right[0]} of {right[1]} normal and {right[2]} of {right[3]} abnormal images")
     return Counts(*right)
+
+
+def _given(row: Mapping[str, Any]) -> Given:
+    """The metrics that were asked for when it was written. Raises ValueError."""
+    versions = row.get("metric_versions", {})
+    if not isinstance(versions, dict) or not all(type(version) is int for version in versions.values()):
+        raise ValueError(f"metric_versions is {versions!r:.60}, expected metrics and their versions")
+    for name in versions:
+        value = row.get(name)
+        if value is not None and type(value) not in _NUMBER:
+            raise ValueError(f"{name} is {value!r:.60}, expected a number")
+    return {name: (row.get(name), version) for name, version in versions.items()}
 
 
 def _rightly(spelt: str | None, counts: Counts | None) -> BoolArray | None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.api import GOOD, BoolArray, FloatArray, OracleThreshold, Threshold
-from harness.metrics.image import Ranking
+from harness.api import GOOD, BoolArray, FloatArray, Metric, OracleThreshold, Ranking, Threshold
 from harness.metrics.limits import finite, limit_of
+from harness.metrics.measured import Measured
 from harness.metrics.pools import EVERY_POOL
 from harness.plugin.spec import spell
 from harness.trials.trial import UNUSED, Evidence, Outcome
@@ -44,10 +44,16 @@ class ScoredImages(SingleImages):
         return None if self.limit is None else np.asarray(self.evidence.test[self.pool] > self.limit)
 
 
-def judge(outcome: Outcome, thresholds: Sequence[Threshold], pools: Sequence[str] | None = None) -> Iterator[Verdict]:
+def judge(
+    outcome: Outcome,
+    thresholds: Sequence[Threshold],
+    pools: Sequence[str] | None = None,
+    metrics: Sequence[Metric] = (),
+) -> Iterator[Verdict]:
     """Every verdict on one outcome; None takes the pool that its model suits, [EVERY_POOL] all that it has scores of.
 
-    One that is not done has one verdict; one that a pool did not score has one that says so.
+    One that is not done has one verdict; one that a pool did not score has one that says so. Beside those that every
+    verdict has, it has these metrics.
     """
     evidence = outcome.evidence
     spelt = [spell(threshold) for threshold in thresholds]
@@ -66,6 +72,7 @@ def judge(outcome: Outcome, thresholds: Sequence[Threshold], pools: Sequence[str
         normal, scores = evidence.normal[pool], evidence.test[pool]
         ranking = Ranking(scores, labels)
         auroc, average_precision = ranking.auroc(), ranking.average_precision()
+        measured = Measured(metrics, ranking) if metrics else None
         for threshold, name in zip(thresholds, spelt, strict=True):
             try:
                 limit = _limit(threshold, normal, scores, labels)
@@ -75,8 +82,9 @@ def judge(outcome: Outcome, thresholds: Sequence[Threshold], pools: Sequence[str
                 yield Verdict(outcome, pool, name, threshold.oracle, status="error", reason=reason, images=images)
                 continue
             counts = ranking.counts(limit)
+            figures = (limit, counts, auroc, average_precision)
             images = ScoredImages(evidence, pool, limit)
-            yield Verdict(outcome, pool, name, threshold.oracle, limit, counts, auroc, average_precision, images=images)
+            yield Verdict(outcome, pool, name, threshold.oracle, *figures, images=images, measured=measured)
 
 
 def _limit(threshold: Threshold, normal: FloatArray, scores: FloatArray, labels: BoolArray) -> float:

@@ -13,10 +13,10 @@ from operator import itemgetter
 from statistics import fmean
 from typing import NamedTuple
 
-from harness.metrics.image import Counts
+from harness.api import Counts
 from harness.trials.trial import UNUSED, Outcome
 from harness.verdicts.seeds import common_seeds, outlying_seeds
-from harness.verdicts.verdict import METRICS, Verdict
+from harness.verdicts.verdict import METRICS, PIXEL_METRICS, Verdict
 
 RANKED_BY = "balanced_accuracy"
 """The default: no constant answer reaches more than one half, however few images are normal."""
@@ -91,7 +91,16 @@ class BoardRow:
     @cached_property
     def stats(self) -> Mapping[str, Stat]:
         """By metric; over seeds on one category, over categories (of each one's mean over seeds) overall."""
-        return {metric: stat(values) for metric in METRICS if (values := self._values(metric))}
+        return {
+            metric: stat(values)
+            for metric in (*METRICS, *PIXEL_METRICS, *self.asked)
+            if (values := self._values(metric))
+        }
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The metrics that were asked for beside METRICS."""
+        return self.parts[0].asked if self.parts else _asked(self.verdicts[0])
 
     def mean(self, metric: str) -> float | None:
         """The metric's mean alone; None where it is not defined on every category."""
@@ -270,7 +279,12 @@ def _by_method(verdicts: Iterable[Verdict]) -> dict[Method, list[Verdict]]:
 def _category_board(track: Track, category: str, verdicts: Sequence[Verdict], ranked_by: str) -> Board:
     counts = verdicts[0].counts
     assert counts is not None
-    floors = _metrics_of(floors_of(counts.n_normal, counts.n_abnormal))
+    constant = floors_of(counts.n_normal, counts.n_abnormal)
+    floors = _metrics_of(constant)
+    if (measured := verdicts[0].measured) is not None:
+        for name, answer in constant.items():
+            found = {metric: measured.floor(metric, answer) for metric in measured.names}
+            floors[name].update({metric: value for metric, value in found.items() if value is not None})
     floor = _best_accuracy(floors)
     groups = _by_method(verdicts)
     common = common_seeds(groups.values())
@@ -288,7 +302,11 @@ def _category_board(track: Track, category: str, verdicts: Sequence[Verdict], ra
 
 def _overall_board(track: Track, singles: Sequence[Board], ranked_by: str) -> Board:
     floors = {
-        name: {metric: fmean(board.floors[name][metric] for board in singles) for metric in METRICS}
+        name: {
+            metric: fmean(board.floors[name][metric] for board in singles)
+            for metric in singles[0].floors[name]
+            if all(metric in board.floors[name] for board in singles)
+        }
         for name in singles[0].floors
     }
     floor = _best_accuracy(floors)
@@ -318,10 +336,11 @@ def _metrics_of(floors: Mapping[str, Counts]) -> dict[str, dict[str, float]]:
 
 def _ranked(lines: Sequence[BoardRow], ranked_by: str, categories: int) -> list[BoardRow]:
     """Best first, ties sharing a rank; methods that lack categories come last, unranked."""
+    sign = 1 if not lines or higher_is_better(lines[0], ranked_by) else -1
 
     def worth(line: BoardRow) -> float:
         mean = line.worth(ranked_by)
-        return -math.inf if mean is None else mean
+        return -math.inf if mean is None else sign * mean
 
     ordered = sorted(((-worth(line), line.method, line) for line in lines), key=itemgetter(0, 1))
     whole = [(key, line) for key, _, line in ordered if line.categories == categories]
@@ -333,6 +352,24 @@ def _ranked(lines: Sequence[BoardRow], ranked_by: str, categories: int) -> list[
         BoardRow(line.method, line.floor, line.verdicts, line.parts, ranks[key], line.common) for key, line in whole
     ]
     return ranked + partial
+
+
+def higher_is_better(line: BoardRow, metric: str) -> bool:
+    """Which way a metric goes."""
+    if line.parts:
+        return higher_is_better(line.parts[0], metric)
+    measured = line.verdicts[0].measured
+    return measured is None or metric not in measured.metrics or measured.metrics[metric].higher_is_better
+
+
+def merit(line: BoardRow, metric: str) -> float:
+    """What a row is ranked by, negative where lower is better, so that more is better; 0 where it is not defined."""
+    worth = line.worth(metric) or 0.0
+    return worth if higher_is_better(line, metric) else -worth
+
+
+def _asked(verdict: Verdict) -> tuple[str, ...]:
+    return verdict.measured.names if verdict.measured else ()
 
 
 def _finished_at(verdicts: Sequence[Verdict]) -> str:

@@ -14,7 +14,7 @@ from harness.metrics.significance import (
     compare_decisions,
     critical_difference,
 )
-from harness.verdicts.leaderboard import Board, BoardRow, labels
+from harness.verdicts.leaderboard import Board, BoardRow, labels, merit
 
 ALPHA = 0.05
 """A p below it, corrected for the number of pairs, tells two methods apart."""
@@ -71,7 +71,7 @@ def _right(line: BoardRow) -> dict[int, BoolArray]:
 
 def _over_categories(board: Board, metric: str) -> PairedTests:
     lines = _named([line for line in board.lines if line.rank is not None and line.worth(metric) is not None])
-    values = {name: [part.worth(metric) or 0.0 for part in line.parts] for name, line in lines.items()}
+    values = {name: [merit(part, metric) for part in line.parts] for name, line in lines.items()}
     critical = critical_difference(values, ALPHA) if len(values) > 2 else None
     return PairedTests(board, metric, lines, len(board.parts), tuple(compare_categories(values)), critical)
 

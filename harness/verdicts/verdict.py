@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.api import BoolArray
-from harness.metrics.image import Counts
-from harness.metrics.intervals import auroc_interval, wilson
+from harness.api import BoolArray, Counts, Interval
+from harness.metrics.intervals import auroc_interval, mean_of_rates_interval, wilson
+from harness.metrics.measured import Measured
 from harness.trials.trial import Outcome, Trial
 
 METRICS = ("normal_rate", "abnormal_rate", "accuracy", "balanced_accuracy", "f1", "auroc", "average_precision")
-"""Rates in [0, 1], higher is better; the last two need no threshold."""
+"""What every verdict and every table has. Rates in [0, 1], higher is better; the last two need no threshold."""
 
 PIXEL_METRICS = ("aupro_0.30", "pixel_auroc", "pixel_average_precision")
 """Of maps against masks, in [0, 1], higher is better; they need neither threshold nor pool."""
 
 METRIC_VERSION = 1
 """Rises when a metric's definition changes; verdicts of different versions are not ranked together."""
-
-Interval = tuple[float, float]
-"""Lower and upper bound, at 95 %."""
 
 
 class SingleImages:
@@ -62,6 +58,8 @@ class Verdict:
     reason: str = ""
     images: SingleImages = field(default=UNKNOWN_IMAGES, compare=False, repr=False)
     """How it judges single test images."""
+    measured: Measured | None = field(default=None, compare=False, repr=False)
+    """Figures of the metrics that were asked for beside METRICS and PIXEL_METRICS; None where none were."""
 
     @property
     def trial(self) -> Trial:
@@ -69,13 +67,15 @@ class Verdict:
         return self.outcome.trial
 
     def metric(self, name: str) -> float | None:
-        """One of METRICS or PIXEL_METRICS; None where it is not defined."""
+        """One of METRICS or PIXEL_METRICS, or one that was asked for; None where it is not defined."""
         if name in PIXEL_METRICS:
             value = (self.outcome.record.pixels or {}).get(name)
         elif name in ("auroc", "average_precision"):
             value = self.auroc if name == "auroc" else self.average_precision
-        else:
+        elif name in METRICS:
             value = getattr(self.counts, name) if self.counts else None
+        else:
+            value = self.measured.value(name, self.counts) if self.measured else None
         return None if value is None or value != value else float(value)
 
     def interval(self, name: str) -> Interval | None:
@@ -91,13 +91,12 @@ class Verdict:
             return auroc_interval(value, counts.n_normal, counts.n_abnormal)
         normal, abnormal = (counts.right_normal, counts.n_normal), (counts.right_abnormal, counts.n_abnormal)
         if name == "balanced_accuracy":
-            (low, high), (other_low, other_high) = wilson(*normal), wilson(*abnormal)
-            below = math.hypot(counts.normal_rate - low, counts.abnormal_rate - other_low)
-            above = math.hypot(high - counts.normal_rate, other_high - counts.abnormal_rate)
-            return counts.balanced_accuracy - below / 2, counts.balanced_accuracy + above / 2
+            return mean_of_rates_interval(normal, abnormal)
         both = (normal[0] + abnormal[0], normal[1] + abnormal[1])
         shares = {"normal_rate": normal, "abnormal_rate": abnormal, "accuracy": both}
-        return wilson(*shares[name]) if name in shares else None
+        if name in shares:
+            return wilson(*shares[name])
+        return self.measured.interval(name, counts) if self.measured else None
 
     def bounds(self) -> dict[str, float | None]:
         """The intervals that a row holds, by column."""
@@ -125,6 +124,7 @@ class Verdict:
             **self.bounds(),
             "limit": self.limit,
             **{name: self.metric(name) for name in PIXEL_METRICS},
+            **self._asked_for(),
             "detection": {kind: list(found) for kind, found in self.images.detection().items()},
             "fit_seconds": record.fit_seconds,
             "train_images_per_second": record.train_images_per_second,
@@ -136,3 +136,10 @@ class Verdict:
             "status": self.status,
             "reason": self.reason,
         }
+
+    def _asked_for(self) -> dict[str, Any]:
+        """The columns of metrics that were asked for, and the versions that they were worked out with."""
+        if self.measured is None:
+            return {}
+        versions = {name: self.measured.version(name) for name in self.measured.names}
+        return {**{name: self.metric(name) for name in versions}, "metric_versions": versions}

@@ -9,8 +9,6 @@ from harness_pools.pools import Largest, Mean, TopK
 
 __all__ = ["Largest", "Mean", "TopK"]
 
-harness_contract = 1
-
 
 @hookimpl
 def harness_pools() -> Iterable[type[Pool]]:

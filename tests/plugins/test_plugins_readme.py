@@ -56,7 +56,7 @@ def test_the_other_commands_are_ones_that_exist(workplace):
     assert run("harness new-plugin my_model").exit_code == 0
     assert (workplace / "anomaly-my-model" / "pyproject.toml").is_file()
     assert run("harness list models").exit_code == 0
-    assert {command.split()[1] for command in COMMANDS} == {"check", "run", "new-plugin", "list"}
+    assert {command.split()[1] for command in COMMANDS} == {"check", "run", "new-plugin", "list", "leaderboard"}
 
 
 def test_every_hook_has_its_signature_and_an_example():

@@ -1,0 +1,61 @@
+"""The metrics that somebody wants beside those that every verdict has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from harness.api import Metric
+from harness.errors import UsageError, unknown
+from harness.metrics.measured import Measured
+from harness.plugin.registry import Registry
+from harness.plugin.spec import parse, spell, split_list
+from harness.verdicts.verdict import METRICS, PIXEL_METRICS, Verdict
+
+
+@dataclass(frozen=True)
+class AskedMetrics:
+    """Names of metrics, and the parts that work out those which not every verdict has."""
+
+    names: tuple[str, ...]
+    parts: tuple[Metric, ...]
+
+
+def asked_metrics(registry: Registry, texts: Iterable[str]) -> AskedMetrics:
+    """The metrics that are spelt so, or `all` that plugins offer. Raises UsageError with a suggestion."""
+    offers = registry.offers(Metric)
+    spelt = [item for text in texts for item in (offers if text.strip() == "all" else split_list(text))]
+    names: dict[str, None] = {}
+    parts: dict[str, Metric] = {}
+    for text in spelt:
+        if text in METRICS or text in PIXEL_METRICS:
+            names[text] = None
+            continue
+        if parse(text)[0] not in offers:
+            raise UsageError(unknown("metric", text, {*METRICS, *PIXEL_METRICS, *offers}))
+        part = registry.make(Metric, text)
+        names[spell(part)] = None
+        parts[spell(part)] = part
+    return AskedMetrics(tuple(names), tuple(parts.values()))
+
+
+def with_metrics(verdict: Verdict, parts: Sequence[Metric]) -> Verdict:
+    """A verdict that was read from a row, with what these metrics make of its counts, and of what the row says."""
+    if not parts:
+        return verdict
+    given = verdict.measured.given if verdict.measured else None
+    return replace(verdict, measured=Measured(parts, given=given))
+
+
+def metric_faults(verdicts: Sequence[Verdict], names: Iterable[str]) -> list[str]:
+    """What is wrong with metrics that were asked for, once each: one line for a person."""
+    found: dict[str, str] = {}
+    for name in names:
+        for verdict in verdicts:
+            if verdict.status == "done" and verdict.measured is not None:
+                verdict.metric(name)
+                if name in verdict.measured.faults:
+                    found.setdefault(name, verdict.measured.faults[name])
+        if all(verdict.metric(name) is None for verdict in verdicts):
+            found.setdefault(name, "no verdict here has it: an export holds those that it was written with")
+    return [f"metric {name}: {fault}" for name, fault in found.items()]
