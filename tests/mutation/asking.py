@@ -1,0 +1,168 @@
+"""Asks tests in a process that has been forked: torch and pytest are imported once, the code in question each time."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import io
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+IMPORTED_ONCE = (
+    *("numpy", "scipy.stats", "scipy.ndimage", "sklearn.metrics", "PIL.Image", "safetensors.numpy", "click.testing"),
+    *("rich.console", "rich.table", "hypothesis", "pluggy", "jinja2", "tabulate", "threadpoolctl", "sqlite3"),
+)
+"""What many tests import and no mutant changes."""
+WITH_TORCH = ("torch", "torchvision", "timm", "safetensors.torch", "pytorch_msssim")
+
+
+def import_once(names: Iterable[str]) -> None:
+    """Import modules, where they are there, for all processes that are forked from this one; and those of pytest."""
+    for name in names:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    with tempfile.TemporaryDirectory() as empty, contextlib.redirect_stdout(io.StringIO()):
+        pytest.main(["-q", "--assert=plain", "-p", "no:cacheprovider", f"--rootdir={empty}", empty])
+    gc.collect()
+    gc.freeze()  # pytest collects garbage five times as it ends, which took three quarters of a mutant's time
+
+
+class Recorder:
+    """Writes down which lines each test runs, and how long it takes. A plugin of pytest."""
+
+    def __init__(self, folder: Path) -> None:
+        import coverage
+
+        self.seconds: dict[str, float] = {}
+        self.coverage = coverage.Coverage(
+            data_file=None, config_file=False, source=[str(folder / "harness"), str(folder / "plugins")]
+        )
+        self.coverage.start()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self.coverage.switch_context(item.nodeid)
+        started = time.perf_counter()
+        result = yield
+        self.seconds[item.nodeid] = time.perf_counter() - started
+        self.coverage.switch_context("")
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Iterator[None]:
+        """What a fixture that several tests share runs, each of them may notice."""
+        shared = fixturedef.scope != "function"
+        if shared:
+            self.coverage.switch_context(f"shared by {request.node.nodeid}")
+        result = yield
+        if shared:
+            self.coverage.switch_context(os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0])
+        return result
+
+    def lines(self, folder: Path) -> dict[str, dict[int, list[str]]]:
+        """By module and line, the tests that run it."""
+        self.coverage.stop()
+        data = self.coverage.get_data()
+        found = {}
+        for file in data.measured_files():
+            by_line = data.contexts_by_lineno(file)
+            found[str(Path(file).relative_to(folder))] = {
+                line: sorted({test for context in contexts for test in self._tests(context)})
+                for line, contexts in by_line.items()
+            }
+        return found
+
+    def _tests(self, context: str) -> Sequence[str]:
+        if not context.startswith("shared by "):
+            return [context] if context else []
+        node = context.removeprefix("shared by ")
+        return [test for test in self.seconds if test.startswith(node)]
+
+
+class Chosen:
+    """Keeps of what is collected the tests that were chosen, the fastest first. A plugin of pytest."""
+
+    def __init__(self, seconds: Mapping[str, float]) -> None:
+        self.seconds = seconds
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = sorted(
+            (item for item in items if item.nodeid in self.seconds), key=lambda item: self.seconds[item.nodeid]
+        )
+
+
+class FirstFailure:
+    """Remembers it. A plugin of pytest."""
+
+    name = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self.name:
+            self.name = report.nodeid
+
+
+def settle_hypothesis() -> None:
+    """The same examples each time, no deadline on a busy machine, and no time spent on smaller failures."""
+    from hypothesis import HealthCheck, Phase, settings
+
+    settings.register_profile(
+        "mutation",
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    settings.load_profile("mutation")
+
+
+def ask(arguments: Sequence[str], plugins: Sequence[object], log: Path) -> int:
+    """Pytest's exit code, in this process."""
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    settle_hypothesis()
+    common = ("-q", "--assert=plain", "-p", "_hypothesis_pytestplugin")
+    return int(pytest.main([*common, *arguments], plugins=list(plugins)))
+
+
+def in_a_fork(work: Any, limit_s: float) -> int | None:
+    """The exit code of a forked process that does some work; None where it took too long and was killed."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        code = 99
+        try:
+            code = work()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+    deadline = time.monotonic() + limit_s
+    ended = None
+    while ended is None and time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            ended = os.waitstatus_to_exitcode(status)
+        else:
+            time.sleep(0.02)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)  # also what tests have left behind
+    if ended is None:
+        os.waitpid(child, 0)
+    return ended
