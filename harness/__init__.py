@@ -8,6 +8,7 @@ from harness.api import (
     Dataset,
     Encoder,
     Executor,
+    Finding,
     FloatArray,
     Images,
     Interval,
@@ -39,7 +40,9 @@ from harness.errors import (
     unknown,
 )
 from harness.files import replacing
-from harness.images.decoding import IMAGE_SUFFIXES, Decoded, read_image, read_mask, shown, strict_pillow
+from harness.images.decoding import Decoded, FileFacts, grey_depth, read_image, shown, strict_pillow
+from harness.images.masks import Mask, read_mask
+from harness.images.walk import IMAGE_SUFFIXES, Listing, PassedOver, list_images
 from harness.metrics.intervals import auroc_interval, mean_of_rates_interval, wilson
 from harness.plugin.contract import CONTRACT
 from harness.plugin.hookspecs import hookimpl
@@ -57,17 +60,22 @@ __all__ = [
     "Decoded",
     "Encoder",
     "Executor",
+    "FileFacts",
+    "Finding",
     "FloatArray",
     "HarnessError",
     "Images",
     "Interval",
+    "Listing",
     "Loss",
+    "Mask",
     "Metric",
     "Model",
     "ModelError",
     "OracleThreshold",
     "PackingError",
     "Part",
+    "PassedOver",
     "Pool",
     "Progress",
     "Ranking",
@@ -83,7 +91,9 @@ __all__ = [
     "UnavailableError",
     "UsageError",
     "auroc_interval",
+    "grey_depth",
     "hookimpl",
+    "list_images",
     "mean_of_rates_interval",
     "read_image",
     "read_mask",

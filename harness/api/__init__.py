@@ -15,7 +15,7 @@ from harness.api.parts import (
 )
 from harness.api.running import Executor, TrackedTrial, Tracker
 from harness.api.scored import Counts, Interval, Ranking
-from harness.api.values import GOOD, BoolArray, FloatArray, Images, Progress, Run, Scores, Split
+from harness.api.values import GOOD, BoolArray, Finding, FloatArray, Images, Progress, Run, Scores, Split
 
 __all__ = [
     "GOOD",
@@ -25,6 +25,7 @@ __all__ = [
     "Dataset",
     "Encoder",
     "Executor",
+    "Finding",
     "FloatArray",
     "Images",
     "Interval",

@@ -221,6 +221,8 @@ class Dataset(Part):
     kind = "dataset"
     root: Path | None = None
     """The folder of `--data-root`, set by the harness."""
+    read_depth: int = 16
+    """Bits in use in 16-bit grey images that `read` is given, set by the harness as in Split.depth."""
     needs_root: ClassVar[bool] = True
     """Whether it reads files from `root`."""
     homepage: ClassVar[str] = ""
@@ -247,4 +249,4 @@ class Dataset(Part):
 
         By default it is turned upright, made RGB and resized as a whole. Raises DataError.
         """
-        return read_image(file, image_size).pixels
+        return read_image(file, image_size, self.read_depth).pixels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,22 @@ GOOD = "good"
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Something about the images of a category that a person should know before trusting a number made of them."""
+
+    name: str
+    """What it is called, in lower case: `duplicates`, `shortcut`."""
+    sentence: str
+    """One sentence for a person."""
+    grave: bool = False
+    """Whether numbers made of these images may mean something else than they say."""
+    count: int = 0
+    """Of the files or images it is about; 0 where it is about all."""
+    examples: tuple[str, ...] = ()
+    """Names of some of these."""
+
+
+@dataclass(frozen=True)
 class Images:
     """Images of one size with what is known of each; `pixels` and `masks` may be memory-mapped."""
 
@@ -31,6 +47,8 @@ class Images:
     """N defect kinds, `good` for a normal image; empty means that all are good."""
     masks: NDArray[np.uint8] | None = None
     """(N, H, W), 1 where the image is defective and 0 elsewhere; None where the data set has no masks."""
+    facts: Mapping[str, NDArray[Any]] = field(default_factory=dict, compare=False, repr=False)
+    """What the files say of each image beside its pixels: names such as `width`, and (N,) numbers or texts each."""
 
     def __post_init__(self) -> None:
         if not self.defects:
@@ -52,6 +70,7 @@ class Images:
             paths=tuple(self.paths[i] for i in at),
             defects=tuple(self.defects[i] for i in at),
             masks=None if self.masks is None else self.masks[chosen],
+            facts={name: values[chosen] for name, values in self.facts.items()},
         )
 
 
@@ -69,6 +88,10 @@ class Split:
     """How their files hold pixels, as Pillow calls it (RGB, L, I;16), most frequent first."""
     source_hash: str = ""
     """A hash of the source's content, from a data set that knows it; else the pixels are hashed."""
+    findings: tuple[Finding, ...] = ()
+    """What was noticed about the files as they were read."""
+    depth: int = 16
+    """Bits in use in its 16-bit grey images, as found over the training images."""
 
     @cached_property
     def fingerprint(self) -> str:

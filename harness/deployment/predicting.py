@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from harness.deployment.detector import Decided, Detector
 from harness.errors import DataError, HarnessError
-from harness.images.decoding import IMAGE_SUFFIXES, form_of, shown
+from harness.images.decoding import form_of, shown
+from harness.images.walk import IMAGE_SUFFIXES
 from harness.trials import hardware
 
 BATCH = 16

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from harness import replacing
 
-VERSION = 2
+VERSION = 3
 """Of the file's form: the bytes, then a note as JSON, then `_TAIL`; also rises when a note says more than before."""
 _TAIL = struct.Struct("<8sIII")
 """Magic with the version, length of the note, CRC-32 of the note, CRC-32 of a sample of the bytes."""

@@ -8,116 +8,130 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from harness import GOOD, DataError, Images, Split, read_image, read_mask, shown, strict_pillow
+from harness import (
+    DataError,
+    Decoded,
+    Images,
+    Mask,
+    Split,
+    grey_depth,
+    read_image,
+    read_mask,
+    shown,
+    strict_pillow,
+)
 from harness_datasets import cache
+from harness_datasets.files import Category, Item
+from harness_datasets.findings import findings_of
 from harness_datasets.parallel import on_all_cores
 
 
-@dataclass(frozen=True)
-class Item:
-    """One image file, its defect kind, and the mask files whose union marks the defect."""
+def load(category: Category, image_size: int, depth: int | None = None) -> Split:
+    """Decode a category on all cores, or map it from the cache when its files are as they were. Raises DataError.
 
-    image: Path
-    defect: str = GOOD
-    masks: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True)
-class Category:
-    """The files of one category; all train items are good."""
-
-    folder: Path
-    """Images are named relative to it."""
-    train: tuple[Item, ...]
-    test: tuple[Item, ...]
-    incomplete: str = ""
-    """As in Split."""
-
-    @property
-    def items(self) -> tuple[Item, ...]:
-        """All, train first."""
-        return self.train + self.test
-
-    def name_of(self, path: Path) -> str:
-        """A file's name: relative to the folder, with forward slashes, printable."""
-        return shown(path.relative_to(self.folder).as_posix())
-
-    def check(self) -> None:
-        """Raise DataError when a list is empty, an image occurs twice, or only some defective images have masks."""
-        for split, items in (("training", self.train), ("test", self.test)):
-            if not items:
-                raise DataError(f"category {shown(self.folder.name)!r} has no {split} images in {shown(self.folder)}")
-        name, times = Counter(self.name_of(item.image) for item in self.items).most_common(1)[0]
-        if times > 1:
-            raise DataError(f"{name!r} occurs {times} times in {shown(self.folder)}: expected each image once")
-        bare = [item for item in self.test if item.defect != GOOD and not item.masks]
-        masked = sum(bool(item.masks) for item in self.test)
-        if bare and masked:  # taken as empty masks, they would lower every pixel metric without a word
-            raise DataError(
-                f"{self.name_of(bare[0].image)!r} in {shown(self.folder)} has no mask, while {masked} defective images "
-                f"have one ({len(bare)} have none): add what is missing, or remove all masks to go without"
-            )
-
-
-def load(category: Category, image_size: int) -> Split:
-    """Decode a category on all cores, or map it from the cache when its files are as they were. Raises DataError."""
+    `depth` is that of 16-bit grey images; None finds it over the training images.
+    """
     category.check()
     items, masked = category.items, any(item.masks for item in category.test)
-    image_bytes, mask_bytes = image_size * image_size * 3, image_size * image_size
-    masks_at = len(items) * image_bytes
-    length = masks_at + (len(category.test) * mask_bytes if masked else 0)
-
-    def make(write: cache.Write) -> cache.Note:
-        def decode(index: int) -> tuple[str, str, list[str]]:
-            item = items[index]
-            image = read_image(item.image, image_size)
-            write(index * image_bytes, image.pixels)
-            digests = [image.digest]
-            if item.masks:
-                mask = read_mask(item.masks, image_size, item.image, image)
-                write(masks_at + (index - len(category.train)) * mask_bytes, mask.pixels)
-                digests.append(mask.digest)
-            return f"{image.width}x{image.height}", image.mode, digests
-
-        with strict_pillow():
-            decoded = on_all_cores(decode, len(items))
-        sizes, modes = (Counter(form[at] for form in decoded) for at in (0, 1))
-        return {
-            "sizes": [size for size, _ in sizes.most_common()],
-            "modes": [mode for mode, _ in modes.most_common()],
-            "source_hash": _hash([*_names(category), *(digests for *_, digests in decoded)]),
-        }
-
-    key = _hash([PIL.__version__, *_names(category), *_states(items)])
-    data, note = cache.kept(_file_name(category.folder, image_size), key, length, make)
+    masks_at = len(items) * image_size * image_size * 3
+    length = masks_at + (len(category.test) * image_size * image_size if masked else 0)
+    key = _hash([PIL.__version__, depth or 0, *_names(category), *_states(items)])
+    data, note = cache.kept(
+        _file_name(category.folder, image_size),
+        key,
+        length,
+        lambda write: _decode(category, image_size, depth, masks_at, write),
+    )
     pixels = data[:masks_at].reshape(-1, image_size, image_size, 3)
     masks = data[masks_at:].reshape(-1, image_size, image_size) if masked else None
+    facts = {name: np.array(values) for name, values in note["facts"].items()}
+    n = len(category.train)
     return Split(
-        train=_images(category, category.train, pixels[: len(category.train)], None),
-        test=_images(category, category.test, pixels[len(category.train) :], masks),
+        train=_images(category, category.train, pixels[:n], None, {name: of[:n] for name, of in facts.items()}),
+        test=_images(category, category.test, pixels[n:], masks, {name: of[n:] for name, of in facts.items()}),
         incomplete=category.incomplete,
         sizes=tuple(note["sizes"]),
         modes=tuple(note["modes"]),
         source_hash=note["source_hash"],
+        findings=findings_of(category, note),
+        depth=note["depth"],
     )
 
 
+def _decode(category: Category, image_size: int, depth: int | None, masks_at: int, write: cache.Write) -> cache.Note:
+    """Decode all files, and note what they say beside their pixels. Raises DataError."""
+    items, first_test = category.items, len(category.train)
+    image_bytes, mask_bytes = image_size * image_size * 3, image_size * image_size
+
+    def decode(index: int) -> tuple[Decoded, Mask | None]:
+        item = items[index]
+        image = read_image(item.image, image_size, in_use)
+        write(index * image_bytes, image.pixels)
+        if not item.masks:
+            return replace(image, pixels=_NOTHING), None
+        mask = read_mask(item.masks, image_size, item.image, image)
+        write(masks_at + (index - first_test) * mask_bytes, mask.pixels)
+        return replace(image, pixels=_NOTHING), replace(mask, pixels=_NOTHING)
+
+    with strict_pillow():
+        in_use = depth or _depth_of(category)
+        decoded = on_all_cores(decode, len(items))
+    facts = [image.facts for image, _ in decoded]
+    masks = [mask for _, mask in decoded if mask is not None]
+    sizes, modes = Counter(f"{one.width}x{one.height}" for one in facts), Counter(one.mode for one in facts)
+    digests = [[image.digest, *([mask.digest] if mask else [])] for image, mask in decoded]
+    noted = {
+        "depth": in_use,
+        "all_transparent": sum(one.all_transparent for one in facts),
+        "soft_masks": sum(mask.thresholded for mask in masks),
+    }
+    # Images that were read otherwise once have another hash, so that trials on them are not taken for the same.
+    otherwise = [[name, value] for name, value in noted.items() if value != (16 if name == "depth" else 0)]
+    return {
+        **noted,
+        "sizes": [size for size, _ in sizes.most_common()],
+        "modes": [mode for mode, _ in modes.most_common()],
+        "source_hash": _hash([*_names(category), *digests, *otherwise]),
+        "facts": {name: [getattr(one, name) for one in facts] for name in _FACTS},
+    }
+
+
+_NOTHING = np.empty((0,), dtype=np.uint8)
+_FACTS = ("width", "height", "mode", "file_bytes", "depth", "frames", "compression", "camera", "taken_at")
+
+
+def _depth_of(category: Category) -> int:
+    """Bits in use in 16-bit grey images: what the largest value in the training images needs, if that is 10 or more.
+
+    16 where no training image is of that kind.
+    """
+    depths = on_all_cores(lambda index: grey_depth(category.train[index].image), len(category.train))
+    found = [depth for depth in depths if depth is not None]
+    return min(max(max(found), 8), 16) if found else 16
+
+
 def _images(
-    category: Category, items: Sequence[Item], pixels: NDArray[np.uint8], masks: NDArray[np.uint8] | None
+    category: Category,
+    items: Sequence[Item],
+    pixels: NDArray[np.uint8],
+    masks: NDArray[np.uint8] | None,
+    facts: Mapping[str, NDArray[Any]],
 ) -> Images:
     return Images(
         pixels=pixels,
         paths=tuple(category.name_of(item.image) for item in items),
         defects=tuple(item.defect for item in items),
         masks=masks,
+        facts=facts,
     )
 
 
@@ -127,8 +141,12 @@ def _names(category: Category) -> Iterator[list[str]]:
             yield [split, category.name_of(item.image), item.defect, *map(category.name_of, item.masks)]
 
 
-def _states(items: Sequence[Item]) -> Iterator[tuple[int, int]]:
-    """Size and time of change of every file, by which a warm start knows that nothing changed. Raises DataError."""
+def _states(items: Sequence[Item]) -> Iterator[tuple[int, ...]]:
+    """What a warm start knows an unchanged file by: size, times and place on the disk. Raises DataError.
+
+    The time of the last change of the file's entry and its inode tell of a file that took another one's place with the
+    same size and the same time, as `mv`, `cp -p` and `unzip` make them.
+    """
     for item in items:
         for path in (item.image, *item.masks):
             try:
@@ -137,7 +155,7 @@ def _states(items: Sequence[Item]) -> Iterator[tuple[int, int]]:
                 raise DataError(f"{shown(path)} cannot be read: {error.strerror}") from error
             if not stat.S_ISREG(state.st_mode):
                 raise DataError(f"{shown(path)} is not a regular file: expected an image")
-            yield state.st_size, state.st_mtime_ns
+            yield state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino
 
 
 def _hash(values: Sequence[object]) -> str:

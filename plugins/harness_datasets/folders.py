@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import abstractmethod
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from harness import GOOD, IMAGE_SUFFIXES, DataError, Dataset, Split, UsageError, shown, unknown
-from harness_datasets.category import Category, Item, load
-
-MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
-"""Of masks: lossless ones, as every value but zero marks a defect."""
+from harness import (
+    GOOD,
+    IMAGE_SUFFIXES,
+    DataError,
+    Dataset,
+    PassedOver,
+    Split,
+    UsageError,
+    list_images,
+    shown,
+    unknown,
+)
+from harness_datasets.category import load
+from harness_datasets.files import Category, Item
+from harness_datasets.names import folder_called, masks_by_name, masks_of, means_good
 
 
 def entries(folder: Path) -> list[Path]:
@@ -22,20 +33,17 @@ def entries(folder: Path) -> list[Path]:
         raise DataError(f"folder {shown(folder)} cannot be listed: {error.strerror}") from error
 
 
-def images_in(folder: Path) -> list[Path]:
-    """The image files that lie directly in a folder; sub-folders are not searched, so no link can lead in circles."""
-    return [entry for entry in entries(folder) if entry.suffix.lower() in IMAGE_SUFFIXES]
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted; one that cannot be looked at is left out. Raises DataError as `entries` does."""
+    return [entry for entry in entries(folder) if is_folder(entry)]
 
 
-def masks_in(folder: Path) -> Mapping[str, tuple[Path, ...]]:
-    """Mask files by the stem of their name; those in a sub-folder belong together, under its name."""
-    found: dict[str, tuple[Path, ...]] = {}
-    for entry in entries(folder) if folder.is_dir() else ():
-        if entry.is_dir():
-            found[entry.name] = tuple(mask for masks in masks_in(entry).values() for mask in masks)
-        elif entry.suffix.lower() in MASK_SUFFIXES:
-            found[entry.stem] = (entry,)
-    return found
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder that may be looked at."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 class FileDataset(Dataset):
@@ -50,7 +58,7 @@ class FileDataset(Dataset):
         folders = self._folders()
         if category not in folders:
             raise UsageError(unknown("category", category, folders))
-        return load(self._category(category, folders[category]), image_size)
+        return load(self._category(category, folders[category]), image_size, getattr(self, "depth", None))
 
     def train_count(self, category: str) -> int | None:
         """From a listing of its files. Raises UsageError, DataError."""
@@ -60,7 +68,7 @@ class FileDataset(Dataset):
         """The folder of each category. Raises UsageError, DataError."""
         if self.root is None:
             raise UsageError(f"data set {self.name!r} needs --data-root: {self.how_to_get()}")
-        if not self.root.is_dir():
+        if not is_folder(self.root):
             raise UsageError(f"no folder {shown(self.root)!r}: {self.how_to_get()}")
         found = self.find(self.root)
         if not found:
@@ -95,27 +103,63 @@ class FolderLayout(FileDataset):
     """The folder of normal images in `test`."""
 
     def _category(self, name: str, folder: Path) -> Category:
-        if not (folder / self.train).is_dir():
+        train = self._training_folder(folder)
+        if train is None:
             raise DataError(f"category {name!r} has no {self.train} in {shown(folder)!r}: expected {self.layout}")
-        kinds = entries(folder / self.test) if (folder / self.test).is_dir() else []
+        fitted = list_images(train)
+        passed_over, test, renamed = [*fitted.passed_over], [], []
+        if train.name != self.good:
+            renamed.append(train)
+        for kind in self._kinds(folder, passed_over):
+            listing = list_images(kind)
+            passed_over += listing.passed_over
+            if self._is_good(kind):
+                test += [Item(image) for image in listing.images]
+                renamed += [kind] if kind.name != self.good else []
+            else:
+                test += self._defective(kind, listing.images, folder / self.truth)
         return Category(
             folder=folder,
-            train=tuple(Item(image) for image in images_in(folder / self.train)),
-            test=tuple(
-                item for kind in kinds if kind.is_dir() for item in self._tested(kind, folder / self.truth / kind.name)
-            ),
+            train=tuple(Item(image) for image in fitted.images),
+            test=tuple(test),
+            passed_over=tuple(passed_over),
+            taken_as_good=tuple(renamed),
         )
 
-    def _tested(self, kind: Path, truth: Path) -> list[Item]:
-        if kind.name == self.good:
-            return [Item(image) for image in images_in(kind)]
-        masks = masks_in(truth)
+    def _training_folder(self, folder: Path) -> Path | None:
+        """The folder of the images to fit on."""
+        return folder / self.train if is_folder(folder / self.train) else None
+
+    def _is_good(self, kind: Path) -> bool:
+        return kind.name == self.good
+
+    def _kinds(self, folder: Path, passed_over: list[PassedOver]) -> list[Path]:
+        """The folders of test images, a kind each; what lies loose beside them is passed over."""
+        test = folder / self.test
+        if not is_folder(test):
+            return []
+        above = {parent.resolve() for parent in (test, *test.parents)}
+        kinds = []
+        for kind in folders_in(test):
+            if kind.resolve() in above:
+                passed_over.append(PassedOver(kind, "link to a folder that is searched already"))
+            elif kind != folder / self.truth:
+                kinds.append(kind)
+        loose = [entry for entry in entries(test) if entry.suffix.lower() in IMAGE_SUFFIXES and not is_folder(entry)]
+        why = f"loose in {self.test}, not in a folder of its kind"
+        passed_over += [PassedOver(entry, why) for entry in loose]
+        return kinds
+
+    def _defective(self, kind: Path, images: Sequence[Path], truth: Path) -> list[Item]:
+        folder = folder_called(kind.name, folders_in(truth)) if is_folder(truth) else None
+        masks = masks_by_name(folder, list_images(folder).images) if folder else {}
         return [
-            Item(image, shown(kind.name), masks.get(f"{image.stem}_mask") or masks.get(image.stem, ()))
-            for image in images_in(kind)
+            Item(image, shown(kind.name), masks_of(PurePosixPath(image.relative_to(kind).as_posix()), masks))
+            for image in images
         ]
 
 
+@dataclasses.dataclass
 class FolderDataset(FolderLayout):
     """One's own images: the root is one category, or holds several."""
 
@@ -127,15 +171,35 @@ class FolderDataset(FolderLayout):
         "ground_truth/<defect>/NAME_mask.png or NAME.png"
     )
 
+    depth: int | None = None
+    """Bits in use in 16-bit grey images, from 8 to 16; none finds out over the training images."""
+
+    def __post_init__(self) -> None:
+        if self.depth is not None and not 8 <= self.depth <= 16:
+            raise ValueError(f"depth is {self.depth}: expected 8 to 16 bits, or none")
+
     def find(self, root: Path) -> Mapping[str, Path]:
-        """The root itself where it has train/good, else every folder in it that has train or test."""
-        if (root / self.train).is_dir():
+        """The root itself where it has training images, else every folder in it that has train or test."""
+        if self._training_folder(root):
             return {shown(root.resolve().name): root}
         return {
             shown(child.name): child
-            for child in entries(root)
-            if (child / "train").is_dir() or (child / "test").is_dir()
+            for child in folders_in(root)
+            if is_folder(child / "train") or is_folder(child / "test")
         }
+
+    def _training_folder(self, folder: Path) -> Path | None:
+        """`train/good`, a folder in `train` whose name means the same, or `train` where the images lie in it."""
+        usual = super()._training_folder(folder)
+        train = folder / "train"
+        if usual or not is_folder(train):
+            return usual
+        named = next((child for child in folders_in(train) if means_good(child.name)), None)
+        loose = any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in entries(train))
+        return named or (train if loose else None)
+
+    def _is_good(self, kind: Path) -> bool:
+        return means_good(kind.name)
 
 
 class OfficialLayout(FolderLayout):
@@ -146,14 +210,14 @@ class OfficialLayout(FolderLayout):
 
     def find(self, root: Path) -> Mapping[str, Path]:
         """The official categories that have a folder."""
-        return {name: root / name for name in self.official if (root / name).is_dir()}
+        return {name: root / name for name in self.official if is_folder(root / name)}
 
     def advice(self, root: Path) -> str:
         """Points at the folder above, the folder below, or another data set."""
         if root.resolve().name in self.official:
             return f"it is the folder of one category, so give its parent, {shown(root.resolve().parent)!r}"
-        for child in entries(root):
-            if child.is_dir() and self.find(child):
+        for child in folders_in(root):
+            if self.find(child):
                 return f"its folder {shown(child)!r} holds some, so give that"
         if FolderDataset().find(root):
             return f"it looks like --dataset folder; this one has the categories {', '.join(self.official)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from harness_datasets.category import Category
+from harness_datasets.files import Category
 from harness_datasets.folders import OfficialLayout
 
 MVTEC_AD_COUNTS = {

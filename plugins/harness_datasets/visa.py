@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from harness import GOOD, DataError, shown
-from harness_datasets.category import Category, Item
+from harness_datasets.files import Category, Item
 from harness_datasets.folders import FileDataset, FolderDataset
 
 COLUMNS = ("object", "split", "label", "image", "mask")

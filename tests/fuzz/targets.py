@@ -24,7 +24,8 @@ from harness import UsageError
 from harness.api import Part, Threshold
 from harness.commands import run
 from harness.deployment.detector import load as load_model
-from harness.images.decoding import read_image, read_mask, strict_pillow
+from harness.images.decoding import read_image, strict_pillow
+from harness.images.masks import read_mask
 from harness.plugin.registry import KINDS, Registry
 from harness.published import check
 from harness.published import read as read_table

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness import DataError
-from harness.images.decoding import form_of, read_image, read_mask, strict_pillow
+from harness.images.decoding import form_of, read_image, strict_pillow
+from harness.images.masks import read_mask
 from harness_datasets.folders import FolderDataset
 
 
@@ -70,7 +71,7 @@ PALETTE.putpalette([0, 0, 0, 9, 9, 9, 8, 8, 8, 10, 200, 30])
         ("PNG", PALETTE, (10, 200, 30)),
         ("PNG", Image.new("RGB", (7, 5), (1, 2, 3)), (1, 2, 3)),
         ("PNG", Image.new("RGBA", (7, 5), (200, 100, 50, 255)), (200, 100, 50)),
-        ("PNG", Image.new("RGBA", (7, 5), (200, 100, 50, 0)), (0, 0, 0)),
+        ("PNG", Image.new("RGBA", (7, 5), (200, 100, 50, 0)), (200, 100, 50)),
         ("PNG", Image.new("LA", (7, 5), (90, 255)), (90, 90, 90)),
         ("PNG", Image.fromarray(GREY16), (200, 200, 200)),
         ("TIFF", Image.fromarray(GREY16), (200, 200, 200)),

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,15 +78,19 @@ def replace_keeping_state(path: Path, data: bytes) -> None:
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-def spoil(root: Path) -> None:
-    """Make every image undecodable without changing its size or times: what loads now was not decoded."""
-    for path in root.rglob("*.png"):
-        replace_keeping_state(path, b"no image any more")
+@pytest.fixture
+def no_decoding(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Call it to make every later attempt to decode an image fail: what loads then was not decoded."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("an image was decoded")
+
+    return lambda: monkeypatch.setattr("harness_datasets.category.read_image", refuse)
 
 
-def test_a_warm_start_decodes_nothing(nuts: Path) -> None:
+def test_a_warm_start_decodes_nothing(nuts: Path, no_decoding: Callable[[], None]) -> None:
     cold = load(nuts)
-    spoil(nuts)
+    no_decoding()
     warm = load(nuts)
     assert content(warm) == content(cold)
     assert warm.fingerprint == cold.fingerprint
@@ -105,14 +110,16 @@ def test_pixels_are_the_same_with_and_without_a_cache(
 
 
 @pytest.mark.parametrize("keep", [0, 1, 1000, -1, -200, -20_000])
-def test_a_truncated_cache_file_is_rebuilt(nuts: Path, kept_in: Path, keep: int) -> None:
+def test_a_truncated_cache_file_is_rebuilt(
+    nuts: Path, kept_in: Path, keep: int, no_decoding: Callable[[], None]
+) -> None:
     before = content(load(nuts))
     file = only_file(kept_in)
     whole = file.read_bytes()
     file.write_bytes(whole[:keep])
     assert content(load(nuts)) == before
     assert file.read_bytes() == whole
-    spoil(nuts)
+    no_decoding()
     assert content(load(nuts)) == before
 
 
@@ -174,6 +181,26 @@ def test_a_change_that_keeps_a_file_s_time_is_seen_by_its_size(nuts: Path) -> No
     Image.new("RGB", (48, 40), (255, 0, 0)).save(path)
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert (load(nuts).train.pixels[2] == [255, 0, 0]).all()
+
+
+def test_a_file_replaced_by_one_of_the_same_size_and_time_is_decoded_anew(nuts: Path) -> None:
+    first, second = nuts / "train/good/000.png", nuts / "train/good/001.png"
+    for path in (first, second):  # uncompressed, so that all files have one size, as cameras' BMP have
+        Image.open(path).convert("RGB").save(path.with_suffix(".bmp"))
+        path.unlink()
+    first, second = first.with_suffix(".bmp"), second.with_suffix(".bmp")
+    other = first.with_name("swap")
+    os.utime(first, ns=(0, 0))
+    os.utime(second, ns=(0, 0))
+    before = load(nuts)
+    first.rename(other)
+    second.rename(first)
+    other.rename(second)
+    swapped = load(nuts)
+    assert swapped.fingerprint != before.fingerprint
+    assert (swapped.train.pixels[0] == before.train.pixels[1]).all()
+    replace_keeping_state(first, second.read_bytes())
+    assert load(nuts).fingerprint not in (before.fingerprint, swapped.fingerprint)
 
 
 def test_another_pillow_decodes_anew(nuts: Path, kept_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,11 +297,13 @@ def result(process: subprocess.Popen[str]) -> tuple[str, str, int]:
     return pixels, fingerprint, grown
 
 
-def test_processes_that_start_at_once_agree_and_leave_one_whole_file(nuts: Path, kept_in: Path) -> None:
+def test_processes_that_start_at_once_agree_and_leave_one_whole_file(
+    nuts: Path, kept_in: Path, no_decoding: Callable[[], None]
+) -> None:
     results = [result(process) for process in [started(nuts) for _ in range(4)]]
     assert len({(pixels, fingerprint) for pixels, fingerprint, _ in results}) == 1
     assert only_file(kept_in).suffix == ".pixels"
-    spoil(nuts)
+    no_decoding()
     assert hashlib.sha256(load(nuts).train.pixels.tobytes()).hexdigest() == results[0][0]
 
 

@@ -1,0 +1,84 @@
+"""Images that occur twice, or all but twice, where that flatters or spoils a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.api import Finding, FloatArray, Split
+
+_SIDE = 32
+_NEAR = 1.0
+"""Root of the mean squared difference, in grey levels, below which two images may be one; JPEG's loss is below it."""
+_BELOW_USUAL = 0.25
+"""And below this share of what images usually differ from the one that is most like them."""
+_AT_ONCE = 512
+
+
+class Pair(NamedTuple):
+    """Two images, by index among training and then test images, and how far they are apart in grey levels."""
+
+    one: int
+    other: int
+    distance: float
+
+
+def duplicates(split: Split) -> Iterator[Finding]:
+    """Pairs that are the same or nearly so: across training and test images and across labels they are grave."""
+    small = np.concatenate([_small(split.train.pixels), _small(split.test.pixels)])
+    names = [f"{name}" for name in (*split.train.paths, *split.test.paths)]
+    defective = np.concatenate([split.train.labels, split.test.labels])
+    n_train = len(split.train)
+    crossing, contrary, within = [], [], []
+    for pair in near_pairs(small):
+        said = f"{names[pair.one]} = {names[pair.other]}"
+        if pair.one < n_train <= pair.other:
+            crossing.append(said)
+        elif defective[pair.one] != defective[pair.other]:
+            contrary.append(said)
+        else:
+            within.append(said)
+    yield from _finding(crossing, "are in the training and in the test images, so they are no test")
+    yield from _finding(contrary, "are among the normal and among the defective images, so one label is wrong")
+    yield from _finding(within, "occur twice among images of one kind, so they count twice", grave=False)
+
+
+def _finding(pairs: list[str], what: str, *, grave: bool = True) -> Iterator[Finding]:
+    if pairs:
+        number = f"{len(pairs)} images" if len(pairs) > 1 else "One image"
+        words = what if len(pairs) > 1 else what.replace("are ", "is ", 1).replace("occur ", "occurs ", 1)
+        words = words if len(pairs) > 1 else words.replace("they count", "it counts")
+        yield Finding("duplicates", f"{number} {words}.", grave, len(pairs), tuple(pairs[:5]))
+
+
+def near_pairs(small: FloatArray) -> list[Pair]:
+    """Pairs of rows of (N, K) that are far nearer to each other than rows usually are to their nearest neighbour."""
+    squares = np.einsum("ij,ij->i", small, small)
+    nearest = np.full(len(small), np.inf)
+    candidates: list[Pair] = []
+    for start in range(0, len(small), _AT_ONCE):
+        block = small[start : start + _AT_ONCE]
+        gaps = squares[start : start + _AT_ONCE, None] + squares[None, :] - 2 * (block @ small.T)
+        gaps[np.arange(len(block)), np.arange(start, start + len(block))] = np.inf
+        nearest[start : start + len(block)] = gaps.min(axis=1, initial=np.inf)
+        rows, columns = np.nonzero(gaps < _NEAR**2 * small.shape[1])
+        for row, column in zip((rows + start).tolist(), columns.tolist(), strict=True):
+            if row < column:
+                distance = np.sqrt(np.square(small[row] - small[column], dtype=np.float64).mean())
+                candidates.append(Pair(row, column, float(distance)))
+    usual = np.sqrt(np.median(np.maximum(nearest, 0)) / small.shape[1]) if len(small) > 2 else np.inf
+    return [pair for pair in candidates if pair.distance <= _BELOW_USUAL * usual]
+
+
+def _small(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, H, W, 3) to (N, 1024): grey, averaged over cells."""
+    from PIL import Image
+
+    found = np.empty((len(pixels), _SIDE * _SIDE), dtype=np.float32)
+    for index, image in enumerate(pixels):
+        grey = Image.fromarray(np.ascontiguousarray(image)).convert("L")
+        found[index] = np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.BOX), dtype=np.float32).reshape(-1)
+    return found

@@ -1,0 +1,89 @@
+"""Mask files as zeros and ones, whatever an editor, a camera's software or a JPEG encoder has made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from harness.errors import DataError
+from harness.images.decoding import Decoded, as_rgb, opened, shown
+
+HALF = 128
+"""What a mask of many values has to reach to mark a pixel, where its largest value is no less."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The union of an image's mask files."""
+
+    pixels: NDArray[np.uint8]
+    """(size, size), 1 where the image is defective and 0 elsewhere."""
+    digest: str
+    """SHA-256 of each file's bytes, one after another."""
+    share: float
+    """Of the image's own pixels that are marked, from 0 to 1."""
+    thresholded: bool = False
+    """Whether a file has more than two values up to HALF or more, of which those of at least HALF mark a pixel."""
+
+
+def read_mask(paths: Sequence[Path], size: int, image_path: Path, image: Decoded) -> Mask:
+    """The union of the masks of one image, sampled by nearest.
+
+    In a mask of two values, and in one whose largest value is below HALF (an index of kinds), any value but zero marks
+    a pixel. In any other, as JPEG and soft brushes make them, values of at least HALF do. Raises DataError, also when
+    a mask's size differs from its image's.
+    """
+    width, height = image.width, image.height
+    union: NDArray[np.bool_] = np.zeros((height, width), dtype=bool)
+    digests, thresholded = [], False
+    for path in paths:
+        with opened(path) as (mask, file):
+            if mask.size != (width, height):
+                raise DataError(
+                    f"mask {shown(path)} is {mask.width}x{mask.height}, but its image {shown(image_path)} "
+                    f"is {width}x{height}: expected equal sizes"
+                )
+            marked, soft = _marked(_levels(mask))
+            union |= marked
+            thresholded |= soft
+            digests.append(file.digest)
+    full = Pillow.fromarray(union.astype(np.uint8) * 255)
+    pixels = np.asarray(full.resize((size, size), Pillow.Resampling.NEAREST)) != 0
+    if union.any() and not pixels.any():  # a defect thinner than the sampling step must not lose its mask
+        pixels = _cells_of(union, size)
+    return Mask(pixels.astype(np.uint8), " ".join(digests), float(union.mean()), thresholded)
+
+
+def _marked(levels: NDArray[np.integer]) -> tuple[NDArray[np.bool_], bool]:
+    """Which pixels are marked, and whether that took the threshold."""
+    largest = int(levels.max(initial=0))
+    soft = largest >= HALF and bool(((levels != 0) & (levels != largest)).any())
+    return (levels >= HALF if soft else levels != 0), soft
+
+
+def _levels(mask: Pillow.Image) -> NDArray[np.integer]:
+    """One value a pixel: of several bands the largest, or the opacity where that alone tells pixels apart."""
+    if len(mask.getbands()) == 1 and mask.mode != "P":
+        values = np.asarray(mask)
+        if values.dtype == bool:
+            return values.astype(np.uint8)
+        return values >> 8 if mask.mode.startswith("I") and values.max(initial=0) > 255 else values
+    alpha = mask.getchannel("A").getextrema() if "A" in mask.getbands() else (255, 255)
+    if alpha[0] != alpha[1]:
+        colours = np.asarray(mask.convert("RGBA"))[..., :3]
+        if (colours == colours[0, 0]).all():  # drawn on a transparent layer in one colour
+            return np.asarray(mask.getchannel("A"))
+    return np.asarray(np.asarray(as_rgb(mask, ignore_alpha=alpha == (0, 0))).max(axis=2))
+
+
+def _cells_of(union: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """The cells of a (size, size) grid that hold at least one marked pixel."""
+    cells = np.zeros((size, size), dtype=bool)
+    rows, columns = np.nonzero(union)
+    cells[rows * size // union.shape[0], columns * size // union.shape[1]] = True
+    return cells

@@ -1,0 +1,203 @@
+"""What numbers made of a category may hide is found before anything is fitted, and only that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from harness.api import Dataset, Finding, Images, Split
+from harness.audit import Audit, audit
+from harness.audit.duplicates import near_pairs
+from harness.audit.floor import global_statistics_scores
+from harness.audit.shortcuts import clues
+from harness.audit.statistics import NAMES, statistics_of
+from harness.metrics.image import Ranking
+from harness.plugin.registry import Registry
+
+Facts = dict[str, NDArray[np.generic]]
+RNG = np.random.default_rng(0)
+
+
+def photos(n: int, level: float = 120, seed: int = 0, side: int = 32) -> NDArray[np.uint8]:
+    """Noisy pictures of something that lies elsewhere in each."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal(level, 9, (n, side, side, 3)) + rng.normal(0, 3, (n, 1, 1, 1))
+    for image in pixels:
+        row, column = rng.integers(0, side - 12, 2)
+        image[row : row + 12, column : column + 12] += rng.normal(30, 10)
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def images(pixels: NDArray[np.uint8], defects: tuple[str, ...] = (), name: str = "train", **other: object) -> Images:
+    return Images(pixels, tuple(f"{name}/{index}.png" for index in range(len(pixels))), defects, **other)  # type: ignore[arg-type]
+
+
+def split(good: float = 120, bad: float = 120, n: int = 40, train_facts: Facts | None = None, **other: object) -> Split:
+    test = np.concatenate([photos(n, good, 1), photos(n, bad, 2)])
+    return Split(
+        images(photos(80), facts=train_facts or {}), images(test, ("good",) * n + ("bad",) * n, "test", **other)
+    )
+
+
+def named(found: Audit, name: str) -> list[Finding]:
+    return [finding for finding in found.findings if finding.name == name]
+
+
+def test_alike_images_of_both_classes_have_no_grave_finding() -> None:
+    assert audit(split()).grave == ()
+
+
+def test_a_light_that_tells_the_classes_apart_is_a_grave_shortcut_named_in_one_sentence() -> None:
+    (finding,) = named(audit(split(bad=140)), "shortcut")
+    assert finding.grave
+    assert finding.sentence.startswith("The brightness alone tells normal and defective test images apart (AUROC 1.00")
+    assert finding.examples[0] == "brightness 1.00"
+
+
+def test_a_light_that_changed_between_training_and_test_is_a_grave_shift() -> None:
+    (finding,) = named(audit(split(good=100, bad=100)), "shift")
+    assert finding.grave
+    assert "alone tells training images and normal test images apart" in finding.sentence
+    assert "will not hold on the test images" in finding.sentence
+
+
+def test_a_difference_beyond_chance_that_is_not_large_is_mentioned_and_not_grave() -> None:
+    (finding,) = named(audit(split(bad=124)), "shortcut")
+    assert not finding.grave
+    assert "by more than chance" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("camera", np.array(["A"] * 40 + ["B"] * 40)),
+        ("size of the file", np.r_[np.arange(1000, 1040), np.arange(2000, 2040)]),
+        ("time it was taken at", np.array([f"2026:01:{1 + at // 8:02} 10:00:00" for at in range(80)])),
+    ],
+)
+def test_what_files_say_is_a_shortcut_too(name: str, values: NDArray[np.generic]) -> None:
+    fact = {"size of the file": "file_bytes", "time it was taken at": "taken_at"}.get(name, name)
+    (finding,) = named(audit(split(facts={fact: values}, train_facts={fact: values})), "shortcut")
+    assert finding.grave
+    assert f"The {name} alone" in finding.sentence
+
+
+def test_of_a_thousand_categories_without_a_clue_about_one_in_a_hundred_has_one() -> None:
+    rng = np.random.default_rng(3)
+    found = sum(
+        bool(clues({f"{at}": (rng.normal(size=20), rng.normal(size=60)) for at in range(10)})) for _ in range(1000)
+    )
+    assert found <= 25
+
+
+@pytest.mark.parametrize(("crossing", "grave"), [("train-test", True), ("good-bad", True), ("bad-bad", False)])
+def test_an_image_that_occurs_twice_is_found_and_named(crossing: str, grave: bool) -> None:
+    one = split()
+    source = {"train-test": one.train.pixels[3], "good-bad": one.test.pixels[5], "bad-bad": one.test.pixels[50]}
+    one.test.pixels[60] = source[crossing]
+    (finding,) = named(audit(one), "duplicates")
+    assert finding.grave is grave
+    first = {"train-test": "train/3.png", "good-bad": "test/5.png", "bad-bad": "test/50.png"}[crossing]
+    assert finding.examples == (f"{first} = test/60.png",)
+
+
+def test_an_image_saved_again_as_jpeg_is_still_the_same_image(tmp_path: Path) -> None:
+    from PIL import Image
+
+    one = Split(images(photos(12, side=256)), images(photos(6, seed=1, side=256), name="test"))
+    Image.fromarray(one.train.pixels[7]).save(tmp_path / "again.jpg", quality=85)
+    one.test.pixels[2] = np.asarray(Image.open(tmp_path / "again.jpg"))
+    (finding,) = named(audit(one), "duplicates")
+    assert finding.examples == ("train/7.png = test/2.png",)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(3, 40), st.integers(0, 2**32 - 1))
+def test_pairs_are_found_whatever_the_block_they_lie_in(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(100, 20, (n, 64)).astype(np.float32)
+    one, other = sorted(rng.choice(n, 2, replace=False).tolist())
+    rows[other] = rows[one]
+    assert [(pair.one, pair.other) for pair in near_pairs(rows)] == [(one, other)]
+
+
+def test_blank_images_are_grave() -> None:
+    one = split()
+    one.train.pixels[4] = 0
+    one.test.pixels[9] = (10, 20, 30)
+    (finding,) = named(audit(one), "blank")
+    assert (finding.grave, finding.examples) == (True, ("train/4.png", "test/9.png"))
+
+
+def test_masks_that_mark_nothing_everything_or_normal_images_are_found() -> None:
+    masks = np.zeros((80, 32, 32), np.uint8)
+    masks[40:, 4:9, 4:9] = 1
+    assert named(audit(split(masks=masks)), "masks") == []
+    empty, full, wrong = masks.copy(), masks.copy(), masks.copy()
+    empty[41], full[42], wrong[3, 0, 0] = 0, 1, 1
+    assert "a mask that marks nothing" in named(audit(split(masks=empty)), "masks")[0].sentence
+    assert "are they inverted?" in named(audit(split(masks=full)), "masks")[0].sentence
+    assert "normal image with a mask" in named(audit(split(masks=wrong)), "masks")[0].sentence
+    assert not named(audit(split(masks=empty)), "masks")[0].grave
+    assert named(audit(split(masks=masks * 0)), "masks")[0].grave
+
+
+@pytest.mark.parametrize(("kinds", "said"), [(("good",) * 6, "misses can not"), (("bad",) * 6, "false alarms can not")])
+def test_test_images_of_one_kind_are_said(kinds: tuple[str, ...], said: str) -> None:
+    one = Split(images(photos(10)), images(photos(6, seed=9), kinds, "test"))
+    assert said in named(audit(one), "labels")[0].sentence
+
+
+def test_no_test_images_are_said() -> None:
+    one = Split(images(photos(10)), images(photos(0), (), "test"))
+    assert [finding.name for finding in audit(one).findings] == ["labels"]
+
+
+def test_statistics_are_those_of_numpy() -> None:
+    pixels = photos(5)
+    found = dict(zip(NAMES, statistics_of(pixels).T, strict=True))
+    assert found["mean of green"] == pytest.approx(pixels[..., 1].mean(axis=(1, 2)))
+    assert found["spread of red"] == pytest.approx(pixels[..., 0].std(axis=(1, 2)))
+    assert found["brightness"] == pytest.approx((pixels @ [0.299, 0.587, 0.114]).mean(axis=(1, 2)), abs=0.6)
+
+
+def test_the_floor_of_global_statistics_is_a_mahalanobis_distance() -> None:
+    train = RNG.normal(size=(200, 4)) * [1, 2, 3, 4]
+    others = RNG.normal(size=(50, 4)) * [3, 2, 3, 4]
+    centred = others - train.mean(axis=0)
+    exact = np.einsum("ij,jk,ik->i", centred, np.linalg.inv(np.cov(train.T)), centred)
+    assert global_statistics_scores(train, others) == pytest.approx(exact, rel=0.02)
+
+
+def test_the_floor_takes_statistics_that_never_vary_and_one_training_image() -> None:
+    train = np.array([[1.0, 5.0]])
+    assert global_statistics_scores(train, np.array([[1.0, 5.0], [2.0, 5.0]]))[0] == pytest.approx(0)
+    assert np.isfinite(global_statistics_scores(np.ones((9, 3)), np.full((2, 3), 2.0))).all()
+    with pytest.raises(ValueError, match="no training images"):
+        global_statistics_scores(np.empty((0, 2)), train)
+
+
+def real(shared: Path, category: str) -> Split:
+    dataset = Registry.discover().make(Dataset, "mvtec_ad")
+    dataset.root = shared / "data/mvtec_ad_256"
+    return dataset.load(category, 256)
+
+
+def test_screw_has_a_shortcut_and_a_shift_that_are_grave(shared: Path) -> None:
+    found = audit(real(shared, "screw"))
+    assert [finding.name for finding in found.grave] == ["shortcut", "shift"]
+    assert "The brightness alone" in found.grave[0].sentence
+    assert "AUROC 1.00" in found.grave[0].sentence
+
+
+def test_bottle_has_nothing_grave(shared: Path) -> None:
+    one = real(shared, "bottle")
+    found = audit(one)
+    assert found.grave == ()
+    scores = global_statistics_scores(found.train, found.test)
+    assert Ranking(scores, one.test.labels).auroc() == pytest.approx(0.757, abs=0.03)
