@@ -77,6 +77,7 @@ def test_options_at_their_defaults_are_left_out_of_the_spelling() -> None:
     [
         ("cae[latent_dim=64", "unequal brackets"),
         ("cae]", "unequal brackets"),
+        ("cae]a[", "unequal brackets"),
     ],
 )
 def test_unequal_brackets_are_quoted(text: str, complaint: str) -> None:
