@@ -23,6 +23,7 @@ from harness.errors import ModelError
 from harness.files import replacing
 from harness.metrics.limits import limit_of
 from harness.plugin.spec import spell
+from harness.trials import typed
 from harness.trials.trial import Trial
 
 FORMAT = 1
@@ -214,26 +215,26 @@ def _digest(said: Mapping[str, Any]) -> str:
 
 def _saved(found: Mapping[str, Any]) -> SavedModel:
     """Raises KeyError, TypeError, ValueError, OverflowError for what no `_described` has written."""
-    trial = Trial.read(_typed(found["trial"], dict, "trial"))
+    trial = Trial.read(typed.read(found["trial"], Mapping[str, Any], "trial"))
     if trial.image_size < 1:
         raise ValueError(f"image_size is {trial.image_size}, expected at least 1")
+    scores = typed.read(found["calibration"], Mapping[str, tuple[float, ...]], "calibration")
     calibration = {
-        pool: np.array([float(_typed(score, (int, float), "a score")) for score in scores], dtype=np.float64)
-        for pool, scores in _typed(found["calibration"], dict, "calibration").items()
+        pool: np.array([float(score) for score in given], dtype=np.float64) for pool, given in scores.items()
     }
     saved = SavedModel(
         trial=trial,
-        fingerprint=_typed(found["fingerprint"], str, "fingerprint"),
-        pool=_typed(found["pool"], str, "pool"),
-        threshold=_typed(found["threshold"], str, "threshold"),
-        limit=float(_typed(found["limit"], (int, float), "limit")),
+        fingerprint=typed.read(found["fingerprint"], str, "fingerprint"),
+        pool=typed.read(found["pool"], str, "pool"),
+        threshold=typed.read(found["threshold"], str, "threshold"),
+        limit=float(typed.read(found["limit"], float, "limit")),
         calibration=calibration,
-        sizes=tuple(_typed(size, str, "a size") for size in found["sizes"]),
-        modes=tuple(_typed(mode, str, "a mode") for mode in found["modes"]),
-        threads=None if found["threads"] is None else _typed(found["threads"], int, "threads"),
-        plugins=_texts(found["plugins"], "plugins"),
-        versions=_texts(found["versions"], "versions"),
-        weights_hash=_typed(found["weights_sha256"], str, "weights_sha256"),
+        sizes=typed.read(found["sizes"], tuple[str, ...], "sizes"),
+        modes=typed.read(found["modes"], tuple[str, ...], "modes"),
+        threads=typed.read(found["threads"], int | None, "threads"),
+        plugins=typed.read(found["plugins"], Mapping[str, str], "plugins"),
+        versions=typed.read(found["versions"], Mapping[str, str], "versions"),
+        weights_hash=typed.read(found["weights_sha256"], str, "weights_sha256"),
     )
     if saved.pool not in calibration:
         raise ValueError(f"pool is {saved.pool!r}, but it has scores of {', '.join(calibration) or 'none'}")
@@ -242,16 +243,6 @@ def _saved(found: Mapping[str, Any]) -> SavedModel:
     if found["id"] != saved.id:
         raise ValueError(f"id is {found['id']!r:.40}, its trial and data give {saved.id!r}")
     return saved
-
-
-def _typed(value: Any, kind: Any, name: str) -> Any:
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r:.60}")
-    return value
-
-
-def _texts(value: Any, name: str) -> dict[str, str]:
-    return {key: _typed(text, str, f"{name}: {key}") for key, text in _typed(value, dict, name).items()}
 
 
 def _refuse(text: str) -> float:

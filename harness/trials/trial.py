@@ -28,8 +28,8 @@ KEPT_NAMES = {"learning_rate": "lr"}
 class Trial(NamedTuple):
     """One fit: parts as they are spelt, and every setting that changes what is learned.
 
-    A new setting is one new line at the end, with a default under which everything fitted before it was fitted. What is
-    at its default is left out of the key, so that no id changes and old files need no change. A default stays for good.
+    A new setting is one new line at the end, with the default under which everything before was fitted. At its default
+    it is left out of the key, so that no id changes; so the default stays for good.
     """
 
     dataset: str

@@ -26,22 +26,19 @@ _MEASURED = ("fit_seconds", "train_images_per_second", "n_train")
 _NOT_PROVENANCE = {*_MEASURED, "incomplete", "pixels", "pool_faults", "resolved", "asked_batch_size"}
 """Of a record: what has columns of its own, and what is of use to the machine that fitted only."""
 
-_TEXT: tuple[type, ...] = (str,)
-_WHOLE: tuple[type, ...] = (int,)
-_NUMBER: tuple[type, ...] = (int, float)
-_MAYBE: tuple[type, ...] = (type(None),)
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(("pool", "threshold", "status", "reason", "incomplete", "fingerprint", "trial"), _TEXT),
-    **dict.fromkeys(("n_normal", "n_abnormal", "right_normal", "right_abnormal"), _WHOLE + _MAYBE),
-    **dict.fromkeys((*METRICS, *PIXEL_METRICS, *_MEASURED), _NUMBER + _MAYBE),
-    **dict.fromkeys(("limit", "accuracy_low", "accuracy_high", "auroc_low", "auroc_high"), _NUMBER + _MAYBE),
-    "oracle": (bool,),
-    "metric_version": _WHOLE,
-    "detection": (dict,),
-    "right": _TEXT + _MAYBE,
-    "scores": _TEXT + _MAYBE,
-    "provenance": (dict,),
+_TYPES: Mapping[str, Any] = {
+    **dict.fromkeys(("pool", "threshold", "status", "reason", "incomplete", "fingerprint", "trial"), str),
+    **dict.fromkeys(("n_normal", "n_abnormal", "right_normal", "right_abnormal"), int | None),
+    **dict.fromkeys((*METRICS, *PIXEL_METRICS, *_MEASURED), float | None),
+    **dict.fromkeys(("limit", "accuracy_low", "accuracy_high", "auroc_low", "auroc_high"), float | None),
+    "oracle": bool,
+    "metric_version": int,
+    "detection": Mapping[str, tuple[int, ...]],
+    "right": str | None,
+    "scores": str | None,
+    "provenance": Mapping[str, Any],
 }
+"""Of the columns that are no setting of a trial."""
 
 
 @dataclass(frozen=True)
@@ -79,18 +76,19 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
 
     Raises ValueError, saying what is wrong, for what is no such row.
     """
-    for name, types in _TYPES.items():
+    for name, kind in _TYPES.items():
         if name not in row:
             raise ValueError(f"it lacks {name!r}")
-        if not isinstance(row[name], types) or (isinstance(row[name], bool) and bool not in types):
-            raise ValueError(f"{name} is {row[name]!r:.60}")
+        typed.read(row[name], kind, name)
     if row["metric_version"] != METRIC_VERSION:
         raise ValueError(f"its metric_version is {row['metric_version']}, expected {METRIC_VERSION}: export it anew")
     if row["status"] not in ("done", "skipped", "error"):
         raise ValueError(f"status is {row['status']!r:.60}, expected done, skipped or error")
     trial = trial_of(row)
     if row["trial"] != trial.identity(row["fingerprint"]):
-        raise ValueError(f"trial is {row['trial']!r:.60}, its settings give {trial.identity(row['fingerprint'])!r}")
+        raise ValueError(
+            f"trial is {row['trial']!r:.60}, its settings give {trial.identity(row['fingerprint'])!r}{_unknown(row)}"
+        )
     pixels = {name: row[name] for name in PIXEL_METRICS}
     record: Record = typed.read(
         {
@@ -123,6 +121,16 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         ),
         measured=Measured((), given=given) if given else None,
     )
+
+
+def _unknown(row: Mapping[str, Any]) -> str:
+    """What may have made a row's id another one: a setting that this harness does not know."""
+    known = {*_TYPES, *Trial._fields, *row.get("metric_versions", ())}
+    for name in row:
+        if name not in known:
+            at = f"the column {name!r:.60} ({row[name]!r:.60}) is not known here"
+            return f"; {at}: use the harness that wrote it, or a newer one"
+    return ""
 
 
 def _counts(row: Mapping[str, Any]) -> Counts | None:

@@ -178,7 +178,7 @@ LACKING = {name: value for name, value in rows()[0].items() if name != "auroc"}
         (broken(right="1110"), "right is '1110', expected 4 digits, 2 of them 1"),
         (broken(right="1012"), "right is '1012', expected 4 digits"),
         (broken(right=[1, 0, 1, 0]), "right is [1, 0, 1, 0]"),
-        (broken(detection={"crack": 1}), "cannot unpack"),
+        (broken(detection={"crack": 1}), "detection: crack is 1, expected a list"),
         (broken(auroc=float("nan")), "NaN is no finite number"),
         (broken(limit=1.5).replace("1.5", "1e999"), "1e999 is no finite number"),
         (broken(auroc_low=None), "auroc_low and auroc_high come together, and are None and"),

@@ -107,7 +107,7 @@ def test_nothing_half_written_is_seen_and_nothing_is_left_behind(
 
 
 def test_what_a_killed_process_left_is_removed_when_it_is_old(kept: Path) -> None:
-    old, new = (kept.with_name(f".{kept.name}.{pid}") for pid in (1, 2))
+    old, new = (kept.with_name(f".harness-{number}.part") for number in (1, 2))
     for part in (old, new):
         part.mkdir()
     os.utime(old, (0, 0))
@@ -181,7 +181,7 @@ def test_an_unknown_format_is_named_before_anything_else_is_asked(kept: Path) ->
         ({"limit": "high"}, "limit is 'high'"),
         ({"limit": True}, "limit is True"),
         ({"pool": "median"}, "pool is 'median', but it has scores of mean, max"),
-        ({"calibration": {"mean": [0.1, None]}}, "a score is None"),
+        ({"calibration": {"mean": [0.1, None]}}, "an item of calibration: mean is None, expected a finite number"),
         ({"calibration": []}, "calibration is"),
         ({"trial": {"dataset": "folder"}}, "it lacks 'category'"),
         ({"trial": {**TRIAL.written(), "image_size": 0}}, "image_size is 0"),
@@ -191,7 +191,7 @@ def test_an_unknown_format_is_named_before_anything_else_is_asked(kept: Path) ->
         ({"plugins": []}, "plugins is []"),
         ({"versions": {"torch": 2}}, "versions: torch is 2"),
         ({"limit": 10**400}, "too large"),
-        ({"sizes": [[900, 900]]}, "a size is"),
+        ({"sizes": [[900, 900]]}, "an item of sizes is [900, 900], expected text"),
     ],
 )
 def test_a_description_of_no_model_says_what_is_wrong(kept: Path, changes: dict[str, Any], reason: str) -> None:
