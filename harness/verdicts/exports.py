@@ -84,27 +84,16 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         raise ValueError(f"its metric_version is {row['metric_version']}, expected {METRIC_VERSION}: export it anew")
     if row["status"] not in ("done", "skipped", "error"):
         raise ValueError(f"status is {row['status']!r:.60}, expected done, skipped or error")
-    trial = trial_of(row)
-    if row["trial"] != trial.identity(row["fingerprint"]):
-        raise ValueError(
-            f"trial is {row['trial']!r:.60}, its settings give {trial.identity(row['fingerprint'])!r}{_unknown(row)}"
-        )
-    pixels = {name: row[name] for name in PIXEL_METRICS}
-    record: Record = typed.read(
-        {
-            **row["provenance"],
-            **{name: row[name] for name in (*_MEASURED, "incomplete")},
-            "pixels": pixels if any(value is not None for value in pixels.values()) else None,
-        },
-        Record,
-    )
+    trial, given = trial_of(row), _given(row)
+    expected = trial.identity(row["fingerprint"])
+    if row["trial"] != expected:
+        raise ValueError(f"trial is {row['trial']!r:.60}, its settings give {expected!r}{_unknown(row, given)}")
     counts = _counts(row)
-    given = _given(row)
     low, high = row["auroc_low"], row["auroc_high"]
     if (low is None) != (high is None):
         raise ValueError(f"auroc_low and auroc_high come together, and are {low} and {high}")
     return Verdict(
-        outcome=Outcome(trial, row["status"], row["reason"], row["fingerprint"], record=record),
+        outcome=Outcome(trial, row["status"], row["reason"], row["fingerprint"], record=_record(row)),
         pool=row["pool"],
         threshold=row["threshold"],
         oracle=row["oracle"],
@@ -123,9 +112,18 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
     )
 
 
-def _unknown(row: Mapping[str, Any]) -> str:
+def _record(row: Mapping[str, Any]) -> Record:
+    """What a row remembers of its trial. Raises ValueError."""
+    pixels = {name: row[name] for name in PIXEL_METRICS}
+    columns = {name: row[name] for name in (*_MEASURED, "incomplete")}
+    some = any(value is not None for value in pixels.values())
+    record: Record = typed.read({**row["provenance"], **columns, "pixels": pixels if some else None}, Record)
+    return record
+
+
+def _unknown(row: Mapping[str, Any], given: Given) -> str:
     """What may have made a row's id another one: a setting that this harness does not know."""
-    known = {*_TYPES, *Trial._fields, *row.get("metric_versions", ())}
+    known = {*_TYPES, *Trial._fields, *given, "metric_versions"}
     for name in row:
         if name not in known:
             at = f"the column {name!r:.60} ({row[name]!r:.60}) is not known here"
@@ -145,14 +143,8 @@ def _counts(row: Mapping[str, Any]) -> Counts | None:
 
 def _given(row: Mapping[str, Any]) -> Given:
     """The metrics that were asked for when it was written. Raises ValueError."""
-    versions = row.get("metric_versions", {})
-    if not isinstance(versions, dict) or not all(type(version) is int for version in versions.values()):
-        raise ValueError(f"metric_versions is {versions!r:.60}, expected metrics and their versions")
-    for name in versions:
-        value = row.get(name)
-        if value is not None and type(value) not in _NUMBER:
-            raise ValueError(f"{name} is {value!r:.60}, expected a number")
-    return {name: (row.get(name), version) for name, version in versions.items()}
+    versions = typed.read(row.get("metric_versions", {}), Mapping[str, int], "metric_versions")
+    return {name: (typed.read(row.get(name), float | None, name), version) for name, version in versions.items()}
 
 
 def _rightly(spelt: str | None, counts: Counts | None) -> BoolArray | None:
