@@ -79,7 +79,10 @@ class Tracker(Part):
     """How long one call may take."""
 
     def prepare(self) -> None:
-        """Called first, in the caller's thread, and quick. Raises UsageError where what is asked for cannot be."""
+        """Called first, in the caller's thread: check what is asked for, and import packages, but ask no network.
+
+        Modules that another thread imports are half made meanwhile. Raises UsageError where it cannot be used so.
+        """
 
     @abstractmethod
     def open(self) -> None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, suppress
 from pathlib import Path
 
 import click
 
-from harness.api import Dataset
+from harness.api import Dataset, Tracker
 from harness.errors import UsageError
 from harness.plugin.spec import spell
 from harness.printable import printable
 from harness.report.events import Events, Lines
 from harness.report.progress import display
-from harness.trials.observers import Observer, Observers
-from harness.trials.store import Store
+from harness.trackers.tracking import Tracking
+from harness.trials.observers import Observers
 from harness.trials.trial import Outcome
 from harness.verdicts.verdict import Verdict
 
@@ -64,22 +64,16 @@ class _Messages(io.TextIOBase):
 def observers(
     *,
     dataset: Dataset,
-    store: Store,
     judged: Callable[[Outcome], list[Verdict]],
     log: Lines | None,
     quiet: bool,
-    tracker: str | None,
+    trackers: Sequence[Tracker],
 ) -> tuple[Observers, Events | None]:
-    """All who are told of one run, and the log of events among them; `tracker` is MLflow's URI. Raises UsageError."""
+    """All who are told of one run, and the log of events among them. Raises UsageError."""
     events = Events(log, judged) if log else None
-    told = [None if quiet else display(), events, _tracker(tracker, store, judged, dataset) if tracker else None]
+    rootless = () if dataset.needs_root else (spell(dataset),)
+    told = [None if quiet else display(), events, *(Tracking(one, judged, warn, rootless) for one in trackers)]
     return Observers([observer for observer in told if observer], warn), events
-
-
-def _tracker(uri: str, store: Store, judged: Callable[[Outcome], list[Verdict]], dataset: Dataset) -> Observer:
-    from harness.trackers.mlflow import MLflow
-
-    return MLflow(uri, store, judged, warn, () if dataset.needs_root else (spell(dataset),))
 
 
 def end_log(log: Lines | None, events: Events | None, exit_code: int) -> None:

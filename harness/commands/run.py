@@ -27,6 +27,7 @@ from harness.report.cells import cells_document
 from harness.report.formats import OF_ROWS, render
 from harness.report.leaderboard import leaderboard_document
 from harness.report.progress import describe
+from harness.trackers.asked import trackers_of
 from harness.trials import hardware
 from harness.trials.executors.asked import executor_of
 from harness.trials.grid import Axes, Cell, plan
@@ -56,6 +57,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     thresholds = choose(registry, Threshold, settings.thresholds)
     pools = None if settings.pools is None else [spell(pool) for pool in choose(registry, Pool, settings.pools)]
     executor = executor_of(registry, settings)
+    trackers = trackers_of(registry, settings)
     device = executor.prepare(settings.device) or hardware.device(settings.device)
     axes = _axes(registry, settings, device)
     cells = list(plan(axes))
@@ -84,11 +86,10 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     with Store(settings.store, write=True) as store:
         told, events = observers(
             dataset=axes.dataset,
-            store=store,
             judged=lambda outcome: list(judge(outcome, thresholds, pools)),
             log=log,
             quiet=settings.quiet or settings.log_json == HERE,
-            tracker=settings.mlflow,
+            trackers=trackers,
         )
         start = run_start(cells, axes.dataset, store, refits=workplace.keep is not None)
         end = partial(end_log, log, events)

@@ -1,1 +1,1 @@
-"""Programs beside the store that trials are told to, on request. They never cost a trial."""
+"""How trackers are told of trials: programs beside the store, on request. They never cost a trial, nor hold one up."""

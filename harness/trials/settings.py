@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from harness.api import Dataset, Encoder, Executor, Loss, Model, Part, Pool, Run, Threshold
+from harness.api import Dataset, Encoder, Executor, Loss, Model, Part, Pool, Run, Threshold, Tracker
 from harness.errors import UsageError, unknown
 from harness.trials.setting_kinds import (
     Flag,
@@ -174,7 +174,17 @@ class Settings:
         "Append each event to a file as a line of JSON; - writes them to stderr, in place of all that is said there.",
         bare="-",
     )
-    mlflow: str | None = _setting(Text("URI"), None, "Log each trial to this MLflow server, database or folder, too.")
+    trackers: Chosen | None = _setting(
+        Parts(Tracker),
+        None,
+        "Trackers that each trial is told to as well, such as mlflow[uri=...] or tensorboard[folder=...].",
+        option="tracker",
+        several_options=True,
+        in_words="none",
+    )
+    mlflow: str | None = _setting(
+        Text("URI"), None, "An MLflow server, database or folder: short for the tracker mlflow[uri=...]."
+    )
     store: Path = _setting(Place("FOLDER"), "runs", "Folder of the store.")
     plugins: tuple[Path | ModuleType | type[Part], ...] = _setting(
         Plugins(),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import builtins
 import os
+import socketserver
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -145,10 +148,10 @@ def test_a_tracker_that_breaks_in_mid_run_costs_no_trial_and_is_told_the_rest_la
         done = call(*words, "--models", "mean_image,trained", "--mlflow", database)
     assert done.exit_code == 0
     assert "4 fitted" in done.stderr
-    said = [line for line in done.stderr.splitlines() if "MLflow" in line]
+    said = [line for line in done.stderr.splitlines() if "mlflow" in line]
     assert said == [
-        f"harness: MLflow at {database} cannot be written: [Errno 28] No space left on device. Trials go on and are "
-        "stored; the same command logs them there later"
+        f"harness: tracker mlflow[uri={database}] is told nothing more: [Errno 28] No space left on device. Trials go on "
+        "and are stored; the same command tells it the rest later"
     ]
     assert sorted(run.info.status for run in runs_at(database)) == ["FINISHED", "RUNNING"]
     call(*words, "--models", "mean_image,trained", "--mlflow", database)
@@ -162,27 +165,79 @@ def test_a_server_that_is_not_there_is_one_line_and_the_run_goes_on(
     done = call(*words, "--models", "mean_image", "--mlflow", "http://127.0.0.1:9")
     assert done.exit_code == 0, done.output
     assert "2 fitted" in done.stderr
-    assert sum("MLflow at http://127.0.0.1:9 cannot be written" in line for line in done.stderr.splitlines()) == 1
+    assert (
+        sum("tracker mlflow[uri=http://127.0.0.1:9] is told nothing more" in line for line in done.stderr.splitlines())
+        == 1
+    )
 
 
 def test_a_uri_of_no_kind_is_refused_before_anything_is_fitted(words: list[str]) -> None:
     done = call(*words, "--models", "mean_image", "--mlflow", "gopher://x")
     assert done.exit_code == 2
-    assert "--mlflow 'gopher://x': expected http://host:port" in done.stderr
+    assert "tracker 'mlflow' has the uri 'gopher://x': expected http://host:port" in done.stderr
 
 
 def test_without_mlflow_the_extra_is_named(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def absent(name: str, *rest: Any) -> Any:
-        if name == "mlflow":
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     done = call(*words, "--models", "mean_image", "--mlflow", "x")
     assert done.exit_code == 2
     assert "pip install 'anomaly-harness[mlflow]'" in done.stderr
+
+
+def test_it_is_a_tracker_that_may_be_asked_for_beside_others(words: list[str], database: str, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    asked = ["--tracker", f"mlflow[uri={database}]", "--tracker", f"mlflow[uri={other}]"]
+    assert call(*words, "--models", "mean_image", *asked).exit_code == 0
+    assert len(runs_at(database)) == len(runs_at(str(other))) == 2
+    unsaid = call(*words, "--models", "mean_image", "--tracker", "mlflow")
+    assert unsaid.exit_code == 2
+    assert "tracker 'mlflow' is told no uri" in unsaid.stderr
+
+
+class Awkward(socketserver.BaseRequestHandler):
+    """A server that keeps a client waiting, in the way that its path says."""
+
+    def handle(self) -> None:
+        asked = self.request.recv(65536)
+        if b"/later/" in asked:
+            self.request.sendall(b"HTTP/1.1 429 Too Many\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n")
+        elif b"/slow/" in asked:
+            self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3600\r\n\r\n")
+            while not self.server.over.wait(0.2):
+                self.request.sendall(b" ")
+        else:
+            page = b'{"experiment": {"experiment_id": "1", "name": "x"}}'
+            page = b'{"runs": [], "next_page_token": "more"}' if b"runs/search" in asked else page
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(page)}\r\n\r\n"
+            self.request.sendall(head.encode() + page)
+
+
+@pytest.fixture
+def awkward() -> Iterator[str]:
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads, over = True, threading.Event()
+
+    with Server(("127.0.0.1", 0), Awkward) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.over.set()
+        server.shutdown()
+
+
+@pytest.mark.parametrize("how", ["later", "slow", "endless"])
+def test_a_server_that_keeps_everybody_waiting_holds_up_no_trial_and_is_left_after_its_deadline(
+    words: list[str], awkward: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness_mlflow.tracker.MLflow.deadline_s", 2.0)
+    began = time.monotonic()
+    done = call(*words, "--models", "mean_image", "--mlflow", f"{awkward}/{how}")
+    assert done.exit_code == 0, done.output
+    assert time.monotonic() - began < 20
+    said = done.stderr.splitlines()
+    told = [line for line in said if "is told nothing more" in line]
+    assert len(told) == 1
+    assert "after 2 s" in told[0] or "for 2 s" in told[0] or "429" in told[0]
+    assert [line for line in said if line.startswith("[2/2]")], "the trials have run"
 
 
 def test_mlflow_itself_asks_no_network_of_its_own(words: list[str], database: str, tmp_path: Path) -> None:

@@ -1,0 +1,23 @@
+"""The trackers that settings ask for; `mlflow` is another way to say one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from harness.api import Tracker
+from harness.errors import UsageError
+from harness.plugin.in_process import choose
+from harness.plugin.registry import Registry
+from harness.plugin.spec import options_of
+from harness.trials.settings import Settings
+
+
+def trackers_of(registry: Registry, settings: Settings) -> list[Tracker]:
+    """Each tracker that is asked for, with its options. Raises UsageError."""
+    trackers = choose(registry, Tracker, settings.trackers) if settings.trackers else []
+    if settings.mlflow is not None:
+        mlflow = registry.make(Tracker, "mlflow")
+        if "uri" not in [option.name for option in options_of(type(mlflow))]:
+            raise UsageError(f"{settings.called('mlflow')}: the tracker 'mlflow' that is installed has no option 'uri'")
+        trackers.append(dataclasses.replace(mlflow, uri=settings.mlflow))  # type: ignore[type-var]  # it has options
+    return trackers

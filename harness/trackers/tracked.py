@@ -1,0 +1,57 @@
+"""What a tracker is told of a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal, cast
+
+from harness.api import TrackedTrial
+from harness.report.html import page
+from harness.report.progress import describe
+from harness.report.repeat import command_of
+from harness.trials.store import Store
+from harness.trials.trial import Outcome
+from harness.verdicts.verdict import METRICS, PIXEL_METRICS, Verdict
+
+Judged = Callable[[Outcome], Sequence[Verdict]]
+_MEASURED = ("fit_seconds", "score_seconds", "train_images_per_second")
+
+
+def tracked(outcome: Outcome, judged: Judged, store: Path, rootless: Collection[str] = ()) -> TrackedTrial:
+    """A trial that was fitted, or failed, as trackers have it; its page is made from the store, in any thread."""
+    trial, record = outcome.trial, outcome.record
+    made_by = {**record.plugins, **record.versions, **record.machine}
+    return TrackedTrial(
+        id=outcome.id,
+        fingerprint=outcome.fingerprint,
+        name=describe(trial),
+        status=cast("Literal['done', 'error']", outcome.status),
+        reason=outcome.reason,
+        settings=trial._asdict(),
+        metrics=_metrics(outcome, judged(outcome)),
+        losses=record.loss_history,
+        made_by={name: str(value) for name, value in made_by.items()},
+        command=command_of(trial, rootless),
+        page=partial(_page, outcome.id, judged, store, rootless),
+    )
+
+
+def _metrics(outcome: Outcome, verdicts: Iterable[Verdict]) -> dict[str, float]:
+    """`metric/pool/threshold` to value; what is measured of the trial itself has its own name."""
+    found = {name: float(value) for name in _MEASURED if (value := getattr(outcome.record, name)) is not None}
+    for verdict in verdicts:
+        for name in METRICS:
+            if verdict.status == "done" and (value := verdict.metric(name)) is not None:
+                found[f"{name}/{verdict.pool}/{verdict.threshold}"] = value
+        for name in PIXEL_METRICS:
+            if (value := verdict.metric(name)) is not None:
+                found[name] = value
+    return found
+
+
+def _page(trial_id: str, judged: Judged, folder: Path, rootless: Collection[str]) -> str:
+    with Store(folder) as store:
+        (outcome,) = store.outcomes([trial_id])
+        return page(list(judged(outcome)), store, rootless=rootless, title=describe(outcome.trial))
