@@ -191,6 +191,14 @@ def test_a_plugin_file_that_was_read_elsewhere_loads_under_its_path_and_version_
     assert "def fit" in inspect.getsource(offer.part.fit), "as a traceback shows it, and torch.compile reads it"
 
 
+def test_a_plugin_file_of_another_suffix_is_broken_with_its_reason(tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text(GOOD_PLUGIN.format(cls="A", name="here"))
+    registry = Registry.discover([file])
+    assert registry.broken[0].problems == [f"cannot be imported: ImportError: {file} is not a Python file"]
+    assert "here" not in registry.offers(Threshold)
+
+
 def test_an_unknown_part_is_refused_with_a_suggestion(dots_plugin: Path) -> None:
     registry = Registry.discover([dots_plugin])
     with pytest.raises(UsageError, match=r"no model 'mean_imag'. Did you mean 'mean_image'\? Available: "):

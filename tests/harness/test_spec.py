@@ -20,6 +20,7 @@ class Many(Threshold):
     mode: Literal["fast", "exact"] = "fast"
     keep: bool = False
     size: int | None = None
+    most: int | None = 9
     note: str = "plain"
 
     def __post_init__(self) -> None:
@@ -39,6 +40,7 @@ manys = st.builds(
     mode=st.sampled_from(["fast", "exact"]),
     keep=st.booleans(),
     size=st.none() | st.integers(),
+    most=st.none() | st.integers(),
     note=texts,
 )
 
@@ -70,6 +72,7 @@ def test_any_text_is_a_part_or_a_usage_error(text: str) -> None:
 def test_options_at_their_defaults_are_left_out_of_the_spelling() -> None:
     assert spell(Many()) == "many"
     assert spell(Many(k=2.5, sides=(8, 16))) == "many[k=2.5,sides=8-16]"
+    assert spell(Many(keep=True, most=None)) == "many[keep=true,most=none]"
 
 
 @pytest.mark.parametrize(

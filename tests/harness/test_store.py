@@ -246,3 +246,75 @@ def test_a_store_whose_folder_vanishes_is_an_error_not_a_traceback(tmp_path: Pat
     with pytest.raises(StoreError):
         store.put(outcome())
     store.close()
+
+
+def with_scores(normal: dict[str, list[float]], test: dict[str, list[float]], **record: object) -> Outcome:
+    arrays = ({pool: np.array(values) for pool, values in scores.items()} for scores in (normal, test))
+    evidence = Evidence(*arrays, ("good", "crack"), ("test/good/0.png", "test/crack/1.png"))
+    return Outcome(TRIAL, "done", "", "f00d", evidence, Record(**record))
+
+
+def test_a_finished_trial_lacks_a_pool_that_it_has_no_scores_of_unless_its_model_takes_none(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        store.put(outcome(0))
+        store.put(outcome(1, status="error"))
+        unpooled = replace(with_scores({"-": [1.0]}, {"-": [1.0, 2.0]}), trial=TRIAL._replace(seed=2))
+        store.put(unpooled)
+        assert store.lacking([]) == set()
+        assert store.lacking(["mean"]) == set()
+        assert store.lacking(["mean", "topk"]) == {outcome(0).id}
+
+
+def test_another_fit_adds_the_scores_of_a_pool_and_leaves_the_others_as_they_were(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        store.put(with_scores({"mean": [1.0, 4.0]}, {"mean": [1.0, 8.0]}, fit_seconds=2.0))
+        again = with_scores(
+            {"mean": [1.0, 4.0], "low": [0.5, 0.5]}, {"mean": [1.0, 8.0], "low": [0.25, 0.5]},
+            fit_seconds=3.0, pools={"low": "x 1.0"}, pool_faults={"odd": "no such thing"},
+        )  # fmt: skip
+        assert store.add_pools(again) == 0
+        (kept,) = store.outcomes()
+        assert store.lacking(["low"]) == set()
+    assert {pool: values.tolist() for pool, values in kept.evidence.test.items()} == {
+        "mean": [1.0, 8.0], "low": [0.25, 0.5],
+    }  # fmt: skip
+    assert kept.evidence.normal["low"].tolist() == [0.5, 0.5]
+    assert kept.record.fit_seconds == 2.0, "the record is of the first fit"
+    assert (kept.record.pools, kept.record.pool_faults) == ({"low": "x 1.0"}, {"odd": "no such thing"})
+
+
+@pytest.mark.parametrize(
+    ("normal", "test", "share"),
+    [
+        ([1.0, 4.0], [1.0, 6.0], 0.25),
+        ([1.0, 4.0], [3.0, 8.0], 0.25),
+        ([1.0, 2.0], [1.0, 7.0], 0.5),
+        ([2.0, 4.0], [1.0, 4.0], 0.5),
+    ],
+)
+def test_how_far_the_other_scores_of_that_fit_are_from_the_stored_ones_is_told_of_the_farthest(
+    tmp_path: Path, normal: list[float], test: list[float], share: float
+) -> None:
+    with Store(tmp_path, write=True) as store:
+        store.put(with_scores({"mean": [1.0, 4.0]}, {"mean": [1.0, -8.0]}))
+        again = with_scores({"mean": normal, "low": [0.0, 0.0]}, {"mean": [test[0], -test[1]], "low": [9.0, 9.0]})
+        assert store.add_pools(again) == pytest.approx(share)
+        (kept,) = store.outcomes()
+        assert kept.evidence.test["mean"].tolist() == [1.0, -8.0], "the stored ones stay"
+
+
+def test_what_a_store_holds_and_nobody_can_read_is_named_with_its_trial(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        store.put(outcome())
+    trial = outcome().id
+    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+        db.execute('UPDATE trials SET record = \'{"fit_seconds": "long"}\'')
+    with (
+        Store(tmp_path) as store,
+        pytest.raises(StoreError, match=f"the record of trial {trial}: fit_seconds is 'long'"),
+    ):
+        list(store.outcomes())
+    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+        db.execute("UPDATE trials SET key = '{}'")
+    with Store(tmp_path) as store, pytest.raises(StoreError, match=f"trial {trial} cannot be read: it lacks 'dataset'"):
+        list(store.outcomes())

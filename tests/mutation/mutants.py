@@ -46,6 +46,8 @@ class Mutant:
     """16 hexadecimal digits that stay when other parts of the file change."""
     on_import: bool
     """Whether the line runs when the module is imported, or just once in a process."""
+    statement: range
+    """The lines of the statement around it, without the body that it may have."""
     change: Callable[[], str | None] = field(compare=False, repr=False)
     """Gives the module as it becomes; None where that is not Python."""
 
@@ -65,7 +67,8 @@ def mutants_of(path: str, source: str, tuning: Collection[str] = ()) -> list[Mut
         times[what] = times.get(what, 0) + 1
         key = hashlib.sha256(f"{what}\0{times[what]}".encode()).hexdigest()[:16]
         on_import = left_out.lines_run_on_import(line)
-        mutants.append(Mutant(path, operator, line, key, on_import, partial(_if_it_compiles, source, change)))
+        made = partial(_if_it_compiles, source, change)
+        mutants.append(Mutant(path, operator, line, key, on_import, left_out.statement(line), made))
     return mutants
 
 
@@ -181,6 +184,17 @@ class _LeftOut:
     def lines_run_on_import(self, line: int) -> bool:
         """Whether a line runs when the module is imported, or just once in a process."""
         return all(not (start <= line <= end) for start, end in self.bodies)
+
+    def statement(self, line: int) -> range:
+        """The lines of the innermost statement there, up to its body."""
+        found = range(line, line + 1)
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0):
+                body = getattr(node, "body", None)
+                end = body[0].lineno - 1 if body else node.end_lineno or 0
+                if line <= end:
+                    found = range(node.lineno, max(end, node.lineno) + 1)
+        return found
 
     @property
     def bodies(self) -> list[tuple[int, int]]:

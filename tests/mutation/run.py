@@ -131,7 +131,7 @@ def askable(mutant: Any, base: Mapping[str, Any]) -> dict[str, float]:
     if mutant.on_import:
         tests = {test for one in by_line.values() for test in one}
     else:
-        tests = set(by_line.get(str(mutant.line), ()))
+        tests = {test for line in mutant.statement for test in by_line.get(str(line), ())}
     return {test: base["seconds"][test] for test in tests}
 
 
@@ -163,7 +163,7 @@ def judge(mutant: Any, code: str, base: Mapping[str, Any], copy: Copy, most_s: f
 
     undo = copy.change(mutant.path, code)
     try:
-        code_of_pytest = asking.in_a_fork(notice, 60 + 10 * sum(chosen.values()))
+        code_of_pytest = asking.in_a_fork(notice, 90 + 20 * sum(chosen.values()))
     finally:
         undo()
     status = {0: "survived", 5: "survived", None: "too long"}.get(code_of_pytest, "failed")
