@@ -5,6 +5,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -139,3 +140,27 @@ def test_the_changelog_and_the_package_agree_on_the_version() -> None:
     version = re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), flags=re.MULTILINE)
     assert version is not None
     assert f"## {version.group(1)}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def room_map() -> list[str]:
+    """The rooms that CONTRIBUTING names, from the top of the imports to the bottom."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## The rooms")[2].partition("\n## ")[0]
+    return [name.strip("/").removesuffix(".py") for name in re.findall(r"^\| `([\w./]+)` \|", text, flags=re.MULTILINE)]
+
+
+def test_the_map_names_every_room_in_the_order_in_which_they_may_import() -> None:
+    there = {
+        path.stem for path in (ROOT / "harness").iterdir() if (path / "__init__.py").is_file() or path.suffix == ".py"
+    }
+    assert set(room_map()) == there - {"__init__", "__main__"}
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (layers,) = (contract["layers"] for contract in contracts if contract.get("containers") == ["harness"])
+    depth = {room.strip(): at for at, layer in enumerate(layers) for room in layer.split(":")}
+    assert set(depth) == set(room_map())
+    assert [depth[room] for room in room_map()] == sorted(depth.values())
+
+
+def test_the_root_of_the_core_holds_at_most_eight_files_beside_packages() -> None:
+    assert len([path for path in (ROOT / "harness").iterdir() if path.is_file()]) <= 8

@@ -9,9 +9,9 @@ import click
 
 from harness.commands._models import directory_of
 from harness.commands._options import format_option, plugin_option, some_of
+from harness.deployment.conversion import engine_of
 from harness.deployment.engines import ENGINES
 from harness.deployment.latency import TORCH, Place, Protocol, latencies
-from harness.deployment.packing import engine_of
 from harness.errors import UsageError
 from harness.report.formats import render
 from harness.report.latency import latency_document

@@ -10,10 +10,12 @@ import numpy as np
 from harness.api import Images, Threshold
 from harness.commands._models import directory_of
 from harness.commands._options import plugin_option, store_option
-from harness.deployment.detector import Detector, load
+from harness.deployment.conversion import engine_of
+from harness.deployment.detector import Detector
 from harness.deployment.engines import ENGINES
-from harness.deployment.packing import Packed, engine_of, pack
-from harness.deployment.predicting import find_images
+from harness.deployment.image_files import find_images
+from harness.deployment.loading import load
+from harness.deployment.packing import Packed, pack
 from harness.errors import UsageError
 from harness.images.decoding import shown, strict_pillow
 from harness.plugin.registry import Registry
@@ -109,8 +111,8 @@ def _say(packed: Packed, detector: Detector, form: str) -> None:
     ]
     if agreement.other_decisions:
         lines.append(f"{agreement.other_decisions} of them lie so near the limit that they are decided otherwise.")
-    if packed.beside:
-        names = " and ".join(packed.beside)
+    if packed.side_inputs:
+        names = " and ".join(packed.side_inputs)
         lines.append(f"It takes {names} beside pixels, drawn as for the stored scores; --without-noise leaves it out.")
     if packed.left_out:
         names = " and ".join(packed.left_out)

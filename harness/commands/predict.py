@@ -19,15 +19,18 @@ from harness.api import Threshold
 from harness.commands._models import directory_of
 from harness.commands._options import plugin_option, store_option
 from harness.commands._stopping import stoppable
-from harness.deployment.detector import Detector, load
-from harness.deployment.predicting import Forms, Prediction, find_images, predict
+from harness.deployment.detector import Detector
+from harness.deployment.image_files import find_images
+from harness.deployment.loading import load
+from harness.deployment.predicting import Prediction, predict
+from harness.deployment.unusual import UnusualImages
 from harness.deployment.watching import watch
 from harness.errors import HarnessError, UsageError
 from harness.images.decoding import shown, strict_pillow
 from harness.plugin.registry import Registry
 from harness.printable import printable
 from harness.report.heat_maps import LARGEST_SIDE, heat_map
-from harness.report.predictions import STYLES, heading, line, summary
+from harness.report.predictions import LINES, Lines, summary
 from harness.trials import hardware
 
 _ANY_ANOMALY, _SOME_UNREADABLE = 1, 3
@@ -44,7 +47,12 @@ _ANY_ANOMALY, _SOME_UNREADABLE = 1, 3
 @click.option("--heat-maps", type=click.Path(path_type=Path), help="Folder for a PNG of each image with its errors.")
 @click.option("--fail-on-anomaly", is_flag=True, help="Exit with 1 where an image is anomalous.")
 @click.option(
-    "--format", "style", default="rich", show_default=True, type=click.Choice(STYLES), help="json is a line an image."
+    "--format",
+    "style",
+    default="rich",
+    show_default=True,
+    type=click.Choice(list(LINES)),
+    help="json is a line an image.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option("--weights-dir", type=click.Path(path_type=Path), help="For a loss that starts from published weights.")
@@ -65,7 +73,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     detector = _detector(given)
     for remark in detector.remarks:
         click.echo(printable(f"harness: {remark}"), err=True)
-    told = _Teller(detector, given["style"], given["heat_maps"])
+    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    told = _Teller(detector, LINES[given["style"]](detector, coloured), given["heat_maps"])
     try:
         with stoppable("Stopped."), strict_pillow():
             if given["watched"]:
@@ -106,7 +115,7 @@ class _Teller:
     """Writes each prediction as it comes, its picture where one is wanted, and what is to say about it."""
 
     detector: Detector
-    style: str
+    lines: Lines
     heat_maps: Path | None
     decisions: Counter[str] = field(default_factory=Counter)
     troubled: bool = False
@@ -115,9 +124,8 @@ class _Teller:
 
     def tell(self, predictions: Iterable[Prediction]) -> None:
         """Follow predictions until they end."""
-        forms = Forms(self.detector)
-        coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        click.echo(heading(self.detector, self.style), nl=False)
+        forms = UnusualImages(self.detector)
+        click.echo(self.lines.heading(), nl=False)
         for one in predictions:
             self.decisions[one.decision] += 1
             if one.problem:
@@ -125,7 +133,7 @@ class _Teller:
             elif remark := forms.remark(one.file):
                 click.echo(printable(f"harness: {remark}"), err=True)
             picture = self._picture(one) if self.heat_maps and one.score is not None else ""
-            click.echo(line(one, self.detector, self.style, picture, coloured=coloured), nl=False)
+            click.echo(self.lines.line(one, picture), nl=False)
 
     def _complain(self, problem: str) -> None:
         self.troubled = True

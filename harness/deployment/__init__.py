@@ -1,1 +1,1 @@
-"""From a finished trial to decisions on a production line: models as files, and what judges new images with them."""
+"""From a kept model to decisions on a production line: loading it, judging images, packing it for other runtimes."""

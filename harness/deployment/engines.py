@@ -1,4 +1,4 @@
-"""The runtimes that packed models run on. Each is imported when it is used, and named when it is absent."""
+"""The runtimes that packed models run on. Each is imported when it is used; an error says if it is missing."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from harness.errors import UsageError
 
 Arrays = dict[str, NDArray[Any]]
-"""By name: what goes into a graph, or comes out of it."""
+"""The inputs or outputs of a graph, by name."""
 Graph = Callable[[Mapping[str, NDArray[Any]]], Arrays]
 """A packed model that is ready to run."""
 
+PIXELS, SCORE, ANOMALOUS, MAP = "pixels", "score", "anomalous", "map"
+"""The names of a graph's input and outputs. MAP is absent where the model has no error maps."""
 METADATA = "harness"
-"""Under this name a packed file holds its metadata, as JSON."""
+"""The name under which a packed file holds its metadata, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -29,32 +31,38 @@ class Engine:
     title: str
     package: str
     extra: str
-    """What installs it."""
+    """The extra of this package that installs it."""
     suffix: str
     convert: Callable[[Path, str, Path], None]
-    """From an ONNX file, with metadata, to a file of its own."""
+    """Makes a file of this format from an ONNX file and metadata."""
     open: Callable[[Path, int | None], Graph]
-    """A file, and how many threads it may use: as many as it likes where that is None."""
+    """Makes a file ready to run on so many threads; None leaves the number to the runtime."""
     metadata: Callable[[Path], str]
-    """What a file says of itself, as JSON; empty where it says nothing."""
+    """Reads the metadata of a file, as JSON; empty where there is none."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """What it has to be told whenever a model is made ready, for scores as torch makes them."""
+    """Settings that it needs whenever it opens a file, so that scores are those of torch."""
 
     def version(self) -> str:
-        """Of what is installed."""
+        """The installed version."""
         return importlib.metadata.version(self.package)
 
 
 def need(package: str, extra: str) -> Any:
-    """The package, imported. Raises UsageError that says what to install."""
+    """Import a package. Raises UsageError that says what to install."""
     try:
         return importlib.import_module(package)
     except ImportError:
         raise UsageError(f"{package} is not installed: pip install 'anomaly-harness[{extra}]'") from None
 
 
+def first_line(error: BaseException) -> str:
+    """The type of a library's error and the first of its lines, which are often more than a person wants to read."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+
+
 def _keep_onnx(onnx: Path, metadata: str, file: Path) -> None:
-    """The metadata is in it already."""
+    """Take the ONNX file as it is; it holds the metadata already."""
     onnx.rename(file)
 
 
@@ -62,7 +70,9 @@ def _open_onnx(file: Path, threads: int | None) -> Graph:
     runtime = need("onnxruntime", "onnx")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads or 0
-    options.log_severity_level = 3  # errors; its warnings are about graphs, and no user's business
+    options.log_severity_level = (
+        3  # errors only; its warnings are about the graph, and no user can do anything about them
+    )
     session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
@@ -75,11 +85,13 @@ def _onnx_metadata(file: Path) -> str:
 
 
 _FLOAT32 = {"INFERENCE_PRECISION_HINT": "f32"}
-"""Else OpenVINO computes in bfloat16 where the processor can: scores were 4 in 1000 away. No file can ask for it."""
+"""Without this, OpenVINO computes in bfloat16 where the processor can, and scores were wrong by 4 in 1000.
+
+A file cannot ask for it itself."""
 
 
 def _convert_openvino(onnx: Path, metadata: str, file: Path) -> None:
-    """Through the core, and not by `convert_model`, which counts its users over the network."""
+    """Convert with the core, because `convert_model` reports its use over the network."""
     openvino = need("openvino", "openvino")
     model = openvino.Core().read_model(onnx)
     model.set_rt_info(metadata, METADATA)
@@ -112,4 +124,4 @@ ENGINES: Mapping[str, Engine] = {
         "OpenVINO", "openvino", "openvino", ".xml", _convert_openvino, _open_openvino, _openvino_metadata, _FLOAT32
     ),
 }
-"""By the name of their format."""
+"""The engines, by the name of their format."""

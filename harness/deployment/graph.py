@@ -1,4 +1,4 @@
-"""One graph from an image's pixels to the decision on it, and how it leaves torch."""
+"""One torch module from the pixels of images to decisions, and its export to ONNX."""
 
 from __future__ import annotations
 
@@ -15,27 +15,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.api import Model, Pool
-from harness.deployment.engines import METADATA
-from harness.deployment.packing import first_line
+from harness.deployment.engines import ANOMALOUS, MAP, METADATA, SCORE, first_line
 from harness.errors import UnavailableError
-
-PIXELS, SCORE, ANOMALOUS, MAP = "pixels", "score", "anomalous", "map"
-"""The names of input and outputs."""
 
 
 class Decision(nn.Module):
-    """A model's network with what lies before and behind it; it shares the model's weights, which are on the CPU."""
+    """Scaling, a model's network, pool and limit in one module; it shares the weights of the model, on the CPU."""
 
     def __init__(self, model: Model, pool: Pool | None, limit: float) -> None:
         """Raises PackingError for a pool without a torch form, UnavailableError for a model without a network."""
         super().__init__()
         if pool is not None and type(pool).tensor is Pool.tensor:
-            pool.tensor(torch.empty(0))  # raises what it says of itself, now and not in the midst of an export
+            pool.tensor(torch.empty(0))  # raises its own error now, and not in the middle of an export
         self.network = model.network().eval().requires_grad_(False)
         self.pool, self.limit = pool, limit
 
     def forward(self, pixels: Tensor, *beside: Tensor) -> tuple[Tensor, ...]:
-        """(N, H, W, 3), uint8, to scores (N,), whether they are above the limit (N,), and maps (N, H, W) if any."""
+        """Pixels (N, H, W, 3), uint8, to scores (N,), decisions (N,), True above the limit, and any maps (N, H, W)."""
         found: Tensor = self.network(pixels.permute(0, 3, 1, 2).float() / 255, *beside)
         if self.pool is None:
             return found, found > self.limit
@@ -44,7 +40,7 @@ class Decision(nn.Module):
 
 
 class TorchGraph:
-    """Runs a decision in torch, in the form of a packed graph."""
+    """Runs a Decision in torch, with the inputs and outputs that a packed graph has."""
 
     def __init__(self, decision: Decision) -> None:
         self._decision = decision.to(memory_format=torch.channels_last)
@@ -56,9 +52,9 @@ class TorchGraph:
 
 
 def export(decision: Decision, example: Mapping[str, NDArray[Any]], metadata: str, file: Path) -> None:
-    """Write an ONNX file of a graph that takes such inputs. Raises UnavailableError where torch cannot make one.
+    """Write a graph as an ONNX file, for inputs such as the example. Raises UnavailableError where torch cannot.
 
-    It takes any number of images where the example has several, and one where it has one.
+    The graph takes any number of images if the example has several, and one image if it has one.
     """
     arguments = tuple(torch.from_numpy(np.array(array)) for array in example.values())
     size = {0: torch.export.Dim.DYNAMIC if len(arguments[0]) > 1 else torch.export.Dim.STATIC}
@@ -75,7 +71,7 @@ def export(decision: Decision, example: Mapping[str, NDArray[Any]], metadata: st
                 output_names=outputs,
                 dynamic_shapes=shapes,
             )
-        except Exception as error:  # of many types, and longer than any line
+        except Exception as error:  # the exporter raises many types, with very long texts
             raise UnavailableError(f"torch cannot export it: {first_line(error.__cause__ or error)}") from error
         assert program is not None
         program.model.metadata_props[METADATA] = metadata
@@ -84,7 +80,7 @@ def export(decision: Decision, example: Mapping[str, NDArray[Any]], metadata: st
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Torch's exporter tells of its own future in warnings and log lines; its errors are raised."""
+    """Suppress the warnings and log lines of torch's exporter, which are about its own future; errors still pass."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     before = [logger.level for logger in loggers]
     for logger in loggers:

@@ -11,18 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.deployment.detector import Detector
-from harness.deployment.predicting import BATCH, Found, Prediction, Read, judge, read, walk
+from harness.deployment.image_files import Found, walk
+from harness.deployment.predicting import BATCH, Prediction, Read, judge, read
 from harness.trials import hardware
 
 POLL_S = 0.02
-"""Between looks at the folder. Looking works on network drives too, which tell nobody of what others write there."""
+"""Seconds between looks at the folder. Polling also works on network drives, which send no events."""
 _AT_WORK = 0.2
-"""Share of the time that is spent on looking, at most: a folder of very many files is looked at less often."""
+"""The largest share of the time spent on looking: a folder of very many files is looked at less often."""
 PATIENCE_S = 2.0
-"""How long a file that cannot be read must have stood still before it is reported."""
+"""Seconds for which an unreadable file must have stayed unchanged before it is reported."""
 
 State = tuple[int, int, int, int]
-"""By which a change of a file is known."""
+"""What tells that a file has changed: inode, size, and the times of its content and of its entry."""
 
 
 @dataclass
@@ -40,19 +41,19 @@ class _Seen:
 
 @dataclass
 class Watch:
-    """What is known of the files below a folder."""
+    """What is known about the files below a folder."""
 
     folder: Path
     detector: Detector
     leave_out: Path | None = None
-    """A folder that is passed over."""
+    """A folder that is skipped."""
     _files: dict[Path, _Seen] = field(default_factory=dict)
     _faults: set[Path] = field(default_factory=set)
 
     def arrivals(self, pool: ThreadPoolExecutor) -> list[Read]:
-        """Files that are whole since the last look, or unreadable for long enough, first come, first served.
+        """Files that are complete since the last look, or unreadable for long enough, in the order of their arrival.
 
-        One that is written again is a new one, unless its pixels are the same and it was not replaced by another file.
+        A file that is written again counts as new, unless its pixels are the same and it was not replaced.
         """
         now, found = self._look()
         waiting = {file: seen for file, seen in self._files.items() if not seen.settled and seen.since < now}
@@ -77,7 +78,7 @@ class Watch:
         return found
 
     def _look(self) -> tuple[float, list[Read]]:
-        """Note what has changed; the time of the look, and folders that cannot be listed, once each."""
+        """Note what has changed. Returns the time of the look, and each folder that cannot be listed, once."""
         states: dict[Path, State] = {}
         faults = {}
         for one in walk(self.folder, Path(), self.leave_out and self.leave_out.resolve()):
@@ -106,7 +107,7 @@ class Watch:
 
 
 def watch(detector: Detector, folder: Path, leave_out: Path | None = None) -> Iterator[Prediction]:
-    """Predictions for the images below a folder, those that are there first, without end."""
+    """Predictions for the images below a folder as they arrive, without end; those already there come first."""
     known = Watch(folder, detector, leave_out)
     with ThreadPoolExecutor(hardware.cores()) as pool:
         while True:

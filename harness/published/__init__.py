@@ -1,4 +1,4 @@
-"""Published numbers: found, read, and put to the test of arithmetic."""
+"""Published numbers: found, read, checked by arithmetic, and compared with ours."""
 
 from harness.published.checks import Finding, check
 from harness.published.printed import Printed

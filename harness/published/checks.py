@@ -14,7 +14,7 @@ from harness.published.table import DECIDED, RATES, PublishedTable, Row, SplitCo
 Severity = Literal["impossible", "remark"]
 
 HALF_A_POINT = Fraction(1, 200)
-_MOST_PAIRS = 20_000  # beyond these, as with a rate printed to one digit of thousands, bounds stand for the exact set
+_MOST_PAIRS = 20_000  # more pairs than these (rates of one digit on thousands of images) are replaced by their bounds
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Finding:
 
     table: str
     place: str
-    """Where in the file: a row, or empty when it is about several."""
+    """The row of the file; empty when the finding is about several."""
     about: str
     """The method and category, or what else it is about."""
     metric: str
@@ -35,9 +35,9 @@ class Finding:
 
 
 def check(table: PublishedTable) -> list[Finding]:
-    """All findings, in the order of the rows; those about several rows last.
+    """All findings, in the order of the rows; those about several rows come last.
 
-    What is impossible rests on the counts alone: numbers may be rounded, with any rule for halves, or cut off.
+    Only numbers that no counts can give are impossible, whether they were rounded (halves either way) or cut off.
     """
     findings = [finding for row in table.rows for finding in _row_findings(table, row)]
     methods: dict[tuple[str, ...], list[Row]] = {}
@@ -85,7 +85,7 @@ def _row_findings(table: PublishedTable, row: Row) -> Iterator[Finding]:
 
 
 def _totals(counts: SplitCounts) -> dict[str, tuple[int, str]]:
-    """By metric that is a share of images: of how many."""
+    """The number of images behind each metric that is a share of images."""
     both = counts.normal + counts.abnormal
     return {
         "normal_rate": (counts.normal, f"{counts.normal} normal"),
@@ -106,11 +106,13 @@ _FORMULAS: dict[str, Callable[[Fraction, Fraction, int, int], Fraction]] = {
     "balanced_accuracy": lambda normal, abnormal, n, a: (normal / n + abnormal / a) / 2,
     "f1": lambda normal, abnormal, n, a: 2 * abnormal / (abnormal + a + n - normal),
 }
-"""By metric: from the images rightly called normal and abnormal, and from how many there are. All grow with both."""
+"""Each metric from the numbers of images rightly called normal and abnormal, and of all such images.
+
+All grow with both."""
 
 
 def _given(counts: SplitCounts, right: tuple[int, int]) -> dict[str, Fraction]:
-    """By metric: what follows from the images that were rightly called."""
+    """The value of each metric that follows from the images that were rightly called."""
     n, a = counts.normal, counts.abnormal
     normal, abnormal = (Fraction(k) for k in right)
     decided = {metric: formula(normal, abnormal, n, a) for metric, formula in _FORMULAS.items()}
@@ -118,10 +120,10 @@ def _given(counts: SplitCounts, right: tuple[int, int]) -> dict[str, Fraction]:
 
 
 def _misfit(row: Row, counts: SplitCounts, metric: str) -> tuple[Severity, str] | None:
-    """How a metric disagrees with the two rates beside it; None when some counts print as all three.
+    """How a metric contradicts the two rates beside it; None when some counts print as all three.
 
-    Rounding moves the rates, and so what they give, by half a unit, and the printed metric by another half: what is
-    more than one unit off is no matter of rounding.
+    Rounding moves the rates, and what follows from them, by half a unit, and the printed metric by another half. A
+    difference of more than one unit is therefore not due to rounding.
     """
     n, a = counts.normal, counts.abnormal
     right, rates = row.values[metric], [row.values[rate] for rate in RATES]
@@ -138,7 +140,7 @@ def _misfit(row: Row, counts: SplitCounts, metric: str) -> tuple[Severity, str] 
         span = right.show(low) if low == high else f"{right.show(low)} to {right.show(high)}"
         whole = f"; {_span(possible[0])}/{n} and {_span(possible[1])}/{a} give {span}"
     elif not large:
-        return None  # a rate is impossible already, and nothing follows from it but this
+        return None  # one of the rates is impossible already, so nothing follows from them
     working = f"({rates[0].text} x {n} + {rates[1].text} x {a})/{n + a}" if metric == "accuracy" else "the rates"
     equals = "=" if metric == "accuracy" else "give"
     cause = "" if large else " (rounding)"
@@ -149,7 +151,7 @@ def _misfit(row: Row, counts: SplitCounts, metric: str) -> tuple[Severity, str] 
 def _attainable(
     printed: Printed, possible: Sequence[range], value: Callable[[int, int], Fraction]
 ) -> tuple[Fraction, Fraction, bool]:
-    """The least and the most that whole counts give, and whether some of them print so."""
+    """The lowest and highest value that whole counts give, and whether any of them prints as the table does."""
     low, high = (value(possible[0][end], possible[1][end]) for end in (0, -1))
     if len(possible[0]) * len(possible[1]) > _MOST_PAIRS:
         return low, high, low <= printed.high and printed.low <= high
@@ -157,7 +159,7 @@ def _attainable(
 
 
 def _floors(counts: SplitCounts | None) -> dict[str, tuple[Fraction, str]]:
-    """By metric: the most that an answer reaches which does not look at the image, and whose that is."""
+    """The best value of each metric that a constant answer reaches, and which answer that is."""
     half = Fraction(1, 2)
     floors = {
         "auroc": (half, "a constant score, 1/2"),
@@ -174,7 +176,7 @@ def _floors(counts: SplitCounts | None) -> dict[str, tuple[Fraction, str]]:
 
 
 def _best_accuracy(row: Row) -> Fraction | None:
-    """What is printed, or the most that the two rates allow."""
+    """The printed accuracy, or the highest that the two rates allow."""
     if "accuracy" in row.values:
         return row.values["accuracy"].value
     if row.counts is None or any(rate not in row.values for rate in RATES):
@@ -185,7 +187,7 @@ def _best_accuracy(row: Row) -> Fraction | None:
 
 
 def _hard_categories(table: PublishedTable) -> Iterator[Finding]:
-    """Categories on which no row is worth half a point more than a constant answer."""
+    """Categories on which no row beats a constant answer by half a point."""
     margins: dict[str, list[tuple[Fraction, Row]]] = {}
     for row in table.rows:
         best = _best_accuracy(row)
@@ -230,7 +232,7 @@ def _mean_findings(table: PublishedTable, mean: Row, rows: Sequence[Row]) -> Ite
 
 
 def _pooled(rows: Sequence[Row], metric: str) -> Fraction | None:
-    """The mean weighted by images; None for what is no share of images, or without counts."""
+    """The mean weighted by images; None for a metric that is no share of images, or where counts are missing."""
     right, total = Fraction(0), 0
     for row in rows:
         totals = _totals(row.counts) if row.counts else {}
@@ -242,7 +244,7 @@ def _pooled(rows: Sequence[Row], metric: str) -> Fraction | None:
 
 
 def _unchecked(table: PublishedTable) -> Iterator[Finding]:
-    """What could not be judged, so that silence means that all is well."""
+    """What could not be checked; so a table without findings is known to be right."""
 
     def remark(about: str, text: str) -> Finding:
         return Finding(table.name, "", about, "", "remark", "unchecked", text)

@@ -1,4 +1,4 @@
-"""Our numbers beside published ones: joined on what was tried, and compared only where the protocol is the same."""
+"""Our numbers beside published ones: joined by method and category, and compared where the protocol is the same."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from harness.verdicts.leaderboard import Method, Stat, method_of, stat
 from harness.verdicts.verdict import PIXEL_METRICS, Verdict
 
 SYNTHETIC = "synthetic"
-"""The data set that we draw ourselves."""
+"""The data set that the harness draws itself."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One published number and what we have of it: a method with its settings, on the data of one fingerprint."""
+    """One published number beside our verdicts on the same method and category."""
 
     row: Row
     metric: str
     method: Method
-    """Ours; `-` stands for a pool or threshold on which the metric does not depend."""
+    """Our method; `-` stands for a pool or threshold on which the metric does not depend."""
     verdicts: Sequence[Verdict]
-    """One a seed, by seed."""
+    """One for each seed, in the order of seeds."""
     ours: Stat
     interval: Interval | None
     """Where a single run of ours is expected, at 95 %."""
     reasons: tuple[str, ...]
     """Why the two cannot be compared; empty where they can."""
     impossible: bool
-    """Whether arithmetic denies the published number."""
+    """Whether the published number contradicts others by arithmetic."""
 
     @property
     def published(self) -> Printed:
@@ -55,19 +55,19 @@ class Comparison:
 
     @property
     def difference(self) -> float | None:
-        """Ours less theirs; None where they cannot be compared."""
+        """Ours minus theirs; None where they cannot be compared."""
         return None if self.verdict == "not comparable" else self.ours.mean - float(self.published.value)
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A published table set against a store."""
+    """A published table compared with our verdicts."""
 
     table: PublishedTable
     comparisons: Sequence[Comparison]
-    """By row and metric as published."""
+    """In the order of the published rows and metrics."""
     lacking: int
-    """Published cells (a method on a category) of which we have nothing that is done."""
+    """Published cells (a method on a category) that no finished trial of ours belongs to."""
     tried: int
     """How many of these were skipped or failed here."""
     unpublished: int
@@ -75,7 +75,7 @@ class Compared:
 
 
 class _Cell(NamedTuple):
-    """A method on a category, as a source names it."""
+    """A method on a category, under the names that the source uses."""
 
     model: str
     encoder: str
@@ -84,7 +84,7 @@ class _Cell(NamedTuple):
 
 
 def compare(table: PublishedTable, verdicts: Iterable[Verdict]) -> Compared:
-    """Every published number of which we have a verdict, beside what we have."""
+    """Every published number for which we have a verdict, beside ours."""
     done: dict[Trial, list[Verdict]] = {}
     unfinished: set[Trial] = set()
     for verdict in verdicts:
@@ -170,7 +170,7 @@ def _needs_limit(metric: str) -> bool:
 
 
 def _differences(table: PublishedTable, row: Row, metric: str, ours: Verdict) -> Iterator[str]:
-    """How our protocol differs from what the source states; what it leaves open is no difference."""
+    """How our protocol differs from the stated one; what the source does not state is no difference."""
     trial, record = ours.trial, ours.outcome.record
     dataset = parse(trial.dataset)[0]
     if dataset != table.dataset:

@@ -13,7 +13,7 @@ _DIGITS = 6
 
 
 def table_of(rows: Sequence[Row]) -> dict[str, Any]:
-    """The fields of a table, one row a verdict; where there are several data sets, categories say theirs."""
+    """The fields of a published table, with one row for each verdict. Several data sets are named in the categories."""
     datasets = sorted({parse(row["dataset"])[0] for row in rows}) or [NOT_STATED]
     tracks = {row["oracle"] for row in rows}
     return {

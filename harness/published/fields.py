@@ -10,13 +10,13 @@ from harness.errors import UsageError, unknown
 from harness.printable import printable
 
 Reader = Callable[[Any], Any]
-"""A field's value as it was typed to what it means; raises ValueError with what was expected."""
+"""Turns the typed value of a field into what it means; raises ValueError that says what was expected."""
 REQUIRED = object()
-"""The default of a field that has none."""
+"""Stands for the default of a field that must be given."""
 
 
 def read_fields(given: Mapping[str, Any], spec: Mapping[str, tuple[Reader, Any]], where: str) -> dict[str, Any]:
-    """Every field of `spec`, read or defaulted. Raises UsageError."""
+    """Every field of `spec`, read from what is given or set to its default. Raises UsageError."""
     for field in given:
         if field not in spec:
             raise UsageError(f"{where}: {unknown('field', clipped(field), spec)}")
@@ -35,18 +35,18 @@ def read_fields(given: Mapping[str, Any], spec: Mapping[str, tuple[Reader, Any]]
 
 
 def quoted(value: Any) -> str:
-    """A value as an error shows it, on one line and not longer than that."""
+    """A value as errors quote it: on one line, and not too long."""
     return clipped(repr(value))
 
 
 def clipped(text: str) -> str:
-    """At most 60 characters, all printable."""
+    """The text in at most 60 characters, all printable."""
     shown = printable(text)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 
 def misspelt(name: str, known: Iterable[str]) -> bool:
-    """Whether a name is so near to a known one that it must be meant."""
+    """Whether a name is so similar to a known one that it must be a misspelling of it."""
     return bool(get_close_matches(name, known, n=1, cutoff=0.85))
 
 

@@ -1,4 +1,4 @@
-"""Numbers as tables print them, and what they can have been before they were printed. All arithmetic is exact."""
+"""Numbers as tables print them, and the values that would be printed so. All arithmetic is exact."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 _NUMBER = re.compile(r"-?([0-9]{1,4}(\.[0-9]{0,20})?|\.[0-9]{1,20})")
-_FINEST = Fraction(1, 10**6)  # finer digits are a float32's own noise, and no test set is so large as to need them
+_FINEST = Fraction(1, 10**6)  # finer digits are noise of float32; no test set is large enough to need them
 
 
 @dataclass(frozen=True)
@@ -24,31 +24,31 @@ class Printed:
 
     @property
     def low(self) -> Fraction:
-        """The least that prints so: half a unit is rounded up."""
+        """The lowest value that is printed so, if half a unit is rounded up."""
         return self.value - self.unit / 2
 
     @property
     def high(self) -> Fraction:
-        """All below it prints so: up to a whole unit is cut off."""
+        """Values below this are printed so, if up to a whole unit is cut off."""
         return self.value + self.unit
 
     def admits(self, exact: Fraction) -> bool:
-        """Whether this number can be printed so, by rounding with any rule for halves or by cutting off."""
+        """Whether this value can be printed so, by rounding (halves either way) or by cutting off."""
         return self.low <= exact < self.high or (exact == self.high and self._high_is_cut)
 
     @property
     def _high_is_cut(self) -> bool:
-        """Whether even `high` prints so, as 0.29 comes out as 0.28 because 0.29 * 100 is 28.999999999999996."""
+        """Whether even `high` is printed so: 0.29 is cut to 0.28, since 0.29 * 100 is 28.999999999999996 in floats."""
         steps = int(1 / self.unit)
         return int(float(self.high) * steps) < self.high * steps
 
     def show(self, exact: Fraction) -> str:
-        """An exact number as it would stand beside this one, with one digit more."""
+        """An exact value in the form of this number, with one more digit."""
         digits = len(str((self.unit * self.scale).denominator))
         return f"{float(exact * self.scale):.{digits}f}"
 
     def counts(self, total: int) -> range:
-        """The k for which k/total prints so; empty where there is none."""
+        """The counts k for which k/total is printed so; empty if there is none."""
         first, beyond = math.ceil(self.low * total), math.ceil(self.high * total)
         if beyond == self.high * total and self._high_is_cut:
             beyond += 1

@@ -19,25 +19,25 @@ from harness.published.schema import ROW_FIELDS, build
 from harness.published.table import METRICS, NOT_STATED, PublishedTable, SplitCounts
 from harness.verdicts import exports as results
 
-_LARGEST = 64 * 2**20  # bytes; a million rows
+_LARGEST = 64 * 2**20  # bytes: enough for a million rows
 _SUFFIXES = (".toml", ".csv", ".jsonl")
 _A_FILE = "a .toml or .csv file, or a .jsonl that `harness export` wrote"
-_OF_A_TABLE = ("dataset", "track", "scale", "digits")  # columns of a CSV that say the same in every row
+_OF_A_TABLE = ("dataset", "track", "scale", "digits")  # columns of a CSV that must be the same in every row
 
 
 def folder() -> Path:
-    """Where the tables lie that ship with the harness: in the wheel, else in the checkout."""
+    """The folder of the tables that ship with the harness, in the installed package or in the checkout."""
     installed = Path(str(resources.files("harness") / "published_tables"))
     return installed if installed.is_dir() else Path(__file__).parents[2] / "leaderboards" / "published"
 
 
 def shipped() -> list[str]:
-    """The names under which tables ship, sorted."""
+    """The names of the tables that ship with the harness, sorted."""
     return sorted(file.stem for file in folder().glob("*.toml"))
 
 
 def load(source: str) -> PublishedTable:
-    """The table that ships under this name, or that lies in this TOML, CSV or JSON lines file. Raises UsageError."""
+    """The table of this name that ships with the harness, or the one in this file. Raises UsageError."""
     if source in shipped():
         return read(folder() / f"{source}.toml")
     path = Path(source)
@@ -47,13 +47,13 @@ def load(source: str) -> PublishedTable:
 
 
 def read(path: Path) -> PublishedTable:
-    """The table in a TOML or CSV file, or an export of ours. Raises UsageError, naming file and line or row."""
+    """The table in a TOML or CSV file, or in an export of ours. Raises UsageError that names file and line or row."""
     return _read(path, official_counts)
 
 
 @cache
 def official_counts(dataset: str) -> Mapping[str, SplitCounts]:
-    """The split of every category of a data set, from the tables that ship; empty for one that none is about."""
+    """The split of every category of a data set, from the tables that ship with the harness; empty if none has it."""
     tables = (_read(folder() / f"{name}.toml", lambda _: {}) for name in shipped())
     return {
         category: counts for table in tables if table.dataset == dataset for category, counts in table.splits.items()
@@ -88,7 +88,7 @@ def _text_of(path: Path) -> str:
 
 def _toml(text: str, where: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text, parse_float=str)  # `0.30` must not become 0.3
+        return tomllib.loads(text, parse_float=str)  # as text, so that `0.30` keeps both digits
     except RecursionError:
         raise UsageError(f"{where} is not a table: too many brackets within brackets") from None
     except ValueError as error:
@@ -97,7 +97,7 @@ def _toml(text: str, where: str) -> dict[str, Any]:
 
 
 def _csv(text: str, where: str) -> tuple[dict[str, Any], list[str]]:
-    """A CSV in the form of a TOML table, and the columns that mean nothing here."""
+    """A CSV in the form of a TOML table, and its columns that are not known here."""
     delimiter = _delimiter(text)
     lines = _cells(text, delimiter, where)
     columns, unread = _columns(next(lines, (0, []))[1], where)
@@ -127,7 +127,7 @@ def _csv(text: str, where: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def _columns(cells: list[str], where: str) -> tuple[list[str], list[str]]:
-    """The names in the first line, in lower case, and those of them that mean nothing here."""
+    """The column names in lower case, and those of them that are not known here."""
     columns = [cell.strip().lower() for cell in cells]
     named = [column for column in columns if column]
     if not named:
@@ -147,7 +147,7 @@ def _columns(cells: list[str], where: str) -> tuple[list[str], list[str]]:
 
 
 def _cells(text: str, delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
-    """The lines that are not blank, each with its number."""
+    """The cells of each line that is not blank, with its number."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for cells in reader:
@@ -158,6 +158,6 @@ def _cells(text: str, delimiter: str, where: str) -> Iterator[tuple[int, list[st
 
 
 def _delimiter(text: str) -> str:
-    """Comma, semicolon (as spreadsheets write where the decimal mark is a comma) or tab: the first line's commonest."""
+    """Comma, semicolon (which spreadsheets write where commas are decimal marks) or tab, whichever line 1 has most."""
     first = text.lstrip().partition("\n")[0]
     return max(",;\t", key=first.count)

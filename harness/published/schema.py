@@ -1,4 +1,4 @@
-"""Makes a table of its fields, and refuses what cannot be: which fields there are, and what must fit together."""
+"""Makes a PublishedTable from its fields: says which fields there are, and refuses those that contradict each other."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ ROW_FIELDS = (*_ROW, *METRICS)
 _BLANK = ("", UNUSED)
 
 Lookup = Callable[[str], Mapping[str, SplitCounts]]
-"""A data set's name to the counts of its categories, empty where they are not known."""
+"""From the name of a data set to the counts of its categories; empty where they are not known."""
 
 
 def build(
@@ -144,7 +144,7 @@ def build(
 
 
 def _rows(value: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Rows with their places; a CSV's come with theirs."""
+    """Rows with their places in the file; rows of a CSV have them already."""
     if not (isinstance(value, list) and value):
         raise ValueError("a list with at least one row")
     return [item if isinstance(item, tuple) else (f"row {i}", item) for i, item in enumerate(value, start=1)]
@@ -198,7 +198,7 @@ def _row(
 
 
 def _together(fields: dict[str, Any], first: str, second: str, where: str) -> tuple[int, int] | None:
-    """Two numbers that make sense only together; None without them."""
+    """Two numbers that must be given together; None if neither is."""
     values = fields.pop(first), fields.pop(second)
     if (values[0] is None) != (values[1] is None):
         raise UsageError(f"{where}: {first} and {second} come together, one of them is missing")
@@ -206,7 +206,7 @@ def _together(fields: dict[str, Any], first: str, second: str, where: str) -> tu
 
 
 def _cell(value: Any) -> str:
-    """A number as it was typed: text, or a whole number (TOML's other numbers arrive as text)."""
+    """A number as it was typed. It is text or a whole number, because other numbers of TOML are kept as text."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError("a number, or '' where there is none")
     return str(value).strip()

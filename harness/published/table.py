@@ -1,4 +1,4 @@
-"""What a published table holds."""
+"""A published table: its rows, and what is known about its source and protocol."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from harness.published.printed import Printed
 from harness.trials.trial import UNUSED
 
 NOT_STATED = "not stated"
-"""What a field says that the source leaves open."""
+"""The value of a field that the source does not state."""
 VARIES = "by row"
-"""What the protocol says where its rows differ and each says its own."""
+"""The value of a protocol field that each row states for itself."""
 MEAN = "mean"
 """The category of a row that is a printed mean over categories."""
 
@@ -27,23 +27,23 @@ METRICS = (
     "pixel_average_precision",
     "aupro_0.30",
 )
-"""All in [0, 1], higher is better; spelt as in our own verdicts."""
+"""All are in [0, 1] and higher is better; the names are those of our own verdicts."""
 
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """Images of one category's split."""
+    """How many images the split of one category has."""
 
     normal: int
-    """In the test set, as the next."""
+    """Normal images of the test set; `abnormal` are the anomalous ones."""
     abnormal: int
     train: int | None = None
-    """None where nobody said."""
+    """Training images; None where the number is not stated."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method on one category, or its mean over categories; parts are spelt as ours, `-` on an axis not used."""
+    """One method on one category, or its mean over categories; an axis that it does not use is `-`."""
 
     place: str
     """Where in its file: `row 7` or `line 8`."""
@@ -52,7 +52,7 @@ class Row:
     encoder: str
     loss: str
     setting: str
-    """one-class, multi-class or not stated; like the next four the row's own, or else its protocol's."""
+    """one-class, multi-class or not stated; this and the next four are the row's own, otherwise its protocol's."""
     image_size: int | None
     threshold: str
     pool: str
@@ -60,19 +60,19 @@ class Row:
     epochs: str
     seed: str
     source: str
-    """Where this row was read, in a table from several documents."""
+    """The document of this row, in a table that is made from several."""
     note: str
     values: Mapping[str, Printed]
-    """By metric; one that the table leaves blank is not there."""
+    """The numbers by metric; cells that are blank in the table are absent."""
     counts: SplitCounts | None
     right: tuple[int, int] | None = None
-    """Of these, how many normal and abnormal images were rightly called, where the source says it."""
+    """How many of these normal and anomalous images were rightly called, where the source says so."""
     over: int | None = None
-    """Of a mean: over how many categories; None for those of the table."""
+    """The number of categories of a mean; None means those of the table."""
 
     @property
     def method(self) -> tuple[str, ...]:
-        """What must be equal for two rows to be one method, and for its mean to be over them."""
+        """What two rows of one method have in common; a mean is over the rows of its method."""
         return (
             self.model,
             self.encoder,
@@ -95,7 +95,7 @@ class Row:
 
 @dataclass(frozen=True)
 class PublishedTable:
-    """Numbers of one source, with what is needed to judge and to compare them."""
+    """The numbers of one source, with everything needed to check and to compare them."""
 
     name: str
     title: str
@@ -104,13 +104,13 @@ class PublishedTable:
     read: str
     """first hand, second hand or not stated."""
     read_in: str
-    """The document that was in front of who typed it."""
+    """The document from which the numbers were typed."""
     dataset: str
     track: str
     """How limits were set: normal-only, oracle, none (no metric needs one) or not stated."""
     setting: str
     image_size: str
-    """In pixels, `by row` or `not stated`, as the next."""
+    """In pixels, or `by row`, or `not stated`; so are the next fields."""
     backbone: str
     threshold: str
     pool: str
@@ -123,6 +123,6 @@ class PublishedTable:
     means: tuple[Row, ...]
     """Rows whose category is `mean`."""
     unread: tuple[str, ...] = ()
-    """Columns of a CSV that mean nothing here."""
+    """Columns of a CSV that are not known here."""
     without_numbers: int = 0
     """Rows that were left out because all their metrics are blank."""

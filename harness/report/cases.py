@@ -1,4 +1,4 @@
-"""What the report shows of single images: each trial's scores, limits and error maps, and the test images once."""
+"""What the HTML report shows of single images: the scores, limits and error maps of each trial, and the images."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Json = dict[str, Any]
 
 
 def name_plainly(verdicts: Iterable[Verdict]) -> dict[Method, str]:
-    """Methods in words, without their threshold, which the report lets one choose apart."""
+    """The names of methods without their threshold, which readers of the report choose separately."""
     return labels(_plain(method_of(verdict)) for verdict in verdicts)
 
 
 def case_of(verdict: Verdict) -> str:
-    """The name of a trial's scores of one pool, on which any threshold may be set."""
+    """The name of a case: the scores of one trial by one pool, for which readers may move the threshold."""
     return f"{verdict.outcome.id} {verdict.pool}"
 
 
 def title_of(verdict: Verdict, names: Mapping[Method, str]) -> str:
-    """The verdict's method as `name_plainly` has it."""
+    """The name of a verdict's method, as `name_plainly` gives it."""
     return names[_plain(method_of(verdict))]
 
 
 def cases(verdicts: Sequence[Verdict], store: Store, names: Mapping[Method, str]) -> Json:
-    """Test sets by fingerprint, trials by id and cases by name, of the verdicts that have scores."""
+    """The test sets by fingerprint, trials by id and cases by name, of all verdicts that have scores."""
     whole = [verdict for verdict in verdicts if verdict.outcome.evidence is not None and verdict.limit is not None]
     outcomes = {verdict.outcome.id: verdict for verdict in whole}
     side, most = affordable([_images(verdict) for verdict in outcomes.values()])
@@ -97,7 +97,7 @@ def _trial(verdict: Verdict, store: Store, side: int, most: int) -> Json:
 
 
 def _most_telling(verdict: Verdict, most: int) -> np.ndarray[Any, np.dtype[np.intp]]:
-    """The images that are judged most wrongly, then those nearest to it; in the order of the test set."""
+    """The images that are furthest on the wrong side of the limit, then those nearest to it, in test set order."""
     evidence = _evidence(verdict)
     margin = evidence.test[verdict.pool] - (verdict.limit or 0)
     return np.sort(np.argsort(np.where(evidence.labels, margin, -margin), kind="stable")[:most])

@@ -1,4 +1,4 @@
-"""The cells of a run before it runs."""
+"""The trials of a plan, before anything is fitted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLUMNS = ("dataset", "category", "model", "encoder", "loss", "seed", "weights",
 
 
 def cells_document(cells: Sequence[Cell], thresholds: Sequence[Threshold], pools: Sequence[str] | None) -> Document:
-    """Every trial with the reason for which it would be skipped, and how many verdicts they come to."""
+    """Every trial, with the reason if it would be skipped, and by what they would be judged."""
     known = [{**cell.trial._asdict(), "reason": cell.reason} for cell in cells]
     rows = [{column: row[column] for column in COLUMNS} for row in known]
     fitting = sum(not cell.reason for cell in cells)

@@ -1,4 +1,4 @@
-"""What a data set holds."""
+"""What a data set holds, category by category."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.report.table import Document, Table
 
 
 def data_document(dataset: Dataset, splits: Mapping[str, Split], faults: Mapping[str, str]) -> Document:
-    """One row a category; `faults` are those that could not be loaded, with the reason."""
+    """One row for each category; `faults` are the reasons why others could not be loaded."""
     rows = [_row(category, split) for category, split in splits.items()]
     rows += [{"category": category, "fault": reason} for category, reason in faults.items()]
     columns: tuple[str, ...] = ("category", "train", "test_good", "test_defective", "defects", "masks", "sizes")

@@ -1,4 +1,4 @@
-"""What a published table claims and arithmetic denies."""
+"""What is wrong, or worth knowing, about published tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image with its error map over it: what is as usual stays as it is, what is not glows."""
+"""An image with its error map over it: usual errors leave the image as it is, larger ones glow."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGEST_SIDE = 1024
-"""Pixels of a picture's longer side, at most."""
+"""The largest side of a picture, in pixels."""
 _LEVELS = (0.4, 0.7, 1.0, 1.6)
-"""Of errors, in units of `full`."""
+"""Errors at which the colour is given, in units of `full`."""
 _COLOURS = np.array([(255, 235, 60, 0), (255, 220, 40, 70), (255, 130, 20, 130), (215, 0, 40, 165)])
-"""Red, green, blue and opacity at these levels; between them they are mixed."""
+"""Red, green, blue and opacity at these levels; between levels colours are mixed."""
 
 
 def heat_map(pixels: NDArray[np.uint8], errors: NDArray[Any], full: float) -> bytes:
     """A PNG of an image (H, W, 3) under the errors (h, w) of the same scene.
 
-    `full` is the largest error that normal images have: what is clearly below it is left clear.
+    `full` is the largest error of normal images; pixels whose error is clearly smaller are not coloured.
     """
     from PIL import Image
 

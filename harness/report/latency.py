@@ -1,19 +1,19 @@
-"""What decisions cost, engine by engine."""
+"""How long decisions take on each engine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 
 from harness.report.table import Document, Table
 from harness.trials.latencies import Latency
 
 _BUSY = 0.5
-"""Processes that wanted a processor, on average, of which a table speaks."""
+"""The load average from which a note says that the machine was busy."""
 
 
 def latency_document(measured: Sequence[Latency], title: str) -> Document:
-    """One row an engine and batch size."""
+    """One row for each engine and batch size."""
     headings = ("engine", "batch", "p50 ms", "p95 ms", "p99 ms", "images/s", "peak MB")
     table = Table(
         title=title,
@@ -30,7 +30,8 @@ def latency_document(measured: Sequence[Latency], title: str) -> Document:
         numbers=frozenset(headings[1:]),
         notes=_notes(measured),
     )
-    return Document(lambda: [table], lambda: [asdict(one) for one in measured])
+    names = [field.name for field in fields(Latency) if field.name != "unread"]
+    return Document(lambda: [table], lambda: [{name: getattr(one, name) for name in names} for one in measured], names)
 
 
 def _notes(measured: Sequence[Latency]) -> list[str]:

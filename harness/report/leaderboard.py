@@ -1,4 +1,4 @@
-"""The leaderboard: ranked tables for people, verdict rows for programs."""
+"""The leaderboard: ranked tables for people, rows of verdicts for programs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "
 def leaderboard_document(
     verdicts: Iterable[Verdict], ranked_by: str = RANKED_BY, metrics: Sequence[str] = ()
 ) -> Document:
-    """For people, ranked tables with floors; for programs, one row a verdict, each seed on its own.
+    """For people, ranked tables with floors; for programs, one row for each verdict, so each seed has its own.
 
-    Tables have columns for these metrics beside METRICS.
+    Tables have columns for these metrics in addition to METRICS.
     """
     every = list(verdicts)
     reasons = _unfinished(every)
@@ -46,7 +46,7 @@ def leaderboard_document(
 
 
 def _rows(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """One a verdict, with its latency where any was measured."""
+    """One row for each verdict, with its latency if any was measured."""
     setting = common_setting(verdict.outcome for verdict in verdicts)
     if setting is None:
         return [verdict.row() for verdict in verdicts]
@@ -126,7 +126,7 @@ def _title(board: Board, shared: Sequence[str]) -> str:
 
 
 def _settings(methods: Sequence[Method]) -> tuple[list[str], list[str]]:
-    """What all methods share, in words, and the names of what differs between them."""
+    """The settings that all methods share, in words, and the names of those that differ."""
     shared, varying = [], []
     words = {
         "weights": "{} weights",
@@ -148,7 +148,7 @@ def _settings(methods: Sequence[Method]) -> tuple[list[str], list[str]]:
 
 
 def _is_unused(method: Method, name: str) -> bool:
-    """Whether a setting means nothing to a method, as epochs to one that is not trained."""
+    """Whether a setting has no effect on a method, as epochs on one that is not trained."""
     return getattr(method, name) == UNUSED or (method.epochs == 0 and name in ("epochs", "batch_size", "learning_rate"))
 
 
@@ -158,7 +158,7 @@ def _setting(method: Method, name: str) -> str:
 
 
 def _figure(line: BoardRow, metric: str) -> str:
-    """`0.813`; the accuracy with the floor's mark."""
+    """`0.813`; accuracies that do not beat the floors are marked."""
     found = line.stats.get(metric)
     if found is None:
         return UNUSED
@@ -171,7 +171,7 @@ def _uneven(board: Board) -> bool:
 
 
 def _extra(line: BoardRow, name: str, categories: int, ranked_by: str) -> str:
-    """What stands beside the accuracy: its spread or interval, or how it comes about."""
+    """The cell of a column that stands beside the accuracy: its interval or spread, or how many it is a mean of."""
     if name == COMMON:
         worth = line.worth(ranked_by)
         return UNUSED if worth is None else f"{worth:.3f}"

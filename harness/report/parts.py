@@ -1,4 +1,4 @@
-"""What can be crossed, and who offers it."""
+"""The parts that can be crossed, and the plugins that offer them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _table(kind: str, rows: Sequence[Row]) -> Table:
 
 
 def plugins_document(plugins: Sequence[Plugin]) -> Document:
-    """All plugins, the broken ones with their reasons."""
+    """All plugins; broken ones with what is wrong with them."""
     rows: list[dict[str, Any]] = [
         {
             "plugin": plugin.name,
@@ -68,5 +68,5 @@ def _row(kind: type[Part], offer: Offer) -> dict[str, Any]:
 
 
 def plural(kind: str) -> str:
-    """`losses`, `models`."""
+    """The plural of a kind: `losses`, `models`."""
     return f"{kind}es" if kind.endswith("s") else f"{kind}s"

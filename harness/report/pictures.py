@@ -1,4 +1,4 @@
-"""Pictures as text that a page can hold: images as data addresses, masks as outlines, error maps on one sheet."""
+"""Pictures that are part of an HTML file: images as data URIs, masks as outlines, error maps on one sheet."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from harness.api import BoolArray
 from harness.trials.pictures import LEVELS, Maps, shrink
 
 SHEETS_BYTES = 4_000_000
-"""Of all sheets of error maps of one page together, about: base64 adds a third."""
+"""About how many bytes all sheets of error maps of a page may have; base64 adds a third."""
 _BYTES_PER_PIXEL = 0.25
-"""Of a sheet, at this quality, as measured on error maps of autoencoders."""
+"""How many bytes a pixel of a sheet takes at this quality, measured on error maps of autoencoders."""
 _QUALITY = 60
 _SIDES = (64, 32)
-"""A map's side on a sheet; multiples of 8, so that no block of the JPEG holds two maps."""
+"""The possible sides of a map on a sheet: multiples of 8, so that no block of the JPEG holds two maps."""
 _FEWEST = 6
-"""Maps of a trial, however many trials there are."""
+"""Each trial has at least so many maps, however many trials there are."""
 
 
 def data_uri(jpeg: bytes) -> str:
-    """A JPEG as an address that holds the whole picture."""
+    """A JPEG as a data URI, an address that holds the picture itself."""
     return f"data:image/jpeg;base64,{b64encode(jpeg).decode('ascii')}"
 
 
@@ -39,7 +39,7 @@ def outline(mask: BoolArray) -> str:
 
 
 def affordable(images: Sequence[int]) -> tuple[int, int]:
-    """The side of maps, and how many a trial may have, for trials with so many test images each."""
+    """The side of maps, and how many maps each trial may have, for trials with these numbers of test images."""
     for side in _SIDES:
         if sum(images) * side**2 * _BYTES_PER_PIXEL <= SHEETS_BYTES:
             return side, max(images, default=0)
@@ -47,7 +47,7 @@ def affordable(images: Sequence[int]) -> tuple[int, int]:
 
 
 def sheet(maps: Maps, chosen: NDArray[np.intp], side: int) -> dict[str, Any]:
-    """The chosen images' maps side by side in one grey JPEG, and what a page must know to cut it."""
+    """The maps of the chosen images side by side in one grey JPEG, and what the page needs to cut it up."""
     from PIL import Image
 
     values = shrink(maps.values[chosen], side) * (255 / (LEVELS - 1))

@@ -1,55 +1,94 @@
-"""Predictions line by line, as they come: columns for people, CSV or JSON lines for programs."""
+"""Predictions as text, one line each, as they come: columns for people, CSV or JSON lines for programs."""
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from harness.deployment.detector import Detector
 from harness.deployment.predicting import Prediction
 from harness.images.decoding import shown
 from harness.printable import printable
 from harness.report.formats.rows import csv_text
+from harness.report.table import Row
+from harness.trials.trial import UNUSED
 
-STYLES = ("rich", "csv", "json")
 COLUMNS = ("image", "score", "limit", "decision", "heat_map", "problem")
 _WIDTH = 12
 _COLOURS = {"normal": "32", "anomalous": "1;31", "unreadable": "33"}
 
 
-def heading(detector: Detector, style: str) -> str:
-    """What stands above the lines; empty in JSON."""
-    if style == "json":
-        return ""
-    if style == "csv":
-        return csv_text([], COLUMNS)
-    trial = detector.saved.trial
-    judged_by = f"limit {detector.limit:.6g}, of threshold {detector.threshold}"
-    judged_by += f" on pool {detector.pool}" if detector.pool != "-" else ""
-    title = f"{trial.method} fitted on {trial.category} of {trial.dataset}, {trial.image_size} px · {judged_by}"
-    return f"{printable(title)}\n{'score':>{_WIDTH}}  decision    image\n"
+@dataclass(frozen=True)
+class Lines(ABC):
+    """Predictions in one format, a line each."""
+
+    detector: Detector
+    coloured: bool = False
+    """Whether they go to a terminal that shows colours."""
+
+    @abstractmethod
+    def heading(self) -> str:
+        """What stands above the first line."""
+
+    @abstractmethod
+    def line(self, prediction: Prediction, heat_map: str = "") -> str:
+        """One prediction, with the path of its heat map where it has one."""
+
+    def _row(self, prediction: Prediction, heat_map: str) -> Row:
+        return {
+            "image": shown(prediction.file),
+            "score": prediction.score,
+            "limit": self.detector.limit,
+            "decision": prediction.decision,
+            "heat_map": heat_map or None,
+            "problem": prediction.problem or None,
+        }
 
 
-def line(prediction: Prediction, detector: Detector, style: str, heat_map: str = "", *, coloured: bool = False) -> str:
-    """One prediction; for people, a file that could not be judged has none, as its problem is told apart."""
-    if style == "rich":
+class TerminalLines(Lines):
+    """Columns for people."""
+
+    def heading(self) -> str:
+        detector, trial = self.detector, self.detector.saved.trial
+        judged_by = f"limit {detector.limit:.6g}, of threshold {detector.threshold}"
+        judged_by += f" on pool {detector.pool}" if detector.pool != UNUSED else ""
+        title = f"{trial.method} fitted on {trial.category} of {trial.dataset}, {trial.image_size} px · {judged_by}"
+        return f"{printable(title)}\n{'score':>{_WIDTH}}  decision    image\n"
+
+    def line(self, prediction: Prediction, heat_map: str = "") -> str:
+        """Nothing for a file that could not be judged: its problem is reported on stderr."""
         if prediction.score is None:
             return ""
         decision = f"{prediction.decision:<10}"
-        decision = f"\x1b[{_COLOURS[prediction.decision]}m{decision}\x1b[0m" if coloured else decision
+        if self.coloured:
+            decision = f"\x1b[{_COLOURS[prediction.decision]}m{decision}\x1b[0m"
         return f"{prediction.score:>#{_WIDTH}.6g}  {decision}  {printable(shown(prediction.file))}\n"
-    row: dict[str, Any] = {
-        "image": shown(prediction.file),
-        "score": prediction.score,
-        "limit": detector.limit,
-        "decision": prediction.decision,
-        "heat_map": heat_map or None,
-        "problem": prediction.problem or None,
-    }
-    if style == "csv":
-        return csv_text([row], COLUMNS).split("\n", 1)[1]
-    return json.dumps(row, allow_nan=False) + "\n"
+
+
+class CsvLines(Lines):
+    """Rows for spreadsheets."""
+
+    def heading(self) -> str:
+        return csv_text([], COLUMNS)
+
+    def line(self, prediction: Prediction, heat_map: str = "") -> str:
+        return csv_text([self._row(prediction, heat_map)], COLUMNS).split("\n", 1)[1]
+
+
+class JsonLines(Lines):
+    """One JSON object a line for programs."""
+
+    def heading(self) -> str:
+        return ""
+
+    def line(self, prediction: Prediction, heat_map: str = "") -> str:
+        return json.dumps(self._row(prediction, heat_map), allow_nan=False) + "\n"
+
+
+LINES: Mapping[str, type[Lines]] = {"rich": TerminalLines, "csv": CsvLines, "json": JsonLines}
+"""The choices of `--format`, the default first."""
 
 
 def summary(decisions: Mapping[str, int]) -> str:

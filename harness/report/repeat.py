@@ -1,4 +1,4 @@
-"""What a person types to make a trial again."""
+"""The command that makes a trial again."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from harness.trials.trial import UNUSED, Trial
 
 
 def command_of(trial: Trial, rootless: Collection[str] = ()) -> str:
-    """The `harness run` of one trial, quoted for a shell; data sets that are not `rootless` take a folder in capitals.
+    """The `harness run` command of one trial, quoted for a shell.
 
-    The device is left out, for it changes no setting.
+    Data sets that are not `rootless` get a placeholder in capitals for their folder. The device is left out.
     """
     options: dict[str, object] = {"dataset": trial.dataset}
     if trial.dataset not in rootless:

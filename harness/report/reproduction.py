@@ -1,4 +1,4 @@
-"""Whether a trial could be made again."""
+"""Whether a stored trial gave the same scores when it was fitted again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def reproduction_document(found: Reproduction, tolerance: float) -> Document:
 
 
 def result_in_words(found: Reproduction, tolerance: float) -> str:
-    """One line."""
+    """The result in one line."""
     said = {
         "equal": "equal, every score bit for bit",
         "within tolerance": f"within tolerance, no score further off than {tolerance:g} of their range",

@@ -1,4 +1,4 @@
-"""What a pull request shows of a store: the best methods with their intervals, each category's winner, and the data."""
+"""A summary for a pull request: the best methods with intervals, the winner of each category, and the data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, boards, lab
 from harness.verdicts.verdict import Verdict
 
 MOST = 10
-"""Methods that a table shows."""
+"""How many methods a table shows."""
 _METRICS = ("balanced_accuracy", "accuracy", "auroc")
 
 
@@ -31,7 +31,7 @@ def summary(
     title: str = "Anomaly detectors compared",
     compared: Compared | None = None,
 ) -> str:
-    """Markdown, at most two tables for each track, and a comparison's; names cannot become markup."""
+    """Markdown with at most two tables for each track, and those of a comparison. Names cannot become markup."""
     ranked = boards(verdicts, ranked_by)
     overall = {board.track for board in ranked if board.category is None}
     metrics = list(dict.fromkeys((ranked_by, *_METRICS, *metrics)))
@@ -106,7 +106,7 @@ def _escaped(table: Table) -> Table:
 
 
 def _made(verdicts: Sequence[Verdict], rootless: Collection[str]) -> str:
-    """Folded: which data, versions and machine, and the commands."""
+    """A folded list of data, versions, machines and commands."""
     done = {verdict.outcome.id: verdict for verdict in verdicts if verdict.status == "done"}.values()
     lines = []
     data = sorted({(v.trial.dataset, v.trial.category, v.outcome.fingerprint) for v in done})

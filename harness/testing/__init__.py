@@ -1,4 +1,4 @@
-"""The conformance kit: small named checks of what the harness counts on in a part, for any plugin's own tests.
+"""The conformance kit: small named checks of what the harness relies on in a part, for the tests of any plugin.
 
     @parametrize_with_checks([Vae(), Pot()])
     def test_keeps_the_contract(part, check):
@@ -54,7 +54,7 @@ def checks_for(part: Part) -> list[Check]:
 
 
 def attempt(check: Check, part: Part) -> Outcome:
-    """Run one check; whatever a part raises is an outcome, and UnavailableError is a reason to skip."""
+    """Run one check. Whatever a part raises becomes the outcome; UnavailableError means that the check is skipped."""
     try:
         check(part)
     except UnavailableError as error:
@@ -67,7 +67,7 @@ def attempt(check: Check, part: Part) -> Outcome:
 
 
 def parametrize_with_checks(candidates: Iterable[Part | type[Part]]) -> pytest.MarkDecorator:
-    """Decorates a pytest test of `part` and `check`, to run once for each check of each of these parts or classes."""
+    """Make a pytest test that takes `part` and `check` run once for each check of each of these parts or classes."""
     import pytest
 
     made = [candidate() if isinstance(candidate, type) else candidate for candidate in candidates]
@@ -82,7 +82,7 @@ def parametrize_with_checks(candidates: Iterable[Part | type[Part]]) -> pytest.M
 
 
 def _skipping(check: Check) -> Check:
-    """The check, for pytest, which has its own word for what cannot be told here."""
+    """The check for pytest, which skips where a check cannot be done here."""
     import pytest
 
     @functools.wraps(check)

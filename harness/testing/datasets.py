@@ -1,4 +1,4 @@
-"""What the harness counts on in a data set: that a test score is earned on images that were not seen in training."""
+"""What the harness relies on in a data set: that a test score is earned on images that were not seen in training."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from harness.testing.parts import Check, fresh
 from harness.testing.toys import SIZE
 
 LOADED = 2
-"""Categories that are looked at, so that the checks of a large data set end."""
+"""How many categories are loaded, so that the checks of a large data set end in time."""
 
 
 def checks(dataset: Dataset) -> Iterator[Check]:
-    """Those that apply to this data set."""
+    """The checks that apply to this data set."""
     yield check_categories_are_sorted_and_unique
     yield check_images_have_the_size_asked_for
     yield check_names_are_unique_and_relative
@@ -29,7 +29,7 @@ def checks(dataset: Dataset) -> Iterator[Check]:
 
 
 def check_categories_are_sorted_and_unique(dataset: Dataset) -> None:
-    """There is at least one, and the same ones twice."""
+    """There is at least one category, and they are the same when asked for twice."""
     _need_root(dataset)
     categories = dataset.categories()
     assert categories, "it has no categories, expected at least one, or a DataError"

@@ -1,4 +1,4 @@
-"""What the harness counts on in an encoder: features of the size and number that it declares."""
+"""What the harness relies on in an encoder: features of the size and number that it declares."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZES = (SIZE, SIZE + 32)
 
 
 def checks(encoder: Encoder) -> Iterator[Check]:
-    """Those that apply to this encoder."""
+    """The checks that apply to this encoder."""
     yield check_features_have_the_declared_shape
     yield check_declared_reduction_is_true
     yield check_features_are_finite
@@ -52,13 +52,13 @@ def check_features_have_the_declared_shape(encoder: Encoder) -> None:
 
 
 def check_declared_reduction_is_true(encoder: Encoder) -> None:
-    """What the part says before it is built holds afterwards."""
+    """The reduction that the part declares is that of the built module."""
     built = encoder.build(RUN).reduction
     assert encoder.reduction in (None, built), f"it declares reduction {encoder.reduction}, but is built with {built}"
 
 
 def check_features_are_finite(encoder: Encoder) -> None:
-    """Black and white images included."""
+    """Features are finite, even of black and of white images."""
     module = encoder.build(RUN).eval()
     images = _images()
     for what, given in (("random", images), ("black", images * 0), ("white", images * 0 + 1)):
@@ -68,7 +68,7 @@ def check_features_are_finite(encoder: Encoder) -> None:
 
 
 def check_features_depend_on_the_image(encoder: Encoder) -> None:
-    """Two images have unequal features."""
+    """Two different images have different features."""
     features = _features(encoder.build(RUN).eval(), _images())
     assert not features[0].equal(features[1]), "two random images have equal features"
 
@@ -124,7 +124,7 @@ def check_pyramid_has_the_reductions_asked_for(encoder: Encoder) -> None:
 
 
 def check_says_that_weights_are_missing(encoder: Encoder) -> None:
-    """Pretrained weights that are not in the folder of weights raise UnavailableError: no others take their place."""
+    """If pretrained weights are not in the folder, UnavailableError is raised; no other weights are used instead."""
     with TemporaryDirectory() as folder:
         try:
             encoder.build(replace(RUN, weights="pretrained", weights_dir=Path(folder)))

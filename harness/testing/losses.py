@@ -1,4 +1,4 @@
-"""What the harness counts on in a loss: an error at each pixel that is nought where nothing is wrong."""
+"""What the harness relies on in a loss: an error at each pixel, which is zero where nothing is wrong."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SIZE = 176
 """Height and width in pixels; losses of several scales refuse smaller images."""
 RUN = Run(image_size=SIZE, weights="random")
 SMALL = 1e-5
-"""What float32 makes of nought."""
+"""What float32 may make of zero."""
 
 
 def checks(loss: Loss) -> Iterator[Check]:
-    """Those that apply to this loss."""
+    """The checks that apply to this loss."""
     yield check_map_has_the_size_of_the_images
     yield check_is_zero_at_identity
     yield check_is_not_negative
@@ -56,7 +56,7 @@ def check_is_zero_at_identity(loss: Loss) -> None:
 
 
 def check_is_not_negative(loss: Loss) -> None:
-    """No pixel is better than right."""
+    """No error is below zero."""
     loss = _prepared(loss)
     output, target = _pair()
     for left, right in ((output, target), (target, 1 - target), (_constant(0.0), _constant(1.0))):
@@ -65,7 +65,7 @@ def check_is_not_negative(loss: Loss) -> None:
 
 
 def check_is_differentiable(loss: Loss) -> None:
-    """Both the map and the loss hand a gradient to the output, finite and not nought."""
+    """Both the map and the loss hand a gradient to the output, finite and not zero."""
     loss = _prepared(loss)
     import torch
 
@@ -80,7 +80,7 @@ def check_is_differentiable(loss: Loss) -> None:
 
 
 def check_gradient_is_finite_at_identity(loss: Loss) -> None:
-    """Nor does it blow up where the output is right, as that of a square root does."""
+    """The gradient is finite where the output equals the target, unlike that of a square root."""
     loss = _prepared(loss)
     import torch
 
@@ -91,7 +91,7 @@ def check_gradient_is_finite_at_identity(loss: Loss) -> None:
 
 
 def check_is_finite_on_constant_images(loss: Loss) -> None:
-    """Images without any contrast divide nothing by nought."""
+    """Images without any contrast lead to no division by zero."""
     loss = _prepared(loss)
     for output in (0.0, 0.5, 1.0):
         for target in (0.0, 1.0):
@@ -122,7 +122,7 @@ def check_gives_one_number_to_minimise(loss: Loss) -> None:
 
 
 def check_is_the_mean_of_its_map(loss: Loss) -> None:
-    """As it says with `mean_of_map`."""
+    """Calling it gives the mean of its map if, and only if, `mean_of_map` says so."""
     loss = _prepared(loss)
     output, target = _pair()
     value, mean = loss(output, target).item(), loss.error_map(output, target).mean().item()
@@ -132,7 +132,7 @@ def check_is_the_mean_of_its_map(loss: Loss) -> None:
 
 
 def check_says_that_weights_are_missing(loss: Loss) -> None:
-    """Pretrained weights that are not in the folder of weights raise UnavailableError: no others take their place."""
+    """If pretrained weights are not in the folder, UnavailableError is raised; no other weights are used instead."""
     with TemporaryDirectory() as folder:
         try:
             fresh(loss).prepare(replace(RUN, weights="pretrained", weights_dir=Path(folder)))
@@ -142,14 +142,14 @@ def check_says_that_weights_are_missing(loss: Loss) -> None:
 
 
 def _prepared(loss: Loss) -> Loss:
-    """Another loss of the same options, ready for use."""
+    """A new loss with the same options, ready for use."""
     again = fresh(loss)
     again.prepare(RUN)
     return again
 
 
 def _pair() -> tuple[Tensor, Tensor]:
-    """Two unequal batches of three images, (3, 3, SIZE, SIZE)."""
+    """Two different batches of three images, (3, 3, SIZE, SIZE)."""
     import torch
 
     generator = torch.Generator().manual_seed(0)

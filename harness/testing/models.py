@@ -1,4 +1,4 @@
-"""What the harness counts on in a model: that its scores mean the image, and nothing else."""
+"""What the harness relies on in a model: that a score depends on its image, and on nothing else."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from harness.testing.pools import pool_of
 from harness.testing.toys import SIZE, NeedsPreparing, NotANumber, ToyEncoder, ToyLoss, toy_images
 
 RUN = Run(image_size=SIZE, epochs=3, batch_size=8, learning_rate=1e-3, weights="random")
-"""Small enough for seconds."""
+"""A fit that takes seconds."""
 TOLERANCE = 1e-4
-"""Of the largest score: what float32 may lose by adding up in another order."""
+"""How far scores may differ, as a share of the largest: float32 adds up differently in another order."""
 
 
 def checks(model: Model) -> Iterator[Check]:
-    """Those that apply to this model."""
+    """The checks that apply to this model."""
     yield check_gives_one_finite_score_an_image
     yield check_gives_what_its_pools_need
     yield check_maps_have_the_size_of_the_images
@@ -98,7 +98,7 @@ def check_score_does_not_depend_on_labels(model: Model) -> None:
 
 
 def check_same_seed_gives_same_scores(model: Model) -> None:
-    """The run's seed alone decides, whatever state the global random generators are in. Equal to the last bit."""
+    """Only the seed of the run matters, not the state of global random generators. Equal to the last bit."""
     images = _test_images()
     _shake_global_generators(1)
     first = _fitted(model).score(images)
@@ -108,7 +108,7 @@ def check_same_seed_gives_same_scores(model: Model) -> None:
 
 
 def check_refit_forgets(model: Model) -> None:
-    """A second fit gives what a first one on the same images would."""
+    """A model that was fitted before gives the same as a new one."""
     images = _test_images()
     expected = _fitted(model).score(images)
     used = _fitted(model, _darkened(toy_images(8, seed=3)))
@@ -125,7 +125,7 @@ def check_leaves_images_unchanged(model: Model) -> None:
 
 
 def check_fits_a_last_batch_of_one(model: Model) -> None:
-    """A number of images that leaves one over is no trouble, as it is to batch normalisation."""
+    """A last batch of a single image, which batch normalisation cannot take, causes no error."""
     scores = _fitted(model, toy_images(RUN.batch_size + 1, seed=1)).score(_test_images())
     _assert_finite(_image_scores(model, scores), "image scores")
 
@@ -144,7 +144,7 @@ def check_toy_defects_score_above_normal(model: Model) -> None:
 
 
 def check_saves_and_loads(model: Model) -> None:
-    """What `state` gives goes through a safetensors file, and `restore` makes equal scores of it."""
+    """What `state` gives survives a safetensors file, and after `restore` scores are equal."""
     from safetensors.numpy import load_file, save_file
 
     fitted, images = _fitted(model), _test_images()
@@ -154,7 +154,9 @@ def check_saves_and_loads(model: Model) -> None:
         assert array.dtype.kind in "biuf", f"state has {array.dtype} at {name!r}, expected numbers"
     with TemporaryDirectory() as folder:
         file = Path(folder) / "model.safetensors"
-        save_file({name: np.asarray(array, order="C") for name, array in state.items()}, file)  # others it garbles
+        save_file(
+            {name: np.asarray(array, order="C") for name, array in state.items()}, file
+        )  # safetensors garbles arrays in any other order
         loaded = load_file(file)
     again = fresh(model)
     again.restore(loaded, encoder=_encoder(model), loss=_loss(model), run=RUN)
@@ -162,7 +164,7 @@ def check_saves_and_loads(model: Model) -> None:
 
 
 def check_network_scores_as_the_model_does(model: Model) -> None:
-    """The module that is packed gives what `score` gives, with side inputs drawn from each image alone."""
+    """`network` scores as `score` does, with side inputs that are drawn from each image alone."""
     import torch
 
     fitted, images = _fitted(model), _test_images()
@@ -175,7 +177,7 @@ def check_network_scores_as_the_model_does(model: Model) -> None:
 
 
 def check_prepares_its_loss(model: Model) -> None:
-    """A loss that has a network is told to build it, in fitting and in restoring."""
+    """`prepare` of the loss is called, in fitting and in restoring, because it may have a network to build."""
     images, fitted, restored = _test_images(), fresh(model), fresh(model)
     fitted.fit(_normal_images(), encoder=_encoder(model), loss=NeedsPreparing(), run=RUN)
     fitted.score(images)
@@ -184,7 +186,7 @@ def check_prepares_its_loss(model: Model) -> None:
 
 
 def check_reports_each_epoch(model: Model) -> None:
-    """Each epoch of the run is reported, with a finite loss and the images it took."""
+    """Each epoch is reported, with a finite loss and the number of images that were seen."""
     reports: list[Progress] = []
     normal = _normal_images()
     _fit(fresh(model), normal, replace(RUN, report=reports.append))
@@ -197,7 +199,7 @@ def check_reports_each_epoch(model: Model) -> None:
 
 
 def check_stops_at_a_loss_that_is_not_finite(model: Model) -> None:
-    """A loss of nan ends the fit with a TrainingError, so that no such model is ranked."""
+    """A loss that is nan ends the fit with a TrainingError, so that no such model is ranked."""
     try:
         fresh(model).fit(_normal_images(), encoder=_encoder(model), loss=NotANumber(), run=RUN)
     except TrainingError:
@@ -230,14 +232,14 @@ def _fit(model: Model, normal: Images, run: Run) -> None:
 
 
 def _fitted(model: Model, normal: Images | None = None) -> Model:
-    """A fresh model of the same options, fitted."""
+    """A new model with the same options, fitted."""
     again = fresh(model)
     _fit(again, _normal_images() if normal is None else normal, RUN)
     return again
 
 
 def _image_scores(model: Model, scores: Scores) -> FloatArray:
-    """As the runner has it: pooled maps for a model that uses a pool, else its own image scores."""
+    """Scores as a run has them: pooled maps for a model that uses a pool, otherwise its own image scores."""
     if scores.maps is not None and "pool" in model.uses:
         return np.asarray(pool_of(model).score(scores.maps))
     assert scores.images is not None, "no scores: expected maps with 'pool' in its uses, or images"

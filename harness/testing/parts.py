@@ -1,4 +1,4 @@
-"""What the harness counts on in any part: that its options can be written down and read again."""
+"""What the harness relies on in any part: that its options can be written down and read again."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from harness.api import Part
 from harness.plugin.spec import make, option_types, options_of, parse, read, spell, write
 
 Check = Callable[[Any], None]
-"""Takes a part; raises AssertionError when it is wrong, UnavailableError when that cannot be told here."""
+"""Takes a part; raises AssertionError if it is wrong, UnavailableError if that cannot be checked here."""
 
 P = TypeVar("P", bound=Part)
 
 
 def fresh(part: P) -> P:
-    """Another part with the same options, as if just made."""
+    """A new part with the same options."""
     return type(part)(**{option.name: getattr(part, option.name) for option in options_of(type(part))})
 
 
 def checks(part: Part) -> Iterator[Check]:
-    """The checks of any kind."""
+    """The checks that apply to parts of any kind."""
     yield check_spelling_makes_it_again
     yield check_options_can_be_spelt
 
@@ -37,7 +37,7 @@ def check_options_can_be_spelt(part: Part) -> None:
     types = option_types(type(part))
     for option in options_of(type(part)):
         value = getattr(part, option.name)
-        if value in ("", None):  # said by leaving the option out
+        if value in ("", None):  # these are written by leaving the option out
             continue
         try:
             again = read(write(value), types[option.name])

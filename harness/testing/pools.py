@@ -1,4 +1,4 @@
-"""What the harness counts on in a pool: one number a map, of that map alone, higher where an error stands out."""
+"""What the harness relies on in a pool: one number for each map, from that map alone, higher for larger errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.plugin.registry import Registry
 from harness.testing.parts import Check, fresh
 
 TOLERANCE = 1e-4
-"""Of the largest score: what float32 may lose by adding up in another order."""
+"""How far scores may differ, as a share of the largest: float32 adds up differently in another order."""
 
 
 def pool_of(model: Model) -> Pool:
@@ -31,7 +31,7 @@ def pool_of(model: Model) -> Pool:
 
 
 def checks(pool: Pool) -> Iterator[Check]:
-    """Those that apply to this pool."""
+    """The checks that apply to this pool."""
     yield check_gives_one_finite_score_a_map
     yield check_score_does_not_depend_on_other_maps
     yield check_defects_score_above_normal
@@ -77,7 +77,7 @@ def check_larger_errors_do_not_score_lower(pool: Pool) -> None:
 
 
 def check_same_maps_give_same_scores(pool: Pool) -> None:
-    """Neither chance nor earlier maps have a part in it."""
+    """Scores depend neither on chance nor on maps that were seen before."""
     maps = _maps()
     first = fresh(pool).score(maps)
     pool.score(3 * maps + 1)
@@ -86,7 +86,7 @@ def check_same_maps_give_same_scores(pool: Pool) -> None:
 
 
 def check_leaves_maps_unchanged(pool: Pool) -> None:
-    """All pools are given the same array."""
+    """A pool does not write into the maps, because all pools are given the same array."""
     maps = _maps()
     pool.score(maps)
     assert np.array_equal(maps, _maps()), "scoring wrote into the maps"

@@ -1,4 +1,4 @@
-"""What the harness counts on in a threshold: that it follows the scores, and sees no labels unless it says so."""
+"""What the harness relies on in a threshold: that it follows the scores, and sees no labels unless it says so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.testing.parts import Check, fresh
 
 
 def checks(threshold: Threshold) -> Iterator[Check]:
-    """Those that apply to this threshold."""
+    """The checks that apply to this threshold."""
     yield check_sees_labels_only_if_oracle
     yield check_limit_is_a_finite_number
     yield check_limit_does_not_depend_on_order
@@ -35,7 +35,7 @@ def check_sees_labels_only_if_oracle(threshold: Threshold) -> None:
 
 
 def check_limit_is_a_finite_number(threshold: Threshold) -> None:
-    """For scores as models give them, many and few, large and small."""
+    """The limit is finite for scores as models give them, many and few, large and small."""
     for count in (200, 20):
         for scale in (1.0, 1e-3, 1e3):
             scores, labels = _scores(count)
@@ -45,7 +45,7 @@ def check_limit_is_a_finite_number(threshold: Threshold) -> None:
 
 
 def check_limit_does_not_depend_on_order(threshold: Threshold) -> None:
-    """Scores come in no particular order."""
+    """Scores in another order give the same limit."""
     scores, labels = _scores(50)
     order = np.random.default_rng(1).permutation(len(scores))
     limit, other = _limit(threshold, scores, labels), _limit(threshold, scores[order], labels[order])
@@ -53,7 +53,7 @@ def check_limit_does_not_depend_on_order(threshold: Threshold) -> None:
 
 
 def check_limit_moves_with_the_scores(threshold: Threshold) -> None:
-    """Scores that all are higher give a higher limit, whatever their unit."""
+    """If all scores are higher, so is the limit, whatever their unit."""
     scores, labels = _scores(50)
     for unit in (1.0, 1e-3, 1e3):
         limit = _limit(threshold, unit * scores, labels)
@@ -66,7 +66,7 @@ def check_limit_moves_with_the_scores(threshold: Threshold) -> None:
 
 
 def check_same_scores_give_same_limit(threshold: Threshold) -> None:
-    """Neither chance nor an earlier fit has a part in it."""
+    """The limit depends neither on chance nor on an earlier fit."""
     scores, labels = _scores(50)
     used = fresh(threshold)
     first = _fit(used, scores, labels)
@@ -76,7 +76,7 @@ def check_same_scores_give_same_limit(threshold: Threshold) -> None:
 
 
 def check_leaves_scores_unchanged(threshold: Threshold) -> None:
-    """All thresholds are given the same array."""
+    """A threshold does not write into the scores, because all thresholds are given the same array."""
     scores, labels = _scores(50)
     given = scores if isinstance(threshold, OracleThreshold) else scores[~labels]
     before = given.copy()
@@ -108,7 +108,7 @@ def _scores(count: int) -> tuple[FloatArray, BoolArray]:
 
 
 def _limit(threshold: Threshold, scores: FloatArray, labels: BoolArray) -> float:
-    """Of a threshold that has seen nothing else."""
+    """The limit of a new threshold with the same options."""
     return _fit(fresh(threshold), scores, labels)
 
 

@@ -1,4 +1,4 @@
-"""The networks of the toy encoder; apart from it because they import torch."""
+"""The networks of the toy encoder, in a module of their own because they import torch."""
 
 from __future__ import annotations
 

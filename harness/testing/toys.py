@@ -1,4 +1,4 @@
-"""Images on which every anomaly is easy, and the plainest encoder and loss: what the checks feed a part with."""
+"""Images with easy anomalies, and the simplest encoder and loss: what the checks give to a part."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class NeedsPreparing(ToyLoss):
         self.prepared = False
 
     def prepare(self, run: Run) -> None:
-        """Nothing is built, but from now on it works."""
+        """Build nothing, but allow the loss to be used from now on."""
         self.prepared = True
 
     def error_map(self, output: Tensor, target: Tensor) -> Tensor:
@@ -88,10 +88,10 @@ class NeedsPreparing(ToyLoss):
 
 
 class NotANumber(ToyLoss):
-    """A loss gone wrong."""
+    """A loss that is never a number."""
 
     name = "not_a_number"
 
     def error_map(self, output: Tensor, target: Tensor) -> Tensor:
-        """Not a number at each pixel."""
+        """(N, 3, H, W) twice to (N, H, W), nan at each pixel."""
         return super().error_map(output, target) * float("nan")

@@ -9,7 +9,7 @@ from harness_autoencoders.models import CAE, DAE, Reconstruction
 
 if TYPE_CHECKING:
     from harness_autoencoders.networks import Autoencoder, Decoder, ReconstructionError
-    from harness_autoencoders.training import reconstruction_errors, seeded, train
+    from harness_autoencoders.training import minimise, reconstruction_errors, seeded, train
 
 __all__ = [
     "CAE",
@@ -18,6 +18,7 @@ __all__ = [
     "Decoder",
     "Reconstruction",
     "ReconstructionError",
+    "minimise",
     "reconstruction_errors",
     "seeded",
     "train",
@@ -31,7 +32,7 @@ def harness_models() -> list[type[Model]]:
 
 
 def __getattr__(name: str) -> Any:
-    """What needs torch is imported when it is asked for, so that listing parts does not wait for it."""
+    """Import what needs torch only when it is asked for, so that listing parts is fast."""
     if name in __all__:
         from harness_autoencoders import networks, training
 

@@ -22,7 +22,7 @@ def contraction(
     """The latent of (N, 3, H, W), and the mean over images of ||dh/dx||_F^2, a scalar; both differentiable.
 
     `reverse` and `forward` estimate it from `probes` random vectors, `exact` takes one pass for each latent number.
-    `exact` takes it that no image acts on another's latent, as batch normalisation lets it.
+    `exact` assumes that no image influences the latent of another, as it would through batch normalisation.
     """
     images = images.detach().requires_grad_()
     with CheapSecondDerivatives(images):
@@ -57,6 +57,6 @@ def _all_rows(latent: Tensor, images: Tensor, probes: int, generator: torch.Gene
 
 
 def _signs(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Random signs: of all v whose entries are independent, those whose estimates scatter least (Hutchinson)."""
+    """Random signs: of all independent entries they give the estimate of the smallest variance (Hutchinson)."""
     bits = torch.randint(0, 2, like.shape, dtype=torch.int8, device=like.device, generator=generator)
     return bits.to(like.dtype).mul_(2).sub_(1)

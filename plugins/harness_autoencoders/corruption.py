@@ -21,9 +21,9 @@ def corrupt(images: Tensor, noise: str, level: float, generator: torch.Generator
 
 
 def draw(count: int, height: int, width: int, noise: str, level: float, generator: torch.Generator) -> Tensor:
-    """What `apply` makes noise of: (N, 3, H, W) to be added for `gaussian`, else (N, 1, H, W) from [0, 1)."""
+    """The random numbers for `apply`: (N, 3, H, W) to be added for `gaussian`, otherwise (N, 1, H, W) in [0, 1)."""
     planes = 3 if noise == "gaussian" else 1
-    # Drawn as (N, H, W, C) and turned round: into a tensor that looks contiguous torch draws eight times as fast.
+    # Drawn as (N, H, W, C) and then permuted, because torch fills a contiguous tensor eight times as fast.
     drawn = torch.empty(count, height, width, planes, device=generator.device)
     if noise == "gaussian":
         drawn.normal_(0, level, generator=generator)
@@ -41,7 +41,7 @@ def apply(images: Tensor, drawn: Tensor, noise: str, level: float) -> Tensor:
 
 
 def draw_by_content(pixels: NDArray[np.uint8], noise: str, level: float, seed: int) -> Tensor:
-    """What `draw` gives, for images (N, H, W, 3): each one's depends on its own pixels and the seed alone."""
+    """The random numbers that `draw` gives, for images (N, H, W, 3), each from its own pixels and the seed alone."""
     key = str(seed).encode()
     drawn = []
     height, width = pixels.shape[1:3]

@@ -19,7 +19,7 @@ aten = torch.ops.aten
 
 
 class CheapSecondDerivatives(TorchFunctionMode):
-    """Within, calls from any network get the functions below; `images` is what gradients are asked for.
+    """While this is active, all networks use the functions below; `images` is what gradients are asked for.
 
     Under `create_graph` the gradients are those in the images alone, otherwise those in the parameters alone.
     """
@@ -134,7 +134,7 @@ class _Unpooling(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, tangent: Tensor) -> Any:
         (indices,) = ctx.saved_tensors
-        places = indices.permute(0, 2, 3, 1)  # as channels_last lies in memory
+        places = indices.permute(0, 2, 3, 1)  # the order of channels_last in memory
         chosen = tangent.permute(0, 2, 3, 1).flatten(1, 2).gather(1, places.flatten(1, 2))
         return chosen.view(places.shape).permute(0, 3, 1, 2), None, None, None
 

@@ -1,4 +1,4 @@
-"""Keeps the C library from handing memory back to the kernel between two steps of training."""
+"""Keeps the C library from returning memory to the kernel between two steps of training."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
-"""glibc's malloc.h."""
+"""Constants of malloc.h in glibc."""
 
 
 @contextmanager
 def freed_memory_is_kept() -> Iterator[None]:
-    """Within, freed blocks stay with the process and are used again; afterwards they are handed back.
+    """While this is active, freed blocks stay with the process and are used again; afterwards they are returned.
 
     glibc maps each block of over 32 MiB anew, and the kernel clears every page of it: at 256x256 and a batch of 32
     that was a quarter of a training step. Does nothing with other C libraries.
@@ -27,7 +27,7 @@ def freed_memory_is_kept() -> Iterator[None]:
     try:
         yield
     finally:
-        # As glibc itself sets them once it has seen a block of 32 MiB freed.
+        # These are the values that glibc sets itself after a block of 32 MiB was freed.
         libc.mallopt(M_MMAP_MAX, 65536)
         libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)
         libc.mallopt(M_TRIM_THRESHOLD, 64 << 20)

@@ -27,12 +27,12 @@ class Reconstruction(Model):
 
     uses: ClassVar[frozenset[str]] = frozenset({"encoder", "loss", "pool", "training"})
     widths: tuple[int, ...] = (128, 128, 64, 32)
-    """Of the decoder's first four convolutions."""
+    """Channels of the decoder's first four convolutions."""
     bottleneck: Literal["auto", "none", "dense"] = "auto"
     latent_dim: int = 128
-    """Numbers in a dense bottleneck."""
+    """How many numbers a dense bottleneck has."""
     attention: Literal["none", "squeeze_excite"] = "none"
-    """After each of the decoder's first four convolutions."""
+    """Channel attention after each of the decoder's first four convolutions."""
 
     def __post_init__(self) -> None:
         if len(self.widths) != 4 or min(self.widths) < 1:
@@ -112,7 +112,7 @@ class Reconstruction(Model):
             attention=self.attention,
         )
         self._network: Autoencoder = network.to(run.device)
-        loss.prepare(run)  # after the network, which then starts alike under every loss
+        loss.prepare(run)  # after the network, so that the network starts with the same weights under every loss
         self._loss, self._run = loss, run
 
     @abstractmethod
@@ -142,7 +142,7 @@ class DAE(Reconstruction):
         return self._loss(self._network(corrupt(clean, self.noise, self.level, generator)), clean)
 
     def network(self) -> nn.Module:
-        """As its base has it; `noise`, where given, corrupts what is reconstructed."""
+        """As for any autoencoder; the side input `noise`, if given, corrupts the images before they are encoded."""
         from harness_autoencoders.networks import DenoisingError
 
         return DenoisingError(self._network, self._loss, self.noise, self.level)
@@ -162,11 +162,11 @@ class CAE(Reconstruction):
     licence = "MIT"
     source = f"{PAPER}; Rifai et al. 2011, https://icml.cc/2011/papers/455_icmlpaper.pdf"
     penalty: Literal["reverse", "forward", "exact"] = "reverse"
-    """How the norm is found: estimated from random vectors before or behind the Jacobian, or from all of it."""
+    """How the norm is computed: from random vectors times the Jacobian, the Jacobian times them, or exactly."""
     probes: int = 1
-    """Random vectors an image and step."""
+    """Random vectors for each image and step."""
     contraction: float = 1e-3
-    """The norm's weight, the paper's lambda."""
+    """The weight of the norm in the loss, lambda in the paper."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,14 +10,14 @@ from harness import Loss, UsageError
 from harness_autoencoders.corruption import apply
 
 UPSAMPLINGS = 4
-"""Of the decoder, which therefore takes features of reduction 16."""
+"""How often the decoder doubles the size; it therefore takes features of reduction 16."""
 
 
 class UpsampledConv2d(nn.Conv2d):
     """Nearest upsampling by 2, then a 3x3 convolution, as one transposed convolution of stride 2.
 
-    An output pixel sees 2x2 pixels of the small map, and their weights are sums of the 3x3: together a 4x4 kernel,
-    borders included, with 2.25 times fewer multiplications. The parameters are those of the 3x3 convolution.
+    Each output pixel depends on 2x2 pixels of the small map, with sums of the 3x3 weights. Together they are a 4x4
+    kernel, exact at borders too, with 2.25 times fewer multiplications. The parameters are those of the 3x3 one.
     """
 
     def __init__(self, channels: int, width: int) -> None:
@@ -28,13 +28,13 @@ class UpsampledConv2d(nn.Conv2d):
         sums = 4 * functional.avg_pool2d(self.weight, 2, stride=1, padding=1)
         kernel = sums.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
         output = functional.conv_transpose2d(features, kernel, stride=2, padding=1)
-        # The bias apart: oneDNN's transposed convolution takes longer over its gradient than over that of the weights.
+        # The bias is added separately: oneDNN takes longer over its gradient than over that of the weights.
         assert self.bias is not None
         return output.add_(self.bias.to(output.dtype)[:, None, None])
 
 
 class SqueezeExcite(nn.Module):
-    """Channel attention: each channel is scaled by a number from 0 to 1 that the means of all channels decide.
+    """Channel attention: each channel is scaled by a number from 0 to 1, computed from the means of all channels.
 
     Hu, Shen and Sun, https://arxiv.org/abs/1709.01507, with their reduction of 16 but at least 8 hidden units.
     """
@@ -86,7 +86,7 @@ class Bottleneck(nn.Module):
         return latent
 
     def decode(self, latent: Tensor) -> Tensor:
-        """(N, latent_dim) to (N, width, side, side), not negative, as features are that come from a ReLU."""
+        """(N, latent_dim) to (N, width, side, side), not negative, like features after a ReLU."""
         features: Tensor = self.up(latent).relu_()
         return features.view(-1, *self.shape).contiguous(memory_format=torch.channels_last)
 
@@ -123,7 +123,7 @@ class Autoencoder(nn.Module):
         return features if self.bottleneck is None else self.bottleneck.encode(features)
 
     def decode(self, latent: Tensor) -> Tensor:
-        """What `encode` gives, to (N, 3, H, W) in [0, 1]."""
+        """The output of `encode` to (N, 3, H, W) in [0, 1]."""
         output: Tensor = self.decoder(latent if self.bottleneck is None else self.bottleneck.decode(latent))
         return output
 
@@ -138,7 +138,7 @@ class ReconstructionError(nn.Module):
     def __init__(self, autoencoder: nn.Module, loss: Loss) -> None:
         super().__init__()
         self.autoencoder, self._loss = autoencoder, loss
-        # A loss is no module, but one that has a network wants it moved, saved and exported with the rest.
+        # A loss is no module, but the network that it may have must be moved, saved and exported with the rest.
         self.of_loss = nn.ModuleList(part for part in vars(loss).values() if isinstance(part, nn.Module))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -147,13 +147,13 @@ class ReconstructionError(nn.Module):
 
 
 class DenoisingError(ReconstructionError):
-    """The same of an autoencoder that is shown corrupted images and held to clean ones."""
+    """The error map of an autoencoder that sees corrupted images and should return clean ones."""
 
     def __init__(self, autoencoder: nn.Module, loss: Loss, noise: str, level: float) -> None:
         super().__init__(autoencoder, loss)
         self.noise, self.level = noise, level
 
     def forward(self, images: Tensor, noise: Tensor | None = None) -> Tensor:
-        """(N, 3, H, W) in [0, 1], and what `corruption.draw` gives or nothing, to (N, H, W)."""
+        """(N, 3, H, W) in [0, 1], and the output of `corruption.draw` or nothing, to (N, H, W)."""
         shown = images if noise is None else apply(images, noise, self.noise, self.level)
         return self._loss.error_map(self.autoencoder(shown), images)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,9 +17,11 @@ from harness import Images, Progress, Run, TrainingError
 from harness_autoencoders.memory import freed_memory_is_kept
 
 REPORT_SECONDS = 1.0
-"""How often a long epoch is reported."""
+"""Seconds between two reports within a long epoch."""
 SCORE_BATCH = 16
-"""Images scored at once, always: sums over other shapes are made in another order, and differ in the last digits."""
+"""Exactly so many images are scored at once, because another number would change the last digits of sums."""
+
+B = TypeVar("B", bound=Sized)
 
 Step = Callable[[Tensor, torch.Generator], Tensor]
 """From clean images (N, 3, H, W) in [0, 1] and a source of randomness to the loss, a scalar."""
@@ -26,7 +29,7 @@ Step = Callable[[Tensor, torch.Generator], Tensor]
 
 @contextmanager
 def seeded(run: Run) -> Iterator[None]:
-    """Within, torch's global generators start from the run's seed; afterwards they are as they were before."""
+    """While this is active, torch's global generators start from the run's seed; afterwards they are restored."""
     device = torch.device(run.device)
     with torch.random.fork_rng([] if device.type == "cpu" else [device], device_type=device.type):
         torch.manual_seed(run.seed)
@@ -45,26 +48,50 @@ def train(network: nn.Module, normal: Images, step: Step, run: Run) -> None:
     randomness = torch.Generator(device).manual_seed(run.seed)
     network.train()
     with _fast(device):
-        for epoch in range(1, run.epochs + 1):
-            total, seen, told, last_told = torch.zeros((), device=device), 0, 0, time.monotonic()
-            for chosen in _batches(len(normal), run.batch_size, order):
-                with torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bf16"):
-                    loss = step(source.batch(chosen), randomness)
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-                total += loss.detach() * len(chosen)
-                seen += len(chosen)
-                epoch_done = seen == len(normal)
-                if epoch_done or time.monotonic() - last_told >= REPORT_SECONDS:
-                    mean = total.item() / seen  # a device works ahead of us until it is asked
-                    if not math.isfinite(mean):
-                        raise TrainingError(
-                            f"loss is {mean} in epoch {epoch} of {run.epochs}: try a smaller learning rate"
-                        )
-                    run.report(Progress(epoch, run.epochs, mean, seen - told, epoch_done))
-                    told, last_told = seen, time.monotonic()
+        minimise(
+            lambda chosen: step(source.batch(chosen), randomness),
+            lambda: _batches(len(normal), run.batch_size, order),
+            optimiser,
+            run,
+            items=len(normal),
+            images=len(normal),
+        )
     network.eval()
+
+
+def minimise(
+    loss_of: Callable[[B], Tensor],
+    batches: Callable[[], Iterable[B]],
+    optimiser: torch.optim.Optimizer,
+    run: Run,
+    *,
+    items: int,
+    images: int,
+) -> None:
+    """Let an optimiser lower a loss, the mean over a batch, in the run's epochs and precision.
+
+    `batches` gives the batches of one epoch, which hold so many items, made of so many images. Reports the mean loss
+    over items. Raises TrainingError when it is not finite.
+    """
+    device = torch.device(run.device)
+    for epoch in range(1, run.epochs + 1):
+        total, seen, told, last_told = torch.zeros((), device=device), 0, 0, time.monotonic()
+        for batch in batches():
+            with torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bf16"):
+                loss = loss_of(batch)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            total += loss.detach() * len(batch)
+            seen += len(batch)
+            epoch_done = seen == items
+            if epoch_done or time.monotonic() - last_told >= REPORT_SECONDS:
+                mean = total.item() / seen  # `item` waits for the device, so it is called rarely
+                if not math.isfinite(mean):
+                    raise TrainingError(f"loss is {mean} in epoch {epoch} of {run.epochs}: try a smaller learning rate")
+                seen_images = images * seen // items
+                run.report(Progress(epoch, run.epochs, mean, seen_images - told, epoch_done))
+                told, last_told = seen_images, time.monotonic()
 
 
 def reconstruction_errors(
@@ -76,17 +103,17 @@ def reconstruction_errors(
     maps = torch.empty(images.pixels.shape[:3], pin_memory=on.type == "cuda")
     with torch.inference_mode(), _fast(on):
         for start in range(0, len(images), SCORE_BATCH):
-            # The last image fills the last batch up.
+            # The last batch is filled up with copies of the last image.
             chosen = np.minimum(np.arange(start, start + SCORE_BATCH), len(images) - 1)
             errors = error(source.batch(chosen), images.pixels[chosen])
             maps[start : start + SCORE_BATCH].copy_(errors[: len(images) - start], non_blocking=True)
-        if on.type == "cuda":  # until here it worked ahead, its maps copied while it made the next
+        if on.type == "cuda":  # maps were copied while the next ones were computed, so wait for the last
             torch.cuda.synchronize(on)
     return maps.numpy()
 
 
 def _batches(count: int, size: int, order: torch.Generator) -> Iterator[NDArray[np.intp]]:
-    """Every index once, in random order. A last batch of one, too few for batch normalisation, joins the one before."""
+    """Every index once, in random order. A single last image joins the batch before: batch normalisation needs two."""
     shuffled = torch.randperm(count, generator=order).numpy()
     ends = list(range(size, count, size))
     if ends and count - ends[-1] == 1:
@@ -103,7 +130,7 @@ class _Source:
             self._resident = torch.from_numpy(np.array(pixels)).to(device)
 
     def batch(self, chosen: NDArray[np.intp]) -> Tensor:
-        """(N, 3, H, W) in [0, 1]. Stored as (N, H, W, 3) they are channels_last already, and only turned round."""
+        """(N, 3, H, W) in [0, 1]. Images are stored as (N, H, W, 3), so a view of them is channels_last already."""
         if self._resident is None:
             batch = torch.from_numpy(self._pixels[chosen]).to(self._device)
         else:
@@ -112,7 +139,7 @@ class _Source:
 
 
 def _fast(device: torch.device) -> AbstractContextManager[None]:
-    """What suits the device without changing results from one run to the next; float32 stays float32."""
+    """Settings that are fast on the device and give the same results in every run; float32 stays float32."""
     if device.type == "cuda":
         return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
     return freed_memory_is_kept()

@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 
 def on_all_cores(work: Callable[[int], T], count: int) -> list[T]:
-    """[work(0), ..., work(count - 1)], one thread a core: Pillow and numpy let go of the interpreter as they work.
+    """[work(0), ..., work(count - 1)], computed by one thread for each core; Pillow and numpy release the GIL.
 
-    The first failure, in order of index, is raised and stops the rest.
+    The first failure, in the order of indices, is raised and stops the rest.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with ThreadPoolExecutor(cores) as pool:

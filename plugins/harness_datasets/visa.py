@@ -1,4 +1,4 @@
-"""VisA, whose table says what each image is."""
+"""VisA, in which a CSV table says what each image is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Yardsticks: models of frozen features, which show what a trained autoencoder is worth."""
+"""Baselines: models of frozen features, which show what a trained autoencoder is worth."""
 
 from __future__ import annotations
 

@@ -1,17 +1,18 @@
-"""The autoencoder of patches: dense layers, which a patch passes on its own, as 1x1 convolutions would have it."""
+"""The autoencoder of patches: dense layers that see one patch at a time, as 1x1 convolutions do."""
 
 from __future__ import annotations
 
 import itertools
-import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
-from harness import Progress, Run, TrainingError
+from harness import Run
+from harness_autoencoders import minimise
 
 SAMPLED = 50_000
-"""Patches that it is trained on, at most, so that they stay in memory whatever the number of images."""
+"""The largest number of patches for training, so that they fit into memory whatever the number of images."""
 PER_IMAGE = 32
 """Patches in a batch for each image that the run's batch size asks for."""
 
@@ -45,27 +46,22 @@ class PatchAutoencoder(nn.Module):
 def train(sample: Tensor, compression: int, images: int, run: Run) -> PatchAutoencoder:
     """An autoencoder of the patches (M, C) of so many images. Raises TrainingError when the loss is not finite."""
     std = sample.std(dim=0, correction=0)
-    # A feature that hardly varies on normal images must not drown all others in the error of anomalous ones.
+    # Otherwise a feature that hardly varies on normal images would dominate the error of anomalous ones.
     std = std.clamp_min(0.01 * float(std.mean()) + 1e-12)
     network = PatchAutoencoder(sample.mean(dim=0), std, compression)
     network.to(run.device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=run.learning_rate)
-    generator = torch.Generator().manual_seed(run.seed)
-    size = PER_IMAGE * run.batch_size
-    for epoch in range(1, run.epochs + 1):
-        order = torch.randperm(len(sample), generator=generator).to(sample.device)
-        total = torch.zeros((), device=sample.device)
-        for batch in torch.split(order, size):
-            with torch.autocast(sample.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
-                loss = network(sample[batch]).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(batch)
-        mean = float(total) / len(sample)
-        if not math.isfinite(mean):
-            raise TrainingError(
-                f"the loss is {mean} in epoch {epoch}: try a lower learning rate than {run.learning_rate}"
-            )
-        run.report(Progress(epoch, run.epochs, mean, images))
+    order = torch.Generator().manual_seed(run.seed)
+
+    def batches() -> Iterable[Tensor]:
+        shuffled = torch.randperm(len(sample), generator=order).to(sample.device)
+        return torch.split(shuffled, PER_IMAGE * run.batch_size)
+
+    minimise(
+        lambda chosen: network(sample[chosen]).mean(),
+        batches,
+        torch.optim.Adam(network.parameters(), lr=run.learning_rate),
+        run,
+        items=len(sample),
+        images=images,
+    )
     return network.eval()

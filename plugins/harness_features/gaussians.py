@@ -38,7 +38,7 @@ def fit_gaussians(patches: Patches, normal: Images, features: int, epsilon: floa
             generator = torch.Generator().manual_seed(seed)
             channels = torch.randperm(batch.shape[3], generator=generator)[:features].sort().values.to(batch.device)
             places, kept = batch.shape[1:3], len(channels)
-            # Sums are near a first image and in double precision: a variance is a small difference of large ones.
+            # Sums are relative to a first image and in double precision: a variance is a small difference of two.
             first = batch[0, ..., channels].flatten(0, 1).double()
             total = torch.zeros_like(first)
             products = first.new_zeros(len(first), kept, kept)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class AnomalyMap(nn.Module):
-    """A description of patches, a detector of what is unlike normal ones, and the way back to the image's pixels."""
+    """From images to patches, from patches to their distance from normal ones, and from there to pixels."""
 
     enlarge: Tensor
 
@@ -32,7 +32,7 @@ class AnomalyMap(nn.Module):
 def enlargement(cells: int, pixels: int, sigma: float) -> NDArray[np.float32]:
     """(pixels, cells): bilinear interpolation along one axis, then scipy's Gaussian filter, mirrored at the borders.
 
-    Both are linear, and separable: one product of matrices a side does what they do, in any runtime.
+    Both are linear and separable, so one matrix product for each side does the same in any runtime.
     """
     cell = torch.eye(cells, dtype=torch.float64)[None]
     fine = nn.functional.interpolate(cell, pixels, mode="linear")[0].T.numpy()

@@ -22,7 +22,7 @@ State = Mapping[str, NDArray[Any]]
 
 @dataclass
 class FrozenFeatures(Model):
-    """Describes patches of images by frozen features; what is unlike the normal ones is the subclass's to say."""
+    """Describes patches of images by frozen features; subclasses say how far a patch is from normal ones."""
 
     uses = frozenset({"encoder", "pool"})
     default_pool = "max"
@@ -31,9 +31,9 @@ class FrozenFeatures(Model):
     """Height and width of the square of features that are averaged into one patch."""
 
     reductions: tuple[int, ...] = (8, 16)
-    """Of the feature maps that are joined; patches lie as densely as the finest."""
+    """Reductions of the feature maps that are joined; there are as many patches as the finest map has positions."""
     smoothing: float = 4.0
-    """Standard deviation in pixels of the Gaussian that smooths maps, as PatchCore's; 0 leaves it out."""
+    """Standard deviation in pixels of the Gaussian that smooths maps, as in PatchCore; 0 leaves it out."""
 
     def __post_init__(self) -> None:
         if not self.reductions or min(self.reductions) < 1:
@@ -112,9 +112,9 @@ class PatchCore(FrozenFeatures):
     source = "https://arxiv.org/abs/2106.08265 (Roth et al., CVPR 2022)"
 
     memory: int = 10_000
-    """Patches that are remembered, at most."""
+    """The largest number of patches in memory."""
     coreset: Literal["random", "greedy"] = "random"
-    """Whether they are drawn by chance, or so that every patch has one nearby, which takes longer."""
+    """Whether they are drawn at random, or so that every patch has one nearby, which takes longer."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -146,9 +146,9 @@ class PaDiM(FrozenFeatures):
     neighbourhood = 1
 
     features: int = 100
-    """Feature channels that are kept, drawn by chance; all where there are no more."""
+    """The number of feature channels, drawn at random; all of them if there are no more."""
     epsilon: float = 0.01
-    """Added to each variance, so that fewer images than channels will do."""
+    """Added to each variance, so that fewer images than channels are enough."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

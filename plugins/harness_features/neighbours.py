@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 CANDIDATES = 50_000
-"""Patches that a greedy memory is chosen from, at most, so that its memory and time do not grow with the data."""
+"""The greedy choice is from at most so many patches, so that its memory and time do not grow with the data."""
 ROWS = 1024
-"""Patches that are searched for at a time."""
+"""How many patches are looked up at a time."""
 SHORTLIST = 4
-"""Patches in memory whose distance is measured exactly, of those that seem nearest."""
+"""For so many of the patches that seem nearest the distance is computed exactly."""
 PROJECTED = 128
-"""Dimensions in which the greedy choice measures distance, as PatchCore's does."""
+"""The number of dimensions in which the greedy choice measures distance, as in PatchCore."""
 
 
 class NearestNeighbour(nn.Module):
@@ -29,14 +29,16 @@ class NearestNeighbour(nn.Module):
     def forward(self, patches: Tensor) -> Tensor:
         """(N, h, w, C) to (N, h, w)."""
         # |a - b|^2 = |a|^2 + |b|^2 - 2ab makes the search one product of matrices. It loses digits where patches lie
-        # close together but far from 0: hence the shift, and the last word on a few candidates without that formula.
+        # close together but far from 0. So patches are shifted, and a few candidates are compared without that formula.
         centre = self.memory.mean(dim=0)
         memory = self.memory - centre
         lengths = memory.square().sum(dim=1)
         shifted = (patches - centre).flatten(0, 2)
         if torch.compiler.is_compiling():  # a graph for another runtime has no loop over an unknown number of rows
             return _distances(shifted, memory, lengths, None).view(patches.shape[:3])
-        search = shifted.new_empty(min(ROWS, len(shifted)), len(memory))  # once: fresh pages cost a quarter of the time
+        search = shifted.new_empty(
+            min(ROWS, len(shifted)), len(memory)
+        )  # allocated once, because new pages would take a quarter of the time
         found = [_distances(rows, memory, lengths, search[: len(rows)]) for rows in torch.split(shifted, ROWS)]
         return torch.cat(found).view(patches.shape[:3])
 
@@ -52,7 +54,7 @@ def _distances(rows: Tensor, memory: Tensor, lengths: Tensor, search: Tensor | N
 def k_center_greedy(candidates: Tensor, count: int, seed: int) -> NDArray[np.int64]:
     """Indices of `count` of the patches (M, C), each the farthest from those before it, measured in a projection.
 
-    The greedy 2-approximation of the smallest radius (Sener and Savarese, ICLR 2018), from a first one by chance.
+    The greedy 2-approximation of the smallest radius (Sener and Savarese, ICLR 2018), from a random first one.
     """
     if count >= len(candidates):
         return np.arange(len(candidates))
@@ -65,7 +67,7 @@ def k_center_greedy(candidates: Tensor, count: int, seed: int) -> NDArray[np.int
     for i in range(1, count):
         last = int(chosen[i - 1])
         torch.minimum(nearest, torch.addmv(lengths + lengths[last], points, points[last], alpha=-2), out=nearest)
-        nearest[last] = -1  # rounding could leave it above the true distances of its likes
+        nearest[last] = -1  # rounding could leave it above the true distances of patches equal to it
         chosen[i] = int(nearest.argmax())
     return chosen
 

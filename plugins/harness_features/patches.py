@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from harness import Images
 
 BATCH = 8
-"""Images that pass through the encoder at a time; more were slower on a CPU, and take more memory.
+"""How many images pass through the encoder at a time; more were slower on a CPU, and take more memory.
 
-Always so many: sums over other shapes are made in another order, and differ in the last digits.
+It is always this number, because another one would change the last digits of sums.
 """
 
 
@@ -46,7 +46,7 @@ class Patches:
         """Batches (BATCH, 3, H, W) in [0, 1], each with the index of its first image; the last image fills them up."""
         for start in range(0, len(images), BATCH):
             chosen = np.minimum(np.arange(start, start + BATCH), len(images) - 1)
-            # Copied: pixels may be mapped read-only. As they lie, they are channels_last already.
+            # They are copied, because pixels may be mapped read-only. Their order in memory is channels_last already.
             pixels = torch.tensor(images.pixels[chosen], device=self.device)
             yield start, pixels.permute(0, 3, 1, 2) / 255
 
@@ -58,7 +58,7 @@ class Patches:
             yield start, patches
 
     def sample(self, images: Images, count: int, seed: int) -> Tensor:
-        """Patches (count, C) drawn by chance from those of all images, each at most once; all where there are fewer."""
+        """Patches (count, C) drawn at random from all images, each at most once; all of them if there are fewer."""
         chosen, drawn = [], np.empty(0, dtype=np.int64)
         for start, batch in self.of(images):
             an_image = batch.shape[1] * batch.shape[2]

@@ -1,4 +1,4 @@
-"""Structural similarity at each pixel and over whole images, tied to pytorch-msssim by tests."""
+"""Structural similarity at each pixel and over whole images; tests compare it with pytorch-msssim."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIGMA = 1.5
 C1, C2 = 0.01**2, 0.03**2
 """The constants that keep the quotient finite, for values in [0, 1]."""
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-"""Of the five scales of MS-SSIM, from fine to coarse: Wang, Simoncelli and Bovik 2003, as in pytorch-msssim."""
+"""Weights of the five scales of MS-SSIM, from fine to coarse: Wang, Simoncelli and Bovik 2003."""
 
 
 def ssim(output: Tensor, target: Tensor, window: int) -> Tensor:
@@ -67,7 +67,7 @@ def _factors(output: Tensor, target: Tensor, window: int) -> tuple[Tensor, Tenso
 
 
 class _MeanSimilarity(torch.autograd.Function):
-    """The mean of the map without borders, a1 a2 / (b1 b2), whose gradient is worked out on the way forward.
+    """The mean of the map without borders, a1 a2 / (b1 b2), whose gradient is computed in the forward pass.
 
     Autograd's own makes many more passes over the images, and takes twice as long.
     """
@@ -102,10 +102,10 @@ class _MeanSimilarity(torch.autograd.Function):
 def _moments(x: Tensor, y: Tensor, taps: Tensor) -> tuple[Tensor, ...]:
     """(N, C, H, W) twice to the windows' means of x, of y, of 2xy + c1 + c2, and of x^2 + y^2 + c1 + c2."""
     product, difference = torch.addcmul(x.new_full((), C1 + C2), x, y, value=2), x - y
-    # This way round, the two are equal to the last bit where x and y are.
+    # In this order, the two are equal to the last bit where x and y are equal.
     square = torch.addcmul(product, difference, difference)
     blurred = _blur(torch.cat((x, y, product, square)), taps)
-    # What chunk(4) would do, which cannot be exported for a number of images that is not known.
+    # The same as chunk(4), which cannot be exported for an unknown number of images.
     return blurred.view(4, x.shape[0], *blurred.shape[1:]).unbind()
 
 
@@ -119,7 +119,7 @@ def _of_means(mean_x: Tensor, mean_y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _blur(images: Tensor, taps: Tensor, padding: int = 0) -> Tensor:
-    """(N, C, H, W) to (N, C, H + 2 padding - window + 1, likewise): one pass along rows, one along columns.
+    """(N, C, H, W) to (N, C, H + 2 padding - window + 1, the same for W): one pass along rows, one along columns.
 
     In memory images are (N, H, W, C), so along columns the W x C numbers of a row may all count as channels. With
     so many to a vector instead of 3, that pass is four times as fast.
@@ -141,7 +141,7 @@ def _gaussian(window: int, device: torch.device) -> Tensor:
 
 
 def _check_size(images: Tensor, window: int, scales: int = 1) -> None:
-    """As pytorch-msssim has it: more than window - 1 pixels at the smallest scale."""
+    """The smallest scale must have more than window - 1 pixels, as in pytorch-msssim."""
     height, width = images.shape[2:]
     least = (window - 1) * 2 ** (scales - 1) + 1
     if min(height, width) < least:

@@ -1,4 +1,4 @@
-"""Limits from the scores of normal images, and one that peeks at the test labels."""
+"""Thresholds that set a limit from normal images, and one that uses the test labels."""
 
 from __future__ import annotations
 

@@ -25,11 +25,15 @@ class F1Oracle(OracleThreshold):
         normal, abnormal = np.sort(scores[~labels]), np.sort(scores[labels])
         if not len(abnormal):
             return float(normal[-1])
-        found = len(abnormal) - abnormal.searchsorted(abnormal, "left")  # if all from this score on were called so
+        found = len(abnormal) - abnormal.searchsorted(
+            abnormal, "left"
+        )  # found if all images from this score upwards were called anomalous
         alarms = len(normal) - normal.searchsorted(abnormal, "left")
         f1 = found / (found + alarms + len(abnormal))
         best = len(f1) - 1 - int(f1[::-1].argmax())
-        lowest = abnormal[best]  # score that is called anomalous; the next below is normal, or F1 would rise
+        lowest = abnormal[
+            best
+        ]  # the lowest score that is called anomalous; the one below is normal, otherwise F1 would be higher
         below = normal[normal < lowest][-1:]
         if not len(below):
             return float(np.nextafter(lowest, -np.inf))

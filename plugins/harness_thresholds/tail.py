@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from harness import FloatArray, Threshold
 from harness_thresholds.limits import ascending, expect, quantile
 
-_FEW = 10  # excesses, below which a shape cannot be told
+_FEW = 10  # with fewer excesses than these, a shape cannot be estimated
 
 
 @dataclass
@@ -57,10 +57,12 @@ def fit_pareto(excesses: NDArray[np.float64]) -> tuple[float, float]:
     candidates = 20 + int(math.sqrt(n))
     spread = 1 - np.sqrt(candidates / (np.arange(candidates) + 0.5))
     quartile = max(float(share[int(n / 4 + 0.5) - 1]), 1e-9)
-    rates = 1 + spread / (3 * quartile)  # minus shape over scale; all below 1, where the tail ends at the highest
+    rates = 1 + spread / (
+        3 * quartile
+    )  # minus shape over scale; all are below 1, at which the tail would end at the highest excess
     rates[np.abs(rates) < 1e-9] = 1e-9
     shapes = np.log1p(-rates[:, None] * share).mean(axis=1)
-    likelihood = -n * (np.log(-shapes / rates) + shapes)  # up to a constant, by its logarithm
+    likelihood = -n * (np.log(-shapes / rates) + shapes)  # the logarithm, up to a constant
     weights = np.exp(likelihood - likelihood.max())
     rate = float(rates @ weights / weights.sum())
     rate = rate if abs(rate) > 1e-9 else 1e-9

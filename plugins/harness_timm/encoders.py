@@ -50,9 +50,9 @@ class _TimmEncoder(Encoder):
     pretrained = True
     timm_name: str
     options: ClassVar[Mapping[str, float]] = {}
-    """What timm is told when it makes the model."""
+    """Arguments for timm when it creates the model."""
     single_options: ClassVar[Mapping[str, float]] = {}
-    """The same, where one feature map is wanted and no pyramid."""
+    """More such arguments, if one feature map is wanted and no pyramid."""
 
     def build(self, run: Run) -> nn.Module:
         """A module from (N, 3, H, W) to (N, C, H/reduction, W/reduction). Raises UnavailableError, UsageError."""
@@ -78,7 +78,9 @@ class VGG16(_TimmEncoder):
     timm_name = "vgg16.tv_in1k"
     reduction = 16
     bottleneck = True
-    options: ClassVar = {"mlp_ratio": 0.001}  # the dense layers go anyway: made narrow, they cost no two seconds first
+    options: ClassVar = {
+        "mlp_ratio": 0.001
+    }  # the dense layers are removed later; narrow ones save two seconds of creating them
 
 
 class ResNet50(_TimmEncoder):
@@ -97,7 +99,7 @@ class Timm(_TimmEncoder):
 
     generic: ClassVar[bool] = True
     source = "https://github.com/huggingface/pytorch-image-models; weights have licences of their own"
-    # The option is called as the part's own attribute is: the class says `timm`, an instance the model's name.
+    # The option has the same name as the attribute of the part: the class says `timm`, an instance the model's name.
     name: str = "timm"  # type: ignore[misc]
     reduction: int | None = None
 

@@ -28,14 +28,14 @@ class ConvPyramid(nn.Module):
         """(N, 3, H, W) in [0, 1] to (N, width, H/r, W/r) for each reduction r."""
         maps, reduction = {1: images}, 1
         for convolution in self.convolutions:
-            # ReLU and max-pooling commute, and after the pooling a quarter is left to rectify.
+            # ReLU and max-pooling commute; after pooling, ReLU has only a quarter of the numbers to do.
             maps[2 * reduction] = nn.functional.max_pool2d(convolution(maps[reduction]), 2).relu_()
             reduction *= 2
         return [maps[reduction] for reduction in self.reductions]
 
 
 class ConvNetwork(ConvPyramid):
-    """The last of its maps alone."""
+    """Only the last map of a ConvPyramid."""
 
     def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__(widths, (2 ** len(widths),))
@@ -47,7 +47,7 @@ class ConvNetwork(ConvPyramid):
 
 
 class TimmPyramid(nn.Module):
-    """A timm model cut off after the deepest map in use; it normalises images as the model was trained to see them."""
+    """A timm model, cut off after the deepest map that is used; it normalises images as in the model's training."""
 
     mean: Tensor
     std: Tensor
@@ -71,7 +71,7 @@ class TimmPyramid(nn.Module):
 
 
 class TimmNetwork(TimmPyramid):
-    """One of its maps alone."""
+    """Only one map of a TimmPyramid."""
 
     def __init__(self, model: Any, index: int) -> None:
         self.channels: int = model.feature_info[index]["num_chs"]
@@ -106,7 +106,7 @@ def timm_pyramid(name: str, run: Run, reductions: tuple[int, ...], options: Mapp
 
 def _create(name: str, options: Mapping[str, float]) -> tuple[Any, dict[int, int]]:
     """The whole model, with random weights, and the index of its deepest map of each reduction. Raises UsageError."""
-    known = {*timm.list_models(), *timm.list_pretrained()}  # without and with the tag of their weights
+    known = {*timm.list_models(), *timm.list_pretrained()}  # names without and with the tag of their weights
     if name not in known:
         near = get_close_matches(name, sorted(known), n=1)
         raise UsageError(f"timm knows no model {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))

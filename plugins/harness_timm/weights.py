@@ -58,9 +58,9 @@ def _from_hub(name: str, repository: str | None) -> Path:
     )
 
 
-@cache  # also of failures: the next cell does not wait for the same hub again
+@cache  # failures are cached too, so that the next trial does not wait for the same hub again
 def _download(repository: str, offline: bool) -> Path | str:
-    """The file in the hub's cache, fetched at need, or why it is not to be had."""
+    """The file in the hub's cache, downloaded if necessary, or the reason why it is not available."""
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
     cached = try_to_load_from_cache(repository, "model.safetensors")
@@ -72,13 +72,13 @@ def _download(repository: str, offline: bool) -> Path | str:
         return f"timm's hub did not answer within {HUB_TIMEOUT:g} s"
     try:
         return Path(hf_hub_download(repository, "model.safetensors", etag_timeout=HUB_TIMEOUT))
-    except Exception as error:  # the hub's client raises its own, its HTTP client's and the system's errors
+    except Exception as error:  # errors come from the hub's client, its HTTP client or the system
         return f"timm's hub did not give {repository}/model.safetensors ({type(error).__name__})"
 
 
 @cache
 def _hub_answers() -> bool:
-    """Whether the hub is there at all: its client would try six times over 23 s to find out."""
+    """Whether the hub can be reached at all; its client would try six times over 23 s to find out."""
     from huggingface_hub import constants, get_session
 
     answers = []
@@ -88,7 +88,9 @@ def _hub_answers() -> bool:
             get_session().head(constants.ENDPOINT, timeout=HUB_TIMEOUT)
             answers.append(True)
 
-    asking = threading.Thread(target=ask, daemon=True)  # no time limit of a socket covers the look-up of its name
+    asking = threading.Thread(
+        target=ask, daemon=True
+    )  # the time limit of a socket does not cover the look-up of the host's name
     asking.start()
     asking.join(HUB_TIMEOUT)
     return bool(answers)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from harness.deployment.detector import load
+from harness.deployment.loading import load
 from harness.deployment.watching import POLL_S
 from harness.plugin.registry import Registry
 from harness.trials.observers import Observer

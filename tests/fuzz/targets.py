@@ -23,7 +23,7 @@ from PIL import Image
 from harness import UsageError
 from harness.api import Part, Threshold
 from harness.commands import run
-from harness.deployment.detector import load as load_model
+from harness.deployment.loading import load as load_model
 from harness.images.decoding import read_image, strict_pillow
 from harness.images.masks import read_mask
 from harness.plugin.registry import KINDS, Registry

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from harness import DataError, ModelError, Threshold, TrainingError, UsageError
-from harness.deployment.detector import Detector, load
+from harness.deployment.detector import Detector
+from harness.deployment.loading import load
 from harness.plugin.registry import Registry
 from harness.trials.observers import Observer
 from harness.trials.saved_model import DESCRIPTION, WEIGHTS, ModelFolder, SavedModel, find, read, read_weights, write

@@ -21,9 +21,11 @@ from torch import Tensor, nn
 
 from harness import Dataset, Images, Model, PackingError, Pool, Scores, UnavailableError, UsageError
 from harness.commands import main
-from harness.deployment.detector import Detector, load
+from harness.deployment.conversion import graph_inputs, relative_difference
+from harness.deployment.detector import Detector
 from harness.deployment.engines import ENGINES
-from harness.deployment.packing import compare, graph_inputs, pack, relative_difference
+from harness.deployment.loading import load
+from harness.deployment.packing import compare, pack
 from harness.plugin.registry import Registry
 from harness.testing import toy_images
 from harness.trials.holdout import hold_out

@@ -13,7 +13,7 @@ from PIL import Image
 
 from harness import Pool
 from harness.commands import main
-from harness.deployment.detector import load
+from harness.deployment.loading import load
 from harness.plugin.registry import Registry
 from harness.testing import attempt, checks_for
 from harness.trials.store import Store

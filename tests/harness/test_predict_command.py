@@ -17,8 +17,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from harness.commands import main
-from harness.deployment.detector import load
-from harness.deployment.predicting import BATCH, Found
+from harness.deployment.image_files import Found
+from harness.deployment.loading import load
+from harness.deployment.predicting import BATCH
 from harness.deployment.predicting import predict as predict_files
 from harness.plugin.registry import Registry
 from harness.trials.saved_model import read

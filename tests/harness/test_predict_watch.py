@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.deployment.detector import Detector, load
+from harness.deployment.detector import Detector
+from harness.deployment.loading import load
 from harness.deployment.watching import PATIENCE_S
 from harness.plugin.registry import Registry
 from harness.trials.observers import Observer

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness import Run, TrainingError
 from harness.testing import toy_images
-from harness_features.autoencoder import train
+from harness_features.autoencoder import PatchAutoencoder, train
 from harness_features.gaussians import fit_gaussians
 from harness_features.neighbours import PROJECTED, NearestNeighbour, k_center_greedy
 
@@ -114,6 +114,31 @@ def test_a_patch_autoencoder_learns_what_normal_patches_have_in_common():
         assert network(off).mean() > 5 * network(on).mean()
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_patch_autoencoder_is_trained_as_a_plain_loop_of_adam_would_train_it_to_the_last_bit(precision):
+    sample, run = normal(500, 8, seed=5), Run(seed=3, epochs=3, batch_size=2, learning_rate=1e-2, precision=precision)
+    torch.manual_seed(0)
+    found = train(sample, 2, 10, run)
+    torch.manual_seed(0)
+    plain = PatchAutoencoder(found.mean, found.std, 2)
+    optimizer = torch.optim.Adam(plain.parameters(), lr=1e-2)
+    order = torch.Generator().manual_seed(3)
+    for _ in range(3):
+        for batch in torch.split(torch.randperm(500, generator=order), 64):
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                loss = plain(sample[batch]).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(found.parameters(), plain.parameters(), strict=True))
+
+
+def test_an_epoch_of_patches_is_reported_in_images():
+    reports = []
+    train(normal(500, 8), 2, 10, Run(epochs=2, batch_size=2, report=reports.append))
+    assert [(one.epoch, one.images, one.epoch_done) for one in reports] == [(1, 10, True), (2, 10, True)]
+
+
 def test_features_that_never_vary_do_no_harm():
     torch.manual_seed(0)
     sample = torch.cat([normal(200, 4), torch.zeros(200, 4)], dim=1)
@@ -125,5 +150,5 @@ def test_features_that_never_vary_do_no_harm():
 def test_a_loss_that_is_not_finite_is_named_with_its_epoch():
     sample = normal(100, 8)
     sample[5, 5] = float("nan")
-    with pytest.raises(TrainingError, match="the loss is nan in epoch 1: try a lower"):
+    with pytest.raises(TrainingError, match="loss is nan in epoch 1 of 2: try a smaller learning rate"):
         train(sample, 4, 10, Run(epochs=2))

@@ -12,8 +12,10 @@ from typing import Any
 from harness.printable import printable
 from harness.report.table import Document, Row
 
-_FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")  # the last four are the first in full width
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|-", re.IGNORECASE | re.ASCII)  # or the sign of an unused axis
+_FORMULA = re.compile(r"[=+\-@\uff1d\uff0b\uff0d\uff20]")  # the last four are the first four as full-width characters
+_NUMBER = re.compile(
+    r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|-", re.IGNORECASE | re.ASCII
+)  # or `-`, which stands for an unused axis
 
 
 def to_csv(document: Document) -> str:

@@ -1,4 +1,4 @@
-"""Five categories drawn on the spot, after the paper's, with exact masks: a data set where there are no files."""
+"""Five categories like those of the paper, drawn by the program with exact masks: a data set without files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness_datasets.synthetic import bottle, hazelnut, pill, screw, tile
 
 DRAWINGS: dict[str, ModuleType] = {"bottle": bottle, "hazelnut": hazelnut, "pill": pill, "screw": screw, "tile": tile}
 VERSION = 1
-"""Of the drawings: a change that can be seen raises it, so that stored scores of other pictures are told apart."""
+"""The version of the drawings. Raise it when pictures change, so that stored scores of others are told apart."""
 GRAIN = 0.012
 """Standard deviation of the camera's noise, in 256ths of the picture's width."""
 
@@ -47,7 +47,7 @@ class Synthetic(Dataset):
     n_train: int = 16
     n_test_good: int = 6
     n_test_defective: int = 10
-    """Shared out evenly between the kinds of defect."""
+    """Divided evenly between the kinds of defect."""
 
     def __post_init__(self) -> None:
         for option, least in (("seed", 0), ("n_train", 1), ("n_test_good", 1), ("n_test_defective", 1)):
@@ -59,7 +59,7 @@ class Synthetic(Dataset):
         return tuple(sorted(DRAWINGS))
 
     def train_count(self, category: str) -> int | None:
-        """The same for all."""
+        """The same number for all categories."""
         return self.n_train
 
     def load(self, category: str, image_size: int) -> Split:

@@ -1,4 +1,4 @@
-"""What the drawings share: coordinates, noise, soft shapes and strokes, all the same at any number of pixels.
+"""What the drawings have in common: coordinates, noise, soft shapes and strokes, the same at any size.
 
 A canvas is (3, n, n) float32, colour first, so that numpy works along rows; x runs from -1 to 1 to the right and y
 downwards. Random numbers are drawn in amounts that do not depend on n, so that a seed describes one object, whatever
@@ -120,7 +120,7 @@ def blob(rng: np.random.Generator, n: int, centre: Point, radius: float, ragged:
 
 
 def uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """A number between two others."""
+    """A random number between two others."""
     return float(rng.uniform(low, high))
 
 

@@ -1,0 +1,189 @@
+"""The leaderboard of the HTML report: one entry a row, each figure with what stands beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+from harness.metrics.significance import critical_difference
+from harness.published.comparison import Comparison
+from harness.report.cases import Json, case_of
+from harness.trials.latencies import Setting
+from harness.trials.trial import UNUSED
+from harness.verdicts.leaderboard import Board, BoardRow, Method, Track, merit
+from harness.verdicts.speed import median_latency
+from harness.verdicts.verdict import PIXEL_METRICS, Verdict
+
+MEAN = "mean over categories"
+_BOUNDED = ("accuracy", "auroc")
+_FEWEST_RANKED = 3
+"""A critical difference is shown for no fewer methods than these."""
+
+
+class Figure(NamedTuple):
+    """A number of the leaderboard: the value that columns are sorted by, and the text that people read."""
+
+    value: float | None
+    text: str
+    bounds: str = ""
+    """Its 95 % interval, or its range over seeds."""
+    published: Sequence[Comparison] = ()
+    """Published numbers for the same metric under the same protocol."""
+
+
+class Entry(NamedTuple):
+    """A row of the leaderboard."""
+
+    board: int
+    category: str
+    track: str
+    data: str
+    method: str
+    threshold: str
+    rank: int | None
+    floor: bool
+    oracle: bool
+    beats_floors: bool
+    cells: Sequence[Figure]
+    case: str
+    """The name of the case that a click opens; empty for a floor."""
+    notes: Sequence[str]
+
+
+class Shared(NamedTuple):
+    """What all boards of a page have in common."""
+
+    names: Mapping[Method, str]
+    published: PublishedNumbers
+    setting: Setting | None
+    """Of the latencies, where any were measured."""
+    metrics: Sequence[str]
+
+
+def entries_of(at: int, board: Board, shared: Shared) -> list[Entry]:
+    """The rows of one board, which is number `at`: its methods, then its floors."""
+    track = "test labels: oracle" if board.track.oracle else "normal images"
+    place = (at, board.category or MEAN, track, _data_of(board.track))
+    found = [
+        Entry(
+            *place,
+            method=shared.names[line.method._replace(threshold="")],
+            threshold=line.method.threshold,
+            rank=line.rank,
+            floor=False,
+            oracle=board.track.oracle,
+            beats_floors=line.beats_floors,
+            cells=[
+                *(_figure(line, metric, shared.published) for metric in shared.metrics),
+                *_measured(line, shared.setting),
+            ],
+            case=case_of(_behind(line)[0]),
+            notes=_notes(board, line),
+        )
+        for line in board.lines
+    ]
+    for name, floor in board.floors.items():
+        known = [floor.get(metric) for metric in shared.metrics]
+        cells = [Figure(None, "") if value is None else Figure(value, f"{value:.3f}") for value in known]
+        cells += [Figure(None, "")] * (2 if shared.setting is None else 3)
+        found.append(Entry(*place, name, "", None, True, board.track.oracle, True, cells, "", ()))
+    return found
+
+
+def _behind(line: BoardRow) -> list[Verdict]:
+    """All verdicts behind a row, of each of its categories and seeds."""
+    return [verdict for part in line.parts or [line] for verdict in part.verdicts]
+
+
+class PublishedNumbers:
+    """Finds the published numbers that may stand beside a row's: the same data, settings and protocol."""
+
+    def __init__(self, comparisons: Sequence[Comparison]) -> None:
+        self._found: dict[tuple[str, str], list[Comparison]] = {}
+        for comparison in comparisons:
+            if comparison.verdict != "not comparable":
+                data = comparison.verdicts[0].outcome.fingerprint
+                self._found.setdefault((data, comparison.metric), []).append(comparison)
+
+    def __call__(self, line: BoardRow, metric: str) -> list[Comparison]:
+        """The numbers for one metric; none for a row that is a mean over categories."""
+        if not line.verdicts:
+            return []
+        return [
+            comparison
+            for comparison in self._found.get((line.verdicts[0].outcome.fingerprint, metric), ())
+            if all(one in (other, UNUSED) for one, other in zip(comparison.method, line.method, strict=True))
+        ]
+
+
+def _figure(line: BoardRow, metric: str, published: PublishedNumbers) -> Figure:
+    found = line.stats.get(metric)
+    if found is None:
+        return Figure(None, "")
+    interval = line.verdict.interval(metric) if line.verdict and metric in _BOUNDED else None
+    bounds = f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
+    if not interval and metric in _BOUNDED and found.sd is not None:
+        bounds = f"{found.low:.2f} to {found.high:.2f}"
+    return Figure(found.mean, f"{found.mean:.3f}", bounds, published(line, metric))
+
+
+def _measured(line: BoardRow, setting: Setting | None) -> list[Figure]:
+    """The means of AUPRO, of the seconds of a fit, and of the latency if any was measured."""
+    behind = _behind(line)
+    seconds = [float(s) for verdict in behind if (s := verdict.outcome.record.fit_seconds) is not None]
+    overlaps = [overlap for verdict in behind if (overlap := verdict.metric(PIXEL_METRICS[0])) is not None]
+    columns = [(overlaps, "{:.3f}"), (seconds, "{:.1f}")]
+    if setting is not None:
+        latency = median_latency(line.outcomes, setting)
+        columns.append(([] if latency is None else [latency], "{:.3g}"))
+    means = [(fmean(values) if values else None, form) for values, form in columns]
+    return [Figure(None, "") if mean is None else Figure(mean, form.format(mean)) for mean, form in means]
+
+
+def _notes(board: Board, line: BoardRow) -> list[str]:
+    notes = []
+    if line.categories < len(board.parts):
+        notes.append(f"{line.categories} of {len(board.parts)} categories, so not ranked")
+    if line.seeds > 1:
+        notes.append(f"{line.seeds} seeds")
+    if line.outlying_seeds:
+        notes.append(f"far from the others: seed {', '.join(map(str, line.outlying_seeds))}")
+    return notes
+
+
+def _data_of(track: Track) -> str:
+    return f"{track.dataset} · {track.image_size} px"
+
+
+def critical_differences(ranked: Sequence[Board], names: Mapping[Method, str], metric: str) -> list[Json]:
+    """The mean ranks of methods over categories, for each overall board and threshold."""
+    found = []
+    for at, board in enumerate(ranked):
+        for threshold in dict.fromkeys(line.method.threshold for line in board.lines if board.parts):
+            means = [
+                {line.method: merit(line, metric) for line in part.lines if metric in line.stats}
+                for part in board.parts
+            ]
+            methods = [
+                line.method for line in board.lines if line.rank is not None and line.method.threshold == threshold
+            ]
+            values = {
+                names[m._replace(threshold="")]: [by[m] for by in means]
+                for m in methods
+                if all(m in by for by in means)
+            }
+            if len(values) < _FEWEST_RANKED:
+                continue
+            tested = critical_difference(values)
+            found.append(
+                {
+                    "board": at,
+                    "threshold": threshold,
+                    "ranks": list(tested.ranks.items()),
+                    "distance": tested.distance,
+                    "p": tested.p,
+                    "categories": len(means),
+                }
+            )
+    return found
