@@ -37,14 +37,15 @@ from harness.errors import (
     TrainingError,
     UnavailableError,
     UsageError,
-    unknown,
 )
+from harness.errors import unknown as unknown_name
 from harness.files import replacing
-from harness.images.decoding import Decoded, FileFacts, grey_depth, read_image, shown, strict_pillow
+from harness.images.decoding import Decoded, FileFacts, grey_depth, read_image, strict_pillow
+from harness.images.decoding import shown as path_text
 from harness.images.masks import Mask, read_mask
 from harness.images.walk import IMAGE_SUFFIXES, Listing, PassedOver, list_images
 from harness.metrics.intervals import auroc_interval, mean_of_rates_interval, wilson
-from harness.plugin.contract import CONTRACT
+from harness.plugin.contract import CONTRACT, current_name
 from harness.plugin.hookspecs import hookimpl
 from harness.plugin.spec import spell
 
@@ -95,12 +96,17 @@ __all__ = [
     "hookimpl",
     "list_images",
     "mean_of_rates_interval",
+    "path_text",
     "read_image",
     "read_mask",
     "replacing",
-    "shown",
     "spell",
     "strict_pillow",
-    "unknown",
+    "unknown_name",
     "wilson",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """A public name of earlier versions, with a warning that says when it goes. Raises AttributeError."""
+    return globals()[current_name(name)]

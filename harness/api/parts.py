@@ -29,7 +29,7 @@ class Part(ABC):
     """SPDX identifier of the code, or of the images of a data set."""
     source: ClassVar[str] = ""
     """The publication or page that it follows."""
-    generic: ClassVar[bool] = False
+    needs_options: ClassVar[bool] = False
     """Whether it means nothing until an option is given; `all` leaves it out."""
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
+from typing import NamedTuple
+
 CONTRACT = 1
 """Rises when a plugin that keeps the contract would have to be changed; plugins/README.md has the policy."""
 ATTRIBUTE = "harness_contract"
@@ -10,9 +14,41 @@ ATTRIBUTE = "harness_contract"
 
 def misfit(module: object) -> str:
     """Why a plugin cannot be used with this harness; empty when it can."""
-    wanted = getattr(module, ATTRIBUTE, 1)
+    try:
+        wanted = getattr(module, ATTRIBUTE, 1)
+    except Exception as error:  # a module may have a __getattr__ of its own
+        return f"does not say its {ATTRIBUTE}: {type(error).__name__}: {error}"
     if type(wanted) is not int or wanted < 1:
         return f"says {ATTRIBUTE} = {wanted!r}, expected the whole number of a contract, as {CONTRACT}"
     if wanted > CONTRACT:
         return f"is made for contract {wanted}, and this harness has contract {CONTRACT}: upgrade anomaly-harness"
     return ""
+
+
+class Renamed(NamedTuple):
+    """A public name that is called otherwise now."""
+
+    now: str
+    since: str
+    removed_in: str
+    """Two minor versions later, when the old name goes."""
+
+
+RENAMED: Mapping[str, Renamed] = {
+    "unknown": Renamed("unknown_name", "0.1", "0.3"),
+    "shown": Renamed("path_text", "0.1", "0.3"),
+}
+"""Old names of the package `harness`, which are still understood."""
+
+
+def current_name(old: str, stacklevel: int = 3) -> str:
+    """What an old public name is called now, with a DeprecationWarning. Raises AttributeError for any other name."""
+    if old not in RENAMED:
+        raise AttributeError(f"module 'harness' has no attribute {old!r}")
+    renamed = RENAMED[old]
+    warnings.warn(
+        f"harness.{old} is harness.{renamed.now} since {renamed.since}; the old name goes in {renamed.removed_in}",
+        DeprecationWarning,
+        stacklevel=stacklevel,
+    )
+    return renamed.now

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from harness.api import Part
 from harness.errors import UsageError, unknown
 from harness.plugin.hookspecs import hookimpl
+from harness.plugin.options import default_of, options_of, same
 from harness.plugin.registry import HOOKS, KINDS, Plugin, Registry
-from harness.plugin.spec import options_of, spell
+from harness.plugin.spec import spell
 
 P = TypeVar("P", bound=Part)
 
@@ -116,7 +117,7 @@ def _again(registry: Registry, kind: type[P], given: Part) -> P:
     made = registry.make(kind, spelt)
     for option in options_of(type(given)):
         asked, became = getattr(given, option.name), getattr(made, option.name)
-        if asked != became:
+        if not same(asked, became):
             raise UsageError(
                 f"{kind.kind} {type(given).name!r} has the option {option.name} = {asked!r}, which its spelling "
                 f"{spelt!r} makes {became!r}: expected a number, text, true or false, none, or a tuple of whole numbers"
@@ -131,7 +132,7 @@ def _source_of(code: Any) -> str:
     except (OSError, TypeError):
         if not isinstance(code, type):
             return ""
-    found = [f"{option.name}={option.default!r}" for option in options_of(code)]
+    found = [f"{option.name}={default_of(option)!r}" for option in options_of(code)]
     for name, value in vars(code).items():
         try:
             found.append(f"{name}\n{inspect.getsource(value)}")

@@ -10,11 +10,11 @@ import importlib.metadata
 import importlib.util
 import inspect
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -24,7 +24,8 @@ from harness.api import Dataset, Encoder, Executor, Loss, Metric, Model, Part, P
 from harness.errors import UsageError, unknown
 from harness.plugin import hookspecs
 from harness.plugin.contract import misfit
-from harness.plugin.spec import make, options_of, parse, split_list
+from harness.plugin.faults import fault_of, named, needs_options
+from harness.plugin.spec import make, parse, split_list
 
 P = TypeVar("P", bound=Part)
 
@@ -47,6 +48,8 @@ HOOKS: Mapping[type[Part], str] = {
     Executor: "harness_executors",
     Tracker: "harness_trackers",
 }
+MOST_PARTS = 1000
+"""Of one kind and plugin: a hook that goes on returning parts is not waited for."""
 KINDS: Mapping[str, type[Part]] = {kind.kind: kind for kind in HOOKS}
 
 
@@ -141,12 +144,12 @@ class Registry:
         if offer.rivals:
             rivals = " and ".join(str(plugin) for plugin in (offer.plugin, *offer.rivals))
             raise UsageError(f"{kind.kind} {name!r} is offered by {rivals}: uninstall one, or set HARNESS_PLUGINS")
-        return make(cast("type[P]", offer.part), options, f"{kind.kind} {name!r}")
+        return make(cast("type[P]", offer.part), options, f"{kind.kind} {name!r}", self.make)
 
     def choose(self, kind: type[P], text: str) -> list[P]:
-        """The parts of a comma list, or of `all`, which leaves out generic ones. Raises UsageError."""
+        """The parts of a comma list, or of `all`, which leaves out those that need options. Raises UsageError."""
         if text.strip() == "all":
-            return [self.make(kind, name) for name, offer in self.offers(kind).items() if not offer.part.generic]
+            return [self.make(kind, name) for name, offer in self.offers(kind).items() if not needs_options(offer.part)]
         parts = [self.make(kind, item) for item in split_list(text)]
         if not parts:
             raise UsageError(f"no {kind.kind} in {text!r}: expected a comma list, or 'all'")
@@ -181,7 +184,7 @@ class Registry:
         key = f"{plugin.distribution}:{plugin.name}"
         try:
             self._manager.register(module, name=key)
-        except (pluggy.PluginValidationError, ValueError) as error:
+        except Exception as error:  # of pluggy, or of an attribute of the plugin that it has looked at
             reason = " ".join(str(error).split())
             plugin.problems.append(f"has a hook that does not fit: {reason}")
             if self._manager.has_plugin(key):
@@ -192,7 +195,10 @@ class Registry:
     def _misnamed(self, module: object) -> Iterable[str]:
         """Hooks that pluggy would pass over in silence."""
         for name in dir(module):
-            value = getattr(module, name, None)
+            try:
+                value = getattr(module, name, None)
+            except Exception:  # noqa: S112  a module may have attributes that cannot be read; none of them is a hook
+                continue
             if not inspect.isroutine(value):
                 continue
             marked = self._manager.parse_hookimpl_opts(cast("Any", module), name) is not None
@@ -207,14 +213,19 @@ class Registry:
             others = [module for name, module in self._manager.list_name_plugin() if name != key]
             try:
                 returned = self._manager.subset_hook_caller(HOOKS[kind], others)()
-                parts = [part for result in returned for part in result]
-            except Exception as error:
+                parts = list(islice((part for result in returned for part in result), MOST_PARTS + 1))
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    raise
                 plugin.problems.append(f"{HOOKS[kind]} failed: {type(error).__name__}: {error}")
                 continue
+            if len(parts) > MOST_PARTS:
+                plugin.problems.append(f"{HOOKS[kind]} returned more than {MOST_PARTS} parts, which were left out")
+                continue
             for part in parts:
-                fault = _fault(part, kind)
+                fault = fault_of(part, kind)
                 if fault:
-                    plugin.problems.append(f"{HOOKS[kind]} returned {part!r}, {fault}")
+                    plugin.problems.append(f"{HOOKS[kind]} returned {named(part)}, {fault}")
                     continue
                 earlier = offers.get(part.name)
                 if earlier is None:
@@ -224,22 +235,6 @@ class Registry:
                 if not earlier.plugin.builtin and earlier.plugin is not plugin:
                     offers[part.name] = dataclasses.replace(earlier, rivals=(*earlier.rivals, plugin))
         return dict(sorted(offers.items()))
-
-
-def _fault(part: object, kind: type[Part]) -> str:
-    """Why something is not a usable part of this kind; empty when it is."""
-    if not (inspect.isclass(part) and issubclass(part, kind)):
-        return f"expected a subclass of harness.{kind.__name__}"
-    if inspect.isabstract(part):
-        missing = ", ".join(sorted(part.__abstractmethods__))
-        return f"which does not define {missing}"
-    name = getattr(part, "name", None)
-    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]+", name) or name == "all":
-        return f"whose name is {name!r}, expected lower case letters, digits and underscores, and not 'all'"
-    for option in options_of(part):
-        if option.default is dataclasses.MISSING:
-            return f"whose option {option.name!r} has no default"
-    return ""
 
 
 def contents(files: Sequence[Path]) -> dict[Path, bytes]:

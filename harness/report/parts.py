@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.api import Part
+from harness.plugin.options import default_of, describe, option_types, options_of, write
 from harness.plugin.registry import Offer, Plugin, Registry
-from harness.plugin.spec import describe, option_types, options_of, write
 from harness.report.table import Document, Row, Table
 
 
@@ -57,7 +57,7 @@ def _row(kind: type[Part], offer: Offer) -> dict[str, Any]:
     return {
         "kind": kind.kind,
         "name": part.name,
-        "options": {option.name: write(option.default) for option in options_of(part)},
+        "options": {option.name: write(default_of(option)) for option in options_of(part)},
         "types": {name: describe(wanted) for name, wanted in option_types(part).items()},
         "plugin": offer.plugin.distribution,
         "version": offer.plugin.version,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from harness.api import Part
-from harness.plugin.spec import make, option_types, options_of, parse, read, spell, write
+from harness.plugin.options import SUPPORTED, option_types, options_of, read, same, write
+from harness.plugin.registry import KINDS, Registry
+from harness.plugin.spec import make, parse, spell
 
 Check = Callable[[Any], None]
 """Takes a part; raises AssertionError if it is wrong, UnavailableError if that cannot be checked here."""
@@ -19,6 +22,15 @@ def fresh(part: P) -> P:
     return type(part)(**{option.name: getattr(part, option.name) for option in options_of(type(part))})
 
 
+def registry_of(part: Part) -> Registry:
+    """What is installed, and what the module of a part offers."""
+    registry = Registry.discover()
+    module, offers = type(part).__module__, registry.offers(KINDS[part.kind]).values()
+    if module in sys.modules and all(type(part) is not offer.part for offer in offers):
+        registry.register(sys.modules[module], module)
+    return registry
+
+
 def checks(part: Part) -> Iterator[Check]:
     """The checks that apply to parts of any kind."""
     yield check_spelling_makes_it_again
@@ -28,7 +40,7 @@ def checks(part: Part) -> Iterator[Check]:
 def check_spelling_makes_it_again(part: Part) -> None:
     """The text in records and tables makes a part with the same options."""
     text = spell(part)
-    again = spell(make(type(part), parse(text)[1], part.name))
+    again = spell(make(type(part), parse(text)[1], part.name, registry_of(part).make))
     assert again == text, f"the part spelt {text!r} makes one spelt {again!r}"
 
 
@@ -40,10 +52,10 @@ def check_options_can_be_spelt(part: Part) -> None:
         if value in ("", None):  # these are written by leaving the option out
             continue
         try:
-            again = read(write(value), types[option.name])
+            again = read(write(value), types[option.name], registry_of(part).make)
         except (TypeError, ValueError):
             again = None
-        assert again == value, (
+        assert same(again, value), (
             f"option {option.name!r} is {value!r} of type {types[option.name]}, which cannot be spelt: "
-            "expected a bool, int, float, str, Literal or tuple of ints, or one of these or None"
+            f"expected {SUPPORTED}"
         )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import numpy as np
 
 from harness.api import FloatArray, Model, Pool
-from harness.errors import UsageError
-from harness.plugin.registry import Registry
-from harness.testing.parts import Check, fresh
+from harness.testing.parts import Check, fresh, registry_of
 
 TOLERANCE = 1e-4
 """How far scores may differ, as a share of the largest: float32 adds up differently in another order."""
@@ -21,13 +18,7 @@ def pool_of(model: Model) -> Pool:
 
     Raises UsageError where neither offers it.
     """
-    registry = Registry.discover()
-    try:
-        return registry.make(Pool, model.default_pool)
-    except UsageError:
-        module = type(model).__module__
-        registry.register(sys.modules[module], module)
-        return registry.make(Pool, model.default_pool)
+    return registry_of(model).make(Pool, model.default_pool)
 
 
 def checks(pool: Pool) -> Iterator[Check]:

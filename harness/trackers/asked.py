@@ -7,8 +7,8 @@ import dataclasses
 from harness.api import Tracker
 from harness.errors import UsageError
 from harness.plugin.in_process import choose
+from harness.plugin.options import options_of
 from harness.plugin.registry import Registry
-from harness.plugin.spec import options_of
 from harness.trials.settings import Settings
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import islice, product
 from typing import NamedTuple
 
-from harness.api import Dataset, Encoder, Loss, Model
+from harness.api import Dataset, Encoder, Loss, Model, Part
+from harness.plugin.options import nested_parts
 from harness.plugin.spec import spell
 from harness.trials.trial import UNUSED, Trial
 
@@ -84,7 +85,9 @@ def _methods(axes: Axes) -> Iterator[_Method]:
     for model, encoder, loss in product(axes.models, axes.encoders, axes.losses):
         used_encoder = encoder if "encoder" in model.uses else None
         used_loss = loss if "loss" in model.uses else None
-        pretrained = any(part is not None and part.pretrained for part in (used_encoder, used_loss))
+        parts: list[Part] = [part for part in (model, used_encoder, used_loss) if part is not None]
+        parts += [inner for part in parts for inner in nested_parts(part)]
+        pretrained = any(getattr(part, "pretrained", False) for part in parts)
         method = _Method(
             model=spell(model),
             encoder=spell(used_encoder) if used_encoder else UNUSED,

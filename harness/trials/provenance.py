@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.api import Pool
-from harness.plugin.registry import KINDS, Registry
+from harness.api import Part, Pool
+from harness.errors import UsageError
+from harness.plugin.options import options_of
+from harness.plugin.registry import KINDS, Offer, Registry
 from harness.plugin.spec import parse
 from harness.trials.trial import UNUSED, Trial
 
@@ -64,11 +67,25 @@ class Makers(NamedTuple):
     """Digests of the source of the harness and of these packages."""
 
 
+def _offers_within(offers: Mapping[str, Offer], spelt: Mapping[str, str], registry: Registry) -> dict[str, Offer]:
+    """Those of the parts that these parts take as options, as `model's loss`."""
+    found = {}
+    for kind in offers:
+        with suppress(UsageError):  # the trial itself will fail of it, and say why
+            part = registry.make(KINDS[kind], spelt[kind])
+            for option in options_of(type(part)):
+                inner = getattr(part, option.name)
+                if isinstance(inner, Part):
+                    found[f"{kind}'s {option.name}"] = registry.offers(KINDS[inner.kind])[inner.name]
+    return found
+
+
 def makers(trial: Trial, registry: Registry) -> Makers:
     """Who offers the parts of this trial here."""
     spelt = {"dataset": trial.dataset, "model": trial.model, "encoder": trial.encoder, "loss": trial.loss}
     named = {kind: parse(text)[0] for kind, text in spelt.items() if text != UNUSED}
     offers = {kind: offer for kind, name in named.items() if (offer := registry.offers(KINDS[kind]).get(name))}
+    offers |= _offers_within(offers, spelt, registry)
     packages = {offer.part.__module__.partition(".")[0] for offer in offers.values()}
     return Makers(
         plugins={kind: f"{offer.plugin.distribution} {offer.plugin.version}" for kind, offer in offers.items()},

@@ -75,7 +75,8 @@ class RemoteWorker:
         for kind, plugin in wanted.plugins.items():
             if kind != "dataset" and here.plugins.get(kind) != plugin:
                 has = here.plugins.get(kind, "nothing that offers it")
-                reason = f"{kind} {getattr(trial, kind)!r} is of {plugin}, and {socket.gethostname()} has {has}"
+                text = getattr(trial, kind.partition("'")[0])  # "model's loss" is spelt in the model
+                reason = f"{kind} {text!r} is of {plugin}, and {socket.gethostname()} has {has}"
                 return Returned(Outcome(trial, "error", f"{reason}: install the same there", split.fingerprint))
         outcome = worker.perform(trial, observer, split)
         record = replace(outcome.record, plugins=wanted.plugins, code={**wanted.code, **here.code})

@@ -13,7 +13,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Union, cast, get_args, get_origin
 
-from harness.plugin.spec import describe
+from harness.plugin.options import describe
 
 UNREAD = "unread"
 """The field for what a newer harness has written."""

@@ -24,9 +24,9 @@ from harness import (
     Mask,
     Split,
     grey_depth,
+    path_text,
     read_image,
     read_mask,
-    shown,
     strict_pillow,
 )
 from harness_datasets import cache
@@ -152,9 +152,9 @@ def _states(items: Sequence[Item]) -> Iterator[tuple[int, ...]]:
             try:
                 state = path.stat()
             except OSError as error:
-                raise DataError(f"{shown(path)} cannot be read: {error.strerror}") from error
+                raise DataError(f"{path_text(path)} cannot be read: {error.strerror}") from error
             if not stat.S_ISREG(state.st_mode):
-                raise DataError(f"{shown(path)} is not a regular file: expected an image")
+                raise DataError(f"{path_text(path)} is not a regular file: expected an image")
             yield state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import GOOD, DataError, PassedOver, shown
+from harness import GOOD, DataError, PassedOver, path_text
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,21 @@ class Category:
 
     def name_of(self, path: Path) -> str:
         """A file's name: relative to the folder, with forward slashes, printable."""
-        return shown(path.relative_to(self.folder).as_posix())
+        return path_text(path.relative_to(self.folder).as_posix())
 
     def check(self) -> None:
         """Raise DataError without training images, and when an image is listed twice or only some have masks."""
         if not self.train:
-            raise DataError(f"category {shown(self.folder.name)!r} has no training images in {shown(self.folder)}")
+            raise DataError(
+                f"category {path_text(self.folder.name)!r} has no training images in {path_text(self.folder)}"
+            )
         name, times = Counter(self.name_of(item.image) for item in self.items).most_common(1)[0]
         if times > 1:
-            raise DataError(f"{name!r} occurs {times} times in {shown(self.folder)}: expected each image once")
+            raise DataError(f"{name!r} occurs {times} times in {path_text(self.folder)}: expected each image once")
         bare = [item for item in self.test if item.defect != GOOD and not item.masks]
         masked = sum(bool(item.masks) for item in self.test)
         if bare and masked:  # taken as empty masks, they would lower every pixel metric without a word
             raise DataError(
-                f"{self.name_of(bare[0].image)!r} in {shown(self.folder)} has no mask, while {masked} defective images "
-                f"have one ({len(bare)} have none): add what is missing, or remove all masks to go without"
+                f"{self.name_of(bare[0].image)!r} in {path_text(self.folder)} has no mask, while {masked} defective "
+                f"images have one ({len(bare)} have none): add what is missing, or remove all masks to go without"
             )

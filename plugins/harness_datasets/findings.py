@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness import Finding, shown
+from harness import Finding, path_text
 from harness_datasets.files import Category
 
 
@@ -78,4 +78,4 @@ def _unusual(category: Category, note: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _name(category: Category, path: Any) -> str:
-    return shown(path.relative_to(category.folder).as_posix() if path.is_relative_to(category.folder) else path)
+    return path_text(path.relative_to(category.folder).as_posix() if path.is_relative_to(category.folder) else path)

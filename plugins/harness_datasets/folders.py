@@ -17,8 +17,8 @@ from harness import (
     Split,
     UsageError,
     list_images,
-    shown,
-    unknown,
+    path_text,
+    unknown_name,
 )
 from harness_datasets.category import load
 from harness_datasets.files import Category, Item
@@ -30,7 +30,7 @@ def entries(folder: Path) -> list[Path]:
     try:
         return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:
-        raise DataError(f"folder {shown(folder)} cannot be listed: {error.strerror}") from error
+        raise DataError(f"folder {path_text(folder)} cannot be listed: {error.strerror}") from error
 
 
 def folders_in(folder: Path) -> list[Path]:
@@ -57,7 +57,7 @@ class FileDataset(Dataset):
         """Every image, resized, mapped from the cache. Raises UsageError for an unknown category, DataError."""
         folders = self._folders()
         if category not in folders:
-            raise UsageError(unknown("category", category, folders))
+            raise UsageError(unknown_name("category", category, folders))
         return load(self._category(category, folders[category]), image_size, getattr(self, "depth", None))
 
     def train_count(self, category: str) -> int | None:
@@ -69,10 +69,10 @@ class FileDataset(Dataset):
         if self.root is None:
             raise UsageError(f"data set {self.name!r} needs --data-root: {self.how_to_get()}")
         if not is_folder(self.root):
-            raise UsageError(f"no folder {shown(self.root)!r}: {self.how_to_get()}")
+            raise UsageError(f"no folder {path_text(self.root)!r}: {self.how_to_get()}")
         found = self.find(self.root)
         if not found:
-            raise DataError(f"no {self.name} in {shown(self.root)!r}: {self.advice(self.root)}")
+            raise DataError(f"no {self.name} in {path_text(self.root)!r}: {self.advice(self.root)}")
         return found
 
     def how_to_get(self) -> str:
@@ -105,7 +105,7 @@ class FolderLayout(FileDataset):
     def _category(self, name: str, folder: Path) -> Category:
         train = self._training_folder(folder)
         if train is None:
-            raise DataError(f"category {name!r} has no {self.train} in {shown(folder)!r}: expected {self.layout}")
+            raise DataError(f"category {name!r} has no {self.train} in {path_text(folder)!r}: expected {self.layout}")
         fitted = list_images(train)
         passed_over, test, renamed = [*fitted.passed_over], [], []
         if train.name != self.good:
@@ -154,7 +154,7 @@ class FolderLayout(FileDataset):
         folder = folder_called(kind.name, folders_in(truth)) if is_folder(truth) else None
         masks = masks_by_name(folder, list_images(folder).images) if folder else {}
         return [
-            Item(image, shown(kind.name), masks_of(PurePosixPath(image.relative_to(kind).as_posix()), masks))
+            Item(image, path_text(kind.name), masks_of(PurePosixPath(image.relative_to(kind).as_posix()), masks))
             for image in images
         ]
 
@@ -181,9 +181,9 @@ class FolderDataset(FolderLayout):
     def find(self, root: Path) -> Mapping[str, Path]:
         """The root itself where it has training images, else every folder in it that has train or test."""
         if self._training_folder(root):
-            return {shown(root.resolve().name): root}
+            return {path_text(root.resolve().name): root}
         return {
-            shown(child.name): child
+            path_text(child.name): child
             for child in folders_in(root)
             if is_folder(child / "train") or is_folder(child / "test")
         }
@@ -215,10 +215,10 @@ class OfficialLayout(FolderLayout):
     def advice(self, root: Path) -> str:
         """Points at the folder above, the folder below, or another data set."""
         if root.resolve().name in self.official:
-            return f"it is the folder of one category, so give its parent, {shown(root.resolve().parent)!r}"
+            return f"it is the folder of one category, so give its parent, {path_text(root.resolve().parent)!r}"
         for child in folders_in(root):
             if self.find(child):
-                return f"its folder {shown(child)!r} holds some, so give that"
+                return f"its folder {path_text(child)!r} holds some, so give that"
         if FolderDataset().find(root):
             return f"it looks like --dataset folder; this one has the categories {', '.join(self.official)}"
         return super().advice(root)

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from harness import GOOD, DataError, shown
+from harness import GOOD, DataError, path_text
 from harness_datasets.files import Category, Item
 from harness_datasets.folders import FileDataset, FolderDataset
 
@@ -62,17 +62,17 @@ def _rows(root: Path) -> list[dict[str, str]]:
         with table.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{shown(table)} cannot be read: {error}") from error
+        raise DataError(f"{path_text(table)} cannot be read: {error}") from error
     for line, row in enumerate(rows, start=2):
         if any(row.get(column) is None for column in COLUMNS):
-            raise DataError(f"{shown(table)}, line {line}: expected the columns {', '.join(COLUMNS)}")
+            raise DataError(f"{path_text(table)}, line {line}: expected the columns {', '.join(COLUMNS)}")
         if (row["split"], row["label"]) not in {("train", "normal"), ("test", "normal"), ("test", "anomaly")}:
             raise DataError(
-                f"{shown(table)}, line {line}: split {row['split']!r} with label {row['label']!r}, "
+                f"{path_text(table)}, line {line}: split {row['split']!r} with label {row['label']!r}, "
                 "expected train or test, with normal or, in test, anomaly"
             )
         for path in (row["image"], row["mask"]):
             parts = PurePosixPath(path).parts
             if parts and (parts[0] != row["object"] or ".." in parts):
-                raise DataError(f"{shown(table)}, line {line}: {path!r} is not in folder {row['object']!r}")
+                raise DataError(f"{path_text(table)}, line {line}: {path!r} is not in folder {row['object']!r}")
     return rows

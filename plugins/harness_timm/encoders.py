@@ -97,7 +97,7 @@ class ResNet50(_TimmEncoder):
 class Timm(_TimmEncoder):
     """Any timm model that gives features, at its deepest feature of this reduction, or of at most 16."""
 
-    generic: ClassVar[bool] = True
+    needs_options: ClassVar[bool] = True
     source = "https://github.com/huggingface/pytorch-image-models; weights have licences of their own"
     # The option has the same name as the attribute of the part: the class says `timm`, an instance the model's name.
     name: str = "timm"  # type: ignore[misc]

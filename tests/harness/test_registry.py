@@ -205,15 +205,17 @@ def test_an_unknown_part_is_refused_with_a_suggestion(dots_plugin: Path) -> None
         registry.make(Model, "mean_imag")
 
 
-def test_all_chooses_every_part_but_the_generic_ones(dots_plugin: Path) -> None:
+@pytest.mark.parametrize("attribute", ["needs_options", "generic"], ids=["as it is called now", "as before 0.2"])
+def test_all_chooses_every_part_but_those_that_need_options(dots_plugin: Path, attribute: str) -> None:
     registry = Registry.discover([dots_plugin])
     names = {part.name for part in registry.choose(Model, "all")}
     assert {"mean_image", "trained", "brightest"} <= names
-    registry.offers(Model)["trained"].part.generic = True
+    trained = registry.offers(Model)["trained"].part
+    setattr(trained, attribute, True)
     try:
         assert "trained" not in {part.name for part in registry.choose(Model, "all")}
     finally:
-        registry.offers(Model)["trained"].part.generic = False
+        delattr(trained, attribute)
 
 
 def test_a_comma_list_keeps_its_order_and_options(dots_plugin: Path) -> None:

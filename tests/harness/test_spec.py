@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import Threshold, UsageError, spell
-from harness.plugin.spec import describe, make, option_types, parse, read, split_list, write
+from harness.plugin.options import describe, option_types, read, write
+from harness.plugin.spec import make, parse, split_list
 
 
 @dataclass

@@ -33,7 +33,9 @@ REGISTRY = Registry.discover(environ={"HARNESS_PLUGINS": ""})
 
 def parts():
     for kind in HOOKS:
-        names = [SMALLER.get(name, name) for name, offer in REGISTRY.offers(kind).items() if not offer.part.generic]
+        names = [
+            SMALLER.get(name, name) for name, offer in REGISTRY.offers(kind).items() if not offer.part.needs_options
+        ]
         for text in names + VARIANTS.get(kind.kind, []):
             part = REGISTRY.make(kind, text)
             if isinstance(part, Dataset) and ROOTS.get(text, SHARED / "nothing").is_dir():

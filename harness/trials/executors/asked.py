@@ -7,8 +7,9 @@ import dataclasses
 from harness.api import Executor
 from harness.errors import UsageError
 from harness.plugin.in_process import choose
+from harness.plugin.options import options_of
 from harness.plugin.registry import Registry
-from harness.plugin.spec import options_of, spell
+from harness.plugin.spec import spell
 from harness.trials.settings import Settings
 
 _OPTIONS = {"jobs": "jobs", "ray_address": "address", "cpus_per_trial": "cpus", "gpus_per_trial": "gpus"}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness import GOOD, Dataset, Images, Split, UsageError, unknown
+from harness import GOOD, Dataset, Images, Split, UsageError, unknown_name
 from harness_datasets.parallel import on_all_cores
 from harness_datasets.synthetic import bottle, hazelnut, pill, screw, tile
 
@@ -65,7 +65,7 @@ class Synthetic(Dataset):
     def load(self, category: str, image_size: int) -> Split:
         """Draw all images of a category, each from its own seed. Raises UsageError for an unknown category."""
         if category not in DRAWINGS:
-            raise UsageError(unknown("category", category, DRAWINGS))
+            raise UsageError(unknown_name("category", category, DRAWINGS))
         kinds = [DRAWINGS[category].DEFECTS[i % len(DRAWINGS[category].DEFECTS)] for i in range(self.n_test_defective)]
         description = (VERSION, self.seed, category)
         return Split(

@@ -1,0 +1,54 @@
+"""What can be wrong with something that a plugin offers as a part."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+from harness.api import Model, OracleThreshold, Part
+from harness.errors import unknown
+from harness.plugin.options import fault_of_options
+
+AXES = ("encoder", "loss", "pool", "training")
+"""What a model may name in `uses`."""
+
+
+def fault_of(part: object, kind: type[Part]) -> str:
+    """Why something is not a usable part of this kind; empty when it is. It raises nothing, whatever it is given."""
+    try:
+        return _fault(part, kind)
+    except Exception as error:  # a class may answer any question about itself with an exception
+        return f"which cannot be looked at: {type(error).__name__}: {error}"
+
+
+def named(part: object) -> str:
+    """What something is called in a message about it, even where it cannot say."""
+    try:
+        return repr(part)[:200]
+    except Exception:
+        return f"a {type(part).__name__}"
+
+
+def needs_options(part: type[Part]) -> bool:
+    """Whether a part means nothing until an option is given; plugins of before 0.2 say so as `generic`."""
+    return bool(part.needs_options or getattr(part, "generic", False))
+
+
+def _fault(part: object, kind: type[Part]) -> str:
+    if not (inspect.isclass(part) and issubclass(part, kind)):
+        return f"expected a subclass of harness.{kind.__name__}"
+    if inspect.isabstract(part):
+        missing = ", ".join(sorted(part.__abstractmethods__))
+        return f"which does not define {missing}"
+    name = getattr(part, "name", None)
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9_]+", name) or name == "all":
+        return f"whose name is {name!r}, expected lower case letters, digits and underscores, and not 'all'"
+    if part.kind != kind.kind:
+        return f"whose kind is {part.kind!r}, expected {kind.kind!r}, which harness.{kind.__name__} says already"
+    if issubclass(part, OracleThreshold) and part.oracle is not True:
+        return "an OracleThreshold that says it is no oracle: its rows would not be marked"
+    if issubclass(part, Model):
+        odd = [axis for axis in part.uses if axis not in AXES]
+        if odd:
+            return f"whose uses has {unknown('axis', str(odd[0]), AXES)}"
+    return fault_of_options(part)
