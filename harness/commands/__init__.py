@@ -58,7 +58,7 @@ class Commands(click.Group):
 _SUMMARIES = {
     "check": "Put a part through the conformance kit.",
     "compare": "Set our numbers beside published ones, with intervals and a verdict.",
-    "data": "Show what a data set holds: splits, defect kinds, masks, sizes, official counts, licence, fingerprint.",
+    "data": "Show what a data set holds, and what is odd about its images.",
     "export": "Write verdicts with their provenance as JSON lines.",
     "latency": "Measure how long a kept model takes to decide, engine by engine.",
     "leaderboard": "Show the ranked results of a store.",

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from harness.audit import audit
 from harness.commands._options import format_option, plugin_option, some_of
 from harness.errors import DataError, UsageError
 from harness.plugin.registry import Registry
 from harness.report.data import data_document
 from harness.report.formats import render
-from harness.trials.worker import open_dataset
+from harness.trials.worker import how_to_get, open_dataset
 
 
 @click.command()
@@ -19,6 +20,7 @@ from harness.trials.worker import open_dataset
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder that holds the data set.")
 @click.option("--categories", default="all", show_default=True, help="Comma list of categories, or all.")
 @click.option("--image-size", type=click.IntRange(1), default=256, show_default=True, help="Size to decode to.")
+@click.option("--strict", is_flag=True, help="Exit with 3 where a finding is grave.")
 @format_option
 @plugin_option
 @click.pass_context
@@ -28,22 +30,29 @@ def command(
     data_root: Path | None,
     categories: str,
     image_size: int,
+    strict: bool,
     style: str,
     plugin_files: tuple[Path, ...],
 ) -> None:
-    """Show what a data set holds: splits, defect kinds, masks, sizes, official counts, licence, fingerprint."""
+    """Show what a data set holds, and what is odd about its images.
+
+    Looked for are duplicates, shortcuts (one number of an image that tells the classes apart), shifts between training
+    and test images, blank images, odd masks and depths, and files that are passed over. Exit code: 0 all categories
+    were read, 3 some could not be, or with --strict some have a grave finding.
+    """
     registry = Registry.discover(plugin_files)
     name = dataset or ("mvtec_ad" if data_root else "synthetic")
     part = open_dataset(registry, name, data_root)
     if part.needs_root and (data_root is None or not data_root.is_dir()):
         given = "no --data-root" if data_root is None else f"--data-root {str(data_root)!r} is not a folder"
-        raise UsageError(f"{given}: get {part.name} from {part.homepage} and unpack it as {part.layout}")
-    splits, faults = {}, {}
+        raise UsageError(f"{given}: {how_to_get(part)}")
+    looked_at, faults = {}, {}
     for category in some_of(categories, part.categories(), "category"):
         try:
-            splits[category] = part.load(category, image_size)
+            split = part.load(category, image_size)
+            looked_at[category] = split, audit(split)
         except DataError as error:
             faults[category] = str(error)
-    click.echo(render(data_document(part, splits, faults), style), nl=False)
-    if faults:
+    click.echo(render(data_document(part, looked_at, faults), style), nl=False)
+    if faults or (strict and any(found.grave for _, found in looked_at.values())):
         ctx.exit(3)

@@ -1,21 +1,24 @@
-"""What a data set holds, category by category."""
+"""What a data set holds, and what a person should know of its images."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from harness.api import GOOD, Dataset, Split
+from harness.api import GOOD, Dataset, Finding, Split
+from harness.audit import Audit
+from harness.printable import printable
 from harness.report.table import Document, Table
 
 
-def data_document(dataset: Dataset, splits: Mapping[str, Split], faults: Mapping[str, str]) -> Document:
-    """One row for each category; `faults` are the reasons why others could not be loaded."""
-    rows = [_row(category, split) for category, split in splits.items()]
+def data_document(dataset: Dataset, splits: Mapping[str, tuple[Split, Audit]], faults: Mapping[str, str]) -> Document:
+    """One row a category, and a line for each finding; `faults` are those that could not be loaded, with the reason."""
+    rows = [_row(category, *looked_at) for category, looked_at in splits.items()]
     rows += [{"category": category, "fault": reason} for category, reason in faults.items()]
     columns: tuple[str, ...] = ("category", "train", "test_good", "test_defective", "defects", "masks", "sizes")
-    columns += ("incomplete", "fingerprint", "fault")
+    columns += ("incomplete", "findings", "fingerprint", "fault")
     rows = [{"dataset": dataset.name, "licence": dataset.licence, **row} for row in rows]
     shown = [column for column in columns if any(row.get(column) for row in rows)]
     table = Table(
@@ -23,13 +26,22 @@ def data_document(dataset: Dataset, splits: Mapping[str, Split], faults: Mapping
         headings=[column.removeprefix("test_") for column in shown],
         rows=[[_cell(row.get(column)) for column in shown] for row in rows],
         numbers=frozenset({"train", "good", "defective", "masks"}),
-        folding=frozenset({"defects", "sizes", "incomplete", "fault"}),
+        folding=frozenset({"defects", "sizes", "incomplete", "findings", "fault"}),
+        droppable=["fingerprint", "sizes", "defects"],
         notes=[f"Homepage: {dataset.homepage}"] if dataset.homepage else [],
     )
-    return Document(lambda: [table], lambda: rows, ("dataset", "licence", *columns))
+    found = [finding_line(category, finding) for category, (_, audit) in splits.items() for finding in audit.findings]
+    return Document(lambda: [table], lambda: rows, ("dataset", "licence", *columns), [found] if found else [])
 
 
-def _row(category: str, split: Split) -> dict[str, Any]:
+def finding_line(category: str, finding: Finding) -> str:
+    """`screw: GRAVE shortcut. The brightness alone ... (brightness 1.00, ...)`, in one line for a person."""
+    grave = "GRAVE " if finding.grave else ""
+    examples = f" ({', '.join(finding.examples)})" if finding.examples else ""
+    return printable(f"{category}: {grave}{finding.name}. {finding.sentence}{examples}")
+
+
+def _row(category: str, split: Split, audit: Audit) -> dict[str, Any]:
     kinds = Counter(kind for kind in split.test.defects if kind != GOOD)
     masks = split.test.masks
     return {
@@ -41,11 +53,14 @@ def _row(category: str, split: Split) -> dict[str, Any]:
         "masks": 0 if masks is None else int(masks.any(axis=(1, 2)).sum()),
         "sizes": ", ".join(split.sizes),
         "incomplete": split.incomplete,
+        "findings": [asdict(finding) for finding in audit.findings],
         "fingerprint": split.fingerprint,
     }
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(f"{one['name']} (grave)" if one["grave"] else one["name"] for one in value)
     if isinstance(value, dict):
         return ", ".join(f"{name} {count}" for name, count in value.items())
     return "" if value is None else str(value)

@@ -130,3 +130,9 @@ def _where(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
+
+
+def how_to_get(dataset: Dataset) -> str:
+    """Where the images of a data set come from, and how they have to lie below the folder of `--data-root`."""
+    source = f"get {dataset.name} from {dataset.homepage} and " if dataset.homepage else ""
+    return f"{source}lay the images out as {dataset.layout}" if dataset.layout else source or "see its plugin"

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from harness.commands import _SUMMARIES, main
 
@@ -105,6 +107,42 @@ def test_data_goes_on_past_a_category_that_cannot_be_loaded_and_exits_3(dots_plu
     rows = {row["category"]: row for row in json.loads(result.stdout)}
     assert "has no train/good" in rows["broken"]["fault"]
     assert rows["large"]["train"] == 6
+
+
+SCREW = {"train/good": 130, "test/good": 110, "test/bad": 150}
+"""Mean brightness of each folder's images, as in MVTec AD's screw only that the light is other in each."""
+
+
+def lit(root: Path, light: dict[str, int]) -> Path:
+    rng = np.random.default_rng(0)
+    for folder, level in light.items():
+        (root / folder).mkdir(parents=True)
+        for index in range(30):
+            pixels = rng.normal(level, 20, (24, 24, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / folder / f"{index}.png")
+    return root
+
+
+def test_data_names_what_is_grave_in_every_format_and_is_strict_where_asked(tmp_path: Path) -> None:
+    words = ["data", "--dataset", "folder", "--data-root", str(lit(tmp_path / "parts", SCREW)), "--image-size", "24"]
+    for style in ("rich", "md", "latex"):
+        shown = call(*words, "--format", style)
+        assert shown.exit_code == 0
+        assert (
+            "parts: GRAVE shortcut. The brightness alone tells normal and defective test images apart" in shown.stdout
+        )
+    (row,) = json.loads(call(*words, "--format", "json").stdout)
+    assert {(one["name"], one["grave"]) for one in row["findings"]} == {("shortcut", True), ("shift", True)}
+    assert "shortcut" in call(*words, "--format", "csv").stdout
+    assert call(*words, "--strict").exit_code == 3
+
+
+def test_data_is_strict_about_grave_findings_only(tmp_path: Path) -> None:
+    root = lit(tmp_path / "parts", dict.fromkeys(SCREW, 120))
+    (root / "test" / "bad" / "notes.txt").touch()
+    shown = call("data", "--dataset", "folder", "--data-root", str(root), "--image-size", "24", "--strict")
+    assert shown.exit_code == 0
+    assert "parts: passed over. 1 file or folder is passed over: 1 x no image by its name (.txt)." in shown.stdout
 
 
 def test_data_without_a_root_says_where_to_get_the_set_and_where_to_put_it() -> None:

@@ -105,3 +105,34 @@ def test_latex_compiles(tmp_path: Path) -> None:
 def test_every_command_that_prints_a_table_offers_latex() -> None:
     for command in ("run", "leaderboard", "compare", "validate", "data", "list", "latency", "reproduce"):
         assert "latex" in CliRunner().invoke(main, [command, "--help"]).stdout, command
+
+
+WIDE = Table(
+    title="a board",
+    headings=["#", "method", "AUROC", "learning rate", "weights"],
+    rows=[["20", "patchcore on some encoder with a long name", "0.987", "0.0001", "pretrained"]],
+    numbers=frozenset({"#", "AUROC", "learning rate"}),
+    droppable=["weights"],
+)
+
+
+@given(st.integers(8, 200))
+def test_no_number_is_ever_cut_and_what_is_left_out_is_named(width: int) -> None:
+    shown = " ".join(to_terminal(Document(lambda: [WIDE], lambda: []), width).split())
+    _, _, note = shown.partition("A wider terminal shows ")
+    for heading, cell in zip(WIDE.headings, WIDE.rows[0], strict=True):
+        if heading in WIDE.numbers and heading not in note:
+            assert f" {cell} " in shown
+
+
+@pytest.mark.parametrize("columns", ["0", "", "many"])
+def test_what_goes_to_a_pipe_is_whole(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = to_terminal(Document(lambda: [WIDE], lambda: []))
+    assert "patchcore on some encoder with a long name  0.987         0.0001  pretrained" in shown
+    assert "wider" not in shown
+
+
+def test_a_width_that_is_asked_for_holds_in_a_pipe_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert max(map(len, to_terminal(Document(lambda: [WIDE], lambda: [])).splitlines())) <= 60

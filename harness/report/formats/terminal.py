@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from harness.printable import printable
 from harness.report.table import Document, Table
 
+_NARROWEST = 12
+"""Characters that a column of words keeps at least, where it has to fold."""
+
 
 def to_terminal(document: Document, width: int | None = None) -> str:
-    """Text for a terminal of this width, by default the one at hand. A note below each table names what did not fit."""
+    """Text for a terminal of this width, by default the one at hand; what goes to a file or pipe is never narrowed.
+
+    No number is ever cut: columns that do not fit are left out, and a note below the table names them.
+    """
     remarks = "".join(f"{printable(line)}\n" for paragraph in document.remarks for line in paragraph)
-    return _drawn(document.tables(), width) + remarks
+    return _drawn(document.tables(), width or _width_at_hand()) + remarks
+
+
+def _width_at_hand() -> int | None:
+    """What $COLUMNS asks for, else the width of the terminal; None where output goes elsewhere."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked):
+        return int(asked)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _drawn(tables: Sequence[Table], width: int | None) -> str:
@@ -20,10 +38,11 @@ def _drawn(tables: Sequence[Table], width: int | None) -> str:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    console = Console(width=width, highlight=False)
+    console = Console(width=width or _UNBOUNDED, highlight=False)
     with console.capture() as captured:
         for table in (table.printable() for table in tables):
-            shown, dropped = _fitting(table, console.width)
+            widths = _widths(table)
+            shown, dropped = _fitting(table, widths, width) if width else (list(range(len(widths))), [])
             drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
             for column in shown:
                 heading = table.headings[column]
@@ -31,26 +50,51 @@ def _drawn(tables: Sequence[Table], width: int | None) -> str:
                     Text(heading),
                     justify="right" if heading in table.numbers else "left",
                     overflow="fold",
-                    no_wrap=table.folding is not None and heading not in table.folding,
+                    min_width=widths[column].least,
+                    no_wrap=not widths[column].folds,
                 )
             for index, row in enumerate(table.rows):
                 drawn.add_row(*(Text(row[column]) for column in shown), style="dim" if index in table.faint else None)
-            console.print(Text(table.title, style="bold"))
+            console.print(Text(table.title, style="bold"), soft_wrap=width is None)
             console.print(drawn)
             for note in [*table.notes, *([f"A wider terminal shows {', '.join(dropped)} too."] if dropped else [])]:
-                console.print(Text(note, style="dim"))
-            console.print()
-    return captured.get()
+                console.print(Text(note, style="dim"), soft_wrap=width is None)
+            console.print(soft_wrap=width is None)
+    text = captured.get()
+    return text if width else "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
-def _fitting(table: Table, width: int) -> tuple[list[int], list[str]]:
-    """The columns that fit into a width, and the headings of those that were dropped for it."""
-    widths = [max(len(cell) for cell in column) for column in zip(table.headings, *table.rows, strict=True)]
+_UNBOUNDED = 100_000
+"""Columns of a file or pipe."""
+
+
+class _Width(NamedTuple):
+    whole: int
+    """Of the longest cell or the heading."""
+    least: int
+    """Which no narrowing goes below."""
+    folds: bool
+
+
+def _widths(table: Table) -> list[_Width]:
+    found = []
+    for heading, *cells in zip(table.headings, *table.rows, strict=True):
+        whole = max(len(cell) for cell in (heading, *cells))
+        folds = heading not in table.numbers and (table.folding is None or heading in table.folding)
+        found.append(_Width(whole, min(whole, max(_NARROWEST, len(heading))) if folds else whole, folds))
+    return found
+
+
+def _fitting(table: Table, widths: Sequence[_Width], width: int) -> tuple[list[int], list[str]]:
+    """The columns that fit, and the headings of those that go: what the table can do without, then the last ones."""
     shown, dropped = list(range(len(widths))), []
-    for heading in table.droppable:
-        if sum(widths[column] + 2 for column in shown) <= width:
+    spare = [table.headings.index(heading) for heading in table.droppable if heading in table.headings]
+    for column in [*spare, *reversed(shown)]:
+        whole = sum(widths[one].whole + 2 for one in shown) <= width
+        least = sum(widths[one].least + 2 for one in shown) <= width
+        if whole or (least and column not in spare) or len(shown) == 1:
             break
-        if heading in table.headings:
-            shown.remove(table.headings.index(heading))
-            dropped.append(heading)
+        if column in shown:
+            shown.remove(column)
+            dropped.append(table.headings[column])
     return shown, dropped
