@@ -16,9 +16,10 @@ from harness.errors import UsageError
 from harness.report.formats import render
 from harness.report.latency import latency_document
 from harness.trials import hardware
+from harness.trials.database import FILE_NAME
 from harness.trials.latencies import Latency
 from harness.trials.saved_model import read
-from harness.trials.store import FILE_NAME, Store
+from harness.trials.store import Store
 
 
 @click.command()

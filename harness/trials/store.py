@@ -3,72 +3,24 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
 from harness.api import FloatArray
 from harness.errors import StoreError
-from harness.trials.migrations import VERSION, migrate
+from harness.trials.database import Database
 from harness.trials.pictures import Maps, Thumbnail, pack_mask, unpack_mask
 from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.trials.typed import read, written
 
-FILE_NAME = "store.sqlite"
-_APPLICATION = 0x616E6F6D
-_WAIT_SECONDS = 60.0
-"""How long a writer waits for another run on the same store."""
 
-_TROUBLES = {
-    sqlite3.SQLITE_BUSY: f"another process has kept it to itself for {_WAIT_SECONDS:.0f} s: wait for that one's end",
-    sqlite3.SQLITE_FULL: "the disk is full; what was stored before is whole, and the same command goes on from there",
-    sqlite3.SQLITE_READONLY: "it is readonly: expected a folder and a file in it that can be written",
-    sqlite3.SQLITE_READONLY_DBMOVED: "its file was moved or removed while it was open",
-    sqlite3.SQLITE_READONLY_ROLLBACK: "a killed run left it in mid-write; it mends itself where it can be written",
-}
-"""What SQLite says too briefly, by its code."""
-
-
-class Store:
+class Store(Database):
     """A folder with the trials of any number of runs. Raises StoreError when it cannot be opened or written."""
-
-    def __init__(self, folder: Path, *, write: bool = False) -> None:
-        self.folder = folder
-        self.path = folder / FILE_NAME
-        if write:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreError(f"store {str(folder)!r} cannot be made: {error.strerror}") from error
-        elif not self.path.is_file():
-            raise StoreError(f"no store at {str(folder)!r}: `harness run --store {folder}` makes one")
-        with self._explained():
-            # Reading opens for writing too where it may: what a killed run left in mid-write is then mended.
-            self._db = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode={'rwc' if write else 'rw'}",
-                uri=True,
-                timeout=_WAIT_SECONDS,
-                isolation_level=None,
-            )
-            self._db.execute("PRAGMA synchronous = EXTRA" if write else "PRAGMA query_only = ON")
-            self._prepare(write)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def ids(self) -> list[str]:
         """The ids of all trials, sorted."""
@@ -254,73 +206,6 @@ class Store:
         except ValueError as error:
             raise StoreError(f"store {str(self.folder)!r}: the record of trial {trial_id}: {error}") from error
         return found
-
-    def _prepare(self, write: bool) -> None:
-        version, application = (
-            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id")
-        )
-        if write and not version and not application and not self._has_tables():
-            with self._transaction() as db:
-                if not self._has_tables():  # another run may have been first
-                    migrate(db)
-                    db.execute(f"PRAGMA application_id = {_APPLICATION}")
-            return
-        if application != _APPLICATION:
-            raise StoreError(f"{str(self.path)!r} is not a store of this harness: give another --store")
-        if version > VERSION:
-            raise StoreError(
-                f"store {str(self.folder)!r} has version {version}, this harness reads version {VERSION}: "
-                "give another --store, or use the harness that wrote it"
-            )
-        if version < VERSION and not write:
-            self._work_on_a_copy()
-        if version < VERSION or write:
-            with self._transaction() as db:  # an unwritable store is better found before the first fit than after it
-                migrate(db)
-
-    def _work_on_a_copy(self) -> None:
-        """Leave the file as it is and go on with a temporary one, which SQLite removes when it is closed."""
-        copy = sqlite3.connect("", isolation_level=None)
-        self._db.backup(copy)
-        self._db.close()
-        self._db = copy
-
-    def _has_tables(self) -> bool:
-        return bool(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # a full disk has already undone it
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _one_moment(self) -> Iterator[sqlite3.Connection]:
-        """Within, all that is read was there at the same time, whatever others write."""
-        with self._explained():
-            self._db.execute("BEGIN")
-            try:
-                yield self._db
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0)  # whose low byte is the kind, and the rest says more
-            trouble = _TROUBLES.get(code) or _TROUBLES.get(code & 0xFF) or str(error)
-            raise StoreError(f"store {str(self.folder)!r}: {trouble}") from error
-        except OSError as error:
-            raise StoreError(f"store {str(self.folder)!r}: {error.strerror or error}") from error
 
 
 def _text(record: Record) -> str:

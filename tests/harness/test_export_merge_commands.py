@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.commands import main
-from harness.trials.store import FILE_NAME, Store
+from harness.trials.database import FILE_NAME
+from harness.trials.store import Store
 
 
 def call(*words: object) -> Result:

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from harness import StoreError
-from harness.trials.store import FILE_NAME, Store
+from harness.trials.database import FILE_NAME
+from harness.trials.store import Store
 
 STOPS_WITHIN_S = 5.0
 

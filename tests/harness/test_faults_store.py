@@ -19,10 +19,11 @@ from click.testing import CliRunner, Result
 
 from harness import StoreError
 from harness.commands import main
-from harness.trials import migrations, store
+from harness.trials import database, migrations
+from harness.trials.database import FILE_NAME
 from harness.trials.pictures import Maps
 from harness.trials.record import Record
-from harness.trials.store import FILE_NAME, Store
+from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -92,7 +93,7 @@ def check_contents_of_version_1(opened: Store) -> None:
 
 def test_a_store_of_every_version_is_kept_for_these_tests() -> None:
     kept = sorted(int(file.stem.removeprefix("store_v")) for file in GOLDEN.glob("store_v*.sqlite"))
-    assert kept == list(range(1, store.VERSION + 1))
+    assert kept == list(range(1, database.VERSION + 1))
     assert [version_of(GOLDEN / f"store_v{version}.sqlite") for version in kept] == kept
 
 
@@ -115,7 +116,7 @@ def later_harness(monkeypatch: pytest.MonkeyPatch) -> int:
     steps = (*migrations.STEPS, add_notes, fill_notes)
     monkeypatch.setattr(migrations, "STEPS", steps)
     monkeypatch.setattr(migrations, "VERSION", len(steps))
-    monkeypatch.setattr(store, "VERSION", len(steps))
+    monkeypatch.setattr(database, "VERSION", len(steps))
     return len(steps)
 
 
@@ -279,7 +280,7 @@ def test_a_store_that_another_process_keeps_to_itself_is_waited_for_and_then_exp
 ) -> None:
     with Store(tmp_path, write=True) as opened:
         opened.put(outcome(0))
-    monkeypatch.setattr(store, "_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(database, "_WAIT_SECONDS", 0.2)
     with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
         for write in (True, False):
@@ -294,7 +295,7 @@ def test_a_store_that_another_process_keeps_to_itself_is_waited_for_and_then_exp
 def test_what_is_read_is_of_one_moment_whatever_others_write_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(database, "_WAIT_SECONDS", 0.1)
     with Store(tmp_path, write=True) as writer, Store(tmp_path) as reader:
         writer.put(outcome(0))
 

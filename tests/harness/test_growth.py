@@ -22,8 +22,9 @@ from PIL import Image
 
 from harness import ModelError, StoreError, UsageError
 from harness.commands import main
+from harness.trials.database import FILE_NAME
 from harness.trials.saved_model import read as read_model
-from harness.trials.store import FILE_NAME, Store
+from harness.trials.store import Store
 from harness.verdicts.exports import read, row_of, save, verdict_of
 
 TESTS = Path(__file__).parent.parent

@@ -17,8 +17,9 @@ from click.testing import CliRunner, Result
 
 from harness.commands import main
 from harness.trials import hardware, provenance
+from harness.trials.database import FILE_NAME
 from harness.trials.record import Record
-from harness.trials.store import FILE_NAME, Store
+from harness.trials.store import Store
 from harness.trials.trial import Outcome
 from harness.verdicts.reproduction import changes
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from harness import StoreError
+from harness.trials.database import FILE_NAME, VERSION
 from harness.trials.pictures import Maps, Thumbnail
 from harness.trials.record import Record
-from harness.trials.store import FILE_NAME, VERSION, Store
+from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
 
 TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
