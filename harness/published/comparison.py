@@ -14,7 +14,8 @@ from harness.published.checks import check
 from harness.published.printed import Printed
 from harness.published.table import DECIDED, NOT_STATED, RATES, PublishedTable, Row
 from harness.trials.trial import UNUSED, Trial
-from harness.verdicts.leaderboard import Method, Stat, method_of, stat
+from harness.verdicts.leaderboard import Stat, stat
+from harness.verdicts.methods import Method, method_of
 from harness.verdicts.verdict import PIXEL_METRICS, Verdict
 
 SYNTHETIC = "synthetic"

@@ -11,7 +11,7 @@ from harness.api import GOOD
 from harness.report.pictures import affordable, data_uri, outline, sheet
 from harness.trials.store import Store
 from harness.trials.trial import Evidence
-from harness.verdicts.leaderboard import Method, labels, method_of
+from harness.verdicts.methods import Method, labels, method_of
 from harness.verdicts.verdict import Verdict
 
 Json = dict[str, Any]

@@ -13,7 +13,7 @@ from harness.published.table import NOT_STATED
 from harness.report.leaderboard import HEADINGS
 from harness.report.table import Document, Row, Table
 from harness.trials.trial import UNUSED
-from harness.verdicts.leaderboard import Method, labels
+from harness.verdicts.methods import Method, labels
 
 _SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "learning_rate")
 COLUMNS = (

@@ -11,7 +11,8 @@ from harness.published.comparison import Comparison
 from harness.report.cases import Json, case_of
 from harness.trials.latencies import Setting
 from harness.trials.trial import UNUSED
-from harness.verdicts.leaderboard import Board, BoardRow, Method, Track, merit
+from harness.verdicts.leaderboard import Board, BoardRow, merit
+from harness.verdicts.methods import Method, Track
 from harness.verdicts.speed import median_latency
 from harness.verdicts.verdict import PIXEL_METRICS, Verdict
 

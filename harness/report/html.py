@@ -16,7 +16,8 @@ from harness.report.entries import PublishedNumbers, Shared, critical_difference
 from harness.report.leaderboard import FLOOR_MARK, HEADINGS, heading_of
 from harness.report.repeat import command_of
 from harness.trials.store import Store
-from harness.verdicts.leaderboard import RANKED_BY, Method, boards, unfinished
+from harness.verdicts.leaderboard import RANKED_BY, boards, unfinished
+from harness.verdicts.methods import Method
 from harness.verdicts.speed import common_setting
 from harness.verdicts.verdict import Verdict
 

@@ -8,7 +8,8 @@ from typing import Any
 from harness.report.table import Document, Table
 from harness.trials.latencies import Setting
 from harness.trials.trial import UNUSED
-from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, Method, boards, unfinished
+from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, boards, unfinished
+from harness.verdicts.methods import Method
 from harness.verdicts.speed import COLUMN as LATENCY
 from harness.verdicts.speed import common_setting, median_latency
 from harness.verdicts.verdict import METRICS, Verdict

@@ -14,7 +14,8 @@ from harness.report.leaderboard import FLOOR_MARK, heading_of
 from harness.report.repeat import command_of
 from harness.report.table import Table
 from harness.trials.trial import UNUSED, Trial
-from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, boards, labels, unfinished
+from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, boards, unfinished
+from harness.verdicts.methods import labels
 from harness.verdicts.verdict import Verdict
 
 MOST = 10

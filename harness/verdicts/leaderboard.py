@@ -14,7 +14,8 @@ from statistics import fmean
 from typing import NamedTuple
 
 from harness.api import Counts
-from harness.trials.trial import UNUSED, Outcome
+from harness.trials.trial import Outcome
+from harness.verdicts.methods import Method, Track, method_of
 from harness.verdicts.seeds import common_seeds, outlying_seeds
 from harness.verdicts.verdict import METRICS, PIXEL_METRICS, Verdict
 
@@ -41,35 +42,6 @@ def stat(values: Sequence[float]) -> Stat:
     mean = fmean(values)
     squares = sum((value - mean) ** 2 for value in values)  # statistics.stdev takes 30 times as long
     return Stat(mean, math.sqrt(squares / (n - 1)), min(values), max(values), n)
-
-
-class Track(NamedTuple):
-    """What must be equal for rows to be ranked together."""
-
-    dataset: str
-    image_size: int
-    oracle: bool
-
-
-class Method(NamedTuple):
-    """What is ranked."""
-
-    model: str
-    encoder: str
-    loss: str
-    weights: str
-    pool: str
-    threshold: str
-    epochs: int
-    holdout: float
-    precision: str
-    batch_size: int
-    learning_rate: float
-
-    @property
-    def title(self) -> str:
-        """`dae + vgg16 + mse`."""
-        return " + ".join(part for part in self[:3] if part != UNUSED)
 
 
 @dataclass(frozen=True)
@@ -241,32 +213,6 @@ def unfinished(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], list[str]]:
             if cell not in cells:
                 cells.append(cell)
     return reasons
-
-
-def method_of(verdict: Verdict) -> Method:
-    """The row that a verdict belongs to: everything but category and seed."""
-    t = verdict.trial
-    settings = (t.epochs, t.holdout, t.precision, t.batch_size, t.learning_rate)
-    return Method(t.model, t.encoder, t.loss, t.weights, verdict.pool, verdict.threshold, *settings)
-
-
-def labels(methods: Iterable[Method]) -> dict[Method, str]:
-    """Each method in words that no other one has: its title, and the settings that set it apart under that title.
-
-    Weights that are random are always said.
-    """
-    by_title: dict[str, list[Method]] = {}
-    for method in dict.fromkeys(methods):
-        by_title.setdefault(method.title, []).append(method)
-    names = {}
-    for title, group in by_title.items():
-        varying = [name for name in Method._fields[3:] if len({getattr(method, name) for method in group}) > 1]
-        for method in group:
-            said = [
-                f"{name} {getattr(method, name)}" for name in varying if name != "weights" or method.weights != "random"
-            ]
-            names[method] = ", ".join([title, *["random weights"] * (method.weights == "random"), *said])
-    return names
 
 
 def _by_method(verdicts: Iterable[Verdict]) -> dict[Method, list[Verdict]]:

@@ -14,7 +14,8 @@ from harness.metrics.significance import (
     compare_decisions,
     critical_difference,
 )
-from harness.verdicts.leaderboard import Board, BoardRow, labels, merit
+from harness.verdicts.leaderboard import Board, BoardRow, merit
+from harness.verdicts.methods import labels
 
 ALPHA = 0.05
 """A p below it, corrected for the number of pairs, tells two methods apart."""

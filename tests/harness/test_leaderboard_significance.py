@@ -20,7 +20,8 @@ from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.exports import row_of, verdict_of
 from harness.verdicts.judging import judge
-from harness.verdicts.leaderboard import RANKED_BY, boards, labels
+from harness.verdicts.leaderboard import RANKED_BY, boards
+from harness.verdicts.methods import labels
 from harness.verdicts.paired_tests import PairedTests, paired_tests
 from harness.verdicts.verdict import Verdict
 

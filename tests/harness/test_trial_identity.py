@@ -7,7 +7,7 @@ import json
 import pytest
 
 from harness.trials.trial import Trial
-from harness.verdicts.leaderboard import Method, Track
+from harness.verdicts.methods import Method, Track
 
 TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
 
