@@ -79,6 +79,17 @@ def test_without_a_wish_the_pool_is_the_one_that_the_model_suits() -> None:
     assert [verdict.pool for verdict in judge(outcome(default_pool="max"), [Highest()])] == ["max"]
 
 
+def test_a_pool_that_a_trial_has_no_scores_of_is_a_verdict_that_says_why_and_what_helps() -> None:
+    (lacking,) = judge(outcome(), [Highest()], ["low"])
+    assert (lacking.status, lacking.pool, lacking.counts) == ("skipped", "low", None)
+    assert lacking.reason == (
+        "it was not scored by pool low, and error maps are not kept: `harness run --pools 'low'`, with the options of "
+        "this run, fits it again and scores it so"
+    )
+    (failed,) = judge(outcome(pool_faults={"low": "pool low: ZeroDivisionError"}), [Highest()], ["low"])
+    assert (failed.status, failed.reason) == ("error", "pool low: ZeroDivisionError")
+
+
 def test_only_an_oracle_is_given_test_scores_and_labels_and_it_is_marked() -> None:
     oracle, honest = judge(outcome(), [Spy(), Highest()])
     assert oracle.oracle

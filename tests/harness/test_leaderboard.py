@@ -119,6 +119,12 @@ def test_seeds_that_all_but_agree_have_no_outlier_however_small_their_spread() -
     alike = [with_right(80, seed) for seed in range(3)]
     assert outlying_seeds([*alike, with_right(71, 3)], RANKED_BY) == (), "4.5 points from the others"
     assert outlying_seeds([*alike, with_right(69, 3)], RANKED_BY) == (3,), "5.5 points"
+    spread = [with_right(right, seed) for seed, right in enumerate((60, 70, 80))]  # whose median deviation is 5 points
+    fourth = (
+        outlying_seeds([*spread, with_right(40, 3)], RANKED_BY),
+        outlying_seeds([*spread, with_right(0, 3)], RANKED_BY),
+    )
+    assert fourth == ((), (3,)), "12.5 points from the median, and 32.5; 22.2 is the limit"
     scattered = [with_right(right, seed) for seed, right in enumerate((40, 60, 80, 100))]
     assert outlying_seeds(scattered, RANKED_BY) == (), "nobody is far from seeds that lie far apart"
 
@@ -207,6 +213,21 @@ def test_cells_that_are_not_done_are_listed_once_with_their_reason() -> None:
     assert "skipped: bottle · dae + vgg16 + mse · seed 0 and 1 more: no weights" in render(
         leaderboard_document(rows), "md"
     )
+
+
+def test_a_verdict_that_failed_on_a_finished_trial_is_called_unfinished_beside_those_that_did_not() -> None:
+    class Failing(AtHalf):
+        name = "failing"
+
+        def fit(self, normal: np.ndarray) -> float:
+            raise ValueError("too few")
+
+    done = verdict(4, 6)
+    failed = next(judge(done.outcome, [Failing()]))
+    assert list(unfinished([done, failed]).values()) == [["bottle · dae + conv + mse · seed 0"]]
+    ((status, reason),) = unfinished([done, failed])
+    assert status == "error"
+    assert "too few" in reason
 
 
 def test_a_cell_that_a_later_run_finished_is_no_longer_called_unfinished() -> None:
