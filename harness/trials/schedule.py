@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.api import Dataset, Executor
+from harness.api import Dataset, Executor, Split
 from harness.errors import HarnessError
 from harness.trials.grid import Cell
 from harness.trials.observers import Observer, RunStart
@@ -47,58 +47,83 @@ def carry_out(
     plan: Iterable[Cell], *, store: Store, worker: Worker, executor: Executor, observer: Observer
 ) -> RunSummary:
     """Fit what the store lacks. Finished trials are in the store whenever this stops, however it stops."""
-    tally = RunSummary()
-    known, pictured = store.done(), store.pictured()
-    keep = worker.workplace.keep
-    lacking = store.lacking(worker.workplace.pools)
+    schedule = _Schedule(store, worker, observer)
+    for outcome in executor.run(schedule.missing(plan), worker, observer):
+        schedule.settle(outcome)
+    return schedule.tally
 
-    def settle(outcome: Outcome) -> None:
-        store.put(outcome)
-        if outcome.id in lacking and (share := store.add_pools(outcome)):
-            tally.apart.append((outcome.trial, share))
-        if keep and outcome.status == "done" and not keep.of(outcome.id):
+
+class _Schedule:
+    """Gives out the trials of a plan that the store lacks, and stores their outcomes."""
+
+    def __init__(self, store: Store, worker: Worker, observer: Observer) -> None:
+        self._store, self._worker, self._observer = store, worker, observer
+        self._keep = worker.workplace.keep
+        self._known, self._pictured = store.done(), store.pictured()
+        self._lacking = store.lacking(worker.workplace.pools)
+        self._unusable: dict[str, str] = {}
+        """Why the data of a category cannot be loaded."""
+        self.tally = RunSummary()
+
+    def settle(self, outcome: Outcome) -> None:
+        """Store an outcome, then tell of it."""
+        self._store.put(outcome)
+        if outcome.id in self._lacking and (share := self._store.add_pools(outcome)):
+            self.tally.apart.append((outcome.trial, share))
+        if self._keep and outcome.status == "done" and not self._keep.of(outcome.id):
             why = outcome.unkept or "it was fitted on a machine that does not share the folder of models"
-            tally.unkept.append((outcome.trial, why))
-        tally.ids.append(outcome.id)
+            self.tally.unkept.append((outcome.trial, why))
+        self.tally.ids.append(outcome.id)
         if outcome.status == "done":
-            tally.fitted += 1
+            self.tally.fitted += 1
         else:
-            tally.unfinished.append(outcome)
-        observer.ended(outcome)
+            self.tally.unfinished.append(outcome)
+        self._observer.ended(outcome)
 
-    def missing() -> Iterator[Trial]:
-        unusable: dict[str, str] = {}
+    def missing(self, plan: Iterable[Cell]) -> Iterator[Trial]:
+        """The trials that are to be fitted. Those that cannot be, and those that the store has, are settled at once."""
         for trial, misfit in plan:
             if misfit:
-                settle(Outcome(trial, "skipped", misfit))
+                self.settle(Outcome(trial, "skipped", misfit))
                 continue
-            if trial.category not in unusable:
-                try:
-                    split = worker.split(trial.dataset, trial.category, trial.image_size)
-                    fingerprint = split.fingerprint
-                except HarnessError as error:
-                    unusable[trial.category] = str(error)
-            if trial.category in unusable:
-                settle(Outcome(trial, "error", unusable[trial.category]))
+            split = self._split(trial)
+            if split is None:
+                self.settle(Outcome(trial, "error", self._unusable[trial.category]))
                 continue
-            ids = {variant.identity(fingerprint): variant for variant in worker.variants(trial)}
-            trial_id = next((trial_id for trial_id in ids if trial_id in known or store.has_done(trial_id)), None)
-            if trial_id and (trial_id in lacking or (keep and not keep.of(trial_id))):
-                tally.again += 1
-                why = f"pool {', '.join(worker.workplace.pools)}" if trial_id in lacking else "the model"
-                tally.again_for += [] if why in tally.again_for else [why]
-                trial = ids[trial_id]
-            elif trial_id:
-                tally.ids.append(trial_id)
-                tally.found += 1
-                observer.found(trial, trial_id)
+            wanted = self._wanted(trial, split.fingerprint)
+            if wanted is None:
                 continue
-            if fingerprint not in pictured:
-                store.put_thumbnails(fingerprint, thumbnails(split.test))
-                pictured.add(fingerprint)
-            observer.started(trial)
-            yield trial
+            if split.fingerprint not in self._pictured:
+                self._store.put_thumbnails(split.fingerprint, thumbnails(split.test))
+                self._pictured.add(split.fingerprint)
+            self._observer.started(wanted)
+            yield wanted
 
-    for outcome in executor.run(missing(), worker, observer):
-        settle(outcome)
-    return tally
+    def _split(self, trial: Trial) -> Split | None:
+        """The data of a trial; None where it cannot be loaded."""
+        if trial.category not in self._unusable:
+            try:
+                split = self._worker.split(trial.dataset, trial.category, trial.image_size)
+                split.fingerprint  # noqa: B018  reads all images, which may fail
+            except HarnessError as error:
+                self._unusable[trial.category] = str(error)
+            else:
+                return split
+        return None
+
+    def _wanted(self, trial: Trial, fingerprint: str) -> Trial | None:
+        """The variant of a trial that is to be fitted; None where the store has all that is asked for."""
+        ids = {variant.identity(fingerprint): variant for variant in self._worker.variants(trial)}
+        trial_id = next((one for one in ids if one in self._known or self._store.has_done(one)), None)
+        if trial_id is None:
+            return trial
+        if trial_id in self._lacking or (self._keep and not self._keep.of(trial_id)):
+            self.tally.again += 1
+            pools = ", ".join(self._worker.workplace.pools)
+            why = f"pool {pools}" if trial_id in self._lacking else "the model"
+            self.tally.again_for += [] if why in self.tally.again_for else [why]
+            return ids[trial_id]
+        self.tally.ids.append(trial_id)
+        self.tally.found += 1
+        self._observer.found(trial, trial_id)
+        return None
