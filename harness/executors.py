@@ -6,6 +6,7 @@ For another machine send `RemoteWorker.of(worker)`, `portable(split)` and `maker
 """
 
 from harness.api import Executor, Progress, Split
+from harness.plugin.printed import kept_apart
 from harness.trials.hardware import cores
 from harness.trials.hardware import jobs as usual_jobs
 from harness.trials.hardware import threads as threads_of_a_fit
@@ -28,6 +29,7 @@ __all__ = [
     "Worker",
     "WorkerConfig",
     "cores",
+    "kept_apart",
     "makers",
     "portable",
     "threads_of_a_fit",

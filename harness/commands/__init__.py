@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import io
 import pkgutil
 import signal
 import sys
@@ -44,8 +43,11 @@ class Commands(click.Group):
             formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> object:
+        from harness.plugin.printed import kept_apart
+
         try:
-            return super().invoke(ctx)
+            with kept_apart():
+                return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             ctx.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
         except (HarnessError, OSError) as error:  # OSError: too long a name, no right to read, wherever that shows
@@ -86,7 +88,7 @@ def _version() -> str:
 @click.version_option(_version(), prog_name="harness")
 def main() -> None:
     """See which anomaly detector to trust, how far, and why."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that cannot show a character gets a question mark for it
+    if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show a character gets a question mark for it
         sys.stdout.reconfigure(errors="replace")
 
 

@@ -12,12 +12,13 @@ import click
 
 from harness.api import Dataset, Tracker
 from harness.errors import UsageError
+from harness.plugin.printed import on_stderr
 from harness.plugin.spec import spell
 from harness.printable import printable
 from harness.report.events import Events, Lines
 from harness.report.progress import display
 from harness.trackers.tracking import Tracking
-from harness.trials.observers import Observers
+from harness.trials.observers import Observer, Observers
 from harness.trials.trial import Outcome
 from harness.verdicts.verdict import Verdict
 
@@ -72,8 +73,20 @@ def observers(
     """All who are told of one run, and the log of events among them. Raises UsageError."""
     events = Events(log, judged) if log else None
     rootless = () if dataset.needs_root else (spell(dataset),)
-    told = [None if quiet else display(), events, *(Tracking(one, judged, warn, rootless) for one in trackers)]
+    told = [
+        None if quiet else display(),
+        PluginLines(),
+        events,
+        *(Tracking(one, judged, warn, rootless) for one in trackers),
+    ]
     return Observers([observer for observer in told if observer], warn), events
+
+
+class PluginLines(Observer):
+    """Shows what plugins print on other machines as it is shown on this one."""
+
+    def printed(self, plugin: str, line: str) -> None:
+        on_stderr(plugin, line)
 
 
 def end_log(log: Lines | None, events: Events | None, exit_code: int) -> None:

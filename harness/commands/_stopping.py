@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 GRACE_S = 3.0
 """How long what was interrupted may take before the process is ended."""
@@ -35,7 +36,8 @@ def stoppable(farewell: str) -> Iterator[None]:
     wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)  # is told of signals by C, whatever Python is at
     before = [signal.signal(number, stop) for number in _STOPS]
     try:
-        yield
+        with _kept_handlers():
+            yield
     except KeyboardInterrupt as interrupt:
         if interrupt.args or not heard:
             raise
@@ -48,6 +50,28 @@ def stoppable(farewell: str) -> Iterator[None]:
         os.close(writing)
         watcher.join()
         os.close(reading)
+
+
+@contextmanager
+def _kept_handlers() -> Iterator[None]:
+    """Within, nobody else decides what a stop does, as a plugin might that ignores Ctrl-C; other signals are free.
+
+    Python's `signal.signal` asks the module below it each time, so that this reaches names imported earlier, too.
+    """
+    below: Any = sys.modules["_signal"]
+    set_handler, set_wakeup = below.signal, signal.set_wakeup_fd
+
+    def only_others(number: int, handler: Any) -> Any:
+        return signal.getsignal(number) if number in _STOPS else set_handler(number, handler)
+
+    def keep(descriptor: int, *, warn_on_full_buffer: bool = True) -> int:
+        return -1
+
+    below.signal, signal.set_wakeup_fd = only_others, keep
+    try:
+        yield
+    finally:
+        below.signal, signal.set_wakeup_fd = set_handler, set_wakeup
 
 
 def _watch(reading: int, over: threading.Event, farewell: str) -> None:

@@ -31,6 +31,8 @@ P = TypeVar("P", bound=Part)
 
 GROUP = "anomaly_harness"
 """The entry-point group."""
+FILE_MODULE = "harness_plugin_file_"
+"""How the module of a plugin file is called, before the file's own name."""
 DISTRIBUTION = "anomaly-harness"
 """Our own distribution; its plugins are the built-in ones."""
 
@@ -263,7 +265,7 @@ class _Source(importlib.abc.SourceLoader):
 
 def _module_of(file: Path, source: bytes) -> object:
     """The module that a single file holds, imported under a name of its own."""
-    name = f"harness_plugin_file_{file.stem}"
+    name = f"{FILE_MODULE}{file.stem}"
     if file.suffix != ".py":
         raise ImportError(f"{file} is not a Python file")
     loader = _Source(file, source)

@@ -83,6 +83,7 @@ class Live(Observer):
             TextColumn("{task.fields[now]}", markup=False),
             console=Console(stderr=True),
             transient=True,
+            redirect_stdout=False,  # nothing is said there, but by plugins, and the command sees to that
         )
         self._task = self._bars.add_task("trials", total=None, left="", now="")
         self._left = TimeLeft([])

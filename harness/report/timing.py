@@ -1,4 +1,4 @@
-"""How fast trials go, and how long the rest will take."""
+"""How fast trials go, and how long the rest will take. README.md beside this says why rich's estimate does not do."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def threads_in_use() -> int | None:
     return torch.get_num_threads() if torch else None
 
 
-def out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: BaseException) -> bool:
     """Whether a device or the machine had no memory left, which torch says in several ways."""
     signs = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
     return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in signs)

@@ -42,6 +42,9 @@ class Observer:
     def progressed(self, trial: Trial, progress: Progress) -> None:
         """A fit reports where it is."""
 
+    def printed(self, plugin: str, line: str) -> None:
+        """A plugin has printed a line on another machine. On this one its lines go to stderr by themselves."""
+
     def ended(self, outcome: Outcome) -> None:
         """A trial has ended, and its outcome is in the store."""
 
@@ -78,6 +81,9 @@ class Observers(Observer):
 
     def progressed(self, trial: Trial, progress: Progress) -> None:
         self._tell("progressed", trial, progress)
+
+    def printed(self, plugin: str, line: str) -> None:
+        self._tell("printed", plugin, line)
 
     def ended(self, outcome: Outcome) -> None:
         self._tell("ended", outcome)

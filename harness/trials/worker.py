@@ -69,7 +69,9 @@ class Worker:
             return Outcome(trial, "skipped", str(error), fingerprint, record=known)
         except HarnessError as error:
             return Outcome(trial, "error", str(error), fingerprint, record=known)
-        except Exception as error:  # a plugin may raise anything; the other trials go on
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may raise anything, sys.exit included; the other trials go on
             return Outcome(trial, "error", _where(error) + self._advice(trial, error), fingerprint, record=known)
         record = replace(
             fitted.record,
@@ -105,7 +107,7 @@ class Worker:
             hardware.release_memory()  # not before the error is gone, whose frames hold on to it
         return smallest, fitting.fit(smallest, split, observer)
 
-    def _advice(self, trial: Trial, error: Exception) -> str:
+    def _advice(self, trial: Trial, error: BaseException) -> str:
         """What may help where memory ran out."""
         if not hardware.out_of_memory(error) or trial.batch_size <= 1:
             return ""
@@ -125,7 +127,7 @@ def open_dataset(registry: Registry, text: str, root: Path | None) -> Dataset:
     return dataset
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """An unforeseen error in one line, with the place that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import UnavailableError, UsageError
-from harness.executors import Observer, Outcome, RemoteWorker, Returned, Split, Trial, Worker, makers, portable
+from harness.executors import (
+    Observer,
+    Outcome,
+    Progress,
+    RemoteWorker,
+    Returned,
+    Split,
+    Trial,
+    Worker,
+    makers,
+    portable,
+)
 from harness_ray.cluster import Share, in_a_line
 from harness_ray.tasks import Board, perform
 
@@ -113,8 +124,11 @@ class Fleet:
     def _tell(self, news: Any) -> Any:
         """Pass progress on, and ask for more; None once the board is lost, which costs the display and no trial."""
         try:
-            for trial, progress in self._ray.get(news):
-                self._observer.progressed(trial, progress)
+            for trial, said in self._ray.get(news):
+                if isinstance(said, Progress):
+                    self._observer.progressed(trial, said)
+                else:
+                    self._observer.printed(*said)
         except self._ray.exceptions.RayError:
             return None
         return self._board.take.remote()

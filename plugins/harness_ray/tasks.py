@@ -7,25 +7,29 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from harness.executors import Makers, Observer, Progress, RemoteWorker, Returned, Split, Trial
+from harness.executors import Makers, Observer, Progress, RemoteWorker, Returned, Split, Trial, kept_apart
 
 BEAT_S = 0.25
 """How often the progress of a fit travels, at most."""
+
+
+News = Progress | tuple[str, str]
+"""How far a fit is, or a plugin and a line that it has printed."""
 
 
 class Board:
     """Where workers pin up how far they are, until somebody takes it down. An actor."""
 
     def __init__(self) -> None:
-        self._news: list[tuple[Trial, Progress]] = []
+        self._news: list[tuple[Trial, News]] = []
         self._pinned = asyncio.Event()
 
-    async def pin(self, trial: Trial, progress: Progress) -> None:
+    async def pin(self, trial: Trial, news: News) -> None:
         """From a worker."""
-        self._news.append((trial, progress))
+        self._news.append((trial, news))
         self._pinned.set()
 
-    async def take(self) -> list[tuple[Trial, Progress]]:
+    async def take(self) -> list[tuple[Trial, News]]:
         """All that is new, as soon as something is."""
         await self._pinned.wait()
         await asyncio.sleep(BEAT_S)  # what many workers say comes as one message
@@ -52,4 +56,5 @@ class Wire(Observer):
 
 def perform(trial: Trial, split: Split, wanted: Makers, remote: RemoteWorker, board: Any) -> Returned:
     """The task: fit a trial on data that comes along."""
-    return remote.perform(trial, split, wanted, Wire(board))
+    with kept_apart(lambda plugin, line: board.pin.remote(trial, (plugin, line))):
+        return remote.perform(trial, split, wanted, Wire(board))

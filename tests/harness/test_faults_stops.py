@@ -31,12 +31,17 @@ class Bench:
         waiting = (
             "        if run.seed >= int(os.environ.get('WAIT_FROM', 0)):\n"
             "            time.sleep(float(os.environ.get('FIT_S', 0)))\n"
+            "            if 'TAKES_SIGNALS' in os.environ:\n"
+            "                for number in (signal.SIGINT, signal.SIGTERM): take(number, signal.SIG_IGN)\n"
+            "                signal.set_wakeup_fd(-1)\n"
             "            if 'DEAF' in os.environ:\n"
             "                signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
             "            if 'LONG_STEP' in os.environ:  # one call of C, which no signal handler of Python interrupts\n"
             "                hashlib.pbkdf2_hmac('sha256', b'a', b'b', 10**9)\n"
         )
-        source = plugin.read_text().replace("import numpy", "import hashlib, os, signal, time\nimport numpy")
+        source = plugin.read_text().replace(
+            "import numpy", "import hashlib, os, signal, time\nfrom signal import signal as take\nimport numpy"
+        )
         source = source.replace(r"{run.seed}\n", r"{run.seed} {os.getpid()}\n")
         anchor = '        if self.fail == "nan"'
         assert anchor in source
@@ -183,6 +188,22 @@ def test_a_stop_takes_effect_within_five_seconds_and_the_same_command_goes_on(
     done = bench.start(5, "--jobs", jobs)
     assert "3 fitted, 2 already there" in done.communicate(timeout=60)[1]
     assert bench.stored() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("waiting", [{"LONG_STEP": "1"}, {"FIT_S": "0.1"}], ids=["in a long step", "between steps"])
+def test_a_plugin_that_takes_the_signals_keeps_no_stop_away(
+    bench: Bench, stop: signal.Signals, code: int, waiting: dict[str, str]
+) -> None:
+    process = bench.start(500, "--jobs", "1", WAIT_FROM="1", TAKES_SIGNALS="1", **waiting)
+    bench.wait_for_fits(4 if "FIT_S" in waiting else 2)
+    time.sleep(0.2)
+    asked = time.monotonic()
+    process.send_signal(stop)
+    _, said = process.communicate(timeout=60)
+    assert time.monotonic() - asked < STOPS_WITHIN_S
+    assert process.returncode == code, said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("waiting", ["LONG_STEP", "FIT_S"])

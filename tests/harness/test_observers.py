@@ -31,6 +31,9 @@ class Diary(Observer):
     def progressed(self, trial: Trial, progress: Progress) -> None:
         self.told.append(progress)
 
+    def printed(self, plugin: str, line: str) -> None:
+        self.told.append((plugin, line))
+
     def ended(self, outcome: Outcome) -> None:
         self.told.append(outcome)
 
@@ -53,8 +56,11 @@ def test_each_observer_is_told_every_event_from_the_start_to_the_end() -> None:
         told.found(TRIAL, "0123")
         told.started(TRIAL)
         told.progressed(TRIAL, step)
+        told.printed("dots", "hello")
         told.ended(outcome)
-    assert diaries[0].told == diaries[1].told == [START, (TRIAL, "0123"), TRIAL, step, outcome, False]
+    assert (
+        diaries[0].told == diaries[1].told == [START, (TRIAL, "0123"), TRIAL, step, ("dots", "hello"), outcome, False]
+    )
 
 
 def test_an_observer_that_fails_is_warned_of_once_and_the_others_and_the_run_go_on() -> None:

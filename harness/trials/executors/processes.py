@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from harness.api import Progress
+from harness.plugin.printed import kept_apart
 from harness.plugin.registry import Registry
 from harness.trials.observers import Observer
 from harness.trials.trial import Outcome, Trial
@@ -130,14 +131,14 @@ def _work(workplace: WorkerConfig, line: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the first process decides
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # a thread that spins while it waits takes another fit's core
     threading.Thread(target=_follow_parent, daemon=True).start()
-    worker, ahead = Worker(workplace, Registry.discover(workplace.plugin_files)), _Line(line)
-
-    while True:
-        try:
-            trial = line.recv()
-        except EOFError:
-            return
-        line.send(worker.perform(trial, ahead))
+    with kept_apart():
+        worker, ahead = Worker(workplace, Registry.discover(workplace.plugin_files)), _Line(line)
+        while True:
+            try:
+                trial = line.recv()
+            except EOFError:
+                return
+            line.send(worker.perform(trial, ahead))
 
 
 def _follow_parent() -> None:
