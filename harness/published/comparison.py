@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -11,15 +10,18 @@ from typing import Literal, NamedTuple
 from harness.api import Interval
 from harness.plugin.spec import parse
 from harness.published.checks import check
+from harness.published.equivalence import MARGIN, Judgement, Noise, bounds_of, judgement, pooled, unseen
+from harness.published.fields import misspelt
 from harness.published.printed import Printed
-from harness.published.table import DECIDED, NOT_STATED, RATES, PublishedTable, Row
+from harness.published.protocol import differences, needs_limit
+from harness.published.table import PublishedTable, Row
 from harness.trials.trial import UNUSED, Trial
 from harness.verdicts.leaderboard import Stat, stat
 from harness.verdicts.methods import Method, method_of
 from harness.verdicts.verdict import PIXEL_METRICS, Verdict
 
-SYNTHETIC = "synthetic"
-"""The data set that the harness draws itself."""
+CALLED = {"wide_resnet50_2": "wide_resnet50", "wide_resnet101_2": "wide_resnet101"}
+"""Networks that timm calls otherwise than papers do."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,10 @@ class Comparison:
     verdicts: Sequence[Verdict]
     """One for each seed, in the order of seeds."""
     ours: Stat
-    interval: Interval | None
-    """Where a single run of ours is expected, at 95 %."""
+    noise: Noise
+    """Of a single run, by its seed."""
+    margin: float
+    """What two numbers may lie apart and still be the same."""
     reasons: tuple[str, ...]
     """Why the two cannot be compared; empty where they can."""
     impossible: bool
@@ -46,18 +50,31 @@ class Comparison:
         return self.row.values[self.metric]
 
     @property
-    def verdict(self) -> Literal["reproduced", "different", "not comparable"]:
-        """Reproduced: some number that prints as the published one lies in our interval."""
-        if self.reasons or self.interval is None:
-            return "not comparable"
-        low, high = self.interval
-        within = low <= float(self.published.high) and float(self.published.low) <= high
-        return "reproduced" if within else "different"
+    def verdict(self) -> Literal["equivalent", "different", "inconclusive", "not comparable"]:
+        """Equivalent: by two one-sided tests the two lie within the margin; different: they lie beyond it."""
+        return "not comparable" if self.reasons else self.would_be(self.ours.mean)
 
     @property
     def difference(self) -> float | None:
         """Ours minus theirs; None where they cannot be compared."""
-        return None if self.verdict == "not comparable" else self.ours.mean - float(self.published.value)
+        return None if self.reasons else self.ours.mean - float(self.published.value)
+
+    @property
+    def bounds(self) -> Interval | None:
+        """Where the difference lies, at 90 %; None where they cannot be compared."""
+        return None if self.reasons else self._bounds(self.ours.mean, self.ours.n)
+
+    @property
+    def images(self) -> int:
+        """The test images that the metric rests on; where it rests on both classes, those of the smaller one."""
+        return images_behind(self.metric, self.verdicts[0])
+
+    def would_be(self, ours: float, runs: int | None = None) -> Judgement:
+        """The verdict if ours were this number, of so many runs: by default of as many as there are."""
+        return judgement(self._bounds(ours, runs or self.ours.n), self.margin)
+
+    def _bounds(self, ours: float, runs: int) -> Interval:
+        return bounds_of(ours, runs, self.published, self.images, self.noise)
 
 
 @dataclass(frozen=True)
@@ -73,6 +90,9 @@ class Compared:
     """How many of these were skipped or failed here."""
     unpublished: int
     """Cells of ours that the table does not have."""
+    near_misses: Sequence[tuple[str, str]]
+    """Names of ours and of the table that differ in little: parts that may be the same."""
+    margin: float
 
 
 class _Cell(NamedTuple):
@@ -84,7 +104,7 @@ class _Cell(NamedTuple):
     category: str
 
 
-def compare(table: PublishedTable, verdicts: Iterable[Verdict]) -> Compared:
+def compare(table: PublishedTable, verdicts: Iterable[Verdict], margin: float = MARGIN) -> Compared:
     """Every published number for which we have a verdict, beside ours."""
     done: dict[Trial, list[Verdict]] = {}
     unfinished: set[Trial] = set()
@@ -100,16 +120,30 @@ def compare(table: PublishedTable, verdicts: Iterable[Verdict]) -> Compared:
     tried = {cell for trial in unfinished for cell in _cells(trial)}
     denied = {(found.place, found.metric) for found in check(table) if found.severity == "impossible"}
     published = [(_Cell(row.model, row.encoder, row.loss, row.category), row) for row in table.rows]
-    comparisons = [
-        comparison
+    joined = [
+        each
         for cell, row in published
         for metric in row.values
-        for comparison in _comparisons(table, row, metric, ours.get(cell, ()), (row.place, metric) in denied)
+        for each in _joined(table, row, metric, ours.get(cell, ()), (row.place, metric) in denied)
     ]
     lacking = [cell for cell, _ in published if cell not in ours]
     known = {cell for cell, _ in published}
     unpublished = {trial._replace(seed=0) for trial in done if known.isdisjoint(_cells(trial))}
-    return Compared(table, comparisons, len(lacking), sum(cell in tried for cell in lacking), len(unpublished))
+    tried_too = sum(cell in tried for cell in lacking)
+    misses = near_misses(lacking, unpublished)
+    return Compared(table, _judged(joined, margin), len(lacking), tried_too, len(unpublished), misses, margin)
+
+
+def near_misses(lacking: Iterable[_Cell], unpublished: Iterable[Trial]) -> list[tuple[str, str]]:
+    """Our name and the published one of parts that are alike, where all else of two cells is equal."""
+    found: dict[tuple[str, str], None] = {}
+    wanted = sorted(set(lacking))
+    for cell in sorted({cell for trial in unpublished for cell in _cells(trial)}):
+        for other in wanted:
+            apart = [(one, theirs) for one, theirs in zip(cell, other, strict=True) if one != theirs]
+            if len(apart) == 1 and cell.category == other.category and misspelt(apart[0][0], [apart[0][1]]):
+                found[apart[0]] = None
+    return list(found)
 
 
 def _cells(trial: Trial) -> Iterator[_Cell]:
@@ -125,82 +159,61 @@ def plain_name(spelt: str) -> str:
     if spelt == UNUSED:
         return UNUSED
     name, options = parse(spelt)
-    return options["name"].partition(".")[0] if "name" in options else name
+    plain = options["name"].partition(".")[0] if "name" in options else name
+    return CALLED.get(plain, plain)
 
 
-def _comparisons(
+class _Joined(NamedTuple):
+    """A comparison before the noise of all of them is known; its fields are that one's."""
+
+    row: Row
+    metric: str
+    method: Method
+    verdicts: Sequence[Verdict]
+    ours: Stat
+    reasons: tuple[str, ...]
+    impossible: bool
+
+
+def _judged(joined: Sequence[_Joined], margin: float) -> list[Comparison]:
+    """With the deviation over seeds of all methods of a category, else of all categories, else what stands in."""
+    known = pooled((one.row.category, one.metric, one.ours) for one in joined if not one.reasons)
+    found = []
+    for one in joined:
+        noise = known.get((one.row.category, one.metric)) or known.get(("", one.metric))
+        if noise is None:
+            images = images_behind(one.metric, one.verdicts[0])
+            noise = unseen(one.ours.mean, one.row.values[one.metric], images)
+        found.append(Comparison(**one._asdict(), noise=noise, margin=margin))
+    return found
+
+
+def images_behind(metric: str, verdict: Verdict) -> int:
+    """The test images that a metric rests on; where it rests on both classes, those of the smaller one."""
+    counts = verdict.counts
+    assert counts is not None
+    by_metric = {
+        "normal_rate": counts.n_normal,
+        "abnormal_rate": counts.n_abnormal,
+        "accuracy": counts.n_normal + counts.n_abnormal,
+        **dict.fromkeys(PIXEL_METRICS, counts.n_abnormal),
+    }
+    return max(1, by_metric.get(metric, min(counts.n_normal, counts.n_abnormal)))
+
+
+def _joined(
     table: PublishedTable, row: Row, metric: str, verdicts: Sequence[Verdict], impossible: bool
-) -> Iterator[Comparison]:
+) -> Iterator[_Joined]:
     groups: dict[tuple[Method, str, int, str], dict[int, Verdict]] = {}
     for verdict in verdicts:
         if verdict.metric(metric) is not None:
             t, method = verdict.trial, method_of(verdict)
-            method = method if _needs_limit(metric) else method._replace(threshold=UNUSED)
+            method = method if needs_limit(metric) else method._replace(threshold=UNUSED)
             method = method._replace(pool=UNUSED) if metric in PIXEL_METRICS else method
             seeds = groups.setdefault((method, t.dataset, t.image_size, verdict.outcome.fingerprint), {})
             seeds.setdefault(t.seed, verdict)
     for (method, *_), seeds in sorted(groups.items(), key=lambda item: item[0]):
         group = [seeds[seed] for seed in sorted(seeds)]
         ours = stat([value for verdict in group if (value := verdict.metric(metric)) is not None])
-        interval = interval_of(metric, group, ours)
-        reasons = tuple(_differences(table, row, metric, group[0]))
-        if interval is None and not reasons:
-            reasons = (f"one seed gives no interval for {metric.replace('_', ' ')}: run more --seeds",)
-        yield Comparison(row, metric, method, group, ours, interval, reasons, impossible)
-
-
-def interval_of(metric: str, verdicts: Sequence[Verdict], ours: Stat) -> Interval | None:
-    """Where a single run is expected, at 95 %: published numbers are single runs.
-
-    From the lowest to the highest bound of the seeds' own intervals. For a metric that has none, Student's t interval
-    of one more run; None for one seed.
-    """
-    bounds = [bound for verdict in verdicts if (bound := verdict.interval(metric)) is not None]
-    if len(bounds) == len(verdicts):
-        return min(low for low, _ in bounds), max(high for _, high in bounds)
-    if ours.sd is None:
-        return None
-    from scipy.special import stdtrit
-
-    reach = float(stdtrit(ours.n - 1, 0.975)) * ours.sd * math.sqrt(1 + 1 / ours.n)
-    return max(0.0, ours.mean - reach), min(1.0, ours.mean + reach)
-
-
-def _needs_limit(metric: str) -> bool:
-    return metric in (*RATES, *DECIDED)
-
-
-def _differences(table: PublishedTable, row: Row, metric: str, ours: Verdict) -> Iterator[str]:
-    """How our protocol differs from the stated one; what the source does not state is no difference."""
-    trial, record = ours.trial, ours.outcome.record
-    dataset = parse(trial.dataset)[0]
-    if dataset != table.dataset:
-        known = f"{table.dataset} published" if table.dataset != NOT_STATED else "the source does not state its own"
-        yield "synthetic data" if dataset == SYNTHETIC else f"data set {trial.dataset}, {known}"
-    elif record.incomplete:
-        yield f"incomplete category: {record.incomplete}"
-    elif row.counts and ours.counts and (row.counts.normal, row.counts.abnormal) != _sizes(ours):
-        n, a = _sizes(ours)
-        yield f"test set of {n} + {a} images, {row.counts.normal} + {row.counts.abnormal} published"
-    if row.setting == "multi-class":
-        yield "one model a category, one for all published"
-    if row.image_size not in (None, trial.image_size):
-        yield f"image size {trial.image_size}, {row.image_size} published"
-    if trial.weights == "random" and row.weights != "random":
-        yield "random weights"
-    if row.epochs and trial.epochs and row.epochs != str(trial.epochs):
-        yield f"{trial.epochs} epochs, {row.epochs} published"
-    if trial.holdout:
-        yield f"fitted without {trial.holdout:.0%} of the normal images, held out for the threshold"
-    if metric not in PIXEL_METRICS and row.pool not in (NOT_STATED, ours.pool):
-        yield f"pool {ours.pool}, {row.pool} published"
-    if _needs_limit(metric):
-        if ours.oracle != (table.track == "oracle"):
-            yield "oracle threshold" if ours.oracle else "oracle threshold published"
-        elif row.threshold not in (NOT_STATED, ours.threshold):
-            yield f"threshold {ours.threshold}, {row.threshold} published"
-
-
-def _sizes(verdict: Verdict) -> tuple[int, int]:
-    assert verdict.counts is not None
-    return verdict.counts.n_normal, verdict.counts.n_abnormal
+        reasons = tuple(differences(table, row, metric, group[0]))
+        yield _Joined(row, metric, method, group, ours, reasons, impossible)

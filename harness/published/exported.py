@@ -39,6 +39,7 @@ def _cells(row: Row, say_dataset: bool) -> Mapping[str, Any]:
         "category": f"{row['dataset']} {row['category']}" if say_dataset else row["category"],
         **{name: row[name] for name in ("model", "encoder", "loss", "image_size", "threshold", "pool", "weights")},
         "epochs": row["epochs"],
+        **{name: row[name] for name in ("batch_size", "learning_rate") if row[name]},
         "seed": row["seed"],
         "source": f"trial {row['trial']}",
         **(counts if row["n_normal"] and row["n_abnormal"] else {}),

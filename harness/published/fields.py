@@ -80,6 +80,17 @@ def count(value: Any) -> int:
     return 0 if value in (0, "0") and value is not False else natural(value)
 
 
+def positive(value: Any) -> float:
+    """A number above 0, such as 1e-4, written as one or as text."""
+    try:
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else 0.0
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise ValueError("a number above 0, such as 1e-4")
+    return number
+
+
 def one_of(*choices: str) -> Reader:
     """One of these and nothing else."""
 

@@ -16,6 +16,7 @@ from harness.published.fields import (
     natural,
     one_of,
     optional_text,
+    positive,
     quoted,
     read_fields,
     text,
@@ -64,6 +65,8 @@ _PROTOCOL: Mapping[str, tuple[Reader, Any]] = {
     "backbone": (text, REQUIRED),
     "threshold": (text, NOT_STATED),
     "pool": (text, NOT_STATED),
+    "batch_size": (natural, None),
+    "learning_rate": (positive, None),
 }
 _SPLIT: Mapping[str, tuple[Reader, Any]] = {
     "train": (natural, None),
@@ -81,6 +84,8 @@ _ROW: Mapping[str, tuple[Reader, Any]] = {
     "pool": (text, None),
     "weights": (optional_text, ""),
     "epochs": (label, ""),
+    "batch_size": (natural, None),
+    "learning_rate": (positive, None),
     "seed": (label, ""),
     "source": (optional_text, ""),
     "note": (optional_text, ""),
@@ -132,7 +137,7 @@ def build(
     table = PublishedTable(
         name=name,
         **fields,
-        **protocol,
+        **{field: protocol[field] for field in ("setting", "image_size", "backbone", "threshold", "pool")},
         splits=splits,
         rows=tuple(row for row in rows if row.category != MEAN),
         means=means,
@@ -178,7 +183,7 @@ def _row(
                 raise UsageError(f"{where}: {metric} is {quoted(cell)}, expected {error}") from None
     sizes = _together(fields, "n_normal", "n_abnormal", where)
     right = _together(fields, "right_normal", "right_abnormal", where)
-    for name in ("setting", "image_size", "threshold", "pool"):
+    for name in ("setting", "image_size", "threshold", "pool", "batch_size", "learning_rate"):
         fields[name] = protocol[name] if fields[name] is None else fields[name]
         if fields[name] == VARIES:
             raise UsageError(f"{where}: {name!r} is missing, which the protocol leaves to each row")

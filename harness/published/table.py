@@ -67,6 +67,9 @@ class Row:
     counts: SplitCounts | None
     right: tuple[int, int] | None = None
     """How many of these normal and anomalous images were rightly called, where the source says so."""
+    batch_size: int | None = None
+    """None where the source does not state it, as the next."""
+    learning_rate: float | None = None
     over: int | None = None
     """The number of categories of a mean; None means those of the table."""
 
@@ -83,6 +86,8 @@ class Row:
             self.pool,
             self.weights,
             self.epochs,
+            str(self.batch_size),
+            str(self.learning_rate),
             self.seed,
             self.source,
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -11,11 +12,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
+from scipy.stats import t as student
 
 from harness import OracleThreshold, Threshold
-from harness.metrics.intervals import auroc_interval, wilson
 from harness.published import load, read
+from harness.published.chance import chance_of, shuffled_of
 from harness.published.comparison import Compared, Comparison, compare, plain_name
+from harness.published.equivalence import Noise, bounds_of, judgement
+from harness.published.printed import read_number
 from harness.report.comparison import COLUMNS, comparison_document
 from harness.report.formats import render
 from harness.report.formats.terminal import to_terminal
@@ -87,67 +92,103 @@ def csv_table(folder: Path, header: str, *lines: str) -> Compared | object:
     return read(file)
 
 
-def test_what_the_paper_printed_is_reproduced_by_the_counts_behind_it() -> None:
-    found = by_metric(paper(verdict()))
+def test_of_two_single_runs_nothing_is_known_but_how_far_another_test_set_would_move_them() -> None:
+    compared = paper(verdict())
+    found = by_metric(compared)
     assert list(found) == ["normal_rate", "abnormal_rate", "accuracy"]
     normal = found["normal_rate"]
-    assert (normal.published.text, normal.ours.mean, normal.interval) == ("0.35", 0.35, wilson(7, 20))
-    assert normal.difference == 0.0
-    assert found["accuracy"].interval == wilson(68, 83)
-    assert {comparison.verdict for comparison in found.values()} == {"reproduced"}
+    assert (normal.published.text, normal.ours.mean, normal.difference) == ("0.35", 0.35, 0.0)
+    assert normal.noise == Noise(math.sqrt(0.35 * 0.65 / 20), 0)
+    reach = 1.6449 * math.sqrt(0.35 * 0.65 / 20 * 2)
+    assert normal.bounds == (pytest.approx(-reach - 0.01, abs=1e-4), pytest.approx(reach + 0.005, abs=1e-4))
+    assert {name: comparison.verdict for name, comparison in found.items()} == {
+        "normal_rate": "inconclusive", "abnormal_rate": "equivalent", "accuracy": "inconclusive",
+    }  # fmt: skip
+    assert "No method here has two seeds" in render(comparison_document(compared), "md")
 
 
-def test_a_published_number_outside_the_interval_is_different() -> None:
-    normal = by_metric(paper(verdict(right_normal=16)))["normal_rate"]
-    assert wilson(16, 20)[0] > 0.36
-    assert normal.verdict == "different"
-    assert normal.difference == pytest.approx(0.45)
+def test_seeds_that_agree_make_an_equal_number_equivalent_and_a_far_one_different() -> None:
+    same = by_metric(paper(*[verdict(7, 61, seed=seed) for seed in range(3)]))
+    assert {comparison.verdict for comparison in same.values()} == {"equivalent"}
+    far = by_metric(paper(*[verdict(16, 61, seed=seed) for seed in range(3)]))["normal_rate"]
+    assert far.verdict == "different"
+    assert far.difference == pytest.approx(0.45)
 
 
-@given(st.integers(0, 20), st.integers(0, 63))
-def test_reproduced_is_when_some_number_that_prints_so_lies_in_the_interval(normal: int, abnormal: int) -> None:
-    grid = np.arange(100_001) / 100_000
-    for comparison in paper(verdict(normal, abnormal)).comparisons:
-        low, high = comparison.interval
-        ours = grid[(grid >= low) & (grid <= high)]
-        prints_so = (ours >= float(comparison.published.low)) & (ours < float(comparison.published.high))
-        assert (comparison.verdict == "reproduced") == prints_so.any()
+def test_the_noise_of_a_run_is_that_of_all_methods_of_the_category_together() -> None:
+    ours = [verdict(7 + seed, seed=seed) for seed in range(3)] + [
+        verdict(6 + 4 * seed, loss="ssim", seed=seed) for seed in range(2)
+    ]
+    ours.append(verdict(5, encoder="vgg16", weights="pretrained"))
+    found = [c for c in paper(*ours).comparisons if c.metric == "normal_rate"]
+    variance = (2 * np.var([7, 8, 9], ddof=1) + np.var([6, 10], ddof=1)) / 3 / 20**2
+    for comparison in found:
+        assert comparison.noise == Noise(pytest.approx(math.sqrt(variance)), 3)
+    alone = next(c for c in found if c.method.encoder == "vgg16")
+    apart = abs(5 / 20 - 0.25)
+    assert apart == 0, "so the images, of which a share must differ, add nothing"
+    reach = student.ppf(0.95, 3) * math.sqrt(variance * (1 + 1 / 1))
+    assert alone.bounds == (pytest.approx(-reach - 0.01), pytest.approx(reach + 0.005))
+
+
+@given(
+    st.floats(0, 1), st.integers(0, 100), st.integers(1, 50), st.floats(0, 0.3), st.floats(0, 0.3), st.floats(0.01, 0.5)
+)
+def test_more_noise_never_makes_a_claim_easier(
+    ours: float, theirs: int, runs: int, one: float, other: float, margin: float
+) -> None:
+    printed = read_number(f"{theirs / 100:.2f}", 2)
+    less, more = (
+        judgement(bounds_of(ours, runs, printed, 83, Noise(noise, 8)), margin) for noise in sorted((one, other))
+    )
+    assert more in (less, "inconclusive")
+
+
+@given(st.floats(0, 1), st.integers(0, 100), st.integers(1, 200), st.floats(0, 0.3), st.floats(0.02, 0.5))
+def test_what_is_equivalent_lies_within_the_margin_and_what_is_different_beyond_it(
+    ours: float, theirs: int, images: int, noise: float, margin: float
+) -> None:
+    printed = read_number(f"{theirs / 100:.2f}", 2)
+    found = judgement(bounds_of(ours, 3, printed, images, Noise(noise, 8)), margin)
+    assert found != "equivalent" or abs(ours - theirs / 100) < margin
+    assert found != "different" or abs(ours - theirs / 100) > margin
 
 
 def test_the_digits_of_a_printed_number_count_as_they_were_printed(tmp_path: Path) -> None:
-    ours = verdict(3, 3, n=(3, 3))
-    assert 0.43 < wilson(3, 3)[0] < 0.44
     header = "dataset,category,model,encoder,loss,normal_rate"
+    ours = [verdict(n=(80, 80), right_normal=32, right_abnormal=40, category="bolt", seed=seed) for seed in range(3)]
     one_digit, three_digits = (
-        compare(csv_table(tmp_path, header, f"mvtec_ad,bolt,dae,conv,mse,{text}"), [verdict(3, 3, n=(3, 3), category="bolt")])
-        for text in ("0.4", "0.430")
-    )  # fmt: skip
-    assert ours.counts is not None
-    assert one_digit.comparisons[0].verdict == "reproduced", "0.44 prints as 0.4"
-    assert three_digits.comparisons[0].verdict == "different"
+        compare(csv_table(tmp_path, header, f"mvtec_ad,bolt,dae,conv,mse,{text}"), ours) for text in ("0.4", "0.400")
+    )
+    assert one_digit.comparisons[0].verdict == "inconclusive", ".35 and .499 print as 0.4 too"
+    assert three_digits.comparisons[0].verdict == "equivalent"
 
 
-def test_several_seeds_are_averaged_and_their_interval_spans_those_of_each() -> None:
+def test_several_seeds_are_averaged() -> None:
     normal = by_metric(paper(verdict(9, seed=1), verdict(5, seed=0), verdict(13, seed=2)))["normal_rate"]
     assert normal.ours.mean == pytest.approx(9 / 20)
     assert normal.ours.sd == pytest.approx(0.2)
     assert (normal.ours.low, normal.ours.high, normal.ours.n) == (5 / 20, 13 / 20, 3)
-    assert normal.interval == (wilson(5, 20)[0], wilson(13, 20)[1])
     assert [each.trial.seed for each in normal.verdicts] == [0, 1, 2]
 
 
-def test_a_metric_without_an_interval_of_its_own_has_one_over_seeds(tmp_path: Path) -> None:
-    table = csv_table(tmp_path, "dataset,category,model,encoder,loss,pixel_auroc", "mvtec_ad,bottle,dae,conv,mse,0.80")
+def test_the_margin_is_the_users() -> None:
+    ours = [verdict(9, 61, seed=seed) for seed in range(3)]
+    wide, usual = (compare(load("kumar_2025"), ours, margin) for margin in (0.4, 0.1))
+    assert by_metric(wide)["normal_rate"].verdict == "equivalent"
+    assert by_metric(usual)["normal_rate"].verdict == "inconclusive"
+    assert "A margin of 0.40 tells methods hardly apart" in render(comparison_document(wide), "md")
+    assert "hardly apart" not in render(comparison_document(usual), "md")
+
+
+def test_pixel_metrics_too_are_compared_by_the_deviation_over_seeds(tmp_path: Path) -> None:
+    table = csv_table(tmp_path, "dataset,category,model,encoder,loss,pixel_auroc", "mvtec_ad,bottle,dae,conv,mse,0.72")
     pixels = [0.70, 0.74, 0.72]
     seeds = [verdict(seed=i, record={"pixels": {"pixel_auroc": value}}) for i, value in enumerate(pixels)]
-    (one,) = compare(table, seeds[:1]).comparisons
-    assert one.reasons == ("one seed gives no interval for pixel auroc: run more --seeds",)
     (three,) = compare(table, seeds).comparisons
-    reach = 4.3027 * 0.02 * math.sqrt(4 / 3)  # Student's t of 2 degrees of freedom, at 97.5 %
-    assert three.interval == (pytest.approx(0.72 - reach, abs=1e-4), pytest.approx(0.72 + reach, abs=1e-4))
-    assert three.verdict == "reproduced"
-    wild = [verdict(seed=i, record={"pixels": {"pixel_auroc": float(i)}}) for i in range(2)]
-    assert compare(table, wild).comparisons[0].interval == (0.0, 1.0)
+    assert three.noise == Noise(pytest.approx(0.02), 2)
+    assert three.verdict == "equivalent"
+    assert three.images == 63
 
 
 @pytest.mark.parametrize(
@@ -162,6 +203,8 @@ def test_a_metric_without_an_interval_of_its_own_has_one_over_seeds(tmp_path: Pa
         ({"n": (20, 62)}, "test set of 20 + 62 images, 20 + 63 published"),
         ({"image_size": 128}, "image size 128, 256 published"),
         ({"weights": "random"}, "random weights"),
+        ({"batch_size": 16}, "batch size 16, 32 published"),
+        ({"learning_rate": 1e-3}, "learning rate 0.001, 0.0001 published"),
         ({"holdout": 0.1}, "fitted without 10% of the normal images, held out for the threshold"),
         ({"pool": "max"}, "pool max, mean published"),
         ({"threshold": Quantile()}, "threshold quantile, mean published"),
@@ -189,6 +232,9 @@ def test_every_reason_is_said() -> None:
         ("setting", "multi-class", "one model a category, one for all published"),
         ("epochs", "100", "50 epochs, 100 published"),
         ("epochs", "50", ""),
+        ("batch_size", "64", "batch size 32, 64 published"),
+        ("learning_rate", "1e-3", "learning rate 0.0001, 0.001 published"),
+        ("learning_rate", "0.0001", ""),
         ("image_size", "256", ""),
         ("weights", "random", ""),
     ],
@@ -214,11 +260,12 @@ def test_what_a_source_leaves_open_is_compared_and_said(tmp_path: Path) -> None:
     assert "does not state" not in render(comparison_document(paper(verdict())), "md")
 
 
-def test_the_auroc_is_compared_once_whatever_the_threshold_by_its_interval(tmp_path: Path) -> None:
+def test_the_auroc_is_compared_once_whatever_the_threshold(tmp_path: Path) -> None:
     table = csv_table(tmp_path, "dataset,category,model,encoder,loss,auroc", "mvtec_ad,bottle,dae,conv,mse,0.86")
     ours = [verdict(), verdict(threshold=Quantile()), verdict(threshold=Peek())]
     (comparison,) = compare(table, ours).comparisons
-    assert comparison.interval == auroc_interval(ours[0].auroc, 20, 63)
+    assert comparison.difference == pytest.approx(ours[0].auroc - 0.86)
+    assert comparison.images == 20, "of the smaller class"
     assert comparison.reasons == ()
     assert comparison.method.threshold == "-"
     assert "threshold" not in render(comparison_document(compare(table, ours)), "md").split("Cells")[0]
@@ -240,6 +287,7 @@ def test_pools_are_compared_apart_where_the_metric_depends_on_them(tmp_path: Pat
         ("dae[level=0.2,noise=gaussian]", "dae"),
         ("timm[name=resnet18.a1_in1k]", "resnet18"),
         ("timm[name=resnet18]", "resnet18"),
+        ("timm[name=wide_resnet50_2.tv2_in1k]", "wide_resnet50"),
         ("-", "-"),
     ],
 )
@@ -317,12 +365,149 @@ def test_a_table_in_percent_is_shown_in_percent() -> None:
     assert (row["published"], row["published_value"]) == ("99.4", 0.994)
 
 
+def test_a_network_that_timm_calls_otherwise_is_joined() -> None:
+    ours = verdict(
+        model="patchcore",
+        encoder="timm[name=wide_resnet50_2.tv2_in1k]",
+        loss="-",
+        weights="pretrained",
+        learning_rate=0.0,
+        epochs=0,
+        batch_size=0,
+    )
+    compared = compare(load("image_auroc"), [ours])
+    assert [(c.row.encoder, c.metric) for c in compared.comparisons] == [("wide_resnet50", "auroc")] * 2
+    assert compared.near_misses == []
+
+
+def test_a_near_miss_is_suggested() -> None:
+    ours = verdict(model="patchcore", encoder="timm[name=wideresnet50]", loss="-", weights="pretrained")
+    compared = compare(load("image_auroc"), [ours])
+    assert compared.comparisons == []
+    assert ("wideresnet50", "wide_resnet50") in compared.near_misses
+    assert "alike: wideresnet50 here and wide_resnet50 published" in render(comparison_document(compared), "md")
+
+
 def test_totals_are_by_method_over_thresholds() -> None:
     compared = paper(verdict(16), verdict(16, threshold=Quantile()), verdict(encoder="vgg16", weights="random"))
     totals = render(comparison_document(compared), "md").split("### By method")[1].split("###")[0]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in totals.splitlines() if " + " in line]
-    assert rows[0][:4] == ["dae + conv + mse", "1", "2", "3"]
-    assert rows[1] == ["dae + vgg16 + mse, random weights", "0", "0", "3", "", ""]
+    assert rows[0][:6] == ["dae + conv + mse", "1", "1.0", "1", "1", "3"]
+    assert rows[1] == ["dae + vgg16 + mse, random weights", "0", "", "0", "0", "3", "", ""]
+
+
+def methods(*counts: tuple[int, int], seeds: int = 3, wobble: int = 0) -> list[Verdict]:
+    """Own-encoder methods of the paper, each right on so many normal and abnormal bottles."""
+    names = [("dae", "mse"), ("dae", "ssim"), ("cae", "mse"), ("cae", "ssim")]
+    return [
+        verdict(normal + wobble * (seed - 1), abnormal, model=model, loss=loss, seed=seed)
+        for (model, loss), (normal, abnormal) in zip(names, counts, strict=False)
+        for seed in range(seeds)
+    ]
+
+
+def comparable(compared: Compared) -> list[Comparison]:
+    return [comparison for comparison in compared.comparisons if not comparison.reasons]
+
+
+def test_the_total_of_shuffled_rows_is_the_mean_over_all_deals() -> None:
+    compared = paper(*methods((7, 61), (6, 58), (5, 58), (9, 40)))
+    found = chance_of(compared.table, comparable(compared))["bottle"]
+    lines = [
+        [c for c in compared.comparisons if c.method == method]
+        for method in dict.fromkeys(c.method for c in compared.comparisons)
+    ]
+    totals = []
+    for deal in itertools.permutations(range(4)):
+        pairs = [
+            (ours, beside)
+            for place, dealt in enumerate(deal)
+            for ours, beside in zip(lines[dealt], lines[place], strict=True)
+        ]
+        totals.append(sum(beside.would_be(ours.ours.mean) == "equivalent" for ours, beside in pairs))
+    assert found.shuffled == pytest.approx(np.mean(totals))
+    assert found.p == pytest.approx(np.mean(np.array(totals) >= found.count("equivalent")), abs=0.02)
+    assert sum(shuffled_of(comparable(compared))) == pytest.approx(found.shuffled)
+
+
+def test_numbers_that_follow_from_others_are_not_free() -> None:
+    compared = paper(*methods((7, 61), (6, 58)))
+    found = chance_of(compared.table, comparable(compared))["bottle"]
+    assert {found.comparisons[place].metric for place in found.free} == {"normal_rate", "abnormal_rate"}
+    assert (len(found.comparisons), len(found.free)) == (6, 4)
+
+
+def test_a_detector_without_information_is_tried_at_every_rate_and_the_mean_of_the_published_rows_too() -> None:
+    compared = paper(*methods((7, 61), (6, 58), (5, 58), (6, 61), wobble=0))
+    found = chance_of(compared.table, comparable(compared))["bottle"]
+    best = max(
+        sum(c.would_be({"normal_rate": 1 - q, "abnormal_rate": q, "accuracy": (20 * (1 - q) + 63 * q) / 83}[c.metric]) == "equivalent" for c in found.comparisons)
+        for q in np.linspace(0, 1, 101)
+    )  # fmt: skip
+    assert found.constant == best > 0
+    rows = [row for row in compared.table.rows if row.category == "bottle"]
+    means = {metric: np.mean([float(row.values[metric].value) for row in rows]) for metric in rows[0].values}
+    assert found.mean_row == sum(c.would_be(means[c.metric]) == "equivalent" for c in found.comparisons)
+
+
+def test_ranks_of_methods_are_correlated_with_the_published_ones() -> None:
+    counts = [(9, 61), (5, 58), (7, 58), (6, 40)]
+    compared = paper(*methods(*counts))
+    found = chance_of(compared.table, comparable(compared))["bottle"]
+    published = {
+        (r.model, r.loss): float(r.values["normal_rate"].value)
+        for r in compared.table.rows
+        if r.category == "bottle" and r.encoder == "conv"
+    }
+    theirs = [published[name] for name in (("dae", "mse"), ("dae", "ssim"), ("cae", "mse"), ("cae", "ssim"))]
+    assert found.correlations["normal_rate"] == pytest.approx(spearmanr([c[0] for c in counts], theirs).statistic)
+    few = paper(*methods(*counts[:2]))
+    assert chance_of(few.table, comparable(few))["bottle"].correlations["normal_rate"] is None
+
+
+def test_totals_stand_beside_chance_by_category_and_together() -> None:
+    pill = [
+        verdict(14, 120, n=(26, 141), category="pill", loss=loss, seed=seed)
+        for loss in ("mse", "ssim")
+        for seed in range(2)
+    ]
+    compared = paper(*methods((7, 61), (6, 58)), *pill)
+    found = chance_of(compared.table, comparable(compared))
+    assert list(found) == ["bottle", "pill", ""]
+    assert found[""].shuffled == found["bottle"].shuffled + found["pill"].shuffled
+    assert found[""].count("equivalent") == found["bottle"].count("equivalent") + found["pill"].count("equivalent")
+    assert found[""].count("equivalent", of_free=True) == sum(
+        c.verdict == "equivalent" for c in found[""].comparisons if c.metric != "accuracy"
+    )
+    shown = render(comparison_document(compared), "md")
+    assert "### Equivalent numbers, and how many chance would give" in shown
+    assert "| all " in shown
+
+
+def claims(truth: float, published: float, seeds: int, deviation: float, trials: int = 400) -> float:
+    """How often a method whose true number is `truth` is called equivalent to one of `published`, seen in one run."""
+    draws = np.random.default_rng(seeds)
+    found = 0
+    for _ in range(trials):
+        theirs = float(np.clip(published + deviation * draws.normal(), 0, 1))
+        others = draws.normal(size=(4, seeds)) * deviation  # four methods, whose deviations are taken together
+        pooled_deviation = math.sqrt(others.var(axis=1, ddof=1).mean())
+        ours = truth + float(others[0].mean())
+        bounds = bounds_of(ours, seeds, read_number(f"{theirs:.2f}", 2), 83, Noise(pooled_deviation, 4 * (seeds - 1)))
+        found += judgement(bounds, 0.10) == "equivalent"
+    return found / trials
+
+
+def test_with_the_right_method_nearly_all_numbers_become_equivalent_as_seeds_grow() -> None:
+    shares = [claims(0.7, 0.7, seeds, 0.02) for seeds in (2, 3, 10)]
+    assert shares == sorted(shares)
+    assert shares[-1] > 0.9
+
+
+@pytest.mark.parametrize("apart", [0.10, 0.13, 0.20])
+@pytest.mark.parametrize("deviation", [0.01, 0.03, 0.06])
+def test_with_a_wrong_method_few_do_however_many_seeds_there_are(apart: float, deviation: float) -> None:
+    assert max(claims(0.7 - apart, 0.7, seeds, deviation) for seeds in (2, 5, 30)) < 0.07
 
 
 def test_an_export_of_ours_is_compared_by_the_parts_as_spelt(tmp_path: Path) -> None:
@@ -330,8 +515,8 @@ def test_an_export_of_ours_is_compared_by_the_parts_as_spelt(tmp_path: Path) -> 
     save([row_of(theirs)], tmp_path / "theirs.jsonl")
     compared = compare(load(str(tmp_path / "theirs.jsonl")), [ours, verdict(seed=1)])
     verdicts = {comparison.metric: comparison.verdict for comparison in compared.comparisons}
-    assert [metric for metric, said in verdicts.items() if said == "not comparable"] == ["f1", "average_precision"]
-    assert verdicts["normal_rate"] == verdicts["balanced_accuracy"] == verdicts["auroc"] == "reproduced"
+    assert {"not comparable"}.isdisjoint(verdicts.values())
+    assert verdicts["abnormal_rate"] == "equivalent"
     assert (compared.lacking, compared.unpublished) == (0, 1)
 
 
@@ -346,8 +531,8 @@ def example() -> Compared:
     return paper(
         verdict(),
         verdict(6, 60, loss="ssim"),
-        verdict(12, 50, loss="ssim", seed=1),
-        verdict(5, 63, loss="ssim", seed=2),
+        verdict(6, 59, loss="ssim", seed=1),
+        verdict(5, 58, loss="ssim", seed=2),
         verdict(15, 30, encoder="vgg16", weights="pretrained"),
         verdict(15, 30, encoder="resnet50", weights="random"),
         verdict(19, 103, model="cae", encoder="vgg16", weights="pretrained", **pill),

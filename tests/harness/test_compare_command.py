@@ -55,17 +55,22 @@ def test_a_store_is_compared_with_a_table_of_ones_own(compare: Callable[..., Res
     rows = {(row["model"], row["metric"]): row for row in json.loads(result.stdout)}
     assert len(rows) == 4
     rate = rows["mean_image", "abnormal_rate"]
-    assert (rate["published"], rate["ours"], rate["verdict"], rate["seeds"]) == ("1.00", 1.0, "reproduced", 1)
+    assert (rate["published"], rate["ours"], rate["verdict"], rate["seeds"]) == ("1.00", 1.0, "inconclusive", 1)
     assert rows["brightest", "abnormal_rate"]["reason"] == "threshold highest, other published"
-    assert rows["brightest", "auroc"]["verdict"] == "reproduced"
-    assert rows["mean_image", "auroc"]["verdict"] == "reproduced", ".98 is what three and four images leave room for"
+    assert rows["brightest", "auroc"]["verdict"] == "inconclusive"
+    assert rows["mean_image", "auroc"]["verdict"] == "inconclusive", "three and four images say little"
+    wide = {
+        (row["model"], row["metric"]): row for row in json.loads(compare("--format", "json", "--margin", "0.9").stdout)
+    }
+    assert wide["mean_image", "auroc"]["verdict"] == "equivalent"
+    assert "not in the range" in compare("--margin", "1.5").stderr
 
 
 @pytest.mark.parametrize("style", ["rich", "md", "csv"])
 def test_it_comes_in_every_format(compare: Callable[..., Result], style: str) -> None:
     shown = compare("--format", style).stdout
     assert "mean_image" in shown
-    assert "reproduced" in shown
+    assert "inconclusive" in shown
     if style != "csv":
         assert "published but not here: 1 of 3." in " ".join(shown.split())
         assert "here but not published: 2." in " ".join(shown.split())

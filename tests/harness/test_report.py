@@ -195,7 +195,7 @@ def test_published_numbers_stand_beside_ours_with_their_verdict(filled: Path, th
     assert "image size 32, 256 published" in text
     assert "0.17" not in text, "another protocol's number stands beside nothing"
     summary = call("--store", filled, "--against", theirs, "--format", "md").stdout
-    assert "tile · 0 of 1 numbers reproduced" in summary
+    assert "tile · 0 of 1 numbers equivalent" in summary
 
 
 def test_reporting_loads_no_torch(filled: Path, tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""How our protocol differs from what a source states; what it leaves open is no difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.plugin.spec import parse
+from harness.published.table import DECIDED, NOT_STATED, RATES, PublishedTable, Row
+from harness.verdicts.verdict import PIXEL_METRICS, Verdict
+
+SYNTHETIC = "synthetic"
+"""The data set that we draw ourselves."""
+
+
+def differences(table: PublishedTable, row: Row, metric: str, ours: Verdict) -> Iterator[str]:
+    """Why a number of ours cannot be compared with a published one, in words; nothing where it can."""
+    yield from _of_data(table, row, ours)
+    yield from _of_training(row, ours)
+    if metric not in PIXEL_METRICS and row.pool not in (NOT_STATED, ours.pool):
+        yield f"pool {ours.pool}, {row.pool} published"
+    if needs_limit(metric):
+        if ours.oracle != (table.track == "oracle"):
+            yield "oracle threshold" if ours.oracle else "oracle threshold published"
+        elif row.threshold not in (NOT_STATED, ours.threshold):
+            yield f"threshold {ours.threshold}, {row.threshold} published"
+
+
+def needs_limit(metric: str) -> bool:
+    """Whether a metric depends on the threshold."""
+    return metric in (*RATES, *DECIDED)
+
+
+def _of_data(table: PublishedTable, row: Row, ours: Verdict) -> Iterator[str]:
+    trial, record = ours.trial, ours.outcome.record
+    dataset = parse(trial.dataset)[0]
+    if dataset != table.dataset:
+        known = f"{table.dataset} published" if table.dataset != NOT_STATED else "the source does not state its own"
+        yield "synthetic data" if dataset == SYNTHETIC else f"data set {trial.dataset}, {known}"
+    elif record.incomplete:
+        yield f"incomplete category: {record.incomplete}"
+    elif row.counts and ours.counts and (row.counts.normal, row.counts.abnormal) != _sizes(ours):
+        n, a = _sizes(ours)
+        yield f"test set of {n} + {a} images, {row.counts.normal} + {row.counts.abnormal} published"
+    if row.setting == "multi-class":
+        yield "one model a category, one for all published"
+    if row.image_size not in (None, trial.image_size):
+        yield f"image size {trial.image_size}, {row.image_size} published"
+
+
+def _of_training(row: Row, ours: Verdict) -> Iterator[str]:
+    trial = ours.trial
+    if trial.weights == "random" and row.weights != "random":
+        yield "random weights"
+    if row.epochs and trial.epochs and row.epochs != str(trial.epochs):
+        yield f"{trial.epochs} epochs, {row.epochs} published"
+    if row.batch_size and trial.batch_size and row.batch_size != trial.batch_size:
+        yield f"batch size {trial.batch_size}, {row.batch_size} published"
+    if row.learning_rate and trial.learning_rate and row.learning_rate != trial.learning_rate:
+        yield f"learning rate {trial.learning_rate:g}, {row.learning_rate:g} published"
+    if trial.holdout:
+        yield f"fitted without {trial.holdout:.0%} of the normal images, held out for the threshold"
+
+
+def _sizes(verdict: Verdict) -> tuple[int, int]:
+    assert verdict.counts is not None
+    return verdict.counts.n_normal, verdict.counts.n_abnormal
