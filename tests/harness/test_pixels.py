@@ -104,7 +104,7 @@ def test_metrics_are_those_of_an_exact_sort_whatever_the_scores_are_like(kind: s
 @pytest.mark.parametrize("waiting", [1 << 15, 1 << 23])
 @pytest.mark.parametrize("kind", KINDS)
 def test_above_a_floor_aupro_is_that_of_an_exact_sort(kind: str, waiting: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.metrics.pixel._WAITING", waiting)
+    monkeypatch.setattr("harness.metrics.pixel.measuring._WAITING", waiting)
     rng = np.random.default_rng(3)
     masks = blobs(rng, 6, 192)
     maps = scores_like(kind, rng, masks)
@@ -279,7 +279,7 @@ def stream(metrics: PixelMetrics, n: int, kinds: tuple[str, ...]) -> tuple[np.nd
 def test_metrics_stay_exact_when_what_waits_is_counted_many_times(
     kinds: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.metrics.pixel._WAITING", 1 << 17)
+    monkeypatch.setattr("harness.metrics.pixel.measuring._WAITING", 1 << 17)
     metrics = PixelMetrics()
     maps, masks = stream(metrics, 64, kinds)
     flat_masks, flat = masks.ravel(), maps.ravel().astype(np.float64)
@@ -289,7 +289,7 @@ def test_metrics_stay_exact_when_what_waits_is_counted_many_times(
 
 
 def test_memory_does_not_grow_with_the_number_of_maps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.metrics.pixel._WAITING", 1 << 18)
+    monkeypatch.setattr("harness.metrics.pixel.measuring._WAITING", 1 << 18)
 
     def peak(n: int) -> int:
         rng = np.random.default_rng(2)

@@ -1,0 +1,140 @@
+"""What pixel metrics are, worked out from counts by score: AUPRO, AUROC, average precision, F1 and IoU."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.metrics.pixel.keys import Keys, key_at_most, score_of
+from harness.metrics.pixel.tally import Floats, Tally
+
+FPR_LIMIT = 0.3
+"""The false positive rate up to which AUPRO is usually given."""
+
+
+class PixelCounts(NamedTuple):
+    """Pixels of one set of maps in each of B intervals of scores, in ascending order."""
+
+    starts: Keys
+    """(B,), the lowest key of each."""
+    spread: NDArray[np.int8]
+    """(B,), as in a tally."""
+    normal: Floats
+    """(B,), pixels."""
+    defective: Floats
+    """(B,), pixels."""
+    overlap: Floats
+    """(B,), regions, each shared out among its pixels."""
+    origin: float = 0.0
+    """What was subtracted from the scores."""
+
+    @classmethod
+    def of(cls, tally: Tally, origin: float = 0.0) -> PixelCounts:
+        """From a tally of one group."""
+        normal, defective, overlap = tally.counts
+        return cls(tally.starts, tally.spread, normal, defective, overlap, origin)
+
+
+class BestF1(NamedTuple):
+    """Where F1 of pixels is largest: chosen with the masks in hand, so no production line could have it."""
+
+    f1: float
+    iou: float
+    """At the same limit, where it is largest too."""
+    limit: float
+    """A pixel that scores above it is called defective."""
+
+
+def check_limit(fpr_limit: float) -> None:
+    """Raises ValueError for what is no false positive rate above 0."""
+    if not 0 < fpr_limit <= 1:
+        raise ValueError(f"fpr_limit is {fpr_limit!r}: expected a number above 0 and at most 1")
+
+
+def aupro(counts: PixelCounts, fpr_limit: float = FPR_LIMIT) -> float | None:
+    """Mean share found of each 8-connected defective region, over false positive rates from 0 to the limit.
+
+    In [0, 1]; None without a defective or a normal pixel. Bergmann et al., IJCV 2021. Raises ValueError.
+    """
+    check_limit(fpr_limit)
+    return _mean_found(counts.overlap, counts.normal, fpr_limit)
+
+
+def auroc(counts: PixelCounts) -> float | None:
+    """Chance that a defective pixel scores above a normal one, ties counting half; None without one of each."""
+    return _mean_found(counts.defective, counts.normal, 1.0)
+
+
+def average_precision(counts: PixelCounts) -> float | None:
+    """Precision at the score of a defective pixel, on average over them, in [0, 1]; None without one.
+
+    Within an interval pixels of both kinds are taken to be mixed, but for those of one score, which are tied.
+    """
+    defective, normal = counts.defective[::-1], counts.normal[::-1]
+    found, alarms = np.cumsum(defective), np.cumsum(normal)
+    if not found.size or not found[-1]:
+        return None
+    mixed = counts.spread[::-1] > 0
+    true = np.where(mixed, found - np.maximum(defective - 1, 0) / 2, found)
+    false = np.where(mixed, alarms - normal / 2, alarms)
+    return float(defective @ (true / np.maximum(true + false, 1)) / found[-1])
+
+
+def best_f1(counts: PixelCounts) -> BestF1 | None:
+    """The largest F1 of pixels over all limits; None without a defective pixel."""
+    found, alarms = np.cumsum(counts.defective[::-1]), np.cumsum(counts.normal[::-1])
+    if not found.size or not found[-1]:
+        return None
+    f1 = 2 * found / (found[-1] + found + alarms)
+    best = int(np.argmax(f1))
+    start = int(counts.starts[len(f1) - 1 - best])
+    return BestF1(float(f1[best]), float(f1[best] / (2 - f1[best])), score_of(start - 1) + counts.origin)
+
+
+def iou(counts: PixelCounts, limit: float) -> float | None:
+    """Intersection over union of the defective pixels and those that score above a limit; None without any of both."""
+    found, alarms = (float(above) for above in _above(counts, limit))
+    union = float(counts.defective.sum()) + alarms
+    return found / union if union else None
+
+
+def summary(counts: PixelCounts, fpr_limit: float = FPR_LIMIT) -> dict[str, float | None]:
+    """What every trial remembers: `aupro_0.30`, `pixel_auroc` and `pixel_average_precision`."""
+    return {
+        f"aupro_{fpr_limit:.2f}": aupro(counts, fpr_limit),
+        "pixel_auroc": auroc(counts),
+        "pixel_average_precision": average_precision(counts),
+    }
+
+
+def _above(counts: PixelCounts, limit: float) -> Floats:
+    """(2,), how many normal and defective pixels score above a limit, defective ones first.
+
+    Of the interval that the limit lies in, the part above is taken, as if its scores were spread evenly.
+    """
+    starts, rows = counts.starts, np.array([counts.defective, counts.normal])
+    least = key_at_most(limit - counts.origin) + 1
+    at = int(np.searchsorted(starts, least))
+    above = rows[:, at:].sum(axis=1)
+    if at:
+        start, width = int(starts[at - 1]), 1 << int(counts.spread[at - 1])
+        part = max(0.0, 1 - (least - start) / width)
+        above = above + part * rows[:, at - 1]
+    return np.asarray(above)
+
+
+def _mean_found(found: Floats, normal: Floats, fpr_limit: float) -> float | None:
+    """Mean share found over false positive rates from 0 to the limit, from counts by ascending score.
+
+    What is found while the rate rises from a to b is, on average over these rates, half found.
+    """
+    all_found, all_normal = found.sum(), normal.sum()
+    if not all_found or not all_normal:
+        return None
+    rate = np.concatenate([[0.0], np.cumsum(normal[::-1])]) / all_normal
+    within = np.minimum(rate, fpr_limit)
+    rise, rise_within = np.diff(rate), np.diff(within)
+    while_rising = np.divide(rise_within**2, 2 * rise, out=np.zeros_like(rise), where=rise > 0)
+    return float(found[::-1] @ (fpr_limit - within[1:] + while_rising) / (fpr_limit * all_found))
