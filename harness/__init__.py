@@ -17,6 +17,8 @@ from harness.api import (
     Model,
     OracleThreshold,
     Part,
+    PixelCounts,
+    PixelMetric,
     Pool,
     Progress,
     Ranking,
@@ -45,6 +47,7 @@ from harness.images.decoding import shown as path_text
 from harness.images.masks import Mask, read_mask
 from harness.images.walk import IMAGE_SUFFIXES, Listing, PassedOver, list_images
 from harness.metrics.intervals import auroc_interval, mean_of_rates_interval, wilson
+from harness.metrics.pixel import curves as pixel_curves
 from harness.plugin.contract import CONTRACT, current_name
 from harness.plugin.hookspecs import hookimpl
 from harness.plugin.spec import spell
@@ -77,6 +80,8 @@ __all__ = [
     "PackingError",
     "Part",
     "PassedOver",
+    "PixelCounts",
+    "PixelMetric",
     "Pool",
     "Progress",
     "Ranking",
@@ -97,6 +102,7 @@ __all__ = [
     "list_images",
     "mean_of_rates_interval",
     "path_text",
+    "pixel_curves",
     "read_image",
     "read_mask",
     "replacing",

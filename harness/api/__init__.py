@@ -9,10 +9,12 @@ from harness.api.parts import (
     Model,
     OracleThreshold,
     Part,
+    PixelMetric,
     Pool,
     ScoreMetric,
     Threshold,
 )
+from harness.api.pixels import PixelCounts
 from harness.api.running import Executor, TrackedTrial, Tracker
 from harness.api.scored import Counts, Interval, Ranking
 from harness.api.values import GOOD, BoolArray, Finding, FloatArray, Images, Progress, Run, Scores, Split
@@ -34,6 +36,8 @@ __all__ = [
     "Model",
     "OracleThreshold",
     "Part",
+    "PixelCounts",
+    "PixelMetric",
     "Pool",
     "Progress",
     "Ranking",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.api.pixels import PixelCounts
 from harness.api.scored import Counts, Interval, Ranking
 from harness.api.values import BoolArray, FloatArray, Images, Run, Scores, Split
 from harness.errors import PackingError, UnavailableError
@@ -213,6 +214,17 @@ class ScoreMetric(Metric):
     def interval(self, ranking: Ranking) -> Interval | None:
         """Where it lies at 95 %, given so many images; by default nobody knows."""
         return None
+
+
+class PixelMetric(Metric):
+    """A metric of error maps against masks; it needs neither pool nor threshold."""
+
+    defect: str = ""
+    """The defect kind of the images that count, beside the good ones; empty for all. To be an option, as a field."""
+
+    @abstractmethod
+    def value(self, pixels: PixelCounts) -> float:
+        """The number, from how many pixels score how high, as `harness.pixel_curves` reads them, or nan."""
 
 
 class Dataset(Part):

@@ -41,7 +41,8 @@ def judged(
             raise UsageError(f"{str(source)!r} has no verdict of {thresholds}: expected what `harness export` wrote")
         return verdicts, asked
     with Store(source) as opened:
-        verdicts = [verdict for outcome in opened.outcomes() for verdict in judge(outcome, chosen, wanted, asked.parts)]
+        every_outcome = opened.outcomes(with_pixels=asked.of_pixels)
+        verdicts = [verdict for outcome in every_outcome for verdict in judge(outcome, chosen, wanted, asked.parts)]
     if not verdicts:
         raise UsageError(f"the store {str(source)!r} is empty: `harness run --store {source}` fills it")
     return verdicts, asked

@@ -30,9 +30,10 @@ def command(
     """Write verdicts with their provenance as JSON lines."""
     registry = Registry.discover(plugin_files)
     chosen, wanted = registry.choose(Threshold, thresholds), stored_pools(registry, pools)
-    asked = asked_metrics(registry, [metrics] if metrics else []).parts
+    asked = asked_metrics(registry, [metrics] if metrics else [])
     with Store(store) as opened:
-        rows = [results.row_of(v) for outcome in opened.outcomes() for v in judge(outcome, chosen, wanted, asked)]
+        outcomes = opened.outcomes(with_pixels=asked.of_pixels)
+        rows = [results.row_of(v) for outcome in outcomes for v in judge(outcome, chosen, wanted, asked.parts)]
     if not rows:
         raise UsageError(f"the store {str(store)!r} is empty: `harness run --store {store}` fills it")
     if out is None:

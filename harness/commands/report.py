@@ -60,7 +60,7 @@ def command(
     rank_by, *_ = asked.names
     table = load(against) if against else None
     with Store(store) as opened:
-        outcomes = list(opened.outcomes())
+        outcomes = list(opened.outcomes(with_pixels=asked.of_pixels))
         if not any(outcome.status == "done" for outcome in outcomes):
             raise UsageError(
                 f"the store {str(store)!r} has no finished trial: `harness run --store {store}` makes some"

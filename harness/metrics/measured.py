@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.api import CountMetric, Counts, Interval, Metric, Ranking, ScoreMetric
+from harness.api import CountMetric, Counts, Interval, Metric, PixelCounts, PixelMetric, Ranking, ScoreMetric
+from harness.metrics.pixel import PixelEvidence
 from harness.plugin.spec import spell
 
 Given = Mapping[str, tuple[float | None, int]]
@@ -17,12 +18,19 @@ Given = Mapping[str, tuple[float | None, int]]
 class Measured:
     """What metrics make of scores (which a verdict read from a row has not) and of the counts at a limit."""
 
-    def __init__(self, metrics: Iterable[Metric], ranking: Ranking | None = None, given: Given | None = None) -> None:
+    def __init__(
+        self,
+        metrics: Iterable[Metric],
+        ranking: Ranking | None = None,
+        given: Given | None = None,
+        pixels: PixelEvidence | None = None,
+    ) -> None:
         self.metrics: Mapping[str, Metric] = {spell(metric): metric for metric in metrics}
         self.given: Given = given or {}
         self.faults: dict[str, str] = {}
         """Metric to why it has no value, where a plugin made a mistake."""
         self._ranking = ranking
+        self._pixels = pixels
         self._known: dict[str, float | None] = {}
 
     @property
@@ -42,6 +50,12 @@ class Measured:
         if isinstance(metric, ScoreMetric) and self._ranking is not None:
             if name not in self._known:
                 self._known[name] = self._checked(name, metric, self._ranking)
+            return self._known[name]
+        if isinstance(metric, PixelMetric) and self._pixels is not None:
+            if name not in self._known:
+                there = not metric.defect or metric.defect in self._pixels.defect_kinds
+                counts_of = self._pixels.counts(metric.defect or None) if there else None
+                self._known[name] = None if counts_of is None else self._checked(name, metric, counts_of)
             return self._known[name]
         value, version = self.given.get(name, (None, 0))
         return value if metric is None or metric.version == version else None
@@ -68,7 +82,7 @@ class Measured:
             return self._checked(name, metric, Ranking(np.zeros(len(labels)), labels))
         return None
 
-    def _checked(self, name: str, metric: Any, made_from: Counts | Ranking) -> float | None:
+    def _checked(self, name: str, metric: Any, made_from: Counts | Ranking | PixelCounts) -> float | None:
         try:
             value = float(metric.value(made_from))
         except Exception as error:  # a plugin's metric may raise anything

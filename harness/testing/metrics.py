@@ -25,9 +25,9 @@ def checks(metric: Metric) -> Iterator[Check]:
 
 
 def check_says_what_it_is_made_from(metric: Metric) -> None:
-    """It is one of CountMetric, ScoreMetric or another base that the harness knows."""
+    """It is one of CountMetric, ScoreMetric and PixelMetric."""
     bases = [base.__name__ for base in type(metric).__mro__ if base.__module__.startswith("harness.api")]
-    assert bases[0] != "Metric", "it is derived from Metric itself: expected CountMetric or ScoreMetric"
+    assert bases[0] != "Metric", "it is derived from Metric itself: expected CountMetric, ScoreMetric or PixelMetric"
     assert isinstance(metric.version, int), f"version is {metric.version!r}, expected a whole number"
     assert metric.version >= 1, f"version is {metric.version!r}, expected at least 1"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.api import Encoder, Loss, Model, Progress, Split, Threshold
 from harness.errors import HarnessError
+from harness.metrics.pixel import curves
 from harness.metrics.pools import made_pools, usual_pools
 from harness.plugin.registry import Registry
 from harness.trials import hardware, provenance
@@ -68,7 +69,7 @@ class Fitting:
         model.fit(fitted, encoder=encoder, loss=loss, run=run)
         fit_seconds = time.perf_counter() - started
         started = time.perf_counter()
-        evidence, pixels, faults = evidence_of(model, calibration, split.test, usual, asked)
+        evidence, faults = evidence_of(model, calibration, split.test, usual, asked)
         record = Record(
             fit_seconds=fit_seconds,
             score_seconds=time.perf_counter() - started,
@@ -80,7 +81,8 @@ class Fitting:
             pool_faults=faults,
             resolved={str(name): str(value) for name, value in model.resolved(encoder).items()},
             loss_history=tuple(history),
-            pixels=pixels,
+            pixels=None if evidence.pixels is None else curves.summary(evidence.pixels.counts()),
+            pixel_versions={} if evidence.pixels is None else curves.VERSIONS,
             incomplete=split.incomplete,
         )
         return Fitted(evidence, record, self._unkept(trial, split, model, evidence))

@@ -13,6 +13,12 @@ def _trials_with_scores_and_pictures(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+def _pixel_evidence(db: sqlite3.Connection) -> None:
+    db.execute(
+        "CREATE TABLE pixels (trial TEXT PRIMARY KEY REFERENCES trials (id), packed BLOB NOT NULL) WITHOUT ROWID"
+    )
+
+
 _VERSION_1 = """
 CREATE TABLE test_sets (
     fingerprint TEXT PRIMARY KEY,
@@ -51,7 +57,7 @@ CREATE TABLE thumbnails (
 );
 """
 
-STEPS: tuple[Step, ...] = (_trials_with_scores_and_pictures,)
+STEPS: tuple[Step, ...] = (_trials_with_scores_and_pictures, _pixel_evidence)
 """The step at n leads from version n to n + 1. None is ever changed, and tests/golden has a store of each version."""
 VERSION = len(STEPS)
 """Of the tables that this harness reads and writes."""

@@ -36,6 +36,8 @@ class Record:
     """The training loss after each epoch."""
     pixels: Mapping[str, float | None] | None = None
     """Pixel metrics by name; None without maps or masks."""
+    pixel_versions: Mapping[str, int] = field(default_factory=dict)
+    """Pixel metric to the version of its definition; one that is not named has 1, as all had before they were named."""
     latency: tuple[Latency, ...] = ()
     """What was measured of its kept model."""
     plugins: Mapping[str, str] = field(default_factory=dict)

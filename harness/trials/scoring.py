@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from harness.api import FloatArray, Images, Model, Pool
 from harness.errors import TrainingError
-from harness.metrics.pixel import PixelMetrics
+from harness.metrics.pixel import PixelEvidence, PixelMetrics
 from harness.trials.pictures import Shrinker
 from harness.trials.trial import UNUSED, Evidence
 
@@ -94,10 +94,10 @@ def score(
     pools: Mapping[str, Pool],
     shrinker: Shrinker | None = None,
     asked: AskedPools | None = None,
-) -> tuple[dict[str, FloatArray], dict[str, float | None] | None]:
-    """Image scores by pool, and pixel metrics where there are maps and masks, in one pass. Raises TrainingError.
+) -> tuple[dict[str, FloatArray], PixelEvidence | None]:
+    """Image scores by pool, and, where there are maps and masks, what pixel metrics follow from; in one pass.
 
-    The shrinker and the pools that were asked for are given the maps.
+    The shrinker and the pools that were asked for are given the maps. Raises TrainingError.
     """
     pooled: dict[str, list[FloatArray]] = {}
     pixels = PixelMetrics() if images.masks is not None and images.masks.any() else None
@@ -113,17 +113,17 @@ def score(
             shrinker.add(maps)
         if pixels is not None and maps is not None and chunk.masks is not None:
             has_maps = True
-            pixels.update(maps, chunk.masks)
+            pixels.update(maps, chunk.masks, chunk.defects)
     return (
         {pool: np.concatenate(values) for pool, values in pooled.items()},
-        pixels.result() if pixels is not None and has_maps else None,
+        pixels.evidence() if pixels is not None and has_maps else None,
     )
 
 
 def evidence_of(
     model: Model, calibration: Images, test: Images, usual: Mapping[str, Pool], asked: Mapping[str, Pool]
-) -> tuple[Evidence, dict[str, float | None] | None, dict[str, str]]:
-    """What is kept of a fitted model: evidence, pixel metrics, and why pools that were asked for have no scores.
+) -> tuple[Evidence, dict[str, str]]:
+    """What is kept of a fitted model: evidence, and why pools that were asked for have no scores.
 
     Raises TrainingError.
     """
@@ -134,4 +134,4 @@ def evidence_of(
     faults = {**of_test.faults, **of_normal.faults}
     normal.update((name, values) for name, values in of_normal.scores().items() if name not in faults)
     tested.update((name, values) for name, values in of_test.scores().items() if name not in faults)
-    return Evidence(normal, tested, test.defects, test.paths, shrinker.result()), pixels, faults
+    return Evidence(normal, tested, test.defects, test.paths, shrinker.result(), pixels), faults

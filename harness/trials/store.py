@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.api import FloatArray
 from harness.errors import StoreError
+from harness.metrics.pixel import PixelEvidence
 from harness.trials.database import Database
 from harness.trials.pictures import Maps, Thumbnail, pack_mask, unpack_mask
 from harness.trials.record import Record
@@ -84,6 +85,9 @@ class Store(Database):
                     (outcome.id, *values.shape[1:], largest, zlib.compress(np.ascontiguousarray(values).data, 1)),
                 )
 
+            if evidence.pixels is not None:
+                db.execute("INSERT OR REPLACE INTO pixels VALUES (?, ?)", (outcome.id, evidence.pixels.to_bytes()))
+
     def lacking(self, pools: Iterable[str]) -> set[str]:
         """The ids of finished trials of models that take a pool, without the scores of one of these."""
         without = "SELECT trial FROM scores GROUP BY trial HAVING sum(pool = '-') = 0 AND sum(pool = ?) = 0"
@@ -129,6 +133,15 @@ class Store(Database):
         height, width, largest, deflated = found
         return Maps(np.frombuffer(zlib.decompress(deflated), np.uint8).reshape(-1, height, width), largest)
 
+    def pixels(self, trial_id: str) -> PixelEvidence | None:
+        """What pixel metrics of a trial follow from; None where none was kept."""
+        with self._explained():
+            found = self._db.execute("SELECT packed FROM pixels WHERE trial = ?", (trial_id,)).fetchone()
+        try:
+            return found and PixelEvidence.from_bytes(found[0])
+        except ValueError as error:
+            raise StoreError(f"store {str(self.folder)!r}: trial {trial_id}: {error}") from error
+
     def pictured(self) -> set[str]:
         """The fingerprints of the data whose test images have thumbnails."""
         with self._explained():
@@ -154,12 +167,17 @@ class Store(Database):
         """Keep an outcome of another store with the pictures that lie beside it there."""
         evidence = outcome.evidence
         if evidence is not None:
-            outcome = replace(outcome, evidence=replace(evidence, maps=other.maps(outcome.id)))
+            outcome = replace(
+                outcome, evidence=replace(evidence, maps=other.maps(outcome.id), pixels=other.pixels(outcome.id))
+            )
             self.put_thumbnails(outcome.fingerprint, other.thumbnails(outcome.fingerprint))
         self.put(outcome)
 
-    def outcomes(self, ids: Iterable[str] | None = None) -> Iterator[Outcome]:
-        """All outcomes, or those of these ids, in an order that does not depend on when they were made."""
+    def outcomes(self, ids: Iterable[str] | None = None, *, with_pixels: bool = False) -> Iterator[Outcome]:
+        """All outcomes, or those of these ids, in an order that does not depend on when they were made.
+
+        Pixel evidence takes longer to read than all else, and comes where it is asked for.
+        """
         wanted = None if ids is None else set(ids)
         with self._one_moment() as db:
             test_sets = {
@@ -184,6 +202,7 @@ class Store(Database):
                     test={pool: np.frombuffer(test) for pool, _, test in kept},
                     defects=defects,
                     paths=paths,
+                    pixels=self.pixels(trial_id) if with_pixels else None,
                 )
             yield Outcome(
                 trial=self._trial(trial_id, key),

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, cast
 import numpy as np
 
 from harness.api import GOOD, BoolArray, FloatArray, Run
+from harness.metrics.pixel import PixelEvidence
 from harness.trials.pictures import Maps
 from harness.trials.record import Record
 from harness.trials.typed import hints, read
@@ -122,6 +123,8 @@ class Evidence:
     """N names."""
     maps: Maps | None = field(default=None, compare=False, repr=False)
     """Small error maps of the test images, to look at; None without maps, and from a store, which has them apart."""
+    pixels: PixelEvidence | None = field(default=None, compare=False, repr=False)
+    """What pixel metrics follow from; None without maps or masks, and from a store that is not asked for it."""
 
     def hash_of(self, pool: str) -> str:
         """16 hexadecimal digits of the scores of one pool, equal only where every score is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.api import Metric
+from harness.api import Metric, PixelMetric
 from harness.errors import UsageError, unknown
 from harness.metrics.measured import Measured
 from harness.plugin.registry import Registry
@@ -19,6 +19,11 @@ class AskedMetrics:
 
     names: tuple[str, ...]
     parts: tuple[Metric, ...]
+
+    @property
+    def of_pixels(self) -> bool:
+        """Whether one of them is worked out from pixel evidence."""
+        return any(isinstance(part, PixelMetric) for part in self.parts)
 
 
 def asked_metrics(registry: Registry, texts: Iterable[str]) -> AskedMetrics:
@@ -56,6 +61,22 @@ def metric_faults(verdicts: Sequence[Verdict], names: Iterable[str]) -> list[str
                 verdict.metric(name)
                 if name in verdict.measured.faults:
                     found.setdefault(name, verdict.measured.faults[name])
+        if earlier := sum(verdict.earlier(name) for verdict in verdicts):
+            found[name] = (
+                f"{earlier} verdicts have an earlier definition of it, and are not ranked by it: fit them again"
+            )
         if all(verdict.metric(name) is None for verdict in verdicts):
-            found.setdefault(name, "no verdict here has it: an export holds those that it was written with")
+            found.setdefault(name, _MISSING_PIXELS if _is_of_pixels(verdicts, name) else _MISSING)
     return [f"metric {name}: {fault}" for name, fault in found.items()]
+
+
+_MISSING = "no verdict here has it: an export holds those that it was written with"
+_MISSING_PIXELS = (
+    "no verdict here has it: it takes error maps and masks, images of that defect kind if one is asked for, and "
+    "trials fitted since these counts are kept; an export holds the metrics that it was written with"
+)
+
+
+def _is_of_pixels(verdicts: Sequence[Verdict], name: str) -> bool:
+    parts = [verdict.measured.metrics.get(name) for verdict in verdicts if verdict.measured]
+    return any(isinstance(part, PixelMetric) for part in parts)

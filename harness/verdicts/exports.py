@@ -144,7 +144,8 @@ def _counts(row: Mapping[str, Any]) -> Counts | None:
 def _given(row: Mapping[str, Any]) -> Given:
     """The metrics that were asked for when it was written. Raises ValueError."""
     versions = typed.read(row.get("metric_versions", {}), Mapping[str, int], "metric_versions")
-    return {name: (typed.read(row.get(name), float | None, name), version) for name, version in versions.items()}
+    asked = {name: version for name, version in versions.items() if name not in PIXEL_METRICS}
+    return {name: (typed.read(row.get(name), float | None, name), version) for name, version in asked.items()}
 
 
 def _rightly(spelt: str | None, counts: Counts | None) -> BoolArray | None:

@@ -72,7 +72,7 @@ def judge(
         normal, scores = evidence.normal[pool], evidence.test[pool]
         ranking = Ranking(scores, labels)
         auroc, average_precision = ranking.auroc(), ranking.average_precision()
-        measured = Measured(metrics, ranking) if metrics else None
+        measured = Measured(metrics, ranking, pixels=evidence.pixels) if metrics else None
         for threshold, name in zip(thresholds, spelt, strict=True):
             try:
                 limit = _limit(threshold, normal, scores, labels)

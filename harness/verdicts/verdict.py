@@ -8,12 +8,13 @@ from typing import Any
 from harness.api import BoolArray, Counts, Interval
 from harness.metrics.intervals import auroc_interval, mean_of_rates_interval, wilson
 from harness.metrics.measured import Measured
+from harness.metrics.pixel.curves import VERSIONS
 from harness.trials.trial import Outcome, Trial
 
 METRICS = ("normal_rate", "abnormal_rate", "accuracy", "balanced_accuracy", "f1", "auroc", "average_precision")
 """What every verdict and every table has. Rates in [0, 1], higher is better; the last two need no threshold."""
 
-PIXEL_METRICS = ("aupro_0.30", "pixel_auroc", "pixel_average_precision")
+PIXEL_METRICS = tuple(VERSIONS)
 """Of maps against masks, in [0, 1], higher is better; they need neither threshold nor pool."""
 
 METRIC_VERSION = 1
@@ -69,7 +70,7 @@ class Verdict:
     def metric(self, name: str) -> float | None:
         """One of METRICS or PIXEL_METRICS, or one that was asked for; None where it is not defined."""
         if name in PIXEL_METRICS:
-            value = (self.outcome.record.pixels or {}).get(name)
+            value = None if self.earlier(name) else self._stored(name)
         elif name in ("auroc", "average_precision"):
             value = self.auroc if name == "auroc" else self.average_precision
         elif name in METRICS:
@@ -77,6 +78,14 @@ class Verdict:
         else:
             value = self.measured.value(name, self.counts) if self.measured else None
         return None if value is None or value != value else float(value)
+
+    def earlier(self, name: str) -> bool:
+        """Whether the trial remembers a pixel metric by an earlier definition: shown in its row, and never compared."""
+        versions = self.outcome.record.pixel_versions
+        return name in VERSIONS and versions.get(name, 1) != VERSIONS[name] and self._stored(name) is not None
+
+    def _stored(self, name: str) -> float | None:
+        return (self.outcome.record.pixels or {}).get(name)
 
     def interval(self, name: str) -> Interval | None:
         """A metric's interval from the size of its test set; None where there is none, as for F1 and pixel metrics.
@@ -123,7 +132,7 @@ class Verdict:
             **{name: self.metric(name) for name in METRICS},
             **self.bounds(),
             "limit": self.limit,
-            **{name: self.metric(name) for name in PIXEL_METRICS},
+            **{name: self._stored(name) for name in PIXEL_METRICS},
             **self._asked_for(),
             "detection": {kind: list(found) for kind, found in self.images.detection().items()},
             "fit_seconds": record.fit_seconds,
@@ -138,8 +147,9 @@ class Verdict:
         }
 
     def _asked_for(self) -> dict[str, Any]:
-        """The columns of metrics that were asked for, and the versions that they were worked out with."""
-        if self.measured is None:
-            return {}
-        versions = {name: self.measured.version(name) for name in self.measured.names}
-        return {**{name: self.metric(name) for name in versions}, "metric_versions": versions}
+        """The columns of metrics that were asked for, and the versions of these and of what has an earlier one."""
+        names = self.measured.names if self.measured else ()
+        versions = {name: self.measured.version(name) for name in names} if self.measured else {}
+        remembered = self.outcome.record.pixel_versions
+        versions.update((name, remembered.get(name, 1)) for name in PIXEL_METRICS if self.earlier(name))
+        return {**{name: self.metric(name) for name in names}, **({"metric_versions": versions} if versions else {})}

@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 
 from harness import StoreError
 from harness.commands import main
+from harness.metrics.pixel import curves
 from harness.trials import database, migrations
 from harness.trials.database import FILE_NAME
 from harness.trials.pictures import Maps
@@ -101,6 +102,17 @@ def test_a_store_of_every_version_is_kept_for_these_tests() -> None:
 def test_a_store_of_version_1_loads_whole(old: Path, write: bool) -> None:
     with Store(old, write=write) as opened:
         check_contents_of_version_1(opened)
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_store_of_version_2_loads_whole_with_its_pixel_evidence(tmp_path: Path, write: bool) -> None:
+    shutil.copy(GOLDEN / "store_v2.sqlite", tmp_path / FILE_NAME)
+    with Store(tmp_path, write=write) as opened:
+        check_contents_of_version_1(opened)
+        first, *others = [found for found in opened.outcomes(with_pixels=True) if found.status == "done"]
+        assert first.evidence.pixels.kinds == ("good", "square", "other")
+        assert curves.summary(first.evidence.pixels.counts())["pixel_auroc"] == pytest.approx(0.8489402488425923)
+        assert [found.evidence.pixels for found in others] == [None] * 4
 
 
 @pytest.fixture

@@ -57,9 +57,9 @@ def test_only_what_a_format_needs_is_made() -> None:
         render(Document(never if rows else lambda: [], (lambda: []) if rows else never), name)  # type: ignore[arg-type]
 
 
-def test_csv_takes_its_columns_from_the_first_row_where_none_are_given() -> None:
+def test_csv_has_the_columns_of_every_row_where_none_are_given() -> None:
     rows = [{"a": 1, "b": 2}, {"a": 3, "b": 4, "c": 5}]
-    assert render(Document(lambda: [], lambda: rows), "csv") == "a,b\n1,2\n3,4\n"
+    assert render(Document(lambda: [], lambda: rows), "csv") == "a,b,c\n1,2,\n3,4,5\n"
     assert render(Document(lambda: [], lambda: rows, ["c", "a"]), "csv") == "c,a\n,1\n5,3\n"
     assert render(Document(lambda: [], lambda: []), "csv") == "\n"
 

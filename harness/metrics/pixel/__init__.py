@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.api import FloatArray
-from harness.metrics.pixel.curves import FPR_LIMIT, BestF1, PixelCounts, check_limit
+from harness.metrics.pixel.curves import FPR_LIMIT, BestF1, check_limit
 from harness.metrics.pixel.evidence import PixelEvidence
 from harness.metrics.pixel.keys import origin_of, start_of_cell
 from harness.metrics.pixel.measuring import FINENESS, RANKS_ONLY, PixelMetrics, check_shapes
@@ -17,7 +17,6 @@ from harness.metrics.pixel.tally import Fineness
 __all__ = [
     "FPR_LIMIT",
     "BestF1",
-    "PixelCounts",
     "PixelEvidence",
     "PixelMetrics",
     "aupro",

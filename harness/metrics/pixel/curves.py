@@ -5,36 +5,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.metrics.pixel.keys import Keys, key_at_most, score_of
-from harness.metrics.pixel.tally import Floats, Tally
+from harness.api import PixelCounts
+from harness.metrics.pixel.keys import key_at_most, score_of
+from harness.metrics.pixel.tally import Floats
 
 FPR_LIMIT = 0.3
 """The false positive rate up to which AUPRO is usually given."""
-
-
-class PixelCounts(NamedTuple):
-    """Pixels of one set of maps in each of B intervals of scores, in ascending order."""
-
-    starts: Keys
-    """(B,), the lowest key of each."""
-    spread: NDArray[np.int8]
-    """(B,), as in a tally."""
-    normal: Floats
-    """(B,), pixels."""
-    defective: Floats
-    """(B,), pixels."""
-    overlap: Floats
-    """(B,), regions, each shared out among its pixels."""
-    origin: float = 0.0
-    """What was subtracted from the scores."""
-
-    @classmethod
-    def of(cls, tally: Tally, origin: float = 0.0) -> PixelCounts:
-        """From a tally of one group."""
-        normal, defective, overlap = tally.counts
-        return cls(tally.starts, tally.spread, normal, defective, overlap, origin)
+VERSIONS = {"aupro_0.30": 1, "pixel_auroc": 1, "pixel_average_precision": 2}
+"""What every trial remembers, and by which definition. Average precision had another until defective pixels were told
+apart between normal ones; a number that says no version has 1."""
 
 
 class BestF1(NamedTuple):
@@ -79,7 +59,7 @@ def average_precision(counts: PixelCounts) -> float | None:
     mixed = counts.spread[::-1] > 0
     true = np.where(mixed, found - np.maximum(defective - 1, 0) / 2, found)
     false = np.where(mixed, alarms - normal / 2, alarms)
-    return float(defective @ (true / np.maximum(true + false, 1)) / found[-1])
+    return min(float(defective @ (true / np.maximum(true + false, 1)) / found[-1]), 1.0)
 
 
 def best_f1(counts: PixelCounts) -> BestF1 | None:
@@ -137,4 +117,5 @@ def _mean_found(found: Floats, normal: Floats, fpr_limit: float) -> float | None
     within = np.minimum(rate, fpr_limit)
     rise, rise_within = np.diff(rate), np.diff(within)
     while_rising = np.divide(rise_within**2, 2 * rise, out=np.zeros_like(rise), where=rise > 0)
-    return float(found[::-1] @ (fpr_limit - within[1:] + while_rising) / (fpr_limit * all_found))
+    mean = found[::-1] @ (fpr_limit - within[1:] + while_rising) / (fpr_limit * all_found)
+    return min(float(mean), 1.0)  # which rounding may exceed

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.api import GOOD
+from harness.api import GOOD, PixelCounts
 from harness.metrics.pixel.condensing import condensed
-from harness.metrics.pixel.curves import PixelCounts
 from harness.metrics.pixel.tally import ROWS, Floats, Tally
 
 FORMAT = 1
@@ -61,7 +60,7 @@ class PixelEvidence:
         counts = groups.sum(axis=0)
         some = counts.any(axis=0)
         starts, spread, _ = self.tally
-        return PixelCounts.of(Tally(starts[some], spread[some], counts[:, some]), self.origin)
+        return Tally(starts[some], spread[some], counts[:, some]).of_one_group(self.origin)
 
     def to_bytes(self) -> bytes:
         """A few bytes an interval; `from_bytes` makes an equal value of them."""

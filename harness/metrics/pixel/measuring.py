@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.api import GOOD, BoolArray, FloatArray
+from harness.api import GOOD, BoolArray, FloatArray, PixelCounts
 from harness.metrics.pixel import curves
 from harness.metrics.pixel.counting import BLOCK, Pixels, count
-from harness.metrics.pixel.curves import FPR_LIMIT, PixelCounts
+from harness.metrics.pixel.curves import FPR_LIMIT
 from harness.metrics.pixel.evidence import PixelEvidence
 from harness.metrics.pixel.keys import Keys, keys_of, origin_of, single
 from harness.metrics.pixel.tally import ROWS, Fineness, Floats, Tally
@@ -135,8 +135,9 @@ class PixelMetrics:
     def _counts(self) -> PixelCounts:
         tally = self._counted()
         if not self._groups:
-            return PixelCounts.of(Tally.empty(1))
-        return PixelCounts.of(tally._replace(counts=tally.groups.sum(axis=0)).above(self._below), self._origin or 0.0)
+            return Tally.empty(1).of_one_group()
+        together = tally._replace(counts=tally.groups.sum(axis=0)).above(self._below)
+        return together.of_one_group(self._origin or 0.0)
 
 
 def check_shapes(maps: FloatArray, masks: NDArray[Any]) -> None:

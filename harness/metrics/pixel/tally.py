@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.api import PixelCounts
 from harness.metrics.pixel.keys import Keys
 
 Floats = NDArray[np.float64]
@@ -40,12 +41,17 @@ class Tally(NamedTuple):
         missing = ROWS * groups - len(self.counts)
         return self._replace(counts=np.pad(self.counts, ((0, missing), (0, 0)))) if missing else self
 
+    def of_one_group(self, origin: float = 0.0) -> PixelCounts:
+        """What metrics are made from, where there is only one group."""
+        normal, defective, overlap = self.counts
+        return PixelCounts(self.starts, self.spread, normal, defective, overlap, origin)
+
     def above(self, below: Floats) -> Tally:
-        """With one more interval, in front, for what lies below, (3,), of the only group."""
+        """With one more interval, in front, for what lies below, (3,), of the only group: all tied."""
         if not below.any():
             return self
         starts = np.append(np.int32(np.iinfo(np.int32).min), self.starts)
-        return Tally(starts, np.append(np.int8(32), self.spread), np.column_stack([below, self.counts]))
+        return Tally(starts, np.append(np.int8(0), self.spread), np.column_stack([below, self.counts]))
 
 
 class Fineness(NamedTuple):

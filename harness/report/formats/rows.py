@@ -21,7 +21,9 @@ _NUMBER = re.compile(
 def to_csv(document: Document) -> str:
     """One line a row under the names of the columns, empty where there is no value."""
     rows = document.rows()
-    columns = document.columns if document.columns is not None else list(rows[0]) if rows else []
+    columns = (
+        document.columns if document.columns is not None else list(dict.fromkeys(name for row in rows for name in row))
+    )
     return csv_text(rows, columns)
 
 
