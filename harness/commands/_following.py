@@ -41,7 +41,7 @@ def open_log(ctx: click.Context, file: str | None) -> Lines | None:
 
     @ctx.call_on_close
     def close() -> None:
-        with suppress(OSError):  # a disk that is full has been told of by then
+        with suppress(OSError):  # if the disk is full, that was reported already
             opened.close()
 
     return Lines(opened)
@@ -90,7 +90,7 @@ class PluginLines(Observer):
 
 
 def end_log(log: Lines | None, events: Events | None, exit_code: int) -> None:
-    """The command ends: the last line of the log, and what became of the log itself."""
+    """Write the last line of the log, and warn if the log could not be written."""
     if events and log:
         events.summary(exit_code)
         if log.fault:

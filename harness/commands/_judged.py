@@ -1,4 +1,4 @@
-"""What several commands start from: the verdicts on a store, or those of an export."""
+"""The verdicts on a store, or those of an export, with which several commands begin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a run stops: by Ctrl-C or SIGTERM, at once where Python can, and by force in the middle of a long computation."""
+"""Stopping a run by Ctrl-C or SIGTERM: at once where Python can, and by force in the middle of a long computation."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from typing import Any
 
 GRACE_S = 3.0
-"""How long what was interrupted may take before the process is ended."""
+"""Seconds after which an interrupted process is ended by force."""
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
 def stoppable(farewell: str) -> Iterator[None]:
-    """Within, SIGINT and SIGTERM raise KeyboardInterrupt with the signal's number.
+    """While this is active, SIGINT and SIGTERM raise KeyboardInterrupt with the signal's number.
 
     Python cannot raise it inside of one long call, such as a step of a large network. Where it has not come through in
     time, the process says farewell and ends, with 128 and the signal's number; a store is whole at any moment.

@@ -60,7 +60,7 @@ def command(
     saved = read(directory)
     trial = saved.trial
     if store is not None:
-        Store(store).close()  # which raises where there is none
+        Store(store).close()  # raises where there is no store
     elif ((around := directory.absolute().parent.parent) / FILE_NAME).is_file():
         store = around
     protocol = Protocol(batch, warm_up, repetitions, threads or hardware.cores(), beside=not without_noise)
@@ -77,7 +77,7 @@ def command(
 
 
 def _installed(engines: Sequence[str]) -> list[str]:
-    """Those engines that are here; for each other one a line says what would bring it. Raises UsageError for none."""
+    """The installed engines; a line for each other one says how to install it. Raises UsageError if there are none."""
     found, absent = [], []
     for name in engines:
         try:
@@ -94,7 +94,7 @@ def _installed(engines: Sequence[str]) -> list[str]:
 
 
 def _keep(measured: Sequence[Latency], trial_id: str, folder: Path) -> None:
-    """In the store, for its leaderboard, if it has the trial. Raises StoreError."""
+    """Keep the latencies in the store for its leaderboard, if it has the trial. Raises StoreError."""
     with Store(folder, write=True) as store:
         kept = store.amend(trial_id, lambda record: record.with_latencies(measured))
     said = (

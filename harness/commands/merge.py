@@ -60,7 +60,9 @@ def _merge_exports(sources: tuple[Path, ...], into: Path) -> tuple[int, int, lis
 def _merge_stores(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list[str]]:
     added, same, conflicts = 0, 0, []
     with ExitStack() as stack:
-        opened = [(source, stack.enter_context(Store(source))) for source in sources]  # before `into` is made
+        opened = [
+            (source, stack.enter_context(Store(source))) for source in sources
+        ]  # so that a wrong source is noticed before `into` is created
         target = stack.enter_context(Store(into, write=True))
         known = {outcome.id: _hashes(outcome) for outcome in target.outcomes()}
         for source, store in opened:
@@ -83,6 +85,6 @@ def _merge_stores(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list
 
 
 def _hashes(outcome: Outcome) -> dict[str, str]:
-    """By pool; empty for a trial that is not done."""
+    """A hash of the scores by pool; empty for a trial that is not done."""
     evidence = outcome.evidence
     return {} if evidence is None else {pool: evidence.hash_of(pool) for pool in evidence.test}

@@ -101,7 +101,7 @@ def _folder(detector: Detector, folder: Path) -> Images:
 
 
 def _say(packed: Packed, detector: Detector, form: str) -> None:
-    """What was written, what it was held against, and what is left to whoever runs it."""
+    """Say what was written, how it was verified, and what has to be done where it runs."""
     agreement, size = packed.agreement, detector.saved.trial.image_size
     names, written = " and ".join(part.name for part in packed.with_it), (packed.file, *packed.with_it)
     lines = [

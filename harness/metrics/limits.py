@@ -13,7 +13,7 @@ def limit_of(threshold: Threshold, normal: FloatArray) -> float:
 
 
 def finite(limit: float) -> float:
-    """The limit itself. Raises ValueError where it is not finite."""
+    """The given limit. Raises ValueError if it is not finite."""
     if not math.isfinite(limit):
         raise ValueError(f"the limit is {limit}")
     return float(limit)

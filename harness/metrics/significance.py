@@ -15,7 +15,7 @@ from harness.api import FloatArray
 
 _DRAWN = 20_000_000
 """Ranks that a permutation test draws in all: 99,999 permutations of up to 200 ranks."""
-_AT_ONCE = 2_000_000  # of these held in memory
+_AT_ONCE = 2_000_000  # at most so many of them are in memory at once
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def seeds_by_images(first: ArrayLike, second: ArrayLike) -> float:
     by_fit = [images * float(method.mean(axis=1).var(ddof=1)) for method in (a, b)]
     by_image = fits * float((a - b).mean(axis=0).var(ddof=1))
     variance = sum(by_fit) + by_image
-    never = float(2.0 ** (1 - images))  # the least that McNemar's test can say of so many images
+    never = float(2.0 ** (1 - images))  # the smallest p that McNemar's test can have for so many images
     if not variance:
         return never
     freedom = variance**2 / (sum(part**2 for part in by_fit) / (fits - 1) + by_image**2 / (images - 1))
@@ -193,7 +193,7 @@ def _groups(ranks: Mapping[str, float], distance: float) -> tuple[tuple[str, ...
     end = 0
     for start, name in enumerate(names):
         within = sum(ranks[other] - ranks[name] < distance for other in names[start:])
-        if start + within > end:  # else it is part of the run before
+        if start + within > end:  # otherwise it is part of the run before
             end = start + within
             groups.append(tuple(names[start:end]))
     return tuple(groups)

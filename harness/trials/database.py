@@ -1,4 +1,4 @@
-"""The file behind a store: opened, brought to this version, and its troubles said in words."""
+"""The file behind a store: opening it, bringing it to this version, and explaining its errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TROUBLES = {
     sqlite3.SQLITE_READONLY_DBMOVED: "its file was moved or removed while it was open",
     sqlite3.SQLITE_READONLY_ROLLBACK: "a killed run left it in mid-write; it mends itself where it can be written",
 }
-"""What SQLite says too briefly, by its code."""
+"""Explanations of errors that SQLite describes too briefly, by its code."""
 
 
 class Database:
@@ -40,7 +40,7 @@ class Database:
         elif not self.path.is_file():
             raise StoreError(f"no store at {str(folder)!r}: `harness run --store {folder}` makes one")
         with self._explained():
-            # Reading opens for writing too where it may: what a killed run left in mid-write is then mended.
+            # Open for writing where possible, even to read: SQLite then repairs what a killed run left half written.
             self._db = sqlite3.connect(
                 f"{self.path.absolute().as_uri()}?mode={'rwc' if write else 'rw'}",
                 uri=True,
@@ -51,7 +51,7 @@ class Database:
             self._prepare(write)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     def __enter__(self) -> Self:
@@ -66,7 +66,7 @@ class Database:
         )
         if write and not version and not application and not self._has_tables():
             with self._transaction() as db:
-                if not self._has_tables():  # another run may have been first
+                if not self._has_tables():  # another run may have created them meanwhile
                     migrate(db)
                     db.execute(f"PRAGMA application_id = {_APPLICATION}")
             return
@@ -80,7 +80,7 @@ class Database:
         if version < VERSION and not write:
             self._work_on_a_copy()
         if version < VERSION or write:
-            with self._transaction() as db:  # an unwritable store is better found before the first fit than after it
+            with self._transaction() as db:  # so that a store that cannot be written is noticed before the first fit
                 migrate(db)
 
     def _work_on_a_copy(self) -> None:
@@ -101,13 +101,13 @@ class Database:
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:
-                if self._db.in_transaction:  # a full disk has already undone it
+                if self._db.in_transaction:  # on a full disk, SQLite has rolled back already
                     self._db.execute("ROLLBACK")
                 raise
 
     @contextmanager
     def _one_moment(self) -> Iterator[sqlite3.Connection]:
-        """Within, all that is read was there at the same time, whatever others write."""
+        """While this is active, everything is read as it was at one moment, whatever others write."""
         with self._explained():
             self._db.execute("BEGIN")
             try:
@@ -121,7 +121,7 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0)  # whose low byte is the kind, and the rest says more
+            code = getattr(error, "sqlite_errorcode", 0)  # the low byte is the kind of error; the rest says more
             trouble = _TROUBLES.get(code) or _TROUBLES.get(code & 0xFF) or str(error)
             raise StoreError(f"store {str(self.folder)!r}: {trouble}") from error
         except OSError as error:

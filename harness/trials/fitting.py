@@ -26,13 +26,13 @@ Save = Callable[[SavedModel, State, Path], object]
 
 @dataclass(frozen=True)
 class Fitted:
-    """What came of a fit."""
+    """The result of a fit."""
 
     evidence: Evidence
     record: Record
-    """As far as the fit itself tells."""
+    """What the fit itself adds to the record."""
     unkept: str = ""
-    """Why the model could not be kept; empty where it was, or was not to be."""
+    """Why the model could not be kept; empty if it was, or if nobody asked for it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Fitting:
     device: str
     weights_dir: Path | None
     pools: tuple[str, ...]
-    """Whose scores are kept beside the usual ones."""
+    """Pools whose scores are kept in addition to the usual ones."""
     keep: ModelFolder | None
     save: Save
 
@@ -61,7 +61,7 @@ class Fitting:
             nonlocal images_seen
             images_seen += progress.images
             if progress.epoch_done:
-                history.append(float(progress.loss))  # of whatever number a plugin has
+                history.append(float(progress.loss))  # a plugin may report any kind of number
             observer.progressed(trial, progress)
 
         started = time.perf_counter()
@@ -88,7 +88,7 @@ class Fitting:
         return Fitted(evidence, record, self._unkept(trial, split, model, evidence))
 
     def _unkept(self, trial: Trial, split: Split, model: Model, evidence: Evidence) -> str:
-        """Keep the model where that is asked; why it cannot be kept, for the scores stand all the same."""
+        """Keep the model if that is asked for. Returns why it could not be kept; its scores are valid anyway."""
         if self.keep is None:
             return ""
         try:
@@ -99,7 +99,7 @@ class Fitting:
         return ""
 
     def _described(self, keep: ModelFolder, trial: Trial, split: Split, model: Model, evidence: Evidence) -> SavedModel:
-        """The model with its limit. Raises UsageError, ModelError."""
+        """What is kept of the model beside its weights, with its limit. Raises UsageError, ModelError."""
         threshold = self.registry.make(Threshold, keep.threshold)
         pool = UNUSED if UNUSED in evidence.normal else keep.pool or model.default_pool
         makers = provenance.makers(trial, self.registry)

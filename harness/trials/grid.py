@@ -14,7 +14,7 @@ from harness.plugin.spec import spell
 from harness.trials.trial import UNUSED, Trial
 
 _MIXED = 100
-"""How many methods come in an order in which every part is soon met."""
+"""For so many methods the order is such that each part occurs early."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Cell(NamedTuple):
 
 
 class _Method(NamedTuple):
-    """What one model, encoder and loss come to, once the axes that the model does not use are collapsed."""
+    """One model, encoder and loss; axes that the model does not use are `-`."""
 
     model: str
     encoder: str
@@ -57,7 +57,7 @@ class _Method(NamedTuple):
 def plan(axes: Axes) -> Iterator[Cell]:
     """Every trial once: category by category, so that a category is decoded once; then seed, then method.
 
-    Methods come in the order in which every part is soon met: what cannot work shows early, and so does what it costs.
+    Methods are ordered so that each part occurs early: then what fails, and how long it takes, is known soon.
     """
     dataset = spell(axes.dataset)
     methods = list(_mixed(list(_methods(axes))))
@@ -102,10 +102,10 @@ def _methods(axes: Axes) -> Iterator[_Method]:
 
 
 def _mixed(methods: list[_Method]) -> Iterable[_Method]:
-    """At first, next is always the first of those whose parts have come least often; then they come in their order."""
+    """The first _MIXED methods in an order that prefers the parts used least so far; then the others as given."""
     times: Counter[tuple[int, str]] = Counter()
     waiting = dict.fromkeys(methods)
-    for _ in methods[:_MIXED]:  # a search for each of thousands would take longer than a plan may
+    for _ in methods[:_MIXED]:  # for thousands of methods the search would take too long
         near = islice(waiting, 10 * _MIXED)
         method = min(near, key=lambda one: sum(times[place] for place in enumerate(one[:3])))
         del waiting[method]
@@ -119,5 +119,7 @@ def _misfit(encoder: Encoder | None, image_size: int) -> str:
     if encoder is None or not encoder.reduction or image_size % encoder.reduction == 0:
         return ""
     step = encoder.reduction
-    near = max(step, (image_size + (step - 1) // 2) // step * step)  # in whole numbers, which have no end
+    near = max(
+        step, (image_size + (step - 1) // 2) // step * step
+    )  # in whole numbers, since sizes may be too large for floats
     return f"image size {image_size} is not a multiple of {step}, which {spell(encoder)} needs: try {near}"

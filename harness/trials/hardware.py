@@ -1,4 +1,4 @@
-"""What computes a trial: device, precision, threads and memory of this machine."""
+"""The machine that computes trials: its device, precision, threads and memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.errors import UsageError
 def device(wanted: str = "auto") -> str:
     """The device to use, as torch spells it. Raises UsageError for one that is not here."""
     if wanted == "cpu" or (wanted == "auto" and sys.platform == "linux" and not _has_accelerator_files()):
-        return "cpu"  # decided without torch, so that a run that has nothing to fit starts at once
+        return "cpu"  # without importing torch, so that a run that has nothing to fit starts at once
     import torch
 
     present = ["cpu"]
@@ -34,7 +34,7 @@ def device(wanted: str = "auto") -> str:
 
 
 def precision(wanted: str, on: str) -> str:
-    """`auto` as what trains fastest there at no cost in accuracy: bf16 where the device multiplies it, else fp32."""
+    """The precision that `auto` means: bf16 where the device multiplies it, which is faster, otherwise fp32."""
     if wanted != "auto":
         return wanted
     if on.startswith("cuda"):
@@ -43,7 +43,7 @@ def precision(wanted: str, on: str) -> str:
 
 
 def jobs(on: str) -> int:
-    """How many trials to fit side by side: on a CPU, a core to itself serves a fit better than a share in all."""
+    """How many trials to fit side by side. On a CPU it is one for each core, which is faster than sharing all cores."""
     return min(cores(), 4) if on == "cpu" else 1
 
 
@@ -68,7 +68,7 @@ def threads(on: str, precision: str, side_by_side: int) -> int | None:
 
 @contextmanager
 def limited_to(count: int | None) -> Iterator[None]:
-    """Within, numeric libraries compute in so many threads, also those that are only loaded in here; None lets them be.
+    """While this is active, numeric libraries use so many threads, even if imported later; None changes nothing.
 
     These are torch and the BLAS of numpy and scipy, whose sums depend on that number just as well.
     """
@@ -106,7 +106,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def release_memory() -> None:
-    """Let go of what a failed fit has left behind, on a GPU too."""
+    """Free the memory that a failed fit has left behind, also on a GPU."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch and torch.cuda.is_available():
@@ -116,7 +116,7 @@ def release_memory() -> None:
 def peak_bytes() -> int:
     """The most memory that this process has held."""
     try:
-        # Not getrusage: Linux hands its maximum down from the process that started this one.
+        # getrusage will not do: on Linux its maximum is inherited from the parent process.
         status = Path("/proc/self/status").read_text()
     except OSError:
         import resource

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from harness.api import Images
 
 _IN_MEMORY = 1 << 27
-"""Bytes of pixels that may be copied."""
+"""At most so many bytes of pixels are copied in memory."""
 
 
 def hold_out(normal: Images, share: float, seed: int) -> tuple[Images, Images]:
@@ -24,7 +24,7 @@ def hold_out(normal: Images, share: float, seed: int) -> tuple[Images, Images]:
 
 
 def _taken(images: Images, at: NDArray[np.intp]) -> Images:
-    """The images at indices; where many are large, in a file without a name, for they may not fit into memory."""
+    """The images at these indices. If they are large, they are in a temporary file, as they may not fit into memory."""
     shape = (len(at), *images.pixels.shape[1:])
     if math.prod(shape) < _IN_MEMORY:
         return images.take(at)

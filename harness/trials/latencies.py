@@ -1,4 +1,4 @@
-"""How fast a trial's model decides, as it was measured."""
+"""Measured latencies: how fast the model of a trial decides."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Latency:
     """One engine's times for batches of one size, from pixels that lie in memory to the decision."""
 
     engine: str
-    """As people call it, as in `ONNX Runtime`."""
+    """Its name for people, such as `ONNX Runtime`."""
     version: str
     batch: int
     p50_ms: float
@@ -39,15 +39,15 @@ class Latency:
     cpu: str
     system: str
     beside: str = ""
-    """Inputs beside pixels, as `noise`, which were ready before the clock started; empty where there are none."""
+    """Side inputs of the network, such as `noise`, which were drawn before the clock started; empty if none."""
     measured_at: str = ""
     load: float = 0.0
-    """How many processes wanted a processor in the minute before; above none, times are longer than they need be."""
+    """The load average before it began. If the machine was busy, times are longer than they need to be."""
 
     unread: Mapping[str, Any] = field(default_factory=dict)
     """What a newer harness has written and this one does not know; kept as it is."""
 
     @property
     def setting(self) -> Setting:
-        """On what it was measured."""
+        """The engine, processor and threads of the measurement."""
         return Setting(self.engine, self.cpu, self.threads)

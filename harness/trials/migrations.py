@@ -1,4 +1,4 @@
-"""The tables of a store, as the steps by which they came about: a new file takes all, an old one those it lacks."""
+"""The tables of a store, as the steps that make them. A new file takes all steps, an old one those that it lacks."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ CREATE TABLE thumbnails (
 STEPS: tuple[Step, ...] = (_trials_with_scores_and_pictures, _pixel_evidence)
 """The step at n leads from version n to n + 1. None is ever changed, and tests/golden has a store of each version."""
 VERSION = len(STEPS)
-"""Of the tables that this harness reads and writes."""
+"""The version of the tables that this harness reads and writes."""
 
 
 def migrate(db: sqlite3.Connection) -> None:

@@ -61,7 +61,7 @@ class Observers(Observer):
 
     @contextmanager
     def following(self, start: RunStart) -> Iterator[Observers]:
-        """Within, a run goes on. Its end is told however it comes."""
+        """While this is active, the run goes on. Observers are told of its end however it ends."""
         self.run_started(start)
         try:
             yield self
@@ -95,7 +95,7 @@ class Observers(Observer):
         for observer in tuple(self._observers):
             try:
                 getattr(observer, event)(*what, **how)
-            except Exception as error:  # whatever a display, a disk or a network does, the trials go on
+            except Exception as error:  # trials go on whatever goes wrong with a display, a disk or a network
                 self._observers.remove(observer)
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
                 self._warn(f"{type(observer).__name__} failed and is told nothing more of this run: {reason}")

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from harness.api import BoolArray, FloatArray, Images
 
 MAP_SIDE = 64
-"""Pixels of a kept error map's side, at most; and at most half of the image's."""
+"""The largest side of a kept error map in pixels; it is also at most half of the image's."""
 LEVELS = 32
-"""Different values of a kept map: the eye sees no more, and the rest is noise that does not compress."""
+"""How many values a kept map has: the eye sees no more, and finer ones are noise that does not compress."""
 MAP_PIXELS = 1000 * MAP_SIDE**2
-"""Of all kept maps of a trial together, at most: larger test sets have coarser ones."""
+"""The largest number of pixels of all kept maps of a trial together; larger test sets have coarser maps."""
 THUMBNAIL_SIDE = 128
-"""Pixels of a thumbnail's side, at most."""
+"""The largest side of a thumbnail, in pixels."""
 _QUALITY = 80
 
 
@@ -51,7 +51,7 @@ class Shrinker:
         self._kept.append(shrink(np.asarray(maps), min(self._side, half)))
 
     def result(self) -> Maps | None:
-        """All that was added, in its order; None where nothing was, or what was is not finite."""
+        """All maps that were added, in order; None if there were none, or if a value was not finite."""
         if not self._kept:
             return None
         errors = np.maximum(np.concatenate(self._kept), 0)
@@ -88,7 +88,7 @@ def thumbnails(images: Images) -> list[Thumbnail]:
 
 
 def pack_mask(mask: BoolArray | None) -> bytes:
-    """A mask in few bytes; none in none."""
+    """A mask in few bytes; no bytes for None."""
     if mask is None:
         return b""
     from PIL import Image
@@ -99,7 +99,7 @@ def pack_mask(mask: BoolArray | None) -> bytes:
 
 
 def unpack_mask(packed: bytes) -> BoolArray | None:
-    """What `pack_mask` was given."""
+    """The mask that `pack_mask` was given."""
     if not packed:
         return None
     from PIL import Image

@@ -1,4 +1,4 @@
-"""Who makes a trial: plugins, versions of packages, and digests of the code."""
+"""What makes a trial: plugins, versions of packages, and digests of the code."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from harness.plugin.spec import parse
 from harness.trials.trial import UNUSED, Trial
 
 PACKAGES = ("anomaly-harness", "numpy", "pillow", "pytorch-msssim", "scikit-learn", "scipy", "timm", "torch")
-"""Whose versions may change a score."""
+"""Packages whose version may change a score."""
 
 
 @cache
 def versions() -> dict[str, str]:
-    """Package to version, of those that are installed, and Python's."""
+    """The versions of these packages, if installed, and of Python."""
     found = {}
     for package in PACKAGES:
         try:
@@ -71,7 +71,7 @@ def _offers_within(offers: Mapping[str, Offer], spelt: Mapping[str, str], regist
     """Those of the parts that these parts take as options, as `model's loss`."""
     found = {}
     for kind in offers:
-        with suppress(UsageError):  # the trial itself will fail of it, and say why
+        with suppress(UsageError):  # the trial itself will fail for this reason, and say so
             part = registry.make(KINDS[kind], spelt[kind])
             for option in options_of(type(part)):
                 inner = getattr(part, option.name)

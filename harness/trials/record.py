@@ -19,19 +19,19 @@ class Record:
     fit_seconds: float | None = None
     score_seconds: float | None = None
     train_images_per_second: float | None = None
-    """None where the model does not train in steps."""
+    """None if the model is not trained in steps."""
     n_train: int | None = None
     """How many images it was fitted on, without those held out."""
     threads: int | None = None
-    """In which it was computed; None where nothing had imported torch."""
+    """The number of threads that torch used; None if torch was not used."""
     default_pool: str = ""
-    """What its model suits; empty where it is not known."""
+    """The default pool of its model; empty if unknown."""
     pools: Mapping[str, str] = field(default_factory=dict)
     """Pool, as it is spelt, to the plugin that offers it, of those that are not built in."""
     pool_faults: Mapping[str, str] = field(default_factory=dict)
-    """Pool to why it has no scores."""
+    """The reason why a pool has no scores, by pool."""
     resolved: Mapping[str, str] = field(default_factory=dict)
-    """What options that were left open came to."""
+    """What options that were left open, such as `bottleneck=auto`, were resolved to."""
     loss_history: tuple[float, ...] = ()
     """The training loss after each epoch."""
     pixels: Mapping[str, float | None] | None = None
@@ -39,7 +39,7 @@ class Record:
     pixel_versions: Mapping[str, int] = field(default_factory=dict)
     """Pixel metric to the version of its definition; one that is not named has 1, as all had before they were named."""
     latency: tuple[Latency, ...] = ()
-    """What was measured of its kept model."""
+    """The measured latencies of its kept model."""
     plugins: Mapping[str, str] = field(default_factory=dict)
     """Kind of part to the distribution, with its version, that it came from."""
     code: Mapping[str, str] = field(default_factory=dict)
@@ -49,11 +49,11 @@ class Record:
     machine: Mapping[str, Any] = field(default_factory=dict)
     """System, processor, cores and device."""
     incomplete: str = ""
-    """What the data lacks; empty where it is whole."""
+    """What the data lacks; empty if it is complete."""
     asked_batch_size: int | None = None
-    """Where memory did not suffice for it, so that the trial has a smaller one."""
+    """The batch size that was asked for, if memory was only enough for a smaller one."""
     finished_at: str = ""
-    """UTC, as in 2026-11-27T21:37:57+00:00; empty until a store has it."""
+    """UTC, as in 2026-11-27T21:37:57+00:00; empty until it is stored."""
     unread: Mapping[str, Any] = field(default_factory=dict)
     """What a newer harness has written and this one does not know; kept as it is."""
 

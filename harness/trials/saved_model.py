@@ -27,7 +27,7 @@ from harness.trials import typed
 from harness.trials.trial import Trial
 
 FORMAT = 1
-"""Of the directory; one of another number is refused."""
+"""The version of the directory's format; another one is refused."""
 DESCRIPTION = "model.json"
 WEIGHTS = "weights.safetensors"
 _LARGEST = 64 << 20
@@ -42,9 +42,9 @@ class ModelFolder:
 
     folder: Path
     threshold: str = "mean"
-    """As it is spelt; it sees normal images only."""
+    """Its spelling; it sees normal images only."""
     pool: str | None = None
-    """None takes the one that the model suits."""
+    """None takes the default pool of the model."""
 
     def of(self, trial_id: str) -> Path | None:
         """The directory of a trial's model, if it is there with a sound description and, unread, its weights."""
@@ -62,7 +62,7 @@ class SavedModel:
     trial: Trial
     """The parts as they are spelt, the data set's included, and every setting of the fit."""
     fingerprint: str
-    """Of the data that it was fitted and calibrated on."""
+    """The fingerprint of the data that it was fitted and calibrated on."""
     pool: str
     """One of `calibration`."""
     threshold: str
@@ -71,20 +71,20 @@ class SavedModel:
     calibration: Mapping[str, FloatArray]
     """Pool to the scores (M,) of normal images, from which any threshold can be set without the data."""
     sizes: tuple[str, ...] = ()
-    """Of the files that it was fitted on, as `900x900`; empty where unknown, as for `modes`."""
+    """The sizes of the files that it was fitted on, as `900x900`; empty if unknown. The same holds for `modes`."""
     modes: tuple[str, ...] = ()
     threads: int | None = None
-    """In which its scores were computed; as many again give them to the last bit."""
+    """The number of threads of its fit; with the same number, scores are equal to the last bit."""
     plugins: Mapping[str, str] = field(default_factory=dict)
     """Kind of part to the distribution and version that it came from."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Package to version, at the fit."""
+    """The versions of packages at the fit."""
     weights_hash: str = ""
     """SHA-256 of `weights.safetensors`."""
 
     @property
     def doubt(self) -> str:
-        """Why its limit is of little use; empty where nothing speaks against it."""
+        """Why its limit is of little use; empty if there is no such reason."""
         if self.trial.holdout or self.calibration[self.pool].any():
             return ""
         return (
@@ -94,7 +94,7 @@ class SavedModel:
 
     @property
     def id(self) -> str:
-        """Of the trial on its data."""
+        """The id of the trial on its data."""
         return self.trial.identity(self.fingerprint)
 
 
@@ -128,7 +128,7 @@ def write(saved: SavedModel, state: State, folder: Path) -> Path:
 
     target = folder / name_of(saved.trial, saved.id)
     try:
-        # Arrays of any other order are garbled by safetensors.
+        # Safetensors garbles arrays in any other order.
         weights = save({name: np.asarray(array, order="C") for name, array in state.items()}, {"trial": saved.id})
         described = json.dumps(_described(saved, hashlib.sha256(weights).hexdigest()), indent=1, allow_nan=False)
         folder.mkdir(parents=True, exist_ok=True)
@@ -251,7 +251,7 @@ def _refuse(text: str) -> float:
 
 def _bytes(file: Path, most: int | None, expected: str) -> bytes:
     try:
-        if not file.is_file() and file.exists():  # a pipe would be waited for
+        if not file.is_file() and file.exists():  # reading a pipe would wait for ever
             raise ModelError(f"{str(file)!r} is no file: {expected}")
         if not file.resolve().is_relative_to(file.parent.resolve()):
             raise ModelError(f"{str(file)!r} leads out of its directory, to {str(file.resolve())!r}: {expected}")

@@ -17,14 +17,14 @@ from harness.trials.worker import Worker
 
 @dataclass
 class RunSummary:
-    """What became of a plan."""
+    """What has become of the trials of a plan."""
 
     ids: list[str] = field(default_factory=list)
     """All its trials, whether fitted now or earlier."""
     found: int = 0
     fitted: int = 0
     unfinished: list[Outcome] = field(default_factory=list)
-    """Skipped or failed."""
+    """Trials that were skipped or failed."""
     again: int = 0
     """Of those fitted, how many the store had without their model, or without the scores of a pool."""
     again_for: list[str] = field(default_factory=list)
@@ -32,7 +32,7 @@ class RunSummary:
     apart: list[tuple[Trial, float]] = field(default_factory=list)
     """Fitted again for a pool, and its other scores differ by this share of the largest stored one."""
     unkept: list[tuple[Trial, str]] = field(default_factory=list)
-    """Done, but their model could not be kept, and why."""
+    """Finished trials whose model could not be kept, with the reason."""
 
 
 def run_start(cells: Sequence[Cell], dataset: Dataset, store: Store, *, refits: bool = False) -> RunStart:

@@ -17,7 +17,7 @@ from harness.trials.trial import UNUSED, Evidence
 def chunks(pixels: NDArray[np.uint8]) -> Iterator[slice]:
     """Images (N, H, W, 3) as they are scored at a time, so that error maps of any number and size fit into memory.
 
-    64 of 256x256, and never fewer than 16, which networks take at once.
+    These are 64 images of 256x256, and never fewer than 16, which networks take at once.
     """
     at_a_time = min(64, max(16, (1 << 22) // (pixels.shape[1] * pixels.shape[2] or 1)))
     return (slice(start, start + at_a_time) for start in range(0, len(pixels), at_a_time))

@@ -38,7 +38,7 @@ _TYPES: Mapping[str, Any] = {
     "scores": str | None,
     "provenance": Mapping[str, Any],
 }
-"""Of the columns that are no setting of a trial."""
+"""The types of columns that are no setting of a trial."""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def judge(
         for threshold, name in zip(thresholds, spelt, strict=True):
             try:
                 limit = _limit(threshold, normal, scores, labels)
-            except Exception as error:  # a plugin's threshold may raise anything; the other verdicts stand
+            except Exception as error:  # a plugin's threshold may raise anything; other verdicts are not affected
                 reason = f"threshold {name}: {type(error).__name__}: {error}"
                 images = ScoredImages(evidence, pool, None)
                 yield Verdict(outcome, pool, name, threshold.oracle, status="error", reason=reason, images=images)

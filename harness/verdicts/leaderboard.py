@@ -46,15 +46,15 @@ def stat(values: Sequence[float]) -> Stat:
 
 @dataclass(frozen=True)
 class BoardRow:
-    """One row of a board. Its figures are worked out when they are asked for: of many rows few are looked at."""
+    """One row of a board. Its figures are computed when they are asked for, since most rows are never looked at."""
 
     method: Method
     floor: float
     """The accuracy of the better constant answer."""
     verdicts: Sequence[Verdict] = ()
-    """What is behind it on one category, by seed."""
+    """The verdicts behind a row on one category, in the order of seeds."""
     parts: Sequence[BoardRow] = ()
-    """What is behind it over categories: its line on each."""
+    """The rows behind a mean over categories, one for each."""
     rank: int | None = None
     """From 1; ties share; None for a method that lacks categories which others have."""
     common: frozenset[int] | None = None
@@ -62,7 +62,7 @@ class BoardRow:
 
     @cached_property
     def stats(self) -> Mapping[str, Stat]:
-        """By metric; over seeds on one category, over categories (of each one's mean over seeds) overall."""
+        """Statistics of each metric: over seeds on one category, otherwise over the means of categories."""
         return {
             metric: stat(values)
             for metric in (*METRICS, *PIXEL_METRICS, *self.asked)
@@ -93,12 +93,12 @@ class BoardRow:
 
     @property
     def seeds(self) -> int:
-        """How many; over categories, the fewest on any."""
+        """The number of seeds; over categories, the smallest number on any of them."""
         return min(part.seeds for part in self.parts) if self.parts else len(self.verdicts)
 
     @property
     def categories(self) -> int:
-        """How many it is over."""
+        """The number of categories behind it."""
         return len(self.parts) or 1
 
     @property
@@ -108,12 +108,12 @@ class BoardRow:
 
     @property
     def verdict(self) -> Verdict | None:
-        """The one behind it, on one category with one seed; it has the intervals."""
+        """The only verdict behind it, if there is just one; it has the intervals."""
         return self.verdicts[0] if len(self.verdicts) == 1 else None
 
     @property
     def pooled_accuracy(self) -> float:
-        """Over the images of all categories together."""
+        """The accuracy over the images of all categories together."""
         counts = [verdict.counts for part in self.parts or [self] for verdict in part.verdicts if verdict.counts]
         return sum(c.right_normal + c.right_abnormal for c in counts) / sum(c.n_normal + c.n_abnormal for c in counts)
 
@@ -173,7 +173,7 @@ def boards(verdicts: Iterable[Verdict], ranked_by: str = RANKED_BY) -> list[Boar
 
 @contextmanager
 def _nothing_collected() -> Iterator[None]:
-    """Among a hundred thousand verdicts, all of them needed, looking for garbage takes half of the time."""
+    """Stop garbage collection, which would take half of the time among a hundred thousand verdicts and find nothing."""
     before = gc.isenabled()
     gc.disable()
     try:
@@ -193,7 +193,7 @@ def _boards(verdicts: Iterable[Verdict], ranked_by: str) -> Iterator[Board]:
     for track, by_data in sorted(tracks.items()):
         singles = {data: _category_board(track, data[0], by_data[data], ranked_by) for data in sorted(by_data)}
         newest = {data[0]: data for data in sorted(by_data, key=lambda data: _finished_at(by_data[data]))}
-        if len(newest) > 1:  # where the data changed, its last version counts
+        if len(newest) > 1:  # if the data of a category changed, its last version counts
             yield _overall_board(track, [singles[data] for data in newest.values()], ranked_by)
         versions = Counter(category for category, _ in by_data)
         for (category, fingerprint), board in singles.items():
@@ -301,7 +301,7 @@ def _ranked(lines: Sequence[BoardRow], ranked_by: str, categories: int) -> list[
 
 
 def higher_is_better(line: BoardRow, metric: str) -> bool:
-    """Which way a metric goes."""
+    """Whether a higher value of this metric is better."""
     if line.parts:
         return higher_is_better(line.parts[0], metric)
     measured = line.verdicts[0].measured

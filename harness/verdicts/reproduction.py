@@ -59,7 +59,7 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came of fitting a trial again."""
+    """The result of fitting a trial again."""
 
     stored: Outcome
     result: Result
@@ -106,7 +106,7 @@ def changes(stored: Record, now: Record) -> Iterator[Change]:
     for name, called in _ASPECTS.items():
         before, after = getattr(stored, name), getattr(now, name)
         if before and after:
-            # Code that could not be read on one side is not known to be other code.
+            # If the code could not be read on one side, nobody knows whether it differs.
             for key in sorted(before.keys() & after.keys() if name == "code" else before.keys() | after.keys()):
                 yield from _change(f"{called} {key}", before.get(key), after.get(key))
     if stored.threads is not None and now.threads is not None:
@@ -119,7 +119,7 @@ def _change(what: str, before: Any, after: Any) -> Iterator[Change]:
 
 
 def _equal(stored: Evidence, again: Evidence) -> bool:
-    """Bit for bit, every score of every pool."""
+    """Whether every score of every pool is equal bit for bit."""
     return all(
         np.array_equal(stored.test[pool], again.test[pool]) and np.array_equal(stored.normal[pool], again.normal[pool])
         for pool in stored.test

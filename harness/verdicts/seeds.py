@@ -1,4 +1,4 @@
-"""What the seeds of a method, and of several, have to do with one another."""
+"""Seeds that methods have in common, and seeds whose result is far from the others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def common_seeds(groups: Iterable[Sequence[Verdict]]) -> frozenset[int] | None:
 def outlying_seeds(verdicts: Sequence[Verdict], metric: str) -> tuple[int, ...]:
     """Seeds far from the others: over 3 scaled median absolute deviations, and over 0.05, from the median."""
     scored = [(v.trial.seed, value) for v in verdicts if (value := v.metric(metric)) is not None]
-    if len(scored) < 3:  # of two nobody can say which is far
+    if len(scored) < 3:  # with two seeds nobody can say which one is far off
         return ()
     centre = median(value for _, value in scored)
     spread = 1.4826 * median(abs(value - centre) for _, value in scored)

@@ -10,7 +10,7 @@ from harness.trials.latencies import Setting
 from harness.trials.trial import Outcome
 
 COLUMN = "latency_ms_p50"
-"""The median for one image."""
+"""The column of the median latency for one image."""
 
 
 def common_setting(outcomes: Iterable[Outcome]) -> Setting | None:

@@ -64,7 +64,7 @@ class Verdict:
 
     @property
     def trial(self) -> Trial:
-        """What was fitted."""
+        """The trial that was judged."""
         return self.outcome.trial
 
     def metric(self, name: str) -> float | None:
