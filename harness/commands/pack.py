@@ -13,7 +13,7 @@ from harness.commands._options import plugin_option, store_option
 from harness.deployment.conversion import engine_of
 from harness.deployment.detector import Detector
 from harness.deployment.engines import ENGINES
-from harness.deployment.image_files import find_images
+from harness.deployment.image_files import ImageFiles
 from harness.deployment.loading import load
 from harness.deployment.packing import Packed, pack
 from harness.errors import UsageError
@@ -92,7 +92,7 @@ def _calibration(detector: Detector, registry: Registry, root: Path | None) -> I
 
 def _folder(detector: Detector, folder: Path) -> Images:
     """Every image of a folder. Raises UsageError for none, DataError for one that cannot be read."""
-    found = list(find_images([folder]))
+    found = list(ImageFiles([folder]))
     for problem in filter(None, (one.problem for one in found)):
         raise UsageError(f"--images: {problem}")
     with strict_pillow():

@@ -20,13 +20,14 @@ from harness.commands._models import directory_of
 from harness.commands._options import plugin_option, store_option
 from harness.commands._stopping import stoppable
 from harness.deployment.detector import Detector
-from harness.deployment.image_files import find_images
+from harness.deployment.image_files import ImageFiles
 from harness.deployment.loading import load
 from harness.deployment.predicting import Prediction, predict
 from harness.deployment.unusual import UnusualImages
 from harness.deployment.watching import watch
 from harness.errors import HarnessError, UsageError
 from harness.images.decoding import shown, strict_pillow
+from harness.images.walk import IMAGE_SUFFIXES
 from harness.plugin.registry import Registry
 from harness.printable import printable
 from harness.report.heat_maps import LARGEST_SIDE, heat_map
@@ -74,6 +75,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     for remark in detector.remarks:
         click.echo(printable(f"harness: {remark}"), err=True)
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    files = ImageFiles(given["images"], given["heat_maps"])
     told = _Teller(detector, LINES[given["style"]](detector, coloured), given["heat_maps"])
     try:
         with stoppable("Stopped."), strict_pillow():
@@ -81,11 +83,11 @@ def command(ctx: click.Context, /, **given: Any) -> None:
                 _warm_up(detector)
                 click.echo(printable(f"Watching {shown(given['watched'])}; Ctrl-C ends it."), err=True)
                 told.tell(watch(detector, given["watched"], given["heat_maps"]))
-            told.tell(predict(detector, find_images(given["images"], given["heat_maps"])))
+            told.tell(predict(detector, files))
     except KeyboardInterrupt as stop:
         click.echo(f"Stopped. {summary(told.decisions)}", err=True)
         ctx.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
-    click.echo(summary(told.decisions), err=True)
+    click.echo(summary(told.decisions, files.passed_over), err=True)
     if given["fail_on_anomaly"] and told.decisions["anomalous"]:
         ctx.exit(_ANY_ANOMALY)
     if told.troubled:
@@ -148,8 +150,7 @@ class _Teller:
             self._told_of_no_maps = True
             return ""
         usual = self.detector.saved.calibration.get("max", one.map)
-        name = one.name if one.name.suffix.lower() == ".png" else Path(f"{one.name}.png")
-        file = self.heat_maps / name
+        file = self.heat_maps / _heat_map_name(one.name)
         try:
             png = heat_map(self.detector.picture(one.file, LARGEST_SIDE), one.map, float(usual.max() or one.map.max()))
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -161,3 +162,9 @@ class _Teller:
             self._complain(f"heat map {shown(file)} cannot be made: {error}")
             return ""
         return shown(file)
+
+
+def _heat_map_name(image: Path) -> Path:
+    """Where an image's heat map goes, a PNG that no other image's is: those of a.jpg and a.jpg.png differ too."""
+    plain = image.suffix.lower() == ".png" and image.with_suffix("").suffix.lower() not in IMAGE_SUFFIXES
+    return image if plain else Path(f"{image}.png")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from harness.images.decoding import shown
-from harness.images.walk import IMAGE_SUFFIXES
+from harness.images.walk import IMAGE_SUFFIXES, PassedOver, walk
 
 
 class Found(NamedTuple):
@@ -21,41 +21,60 @@ class Found(NamedTuple):
     """Why a folder gives no files; empty for a file."""
 
 
-def find_images(places: Sequence[Path], leave_out: Path | None = None) -> Iterator[Found]:
+@dataclass
+class ImageFiles:
     """The given files, and all images below the given folders, sorted, at any depth; hidden ones are left out.
 
-    The folder `leave_out` is skipped.
+    What may hold images and cannot be read comes as a file with a problem.
     """
-    taken: set[Path] = set()
-    for place in places:
-        base, count = Path(place.resolve().name), 1
-        while base in taken:
-            count += 1
-            base = Path(f"{place.resolve().stem}-{count}{place.resolve().suffix}")
-        taken.add(base)
-        if not place.is_dir():
-            yield Found(place, base)
-            continue
-        count = 0
-        for found in walk(place, base, leave_out and leave_out.resolve()):
-            count += 1
+
+    places: Sequence[Path]
+    leave_out: Path | None = None
+    """A folder that is skipped."""
+    passed_over: list[PassedOver] = field(default_factory=list)
+    """What was found that is no image; complete once all files have come."""
+
+    def __iter__(self) -> Iterator[Found]:
+        taken: set[Path] = set()
+        for place in self.places:
+            base = _unused(place, taken)
+            taken.add(base)
+            if place.is_dir():
+                yield from self._below(place, base)
+            else:
+                yield Found(place, base)
+
+    def _below(self, folder: Path, base: Path) -> Iterator[Found]:
+        empty = True
+        for found in below(folder, base, self.leave_out):
+            if isinstance(found, PassedOver):
+                self.passed_over.append(found)
+            else:
+                empty = False
+                yield found
+        if empty:
+            yield Found(folder, base, f"folder {shown(folder)} holds no image: expected {', '.join(IMAGE_SUFFIXES)}")
+
+
+def below(folder: Path, name: Path, leave_out: Path | None = None) -> Iterator[Found | PassedOver]:
+    """The images below one folder, under names that begin with `name`, and what is passed over there.
+
+    What may hold images and cannot be read is a file with a problem.
+    """
+    for found in walk(folder, leave_out):
+        if not isinstance(found, PassedOver):
+            yield Found(found, name / found.relative_to(folder))
+        elif found.lost:
+            what = "folder " if found.path.is_dir() else ""
+            yield Found(found.path, name / found.path.relative_to(folder), f"{what}{shown(found.path)}: {found.why}")
+        else:
             yield found
-        if not count:
-            yield Found(place, base, f"folder {shown(place)} holds no image: expected {', '.join(IMAGE_SUFFIXES)}")
 
 
-def walk(folder: Path, name: Path, leave_out: Path | None = None) -> Iterator[Found]:
-    """The images below one folder, under names that begin with `name`, without the (resolved) folder `leave_out`."""
-    try:
-        with os.scandir(folder) as listed:
-            entries = sorted((e for e in listed if not e.name.startswith(".")), key=lambda entry: entry.name)
-    except OSError as error:
-        yield Found(folder, name, f"folder {shown(folder)} cannot be listed: {error.strerror}")
-        return
-    for entry in entries:
-        path = folder / entry.name
-        if entry.is_dir(follow_symlinks=False):
-            if leave_out is None or path.resolve() != leave_out:
-                yield from walk(path, name / entry.name, leave_out)
-        elif path.suffix.lower() in IMAGE_SUFFIXES and entry.is_file():
-            yield Found(path, name / entry.name)
+def _unused(place: Path, taken: Set[Path]) -> Path:
+    """The name of a place, with a number where another place has it already."""
+    base, count = Path(place.resolve().name), 1
+    while base in taken:
+        count += 1
+        base = Path(f"{place.resolve().stem}-{count}{place.resolve().suffix}")
+    return base

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.deployment.detector import Detector
-from harness.deployment.image_files import Found, walk
+from harness.deployment.image_files import Found, below
 from harness.deployment.predicting import BATCH, Prediction, Read, judge, read
+from harness.images.walk import PassedOver
 from harness.trials import hardware
 
 POLL_S = 0.02
@@ -81,7 +82,9 @@ class Watch:
         """Note what has changed. Returns the time of the look, and each folder that cannot be listed, once."""
         states: dict[Path, State] = {}
         faults = {}
-        for one in walk(self.folder, Path(), self.leave_out and self.leave_out.resolve()):
+        for one in below(self.folder, Path(), self.leave_out):
+            if isinstance(one, PassedOver):
+                continue
             if one.problem:
                 faults[one.file] = one.problem
             elif state := _state(one.file):

@@ -27,6 +27,8 @@ class PassedOver:
 
     path: Path
     why: str
+    lost: bool = False
+    """Whether images may be missing for it, as in a folder that cannot be listed or a link that leads nowhere."""
 
 
 @dataclass
@@ -69,7 +71,7 @@ def walk(folder: Path, leave_out: Path | None = None) -> Iterator[Path | PassedO
             yield PassedOver(path, "link to a folder that is searched already")
             continue
         if depth > DEEPEST:
-            yield PassedOver(path, f"more than {DEEPEST} folders deep")
+            yield PassedOver(path, f"more than {DEEPEST} folders deep", lost=True)
             continue
         if identity is not None:
             searched.add(identity)
@@ -94,19 +96,23 @@ def _entries(folder: Path) -> Iterator[_Found | PassedOver]:
         with os.scandir(folder) as listed:
             entries = sorted(listed, key=lambda entry: entry.name)
     except OSError as error:
-        yield PassedOver(folder, f"cannot be listed: {error.strerror or error}")
+        yield PassedOver(folder, f"cannot be listed: {error.strerror or error}", lost=True)
         return
     for entry in entries:
         path, reason = folder / entry.name, _reason(entry)
-        yield PassedOver(path, reason) if reason else _Found(path, entry.is_dir())
+        yield PassedOver(path, reason, reason in _LOST) if reason else _Found(path, entry.is_dir())
+
+
+_NOWHERE, _IRREGULAR, _CIRCLE = "link that leads nowhere", "no regular file", "link that leads to itself"
+_LOST = frozenset({_NOWHERE, _CIRCLE})
 
 
 def _reason(entry: os.DirEntry[str]) -> str:
     """Why an entry of a folder is passed over; empty where it is a folder to search or an image file."""
     try:
         is_folder, is_file = entry.is_dir(), entry.is_file()
-    except OSError as error:  # a link that leads to itself
-        return f"cannot be looked at: {error.strerror or error}"
+    except OSError:
+        return _CIRCLE
     if is_folder and entry.name.lower() in _NOT_PICTURES:
         return "folder of a system or storage device"
     if entry.name.startswith("."):
@@ -114,10 +120,10 @@ def _reason(entry: os.DirEntry[str]) -> str:
     if is_folder:
         return ""
     suffix = os.path.splitext(entry.name)[1]  # noqa: PTH122  a Path for each of many files costs more than the rest
-    if not is_file:
-        return "link that leads nowhere" if entry.is_symlink() else "no regular file"
     if suffix.lower() not in IMAGE_SUFFIXES:
         return f"no image by its name ({suffix or 'no suffix'})"
+    if not is_file:
+        return _NOWHERE if entry.is_symlink() else _IRREGULAR
     return ""
 
 

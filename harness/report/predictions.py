@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.deployment.detector import Detector
 from harness.deployment.predicting import Prediction
 from harness.images.decoding import shown
+from harness.images.walk import PassedOver
 from harness.printable import printable
 from harness.report.formats.rows import csv_text
 from harness.report.table import Row
@@ -91,9 +93,11 @@ LINES: Mapping[str, type[Lines]] = {"rich": TerminalLines, "csv": CsvLines, "jso
 """The choices of `--format`, the default first."""
 
 
-def summary(decisions: Mapping[str, int]) -> str:
-    """How many there are of each decision: `23 images: 6 normal, 17 anomalous`."""
+def summary(decisions: Mapping[str, int], passed_over: Sequence[PassedOver] = ()) -> str:
+    """How many there are of each decision, and what was no image: `23 images: 6 normal, 17 anomalous`."""
     total = sum(decisions.values())
     parts = [f"{decisions.get(name, 0)} {name}" for name in ("normal", "anomalous")]
     parts += [f"{unread} unreadable"] if (unread := decisions.get("unreadable", 0)) else []
-    return f"{total} image{'' if total == 1 else 's'}: {', '.join(parts)}"
+    said = f"{total} image{'' if total == 1 else 's'}: {', '.join(parts)}"
+    reasons = Counter(one.why for one in passed_over if one.why != "hidden")
+    return said + (f". Passed over: {', '.join(f'{n} x {why}' for why, n in reasons.items())}" if reasons else "")

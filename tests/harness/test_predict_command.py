@@ -288,6 +288,44 @@ def test_images_of_one_name_have_heat_maps_of_their_own(line: Path, predict: Pre
     assert sorted(file.name for file in tmp_path.iterdir()) == ["0-2.png", "0.png"]
 
 
+def test_heat_maps_of_a_jpg_and_of_a_png_called_after_it_are_two_files(predict: Predict, tmp_path: Path) -> None:
+    photo(1).save(tmp_path / "a.jpg")
+    photo(2).save(tmp_path / "a.jpg.png")
+    rows = rows_of(predict(tmp_path, "--heat-maps", tmp_path / "heat", "--format", "json"))
+    assert len({row["heat_map"] for row in rows}) == 2
+    assert all(Path(str(row["heat_map"])).is_file() for row in rows)
+
+
+def test_links_are_judged_like_the_files_they_lead_to_and_what_is_no_image_is_counted(
+    predict: Predict, tmp_path: Path
+) -> None:
+    (tmp_path / "in" / "@eaDir").mkdir(parents=True)
+    (tmp_path / "camera").mkdir()
+    photo(1).save(tmp_path / "camera" / "1.png")
+    photo(2).save(tmp_path / "in" / "@eaDir" / "thumbnail.png")
+    (tmp_path / "in" / "today").symlink_to(tmp_path / "camera")
+    (tmp_path / "in" / "2.png").symlink_to(tmp_path / "camera" / "1.png")
+    (tmp_path / "in" / "notes.txt").touch()
+    result = predict(tmp_path / "in", "--format", "json")
+    assert [Path(str(row["image"])).relative_to(tmp_path).as_posix() for row in rows_of(result)] == [
+        "in/2.png",
+        "in/today/1.png",
+    ]
+    assert "2 images" in result.stderr
+    assert "Passed over: 1 x folder of a system or storage device, 1 x no image by its name (.txt)" in result.stderr
+
+
+@pytest.mark.parametrize("target", ["nowhere.png", "lost.png"])
+def test_a_link_that_leads_nowhere_is_an_image_that_could_not_be_read(
+    predict: Predict, tmp_path: Path, target: str
+) -> None:
+    photo(1).save(tmp_path / "1.png")
+    (tmp_path / "lost.png").symlink_to(tmp_path / target)
+    result = predict(tmp_path, "--format", "json", "--fail-on-anomaly")
+    assert result.exit_code == 3 or "anomalous" in result.stdout
+    assert f"{tmp_path}/lost.png: link that leads" in result.stderr
+
+
 def test_heat_maps_below_the_images_are_not_judged_the_next_time(predict: Predict, tmp_path: Path) -> None:
     photo(1).save(tmp_path / "a.png")
     for _ in range(2):

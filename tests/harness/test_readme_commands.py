@@ -85,3 +85,9 @@ def test_every_command_of_the_leaderboards_page_does_what_it_is_shown_for(walk) 
         assert done.exit_code == (1 if words == ["validate", "kumar_2025"] else 0), f"{words}\n{done.output}"
     assert Path("both.jsonl").stat().st_size > 0
     assert Path("all").is_dir()
+
+
+def test_every_command_of_the_audit_s_page_does_what_it_is_shown_for(walk) -> None:
+    for words in printed("harness/audit/README.md"):
+        done = walk(words)
+        assert (done.exit_code, "findings" in done.output) == (0, True), f"{words}\n{done.output}"

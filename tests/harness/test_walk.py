@@ -57,7 +57,15 @@ def test_links_to_files_and_folders_are_followed_and_none_leads_in_circles(tmp_p
     assert names(root, list_images(root).images) == ["b.png", "link.png", "more/a.png"]
     reasons = passed_over(root)
     assert reasons["round"] == "link to a folder that is searched already"
-    assert reasons["self"].startswith("cannot be looked at") or reasons["self"] == "link that leads nowhere"
+    assert reasons["self"] == "link that leads to itself"
+
+
+def test_what_images_may_be_missing_for_is_marked(tmp_path: Path) -> None:
+    touch(tmp_path / "notes.txt")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
+    lost = {one.path.name: one.lost for one in list_images(tmp_path).passed_over}
+    assert lost == {"notes.txt": False, "gone.png": True, "self.png": True}
 
 
 def test_a_tree_deeper_than_anyone_makes_by_hand_ends_the_walk_and_not_the_program(tmp_path: Path) -> None:
