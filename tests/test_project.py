@@ -107,9 +107,9 @@ def test_nothing_of_the_shared_folder_is_in_the_repository() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=False, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("this is not a git checkout")
-    assert not [
-        name for name in listed.stdout.splitlines() if name.endswith((".jpg", ".safetensors")) or "mvtec_ad_256" in name
-    ]
+    ours = "tests/golden/of_2026_11/"  # models of a few numbers, fitted to images that a test draws
+    names = [name for name in listed.stdout.splitlines() if not name.startswith(ours)]
+    assert not [name for name in names if name.endswith((".jpg", ".safetensors")) or "mvtec_ad_256" in name]
 
 
 @pytest.mark.parametrize(
