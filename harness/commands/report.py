@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -68,31 +69,17 @@ def command(
         verdicts = [verdict for outcome in outcomes for verdict in judge(outcome, chosen, wanted, asked.parts)]
         for fault in metric_faults(verdicts, asked.names):
             click.echo(printable(f"harness: {fault}"), err=True)
-        rootless = _rootless(registry, outcomes)
         compared = compare(table, verdicts) if table else None
+        about: dict[str, Any] = {"ranked_by": rank_by, "metrics": asked.names, "title": title, "compared": compared}
+        about["rootless"] = _rootless(registry, outcomes)
         if style == "html":
             from harness.report.html import page
 
-            text = page(
-                verdicts,
-                opened,
-                ranked_by=rank_by,
-                metrics=asked.names,
-                rootless=rootless,
-                title=title,
-                compared=compared,
-            )
+            text = page(verdicts, opened, **about)
         else:
             from harness.report.summary import summary
 
-            text = summary(
-                verdicts,
-                ranked_by=rank_by,
-                metrics=asked.names,
-                rootless=rootless,
-                title=title,
-                compared=compared,
-            )
+            text = summary(verdicts, **about)
     if out is None:
         click.echo(text, nl=False)
         return

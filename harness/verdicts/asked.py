@@ -28,7 +28,10 @@ class AskedMetrics:
 
 def asked_metrics(registry: Registry, texts: Iterable[str]) -> AskedMetrics:
     """The metrics that are spelt so, or `all` that plugins offer. Raises UsageError with a suggestion."""
-    offers = registry.offers(Metric)
+    offers, texts = registry.offers(Metric), tuple(texts)
+    for text in texts:
+        if not text.strip(" ,"):
+            raise UsageError(f"no metric in {text!r}: expected a comma list, or 'all'")
     spelt = [item for text in texts for item in (offers if text.strip() == "all" else split_list(text))]
     names: dict[str, None] = {}
     parts: dict[str, Metric] = {}

@@ -144,9 +144,10 @@ def test_a_metric_that_fails_is_one_line_and_the_others_go_on(store: Path, plugi
 
 
 def test_an_unknown_metric_is_refused_with_a_suggestion(store: Path) -> None:
-    refused = call("leaderboard", "--store", store, "--rank-by", "acuracy")
-    assert refused.exit_code == 2
-    assert "no metric 'acuracy'. Did you mean 'accuracy'?" in refused.stderr
+    for text, said in (("acuracy", "no metric 'acuracy'. Did you mean 'accuracy'?"), ("", "no metric in ''")):
+        refused = call("leaderboard", "--store", store, "--rank-by", text)
+        assert refused.exit_code == 2
+        assert said in refused.stderr
 
 
 def test_an_export_keeps_values_with_their_version_and_another_version_is_not_taken_for_it(
