@@ -47,6 +47,16 @@ def test_maps_are_kept_coarse_with_the_largest_error_as_the_last_level() -> None
     assert kept.values[2, 27, 27] == round(0.5 * (LEVELS - 1)), "half the root of a quarter of the largest error"
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (2, 3)])
+def test_a_map_of_few_pixels_is_kept_as_one_pixel_at_least(shape: tuple[int, int]) -> None:
+    shrinker = Shrinker(1)
+    shrinker.add(np.ones((1, *shape), np.float32))
+    kept = shrinker.result()
+    assert kept is not None
+    assert kept.values.shape == (1, 1, 1)
+    assert kept.values.item() == LEVELS - 1
+
+
 def test_a_small_image_has_maps_of_half_its_side_and_a_large_test_set_coarser_ones() -> None:
     small, many = Shrinker(1), Shrinker(64_000)
     small.add(np.ones((1, 64, 64), np.float32))
