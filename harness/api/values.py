@@ -92,12 +92,15 @@ class Split:
     """What was noticed about the files as they were read."""
     depth: int = 16
     """Bits in use in its 16-bit grey images, as found over the training images."""
+    calibration: Images | None = None
+    """Normal images that the source sets apart for limits (a validation split), neither fitted nor tested on."""
 
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change when any image, mask, name or label does."""
         digest = hashlib.sha256(self.source_hash.encode())
-        for images in (self.train, self.test):
+        kept_apart = [] if self.calibration is None else [self.calibration]
+        for images in (self.train, self.test, *kept_apart):  # without any, as it was before there were some
             digest.update(repr((len(images), images.paths, images.defects)).encode())
             if not self.source_hash:
                 for start in range(0, len(images), 64):  # a data set larger than memory passes through

@@ -20,7 +20,7 @@ from harness.errors import UsageError
 from harness.images.decoding import shown, strict_pillow
 from harness.plugin.registry import Registry
 from harness.printable import printable
-from harness.trials.holdout import hold_out
+from harness.trials.holdout import normal_images
 from harness.trials.worker import open_dataset
 
 
@@ -87,7 +87,7 @@ def _calibration(detector: Detector, registry: Registry, root: Path | None) -> I
             f"{trial.dataset}'s {trial.category} is not the data that the model was fitted on: its fingerprint is "
             f"{split.fingerprint}, expected {detector.saved.fingerprint}. Give the --data-root of that, {otherwise}"
         )
-    return hold_out(split.train, trial.holdout, trial.seed)[1]
+    return normal_images(split, trial.holdout, trial.seed).calibration
 
 
 def _folder(detector: Detector, folder: Path) -> Images:

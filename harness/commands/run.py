@@ -36,6 +36,7 @@ from harness.trials.saved_model import ModelFolder, read
 from harness.trials.schedule import RunSummary, carry_out, run_start
 from harness.trials.settings import Settings
 from harness.trials.store import Store
+from harness.trials.trial import Outcome
 from harness.trials.worker import Worker, WorkerConfig
 from harness.verdicts.judging import judge
 
@@ -99,6 +100,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     code = 3 if tally.unfinished or tally.unkept else 0
     click.echo(render(leaderboard_document(verdicts), given["style"]), nl=False)
     _summarise(tally, settings.store, say_reasons=given["style"] in OF_ROWS)
+    _tell_of_limits(outcomes)
     if workplace.keep:
         _tell_of_models(tally, workplace.keep, plugin_files)
     end(code)
@@ -175,6 +177,18 @@ def _fit(
         code = 128 + (stop.args[0] if stop.args else signal.SIGINT)
         end(code)
         ctx.exit(code)
+
+
+def _tell_of_limits(outcomes: Sequence[Outcome]) -> None:
+    """Say once where the data set's own validation images set the limits, for nobody has asked for it."""
+    counts = {outcome.record.n_calibration for outcome in outcomes if outcome.record.calibrated_on == "validation"}
+    if counts:
+        how_many = " or ".join(str(count) for count in sorted(filter(None, counts)))
+        click.echo(
+            f"Limits are set on the {how_many} normal images that the data set keeps for validation, which were not "
+            "fitted; --holdout takes some of the training images instead",
+            err=True,
+        )
 
 
 def _summarise(tally: RunSummary, store: Path, *, say_reasons: bool) -> None:

@@ -17,7 +17,16 @@ def data_document(dataset: Dataset, splits: Mapping[str, tuple[Split, Audit]], f
     """One row a category, and a line for each finding; `faults` are those that could not be loaded, with the reason."""
     rows = [_row(category, *looked_at) for category, looked_at in splits.items()]
     rows += [{"category": category, "fault": reason} for category, reason in faults.items()]
-    columns: tuple[str, ...] = ("category", "train", "test_good", "test_defective", "defects", "masks", "sizes")
+    columns: tuple[str, ...] = (
+        "category",
+        "train",
+        "calibration",
+        "test_good",
+        "test_defective",
+        "defects",
+        "masks",
+        "sizes",
+    )
     columns += ("incomplete", "findings", "fingerprint", "fault")
     rows = [{"dataset": dataset.name, "licence": dataset.licence, **row} for row in rows]
     shown = [column for column in columns if any(row.get(column) for row in rows)]
@@ -25,7 +34,7 @@ def data_document(dataset: Dataset, splits: Mapping[str, tuple[Split, Audit]], f
         title=f"{dataset.name} · licence {dataset.licence or 'not given'}",
         headings=[column.removeprefix("test_") for column in shown],
         rows=[[_cell(row.get(column)) for column in shown] for row in rows],
-        numbers=frozenset({"train", "good", "defective", "masks"}),
+        numbers=frozenset({"train", "calibration", "good", "defective", "masks"}),
         folding=frozenset({"defects", "sizes", "incomplete", "findings", "fault"}),
         droppable=["fingerprint", "sizes", "defects"],
         notes=[f"Homepage: {dataset.homepage}"] if dataset.homepage else [],
@@ -47,6 +56,7 @@ def _row(category: str, split: Split, audit: Audit) -> dict[str, Any]:
     return {
         "category": category,
         "train": len(split.train),
+        "calibration": 0 if split.calibration is None else len(split.calibration),
         "test_good": int((~split.test.labels).sum()),
         "test_defective": int(split.test.labels.sum()),
         "defects": dict(sorted(kinds.items())),

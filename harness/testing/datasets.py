@@ -61,8 +61,9 @@ def check_names_are_unique_and_relative(dataset: Dataset) -> None:
 def check_train_is_all_normal(dataset: Dataset) -> None:
     """Models learn from normal images alone."""
     for category, split in _splits(dataset):
-        kinds = sorted(set(split.train.defects) - {GOOD})
-        assert not kinds, f"{category}: training images have defect kinds {kinds}, expected only {GOOD!r}"
+        for where, images in (("training", split.train), ("calibration", split.calibration)):
+            kinds = sorted(set(images.defects) - {GOOD}) if images is not None else []
+            assert not kinds, f"{category}: {where} images have defect kinds {kinds}, expected only {GOOD!r}"
 
 
 def check_the_count_it_foretells_is_right(dataset: Dataset) -> None:
@@ -73,11 +74,15 @@ def check_the_count_it_foretells_is_right(dataset: Dataset) -> None:
 
 
 def check_splits_are_disjoint_by_content(dataset: Dataset) -> None:
-    """No test image was seen in training, under whatever name."""
+    """No test image was seen in training or calibration, and no calibration image in training, under whatever name."""
     for category, split in _splits(dataset):
-        seen = dict(zip(_digests(split.train), split.train.paths, strict=True))
+        seen = {d: f"training image {path!r}" for d, path in zip(_digests(split.train), split.train.paths, strict=True)}
+        if split.calibration is not None:
+            for digest, path in zip(_digests(split.calibration), split.calibration.paths, strict=True):
+                assert digest not in seen, f"{category}: calibration image {path!r} is {seen[digest]}"
+                seen[digest] = f"calibration image {path!r}"
         for digest, path in zip(_digests(split.test), split.test.paths, strict=True):
-            assert digest not in seen, f"{category}: test image {path!r} is training image {seen[digest]!r}"
+            assert digest not in seen, f"{category}: test image {path!r} is {seen[digest]}"
 
 
 def check_order_is_stable(dataset: Dataset) -> None:
@@ -120,6 +125,8 @@ def _images(dataset: Dataset) -> Iterator[tuple[str, Images]]:
     for category, split in _splits(dataset):
         yield f"{category}, train", split.train
         yield f"{category}, test", split.test
+        if split.calibration is not None:
+            yield f"{category}, calibration", split.calibration
 
 
 def _digests(images: Images) -> list[str]:

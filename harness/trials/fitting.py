@@ -13,7 +13,7 @@ from harness.metrics.pixel import curves
 from harness.metrics.pools import made_pools, usual_pools
 from harness.plugin.registry import Registry
 from harness.trials import hardware, provenance
-from harness.trials.holdout import hold_out
+from harness.trials.holdout import normal_images
 from harness.trials.observers import Observer
 from harness.trials.record import Record
 from harness.trials.saved_model import ModelFolder, SavedModel, State, limit_by
@@ -53,7 +53,7 @@ class Fitting:
         encoder = None if trial.encoder == UNUSED else self.registry.make(Encoder, trial.encoder)
         loss = None if trial.loss == UNUSED else self.registry.make(Loss, trial.loss)
         usual, asked = usual_pools(self.registry, model), made_pools(self.registry, self.pools)
-        fitted, calibration = hold_out(split.train, trial.holdout, trial.seed)
+        fitted, calibration, where = normal_images(split, trial.holdout, trial.seed)
         history: list[float] = []
         images_seen = 0
 
@@ -75,6 +75,8 @@ class Fitting:
             score_seconds=time.perf_counter() - started,
             train_images_per_second=images_seen / fit_seconds if images_seen else None,
             n_train=len(fitted),
+            n_calibration=len(calibration),
+            calibrated_on=where,
             threads=hardware.threads_in_use(),
             default_pool=model.default_pool,
             pools=provenance.strange_pools(evidence.test, self.registry),

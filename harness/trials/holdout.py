@@ -1,17 +1,36 @@
-"""Keeps some normal images from the fit, to calibrate thresholds on."""
+"""Which normal images a trial is fitted on, and on which its limits are set."""
 
 from __future__ import annotations
 
 import math
 import tempfile
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.api import Images
+from harness.api import Images, Split
 
 _IN_MEMORY = 1 << 27
 """At most so many bytes of pixels are copied in memory."""
+
+
+class NormalImages(NamedTuple):
+    """The normal images of one trial, by what they are for."""
+
+    fitted: Images
+    calibration: Images
+    where: str
+    """Where the latter come from: `fitted`, `holdout`, or `validation` where the data set sets some apart."""
+
+
+def normal_images(split: Split, holdout: float, seed: int) -> NormalImages:
+    """What to fit and to calibrate on: the data set's own validation split, unless a share is to be held out."""
+    if holdout:
+        return NormalImages(*hold_out(split.train, holdout, seed), "holdout")
+    if split.calibration is not None and len(split.calibration):
+        return NormalImages(split.train, split.calibration, "validation")
+    return NormalImages(split.train, split.train, "fitted")
 
 
 def hold_out(normal: Images, share: float, seed: int) -> tuple[Images, Images]:

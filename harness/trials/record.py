@@ -22,6 +22,10 @@ class Record:
     """None if the model is not trained in steps."""
     n_train: int | None = None
     """How many images it was fitted on, without those held out."""
+    n_calibration: int | None = None
+    """How many normal images limits are set on."""
+    calibrated_on: str = ""
+    """Which: `fitted`, `holdout`, or the data set's `validation` split; empty in records of before, by the holdout."""
     threads: int | None = None
     """The number of threads that torch used; None if torch was not used."""
     default_pool: str = ""

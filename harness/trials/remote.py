@@ -97,6 +97,7 @@ def portable(split: Split) -> Split:
         masks = None if images.masks is None else np.asarray(images.masks)
         return replace(images, pixels=np.asarray(images.pixels), masks=masks)
 
-    moved = replace(split, train=plain(split.train), test=plain(split.test))
+    apart = None if split.calibration is None else plain(split.calibration)
+    moved = replace(split, train=plain(split.train), test=plain(split.test), calibration=apart)
     moved.__dict__["fingerprint"] = split.fingerprint  # worked out once, and not by every worker
     return moved

@@ -54,22 +54,28 @@ def load(category: Category, image_size: int, depth: int | None = None) -> Split
     pixels = data[:masks_at].reshape(-1, image_size, image_size, 3)
     masks = data[masks_at:].reshape(-1, image_size, image_size) if masked else None
     facts = {name: np.array(values) for name, values in note["facts"].items()}
-    n = len(category.train)
+    n, m = len(category.train), len(category.train) + len(category.calibration)
+
+    def of(at: slice) -> Mapping[str, NDArray[Any]]:
+        return {name: values[at] for name, values in facts.items()}
+
+    fitted, apart, tested = slice(n), slice(n, m), slice(m, None)
     return Split(
-        train=_images(category, category.train, pixels[:n], None, {name: of[:n] for name, of in facts.items()}),
-        test=_images(category, category.test, pixels[n:], masks, {name: of[n:] for name, of in facts.items()}),
+        train=_images(category, category.train, pixels[fitted], None, of(fitted)),
+        test=_images(category, category.test, pixels[tested], masks, of(tested)),
         incomplete=category.incomplete,
         sizes=tuple(note["sizes"]),
         modes=tuple(note["modes"]),
         source_hash=note["source_hash"],
         findings=findings_of(category, note),
         depth=note["depth"],
+        calibration=_images(category, category.calibration, pixels[apart], None, of(apart)) if m > n else None,
     )
 
 
 def _decode(category: Category, image_size: int, depth: int | None, masks_at: int, write: cache.Write) -> cache.Note:
     """Decode all files, and note what they say beside their pixels. Raises DataError."""
-    items, first_test = category.items, len(category.train)
+    items, first_test = category.items, len(category.train) + len(category.calibration)
     image_bytes, mask_bytes = image_size * image_size * 3, image_size * image_size
 
     def decode(index: int) -> tuple[Decoded, Mask | None]:
@@ -136,7 +142,8 @@ def _images(
 
 
 def _names(category: Category) -> Iterator[list[str]]:
-    for split, items in (("train", category.train), ("test", category.test)):
+    parts = (("train", category.train), ("calibration", category.calibration), ("test", category.test))
+    for split, items in parts:
         for item in items:
             yield [split, category.name_of(item.image), item.defect, *map(category.name_of, item.masks)]
 

@@ -20,7 +20,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Category:
-    """The files of one category; all train items are good."""
+    """The files of one category; all train and calibration items are good."""
 
     folder: Path
     """Images are named relative to it."""
@@ -33,10 +33,13 @@ class Category:
     taken_as_good: tuple[Path, ...] = ()
     """Folders that are not called as expected, and whose images are taken for normal ones."""
 
+    calibration: tuple[Item, ...] = ()
+    """Normal images that limits are set on; empty where the source has none."""
+
     @property
     def items(self) -> tuple[Item, ...]:
-        """All, train first."""
-        return self.train + self.test
+        """All: train, then calibration, then test."""
+        return self.train + self.calibration + self.test
 
     def name_of(self, path: Path) -> str:
         """A file's name: relative to the folder, with forward slashes, printable."""

@@ -98,6 +98,8 @@ class FolderLayout(FileDataset):
 
     train: ClassVar[str] = "train/good"
     test: ClassVar[str] = "test"
+    calibration: ClassVar[str] = ""
+    """The folder of normal images that limits are set on; empty where the layout has none."""
     truth: ClassVar[str] = "ground_truth"
     good: ClassVar[str] = GOOD
     """The folder of normal images in `test`."""
@@ -118,9 +120,16 @@ class FolderLayout(FileDataset):
                 renamed += [kind] if kind.name != self.good else []
             else:
                 test += self._defective(kind, listing.images, folder / self.truth)
+        apart = (
+            list_images(folder / self.calibration)
+            if self.calibration and is_folder(folder / self.calibration)
+            else None
+        )
+        passed_over += apart.passed_over if apart else ()
         return Category(
             folder=folder,
             train=tuple(Item(image) for image in fitted.images),
+            calibration=tuple(Item(image) for image in apart.images) if apart else (),
             test=tuple(test),
             passed_over=tuple(passed_over),
             taken_as_good=tuple(renamed),

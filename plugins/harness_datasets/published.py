@@ -54,7 +54,7 @@ class MvtecAd(OfficialLayout):
 class MvtecAd2(OfficialLayout):
     """MVTec AD 2 with its public test images.
 
-    The private ones have no published labels. The normal images of `validation` are neither fitted nor tested on.
+    The private ones have no published labels. Limits are set on the normal images of `validation`.
     """
 
     name = "mvtec_ad_2"
@@ -67,13 +67,14 @@ class MvtecAd2(OfficialLayout):
     )
     official = ("can", "fabric", "fruit_jelly", "rice", "sheet_metal", "vial", "wallplugs", "walnuts")
     test = "test_public"
+    calibration = "validation/good"
     truth = "test_public/ground_truth"
 
 
 class MvtecLoco(OfficialLayout):
     """MVTec LOCO AD: logical and structural anomalies, the masks of an image merged.
 
-    The normal images of `validation` are neither fitted nor tested on.
+    Limits are set on the normal images of `validation`.
     """
 
     name = "mvtec_loco"
@@ -85,6 +86,7 @@ class MvtecLoco(OfficialLayout):
         "ground_truth/<kind>/000/000.png"
     )
     official = ("breakfast_box", "juice_bottle", "pushpins", "screw_bag", "splicing_connectors")
+    calibration = "validation/good"
 
 
 class Btad(OfficialLayout):

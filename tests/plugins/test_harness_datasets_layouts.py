@@ -195,9 +195,11 @@ def test_btad_calls_ok_good_and_takes_masks_of_either_form(tmp_path: Path) -> No
         assert split.test.masks.mean(axis=(1, 2)).tolist() == [0.5, 0]
 
 
-def test_loco_merges_the_masks_of_an_image_and_leaves_validation_alone(tmp_path: Path) -> None:
+def test_loco_merges_the_masks_of_an_image_and_sets_validation_apart(tmp_path: Path) -> None:
     split = at(MvtecLoco, loco_like(tmp_path)).load("pushpins", 24)
     assert split.train.paths == ("train/good/000.png",)
+    assert split.calibration is not None
+    assert split.calibration.paths == ("validation/good/000.png",)
     assert split.test.defects == ("good", "logical_anomalies", "structural_anomalies")
     assert split.test.masks is not None
     assert split.test.masks[1, 0].tolist() == [1] * 6 + [0] * 12 + [1] * 6
@@ -206,6 +208,8 @@ def test_loco_merges_the_masks_of_an_image_and_leaves_validation_alone(tmp_path:
 def test_mvtec_ad_2_takes_the_public_test_images_only(tmp_path: Path) -> None:
     split = at(MvtecAd2, ad_2_like(tmp_path)).load("fruit_jelly", 24)
     assert split.train.paths == ("train/good/000_regular.png",)
+    assert split.calibration is not None
+    assert split.calibration.paths == ("validation/good/000_regular.png",)
     assert split.test.defects == ("bad", "bad", "good", "good")
     assert split.test.paths[0] == "test_public/bad/000_overexposed.png"
     assert split.test.masks is not None
