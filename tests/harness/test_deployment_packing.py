@@ -181,7 +181,7 @@ def test_without_noise_the_graph_takes_pixels_alone_and_its_limit_is_set_anew(ke
     assert f"to {described['limit']:.6g} instead of {detector.limit:.6g}" in done.stdout
     refused = call(kept("cae"), "--format", "onnx", "--out", tmp_path, "--without-noise")
     assert refused.exit_code == 2
-    assert "takes nothing beside pixels" in refused.stderr
+    assert "takes nothing besides pixels" in refused.stderr
 
 
 @settings(deadline=None, max_examples=50)
