@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from harness.plugin.registry import Registry
 from harness.trials.executors.serial import Serial
 from harness.trials.grid import Cell
 from harness.trials.observers import Observer
-from harness.trials.schedule import carry_out
+from harness.trials.saved_model import ModelFolder
+from harness.trials.schedule import RunSummary, carry_out
 from harness.trials.store import Store
 from harness.trials.trial import Trial
 from harness.trials.worker import Worker, WorkerConfig
@@ -37,3 +40,41 @@ def test_a_trial_that_another_run_finishes_in_the_meantime_is_not_fitted_again(
     assert (summary.fitted, summary.found) == (1, 1)
     fits = diary.read_text().splitlines()
     assert fits == ["plain absolute 0", "plain absolute 1"], "the second is the other run's"
+
+
+def test_a_trial_that_lacks_a_pool_or_its_model_is_fitted_again_and_it_is_said_for_what(
+    tmp_path: Path, dots_plugin: Path
+) -> None:
+    registry = Registry.discover([dots_plugin])
+    trials = [Trial("dots", "large", "mean_image", "-", "-", 0, 16, 0, 0, 0.0, 0.0, "fp32", "-")]
+    trials.append(trials[0]._replace(model="brightest"))
+
+    def run(**workplace: object) -> RunSummary:
+        worker = Worker(WorkerConfig(**workplace), registry)
+        with Store(tmp_path / "runs", write=True) as store:
+            return carry_out(map(Cell, trials), store=store, worker=worker, executor=Serial(), observer=Observer())
+
+    summary = run()
+    assert (summary.fitted, summary.again, summary.again_for) == (2, 0, [])
+    summary = run(pools=("mean", "topk[share=0.5]"))
+    assert (summary.found, summary.again) == (1, 1), "a model that takes no pool lacks none"
+    assert summary.again_for == ["pool mean, topk[share=0.5]"]
+    assert run(pools=("topk[share=0.5]",)).found == 2
+    kept = ModelFolder(tmp_path / "kept" / "models", threshold="highest")
+    summary = run(keep=kept)
+    assert (summary.again, summary.again_for, summary.unkept) == (2, ["the model"], [])
+    assert len(list(kept.folder.iterdir())) == 2, "in a folder that was not there, nor was the one above"
+    assert run(keep=kept).found == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "smaller", "sizes"),
+    [(8, True, [8, 4, 2, 1]), (5, True, [5, 2, 1]), (1, True, [1]), (0, True, [0]), (8, False, [8])],
+)
+def test_batches_are_halved_down_to_one_image_where_that_is_allowed(
+    dots_plugin: Path, size: int, smaller: bool, sizes: list[int]
+) -> None:
+    worker = Worker(WorkerConfig(smaller_batches=smaller), Registry.discover([dots_plugin]))
+    trial = Trial("dots", "large", "trained", "plain", "absolute", 0, 16, 2, size, 1e-4, 0.0, "fp32", "-")
+    assert [variant.batch_size for variant in worker.variants(trial)] == sizes
+    assert all(variant._replace(batch_size=size) == trial for variant in worker.variants(trial))
