@@ -21,7 +21,8 @@ from harness.report.parts import parts_document, plugins_document, plural
 def command(kind: str | None, style: str, plugin_files: tuple[Path, ...]) -> None:
     """Show the parts that can be crossed, and who offers them.
 
-    KIND is one of models, encoders, losses, pools, thresholds, metrics, datasets, plugins; all parts when left out.
+    KIND is one of models, encoders, losses, pools, thresholds, metrics, datasets, executors, trackers, plugins; all
+    parts when left out.
     """
     registry = Registry.discover(plugin_files)
     by_plural = {plural(name): part for name, part in KINDS.items()}

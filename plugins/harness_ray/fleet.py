@@ -74,6 +74,7 @@ class Fleet:
                 flight = self._prepare(trial)
                 flying[self._begin(flight)] = flight
             if not flying:
+                self._tell(self._board.rest.remote())
                 return
             ready, _ = ray.wait([*([news] if news else []), *flying], timeout=_LOOK_S)
             for reference in ready:
@@ -122,9 +123,9 @@ class Fleet:
         return returned.kept_by(self._worker)
 
     def _tell(self, news: Any) -> Any:
-        """Pass progress on, and ask for more; None once the board is lost, which costs the display and no trial."""
+        """Pass news on, and ask for more; None once the board is lost, which costs the display and no trial."""
         try:
-            for trial, said in self._ray.get(news):
+            for trial, said in self._ray.get(news, timeout=_LOOK_S):
                 if isinstance(said, Progress):
                     self._observer.progressed(trial, said)
                 else:

@@ -34,6 +34,10 @@ class Board:
         await self._pinned.wait()
         await asyncio.sleep(BEAT_S)  # what many workers say comes as one message
         self._pinned.clear()
+        return await self.rest()
+
+    async def rest(self) -> list[tuple[Trial, News]]:
+        """All that is new, at once."""
         news, self._news = self._news, []
         return news
 

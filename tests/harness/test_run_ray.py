@@ -111,6 +111,20 @@ def test_ray_tells_of_a_lost_worker_in_our_words_alone(
     assert found[1]["reason"] == "its worker died, perhaps for want of memory; begun 3 times"
 
 
+def test_what_a_plugin_prints_on_a_worker_is_on_stderr_with_its_name(
+    address: str, dots_plugin: Path, tmp_path: Path
+) -> None:
+    loud = tmp_path / "loud.py"
+    talking = "print('loud', run.seed); assert encoder is not None"
+    loud.write_text(dots_plugin.read_text().replace("assert encoder is not None", talking))
+    words = [*WORDS, "--plugin", str(loud), "--store", str(tmp_path / "runs"), "--models", "trained", "--seeds", "0,1"]
+    words += ["--categories", "large", "--executor", f"ray[address={address}]", "--format", "json"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    assert len(json.loads(result.stdout)) == 2
+    assert {"[loud] loud 0", "[loud] loud 1"} <= set(result.stderr.splitlines()), result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
