@@ -66,3 +66,7 @@ class Record:
         by_age = sorted((*self.latency, *measured), key=lambda one: one.measured_at)
         newest = {(one.setting, one.batch): one for one in by_age}
         return replace(self, latency=tuple(newest.values()))
+
+
+UNRECORDED = Record()
+"""Of a trial of which nothing is remembered; one for all, since to make one for each takes longer than all else."""

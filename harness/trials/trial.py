@@ -14,7 +14,7 @@ import numpy as np
 from harness.api import GOOD, BoolArray, FloatArray, Run
 from harness.metrics.pixel import PixelEvidence
 from harness.trials.pictures import Maps
-from harness.trials.record import Record
+from harness.trials.record import UNRECORDED, Record
 from harness.trials.typed import hints, read
 
 UNUSED = "-"
@@ -149,7 +149,7 @@ class Outcome:
     fingerprint: str = ""
     """Of the data; empty when the data could not be loaded."""
     evidence: Evidence | None = None
-    record: Record = field(default_factory=Record)
+    record: Record = UNRECORDED
     """What is remembered of how it came about."""
     unkept: str = field(default="", compare=False)
     """Why its model could not be kept, told to the run that fitted it; no store has it."""
