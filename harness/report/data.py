@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from harness.api import GOOD, Dataset, Finding, Split
+from harness.api import GOOD, Dataset, Split
 from harness.audit import Audit
-from harness.printable import printable
+from harness.report.audit import finding_line
 from harness.report.table import Document, Table
 
 
@@ -41,13 +41,6 @@ def data_document(dataset: Dataset, splits: Mapping[str, tuple[Split, Audit]], f
     )
     found = [finding_line(category, finding) for category, (_, audit) in splits.items() for finding in audit.findings]
     return Document(lambda: [table], lambda: rows, ("dataset", "licence", *columns), [found] if found else [])
-
-
-def finding_line(category: str, finding: Finding) -> str:
-    """`screw: GRAVE shortcut. The brightness alone ... (brightness 1.00, ...)`, in one line for a person."""
-    grave = "GRAVE " if finding.grave else ""
-    examples = f" ({', '.join(finding.examples)})" if finding.examples else ""
-    return printable(f"{category}: {grave}{finding.name}. {finding.sentence}{examples}")
 
 
 def _row(category: str, split: Split, audit: Audit) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, TextIO
 
-from harness.api import Progress
+from harness.api import Finding, Progress
 from harness.report.progress import planned
 from harness.report.timing import TimeLeft
 from harness.trials.observers import Observer, RunStart
@@ -59,6 +60,9 @@ class Events(Observer):
         self._left.found(trial)
         self._count["found"] += 1
         self._write("found", **_cell(trial))
+
+    def looked_at(self, category: str, findings: Sequence[Finding]) -> None:
+        self._write("looked_at", category=category, findings=[asdict(finding) for finding in findings])
 
     def started(self, trial: Trial) -> None:
         self._left.started(trial)

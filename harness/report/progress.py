@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import TextIO
 
-from harness.api import Progress
+from harness.api import Finding, Progress
 from harness.printable import printable
+from harness.report.audit import finding_line
 from harness.report.timing import TimeLeft
 from harness.trials.observers import Observer, RunStart
 from harness.trials.trial import Outcome, Trial
@@ -40,6 +42,15 @@ def display(stream: TextIO | None = None) -> Observer:
     return Live() if stream.isatty() else Plain(stream)
 
 
+def telling(category: str, findings: Sequence[Finding]) -> list[str]:
+    """What a person has to know before a fit: each grave finding, and how many others `harness data` shows."""
+    grave = [finding_line(category, finding) for finding in findings if finding.grave]
+    others = len(findings) - len(grave)
+    if not others:
+        return grave
+    return [*grave, printable(f"{category}: {others} more finding{'s' * (others > 1)}, which `harness data` shows")]
+
+
 class Plain(Observer):
     """A line when a trial ends, for logs."""
 
@@ -55,6 +66,10 @@ class Plain(Observer):
     def found(self, trial: Trial, trial_id: str) -> None:
         self._count += 1
         self._found += 1
+
+    def looked_at(self, category: str, findings: Sequence[Finding]) -> None:
+        for line in telling(category, findings):
+            self._say(line)
 
     def ended(self, outcome: Outcome) -> None:
         self._count += 1
@@ -100,6 +115,10 @@ class Live(Observer):
     def found(self, trial: Trial, trial_id: str) -> None:
         self._left.found(trial)
         self._bars.advance(self._task)
+
+    def looked_at(self, category: str, findings: Sequence[Finding]) -> None:
+        for line in telling(category, findings):
+            self._bars.console.print(line, markup=False, highlight=False)
 
     def started(self, trial: Trial) -> None:
         self._left.started(trial)

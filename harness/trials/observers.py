@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.api import Progress
+from harness.api import Finding, Progress
 from harness.trials.trial import Outcome, Trial
 
 
@@ -35,6 +35,9 @@ class Observer:
 
     def found(self, trial: Trial, trial_id: str) -> None:
         """A trial needs no fit, because the store has it under this id."""
+
+    def looked_at(self, category: str, findings: Sequence[Finding]) -> None:
+        """The images of a category were looked at, before the first fit to them; grave findings come first."""
 
     def started(self, trial: Trial) -> None:
         """A trial goes to the executor."""
@@ -75,6 +78,9 @@ class Observers(Observer):
 
     def found(self, trial: Trial, trial_id: str) -> None:
         self._tell("found", trial, trial_id)
+
+    def looked_at(self, category: str, findings: Sequence[Finding]) -> None:
+        self._tell("looked_at", category, findings)
 
     def started(self, trial: Trial) -> None:
         self._tell("started", trial)

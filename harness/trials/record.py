@@ -54,6 +54,8 @@ class Record:
     """System, processor, cores and device."""
     incomplete: str = ""
     """What the data lacks; empty if it is complete."""
+    grave: Mapping[str, str] = field(default_factory=dict)
+    """Grave findings on the images, by name, in a sentence each; see harness/audit."""
     asked_batch_size: int | None = None
     """The batch size that was asked for, if memory was only enough for a smaller one."""
     finished_at: str = ""

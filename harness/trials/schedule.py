@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.api import Dataset, Executor, Split
 from harness.errors import HarnessError
+from harness.trials.auditing import Auditor
 from harness.trials.grid import Cell
 from harness.trials.observers import Observer, RunStart
 from harness.trials.pictures import thumbnails
@@ -58,6 +59,7 @@ class _Schedule:
 
     def __init__(self, store: Store, worker: Worker, observer: Observer) -> None:
         self._store, self._worker, self._observer = store, worker, observer
+        self._auditor = Auditor(observer)
         self._keep = worker.workplace.keep
         self._known, self._pictured = store.done(), store.pictured()
         self._lacking = store.lacking(worker.workplace.pools)
@@ -67,6 +69,7 @@ class _Schedule:
 
     def settle(self, outcome: Outcome) -> None:
         """Store an outcome, then tell of it."""
+        outcome = self._auditor.remembered(outcome)
         self._store.put(outcome)
         if outcome.id in self._lacking and (share := self._store.add_pools(outcome)):
             self.tally.apart.append((outcome.trial, share))
@@ -93,6 +96,7 @@ class _Schedule:
             wanted = self._wanted(trial, split.fingerprint)
             if wanted is None:
                 continue
+            self._auditor.look(trial.category, split)
             if split.fingerprint not in self._pictured:
                 self._store.put_thumbnails(split.fingerprint, thumbnails(split.test))
                 self._pictured.add(split.fingerprint)

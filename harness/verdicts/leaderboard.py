@@ -193,12 +193,22 @@ def _boards(verdicts: Iterable[Verdict], ranked_by: str) -> Iterator[Board]:
     for track, by_data in sorted(tracks.items()):
         singles = {data: _category_board(track, data[0], by_data[data], ranked_by) for data in sorted(by_data)}
         newest = {data[0]: data for data in sorted(by_data, key=lambda data: _finished_at(by_data[data]))}
+        grave = {data: _grave(by_data[data]) for data in by_data}
         if len(newest) > 1:  # if the data of a category changed, its last version counts
-            yield _overall_board(track, [singles[data] for data in newest.values()], ranked_by)
+            overall = _overall_board(track, [singles[data] for data in newest.values()], ranked_by)
+            named = [f"{data[0]} ({', '.join(grave[data])})" for data in newest.values() if grave[data]]
+            yield replace(overall, notes=[f"GRAVE findings on the images of {', '.join(named)}."]) if named else overall
         versions = Counter(category for category, _ in by_data)
         for (category, fingerprint), board in singles.items():
-            note = f"{category} changed between runs: this is data {fingerprint}, ranked on its own."
-            yield replace(board, notes=[note]) if versions[category] > 1 else board
+            notes = [f"GRAVE {name}: {sentence}" for name, sentence in grave[category, fingerprint].items()]
+            if versions[category] > 1:
+                notes.append(f"{category} changed between runs: this is data {fingerprint}, ranked on its own.")
+            yield replace(board, notes=notes) if notes else board
+
+
+def _grave(verdicts: Iterable[Verdict]) -> dict[str, str]:
+    """The grave findings on the images behind verdicts of one category, by name; those of the latest trial count."""
+    return {name: said for verdict in verdicts for name, said in verdict.outcome.record.grave.items()}
 
 
 def unfinished(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], list[str]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,18 @@ def test_methods_are_ranked_by_balanced_accuracy_and_ties_share_a_rank() -> None
         verdict(1, 6), verdict(3, 5, model="cae"), verdict(3, 5, model="vae"), verdict(4, 6, model="best"),
     ]))  # fmt: skip
     assert [(line.rank, line.method.model) for line in board.lines] == [(1, "best"), (2, "cae"), (2, "vae"), (4, "dae")]
+
+
+def test_grave_findings_on_the_images_stand_below_the_boards_that_they_touch() -> None:
+    plain, marked = verdict(4, 6, category="pill"), verdict(4, 6, fingerprint="abcd", category="screw")
+    record = replace(marked.outcome.record, grave={"shortcut": "The brightness alone tells them apart."})
+    marked = next(judge(replace(marked.outcome, record=record), [AtHalf()]))
+    overall, pill, screw = boards([plain, marked])
+    assert overall.notes == ["GRAVE findings on the images of screw (shortcut)."]
+    assert not pill.notes
+    assert screw.notes == ["GRAVE shortcut: The brightness alone tells them apart."]
+    shown = render(leaderboard_document([plain, marked]), "md")
+    assert "GRAVE shortcut: The brightness alone tells them apart." in shown
 
 
 def test_another_metric_can_rank() -> None:

@@ -46,9 +46,9 @@ def test_a_run_is_told_from_its_start_to_its_summary(words: list[str], tmp_path:
     assert first.exit_code == 0, first.output
     assert "[2/2] small" in first.stderr, "people still read their lines"
     lines = read(log.read_text())
-    assert kinds(lines) == ["run_started", *["started", "epoch", "epoch", "ended"] * 2, "summary"]
+    assert kinds(lines) == ["run_started", *["looked_at", "started", "epoch", "epoch", "ended"] * 2, "summary"]
     assert (lines[0]["trials"], lines[0]["store"]) == (2, str(tmp_path / "runs"))
-    epoch, ended = lines[2], lines[4]
+    epoch, ended = lines[3], lines[5]
     assert (epoch["epoch"], epoch["epochs"], epoch["category"]) == (1, 2, "large")
     assert epoch["train_loss"] > 0
     assert epoch["images_per_second"] > 0
@@ -56,7 +56,7 @@ def test_a_run_is_told_from_its_start_to_its_summary(words: list[str], tmp_path:
     (figures,) = ended["figures"]
     assert (figures["pool"], figures["threshold"]) == ("mean", "highest")
     assert 0 <= figures["balanced_accuracy"] <= 1
-    assert lines[5]["category"] == "small"
+    assert lines[7]["category"] == "small"
     assert ended["seconds_left"] > 0
     assert lines[-2]["seconds_left"] == 0
     assert {name: lines[-1][name] for name in ("fitted", "found", "skipped", "failed", "exit_code")} == {
