@@ -30,7 +30,7 @@ RUNS = {
 
 @click.command()
 @click.argument("name")
-@click.option("--kind", default="model", show_default=True, type=click.Choice(list(KINDS)), help="What it is to be.")
+@click.option("--kind", default="model", show_default=True, type=click.Choice(list(RUNS)), help="What it is to be.")
 @click.option(
     "--directory", default=".", type=click.Path(path_type=Path), help="Where its folder is made.  [default: here]"
 )

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.commands import main
-from harness.plugin.registry import KINDS
+from harness.commands.new_plugin import RUNS as KINDS
 
 
 def new_plugin(*arguments):
@@ -115,4 +115,4 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path):
 def test_a_kind_that_is_none_is_refused(tmp_path):
     result = new_plugin("glow", "--kind", "modle", "--directory", str(tmp_path))
     assert result.exit_code == 2
-    assert "'modle' is not one of 'model', 'encoder', 'loss', 'threshold', 'dataset'" in result.stderr
+    assert "'modle' is not one of 'model', 'encoder', 'loss', 'pool', 'threshold', 'metric', 'dataset'" in result.stderr
