@@ -34,7 +34,7 @@ def data(large: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return maps, masks
 
 
-def sorted_aupro(maps: np.ndarray, masks: np.ndarray, fpr_limit: float = 0.3) -> float:
+def sorted_aupro(maps: np.ndarray, masks: np.ndarray, max_fpr: float = 0.3) -> float:
     """AUPRO by sorting all pixels, as it is usually done."""
     share = np.zeros(maps.shape)
     regions = 0
@@ -47,9 +47,9 @@ def sorted_aupro(maps: np.ndarray, masks: np.ndarray, fpr_limit: float = 0.3) ->
     last_of_ties = np.append(scores[1:] != scores[:-1], True)
     fpr = np.append(0, (np.cumsum(normal) / normal.sum())[last_of_ties])
     overlap = np.append(0, (np.cumsum(share.ravel()[order]) / regions)[last_of_ties])
-    end = np.searchsorted(fpr, fpr_limit)
-    fpr, overlap = np.append(fpr[:end], fpr_limit), np.append(overlap[:end], np.interp(fpr_limit, fpr, overlap))
-    return float(np.trapezoid(overlap, fpr) / fpr_limit)
+    end = np.searchsorted(fpr, max_fpr)
+    fpr, overlap = np.append(fpr[:end], max_fpr), np.append(overlap[:end], np.interp(max_fpr, fpr, overlap))
+    return float(np.trapezoid(overlap, fpr) / max_fpr)
 
 
 def test_aupro_against_a_sort(figures, data) -> None:
@@ -68,7 +68,7 @@ def test_aupro_against_anomalib(figures, data) -> None:
     maps, masks = torch.from_numpy(data[0]), torch.from_numpy(data[1]).int()
 
     def theirs() -> float:
-        metric = _AUPRO(fpr_limit=0.3)
+        metric = _AUPRO(max_fpr=0.3)
         metric.update(maps, masks)
         return float(metric.compute())
 

@@ -23,7 +23,7 @@ def part_from(limits: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return 1 - np.searchsorted(np.sort(scores), limits, side="left") / len(scores)
 
 
-def exact_aupro(maps: np.ndarray, masks: np.ndarray, fpr_limit: float) -> float:
+def exact_aupro(maps: np.ndarray, masks: np.ndarray, max_fpr: float) -> float:
     """By its definition: a curve through every distinct score, cut off at the limit."""
     regions = [
         (i, region)
@@ -34,10 +34,10 @@ def exact_aupro(maps: np.ndarray, masks: np.ndarray, fpr_limit: float) -> float:
     limits = np.unique(maps)[::-1]
     fpr = np.append(0, part_from(limits, maps[masks == 0]))
     overlap = np.append(0, sum(part_from(limits, maps[i][region]) for i, region in regions) / len(regions))
-    last = np.searchsorted(fpr, fpr_limit, side="right")
-    end = np.interp(fpr_limit, fpr[last - 1 : last + 1], overlap[last - 1 : last + 1])
-    x, y = np.append(fpr[:last], fpr_limit), np.append(overlap[:last], end)
-    return float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2) / fpr_limit)
+    last = np.searchsorted(fpr, max_fpr, side="right")
+    end = np.interp(max_fpr, fpr[last - 1 : last + 1], overlap[last - 1 : last + 1])
+    x, y = np.append(fpr[:last], max_fpr), np.append(overlap[:last], end)
+    return float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2) / max_fpr)
 
 
 def blobs(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
@@ -97,8 +97,8 @@ def test_metrics_are_those_of_an_exact_sort_whatever_the_scores_are_like(kind: s
     assert pixel_average_precision(maps, masks) == pytest.approx(
         average_precision_score(flat_masks, flat), abs=TOLERANCE
     )
-    for fpr_limit in (0.3, 0.01, 1.0):
-        assert aupro(maps, masks, fpr_limit) == pytest.approx(exact_aupro(maps, masks, fpr_limit), abs=TOLERANCE)
+    for max_fpr in (0.3, 0.01, 1.0):
+        assert aupro(maps, masks, max_fpr) == pytest.approx(exact_aupro(maps, masks, max_fpr), abs=TOLERANCE)
 
 
 @pytest.mark.parametrize("waiting", [1 << 15, 1 << 23])
@@ -114,8 +114,8 @@ def test_above_a_floor_aupro_is_that_of_an_exact_sort(kind: str, waiting: int, m
     metrics.update(maps, masks)
     rate = metrics.rate_at_floor()
     assert rate == pytest.approx(np.mean(normal >= floor))
-    for fpr_limit in (0.01, 0.3, rate):
-        assert metrics.aupro(fpr_limit) == pytest.approx(exact_aupro(maps, masks, fpr_limit), abs=TOLERANCE)
+    for max_fpr in (0.01, 0.3, rate):
+        assert metrics.aupro(max_fpr) == pytest.approx(exact_aupro(maps, masks, max_fpr), abs=TOLERANCE)
     # further on, what lies below the floor counts as tied
     tied = np.where(maps < floor, maps.min(), maps).astype(np.float64)
     assert metrics.aupro(1.0) == pytest.approx(exact_aupro(tied, masks, 1.0), abs=TOLERANCE)
@@ -250,12 +250,12 @@ def test_shapes_that_do_not_fit_are_refused(maps: tuple[int, ...], masks: tuple[
         aupro(np.zeros(maps), np.zeros(masks))
 
 
-@pytest.mark.parametrize("fpr_limit", [0, -0.1, 1.01, float("nan")])
-def test_a_limit_that_is_no_rate_is_refused(fpr_limit: float) -> None:
-    with pytest.raises(ValueError, match="fpr_limit is"):
-        PixelMetrics().aupro(fpr_limit)
-    with pytest.raises(ValueError, match="fpr_limit is"):
-        aupro(np.zeros((1, 4, 4)), np.zeros((1, 4, 4)), fpr_limit)
+@pytest.mark.parametrize("max_fpr", [0, -0.1, 1.01, float("nan")])
+def test_a_limit_that_is_no_rate_is_refused(max_fpr: float) -> None:
+    with pytest.raises(ValueError, match="max_fpr is"):
+        PixelMetrics().aupro(max_fpr)
+    with pytest.raises(ValueError, match="max_fpr is"):
+        aupro(np.zeros((1, 4, 4)), np.zeros((1, 4, 4)), max_fpr)
 
 
 def test_a_mask_of_255_means_what_one_of_1_does() -> None:

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.api import FloatArray
-from harness.metrics.pixel.curves import FPR_LIMIT, BestF1, check_limit
+from harness.metrics.pixel.curves import MAX_FPR, BestF1, check_limit
 from harness.metrics.pixel.evidence import PixelEvidence
 from harness.metrics.pixel.keys import origin_of, start_of_cell
 from harness.metrics.pixel.measuring import FINENESS, RANKS_ONLY, PixelMetrics, check_shapes
 from harness.metrics.pixel.tally import Fineness
 
 __all__ = [
-    "FPR_LIMIT",
+    "MAX_FPR",
     "BestF1",
     "PixelEvidence",
     "PixelMetrics",
@@ -27,14 +27,14 @@ __all__ = [
 _GRID = 8  # so many rows and columns apart lie the pixels that tell which scores matter
 
 
-def aupro(maps: FloatArray, masks: NDArray[Any], fpr_limit: float = FPR_LIMIT) -> float | None:
+def aupro(maps: FloatArray, masks: NDArray[Any], max_fpr: float = MAX_FPR) -> float | None:
     """`curves.aupro` of these maps and masks (N, H, W). Raises ValueError."""
-    check_limit(fpr_limit)
+    check_limit(max_fpr)
     check_shapes(maps, masks)
-    metrics = _metrics(maps, masks, RANKS_ONLY, _reached_by(maps, masks, 1.05 * fpr_limit))
-    if metrics.rate_at_floor() < fpr_limit:  # the sample misled
+    metrics = _metrics(maps, masks, RANKS_ONLY, _reached_by(maps, masks, 1.05 * max_fpr))
+    if metrics.rate_at_floor() < max_fpr:  # the sample misled
         metrics = _metrics(maps, masks, RANKS_ONLY)
-    return metrics.aupro(fpr_limit)
+    return metrics.aupro(max_fpr)
 
 
 def pixel_auroc(maps: FloatArray, masks: NDArray[Any]) -> float | None:

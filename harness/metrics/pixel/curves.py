@@ -10,7 +10,7 @@ from harness.api import PixelCounts
 from harness.metrics.pixel.keys import key_at_most, score_of
 from harness.metrics.pixel.tally import Floats
 
-FPR_LIMIT = 0.3
+MAX_FPR = 0.3
 """The false positive rate up to which AUPRO is usually given."""
 VERSIONS = {"aupro_0.30": 1, "pixel_auroc": 1, "pixel_average_precision": 2}
 """What every trial remembers, and by which definition. Average precision had another until defective pixels were told
@@ -27,19 +27,19 @@ class BestF1(NamedTuple):
     """A pixel that scores above it is called defective."""
 
 
-def check_limit(fpr_limit: float) -> None:
+def check_limit(max_fpr: float) -> None:
     """Raises ValueError for what is no false positive rate above 0."""
-    if not 0 < fpr_limit <= 1:
-        raise ValueError(f"fpr_limit is {fpr_limit!r}: expected a number above 0 and at most 1")
+    if not 0 < max_fpr <= 1:
+        raise ValueError(f"max_fpr is {max_fpr!r}: expected a number above 0 and at most 1")
 
 
-def aupro(counts: PixelCounts, fpr_limit: float = FPR_LIMIT) -> float | None:
+def aupro(counts: PixelCounts, max_fpr: float = MAX_FPR) -> float | None:
     """Mean share found of each 8-connected defective region, over false positive rates from 0 to the limit.
 
     In [0, 1]; None without a defective or a normal pixel. Bergmann et al., IJCV 2021. Raises ValueError.
     """
-    check_limit(fpr_limit)
-    return _mean_found(counts.overlap, counts.normal, fpr_limit)
+    check_limit(max_fpr)
+    return _mean_found(counts.overlap, counts.normal, max_fpr)
 
 
 def auroc(counts: PixelCounts) -> float | None:
@@ -80,10 +80,10 @@ def iou(counts: PixelCounts, limit: float) -> float | None:
     return found / union if union else None
 
 
-def summary(counts: PixelCounts, fpr_limit: float = FPR_LIMIT) -> dict[str, float | None]:
+def summary(counts: PixelCounts, max_fpr: float = MAX_FPR) -> dict[str, float | None]:
     """What every trial remembers: `aupro_0.30`, `pixel_auroc` and `pixel_average_precision`."""
     return {
-        f"aupro_{fpr_limit:.2f}": aupro(counts, fpr_limit),
+        f"aupro_{max_fpr:.2f}": aupro(counts, max_fpr),
         "pixel_auroc": auroc(counts),
         "pixel_average_precision": average_precision(counts),
     }
@@ -105,7 +105,7 @@ def _above(counts: PixelCounts, limit: float) -> Floats:
     return np.asarray(above)
 
 
-def _mean_found(found: Floats, normal: Floats, fpr_limit: float) -> float | None:
+def _mean_found(found: Floats, normal: Floats, max_fpr: float) -> float | None:
     """Mean share found over false positive rates from 0 to the limit, from counts by ascending score.
 
     What is found while the rate rises from a to b is, on average over these rates, half found.
@@ -114,8 +114,8 @@ def _mean_found(found: Floats, normal: Floats, fpr_limit: float) -> float | None
     if not all_found or not all_normal:
         return None
     rate = np.concatenate([[0.0], np.cumsum(normal[::-1])]) / all_normal
-    within = np.minimum(rate, fpr_limit)
+    within = np.minimum(rate, max_fpr)
     rise, rise_within = np.diff(rate), np.diff(within)
     while_rising = np.divide(rise_within**2, 2 * rise, out=np.zeros_like(rise), where=rise > 0)
-    mean = found[::-1] @ (fpr_limit - within[1:] + while_rising) / (fpr_limit * all_found)
+    mean = found[::-1] @ (max_fpr - within[1:] + while_rising) / (max_fpr * all_found)
     return min(float(mean), 1.0)  # which rounding may exceed

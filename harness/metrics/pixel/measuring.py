@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from harness.api import GOOD, BoolArray, FloatArray, PixelCounts
 from harness.metrics.pixel import curves
 from harness.metrics.pixel.counting import BLOCK, Pixels, count
-from harness.metrics.pixel.curves import FPR_LIMIT
+from harness.metrics.pixel.curves import MAX_FPR
 from harness.metrics.pixel.evidence import PixelEvidence
 from harness.metrics.pixel.keys import Keys, keys_of, origin_of, single
 from harness.metrics.pixel.tally import ROWS, Fineness, Floats, Tally
@@ -84,10 +84,10 @@ class PixelMetrics:
         """Share of the normal pixels that do not lie below the floor, in [0, 1]; 1 where there is none."""
         return 1 - float(self._below[0] / max(self._counts().normal.sum(), 1))
 
-    def aupro(self, fpr_limit: float = FPR_LIMIT) -> float | None:
+    def aupro(self, max_fpr: float = MAX_FPR) -> float | None:
         """`curves.aupro` of what was taken in. Raises ValueError."""
-        curves.check_limit(fpr_limit)
-        return curves.aupro(self._counts(), fpr_limit)
+        curves.check_limit(max_fpr)
+        return curves.aupro(self._counts(), max_fpr)
 
     def auroc(self) -> float | None:
         """`curves.auroc` of what was taken in."""
@@ -97,9 +97,9 @@ class PixelMetrics:
         """`curves.average_precision` of what was taken in."""
         return curves.average_precision(self._counts())
 
-    def result(self, fpr_limit: float = FPR_LIMIT) -> dict[str, float | None]:
+    def result(self, max_fpr: float = MAX_FPR) -> dict[str, float | None]:
         """`curves.summary` of what was taken in."""
-        return curves.summary(self._counts(), fpr_limit)
+        return curves.summary(self._counts(), max_fpr)
 
     def evidence(self) -> PixelEvidence:
         """What is worth keeping of all that was taken in: few numbers, from which every pixel metric follows."""
