@@ -121,11 +121,11 @@ def test_what_is_kept_tells_every_metric_of_all_images_and_of_each_defect_kind(s
 
 def test_average_precision_of_defective_pixels_between_two_normal_scores_is_scikit_learns() -> None:
     """Of 40,000 normal pixels 3,000 score above all defective ones, which once counted as tied: .1429 for .0752."""
-    scores = np.concatenate([np.linspace(0, 1, 37_000), np.linspace(3, 4, 3_000), np.linspace(1.5, 2.5, 500)])
+    scores = np.concatenate([np.linspace(0, 1, 37_000), np.linspace(3, 4, 3_000), np.linspace(1.5, 1.5001, 500)])
     truth = np.concatenate([np.zeros(40_000), np.ones(500)])
     maps, masks = (array.reshape(1, 150, 270) for array in (scores.astype(np.float32), truth.astype(np.uint8)))
     for repeated in (1, 8):  # few enough to be sorted, and too many
-        many = np.concatenate([maps + np.float32(1e-5) * i for i in range(repeated)])
+        many = np.concatenate([maps + np.float32(1e-6) * i for i in range(repeated)])
         marked = np.repeat(masks, repeated, axis=0)
         theirs = average_precision_score(marked.ravel(), many.ravel())
         assert theirs == pytest.approx(0.0752, abs=5e-4)
