@@ -1,5 +1,8 @@
 """Crosses anomaly detectors over image categories and says which to trust. Everything public is here."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from harness.api import (
     GOOD,
     BoolArray,
@@ -33,6 +36,7 @@ from harness.api import (
 from harness.errors import (
     DataError,
     HarnessError,
+    HarnessWarning,
     ModelError,
     PackingError,
     StoreError,
@@ -52,6 +56,12 @@ from harness.plugin.contract import CONTRACT, current_name
 from harness.plugin.hookspecs import hookimpl
 from harness.plugin.spec import spell
 
+if TYPE_CHECKING:
+    from harness.deployment.kept import Judgement, LoadedModel, load
+    from harness.report.results import Results
+    from harness.report.results import open_results as open  # noqa: A004  as `harness.open`, it hides nothing
+    from harness.running import run
+
 __all__ = [
     "CONTRACT",
     "GOOD",
@@ -68,9 +78,12 @@ __all__ = [
     "Finding",
     "FloatArray",
     "HarnessError",
+    "HarnessWarning",
     "Images",
     "Interval",
+    "Judgement",
     "Listing",
+    "LoadedModel",
     "Loss",
     "Mask",
     "Metric",
@@ -85,6 +98,7 @@ __all__ = [
     "Pool",
     "Progress",
     "Ranking",
+    "Results",
     "Run",
     "ScoreMetric",
     "Scores",
@@ -100,19 +114,38 @@ __all__ = [
     "grey_depth",
     "hookimpl",
     "list_images",
+    "load",
     "mean_of_rates_interval",
+    "open",
     "path_text",
     "pixel_curves",
     "read_image",
     "read_mask",
     "replacing",
+    "run",
     "spell",
     "strict_pillow",
     "unknown_name",
     "wilson",
 ]
 
+_LAZY = {
+    "Judgement": ("harness.deployment.kept", "Judgement"),
+    "LoadedModel": ("harness.deployment.kept", "LoadedModel"),
+    "Results": ("harness.report.results", "Results"),
+    "load": ("harness.deployment.kept", "load"),
+    "open": ("harness.report.results", "open_results"),
+    "run": ("harness.running", "run"),
+}
+"""What is imported when it is first asked for, so that a plugin's `import harness` costs little."""
 
-def __getattr__(name: str) -> object:
-    """A public name of earlier versions, with a warning that says when it goes. Raises AttributeError."""
+
+def __getattr__(name: str) -> Any:
+    """What is imported when asked for; else a public name of earlier versions, with a warning that says when it goes.
+
+    Raises AttributeError.
+    """
+    if name in _LAZY:
+        module, attribute = _LAZY[name]
+        return getattr(importlib.import_module(module), attribute)
     return globals()[current_name(name)]

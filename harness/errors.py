@@ -43,6 +43,10 @@ class PackingError(HarnessError):
     """A packed model does not score as its model does, or cannot be run."""
 
 
+class HarnessWarning(UserWarning):
+    """Something to know that stops nothing, as that a plugin cannot be loaded."""
+
+
 def unknown(kind: str, value: str, known: Iterable[str]) -> str:
     """`no model 'dea'. Did you mean 'dae'? Available: cae, dae.`"""
     names = sorted(known)

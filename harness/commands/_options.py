@@ -35,7 +35,7 @@ def source_option(command: F) -> F:
 
 
 def format_option(command: F) -> F:
-    """--format rich|md|csv|json|latex."""
+    """--format rich|md|csv|excel|json|latex."""
     return click.option(
         "--format",
         "style",

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from harness.commands._models import directory_of
 from harness.commands._options import format_option, plugin_option, some_of
 from harness.deployment.conversion import engine_of
 from harness.deployment.engines import ENGINES
+from harness.deployment.kept import directory_of
 from harness.deployment.latency import TORCH, Place, Protocol, latencies
 from harness.errors import UsageError
 from harness.report.formats import render

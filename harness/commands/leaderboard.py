@@ -11,9 +11,7 @@ from harness.commands._judged import judged
 from harness.commands._options import format_option, plugin_option, rank_option, source_option
 from harness.printable import printable
 from harness.report.formats import OF_ROWS, render
-from harness.report.leaderboard import leaderboard_document
 from harness.report.significance import significance_document
-from harness.verdicts.asked import metric_faults
 from harness.verdicts.leaderboard import boards
 from harness.verdicts.paired_tests import paired_tests
 
@@ -42,12 +40,12 @@ def command(
     plugin_files: tuple[Path, ...],
 ) -> None:
     """Show the ranked results of a store."""
-    verdicts, asked = judged(store, thresholds, pools, plugin_files, [rank_by, *([metrics] if metrics else [])])
-    rank_by, *_ = asked.names
-    for fault in metric_faults(verdicts, asked.names):
+    results = judged(store, thresholds, pools, plugin_files, rank_by, metrics)
+    verdicts, (rank_by, *_) = results.verdicts, results.asked.names
+    for fault in results.faults:
         click.echo(printable(f"harness: {fault}"), err=True)
     if not significance or style not in OF_ROWS:
-        click.echo(render(leaderboard_document(verdicts, rank_by, asked.names), style), nl=False)
+        click.echo(render(results.document, style), nl=False)
     if significance:
         tests = significance_document(paired_tests(boards(verdicts, rank_by), rank_by))
         done = [verdict for verdict in verdicts if verdict.status == "done"]

@@ -8,12 +8,12 @@ import click
 import numpy as np
 
 from harness.api import Images, Threshold
-from harness.commands._models import directory_of
 from harness.commands._options import plugin_option, store_option
 from harness.deployment.conversion import engine_of
 from harness.deployment.detector import Detector
 from harness.deployment.engines import ENGINES
 from harness.deployment.image_files import ImageFiles
+from harness.deployment.kept import directory_of
 from harness.deployment.loading import load
 from harness.deployment.packing import Packed, pack
 from harness.errors import UsageError

@@ -16,11 +16,11 @@ import click
 import numpy as np
 
 from harness.api import Threshold
-from harness.commands._models import directory_of
 from harness.commands._options import plugin_option, store_option
 from harness.commands._stopping import stoppable
 from harness.deployment.detector import Detector
 from harness.deployment.image_files import ImageFiles
+from harness.deployment.kept import directory_of
 from harness.deployment.loading import load
 from harness.deployment.predicting import Prediction, predict
 from harness.deployment.unusual import UnusualImages

@@ -9,6 +9,7 @@ from typing import TypeVar
 from harness.api import Dataset, Encoder, Loss, Model, Part, Pool
 from harness.deployment.detector import Detector
 from harness.errors import HarnessError, ModelError, UnavailableError
+from harness.plugin.in_process import IN_PROCESS
 from harness.plugin.registry import KINDS, Registry
 from harness.plugin.spec import parse, spell
 from harness.trials import hardware
@@ -66,9 +67,10 @@ def _make(registry: Registry, kind: type[P], text: str, saved: SavedModel, direc
         return registry.make(kind, text)
     except HarnessError as error:
         source = saved.plugins.get(kind.kind, "a plugin that it does not name")
-        raise ModelError(
-            f"model {str(directory)!r} needs {kind.kind} {text!r} of {source}: {error} Install it, or give --plugin"
-        ) from error
+        todo = "Install it, or give --plugin"
+        if source.startswith(IN_PROCESS):
+            todo = "It was defined in the notebook or script that fitted it: give its class or file as a plugin"
+        raise ModelError(f"model {str(directory)!r} needs {kind.kind} {text!r} of {source}: {error} {todo}") from error
 
 
 def _remarks(saved: SavedModel, registry: Registry) -> list[str]:

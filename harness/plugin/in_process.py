@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import types
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.api import Part
@@ -21,6 +22,18 @@ IN_PROCESS = "in this process"
 """What stands for the distribution of such a part in records."""
 UNREAD = "unread"
 """What stands for its version where its code cannot be read."""
+
+
+def registry_with(plugins: Sequence[Any]) -> Registry:
+    """All installed plugins, and these files, modules and classes. Raises UsageError."""
+    registry = Registry.discover([plugin for plugin in plugins if isinstance(plugin, Path)])
+    register(registry, [plugin for plugin in plugins if not isinstance(plugin, Path)])
+    return registry
+
+
+def broken(registry: Registry) -> list[str]:
+    """What is left out of which plugin, and why, a line for each."""
+    return [f"plugin {plugin} {problem}" for plugin in registry.broken for problem in plugin.problems]
 
 
 def register(registry: Registry, given: Iterable[object]) -> None:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, TextIO
 
 from harness.api import Finding, Progress
+from harness.errors import UsageError
 from harness.report.progress import planned
 from harness.report.timing import TimeLeft
 from harness.trials.observers import Observer, RunStart
 from harness.trials.trial import Outcome, Trial
 from harness.verdicts.verdict import METRICS, PIXEL_METRICS, Verdict
 
+TO_STDERR = "-"
+"""As the file of the log: standard error."""
 _CELL = ("dataset", "category", "model", "encoder", "loss", "seed")
 
 
@@ -38,7 +44,24 @@ class Lines:
             self._stream.write(json.dumps(said, allow_nan=False) + "\n")
             self._stream.flush()
         except OSError as error:
-            self.fault = error.strerror or str(error)
+            self.fault = f"the log of events ends early: {error.strerror or error}. Trials are stored all the same"
+
+
+@contextmanager
+def opened_log(file: str | None, called: str) -> Iterator[Lines | None]:
+    """Within, events can be appended to this file, or to stderr; None for no log. Raises UsageError."""
+    if file is None or file == TO_STDERR:
+        yield None if file is None else Lines(sys.stderr)
+        return
+    try:
+        opened = Path(file).open("a", encoding="utf-8")  # noqa: SIM115  closed below, where a full disk costs nothing
+    except OSError as error:
+        raise UsageError(f"{called} {file!r} cannot be written: {error.strerror}") from error
+    try:
+        yield Lines(opened)
+    finally:
+        with suppress(OSError):  # a disk that is full has been told of by then
+            opened.close()
 
 
 class Events(Observer):

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from harness.api import Finding, Progress
+from harness.plugin.printed import on_stderr
 from harness.printable import printable
 from harness.report.audit import finding_line
+from harness.report.notebook import Notebook, in_notebook
 from harness.report.timing import TimeLeft
 from harness.trials.observers import Observer, RunStart
+from harness.trials.schedule import RunSummary
 from harness.trials.trial import Outcome, Trial
 
 
@@ -36,8 +39,30 @@ def planned(outcome: Outcome) -> Trial:
     return outcome.trial._replace(batch_size=asked) if asked else outcome.trial
 
 
+def accounted(summary: RunSummary) -> str:
+    """`5 fitted, 7 already there, 1 skipped or failed`."""
+    again = f" ({summary.again} of them again, for {' and '.join(summary.again_for)})" if summary.again else ""
+    said = [f"{summary.fitted} fitted{again}", f"{summary.found} already there"]
+    return ", ".join(said + [f"{len(summary.unfinished)} skipped or failed"] * bool(summary.unfinished))
+
+
+def tell(line: str) -> None:
+    """Say something beside the progress, on stderr."""
+    if line:
+        print(printable(f"harness: {line}"), file=sys.stderr, flush=True)
+
+
+class PluginLines(Observer):
+    """Shows what plugins print on other machines, marked with their names, on stderr."""
+
+    def printed(self, plugin: str, line: str) -> None:
+        on_stderr(plugin, line)
+
+
 def display(stream: TextIO | None = None) -> Observer:
-    """The display that suits a stream, by default stderr."""
+    """The display that suits a notebook, or else a stream, by default stderr."""
+    if stream is None and in_notebook():
+        return Notebook()
     stream = stream or sys.stderr
     return Live() if stream.isatty() else Plain(stream)
 

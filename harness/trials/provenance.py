@@ -37,7 +37,8 @@ def versions() -> dict[str, str]:
 
 def code_of(package: str) -> str:
     """8 hexadecimal digits of all Python source of an imported package or module; empty where there is none to read."""
-    return code_in(sys.modules[package])
+    module = sys.modules.get(package)  # which a notebook's or a test's need not be
+    return code_in(module) if module is not None else ""
 
 
 @cache

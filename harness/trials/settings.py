@@ -6,11 +6,12 @@ From here come the options of `harness run`, the names in `--config`, the keywor
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from harness.api import Dataset, Encoder, Executor, Loss, Model, Part, Pool, Run, Threshold, Tracker
 from harness.errors import UsageError, unknown
@@ -28,6 +29,7 @@ from harness.trials.setting_kinds import (
     Wholes,
 )
 
+F = TypeVar("F", bound=Callable[..., Any])
 Door = Literal["python", "command line"]
 Chosen = tuple[str | Part | type[Part], ...]
 """Parts as they were asked for: spelt, or given as instances or classes."""
@@ -218,6 +220,11 @@ class Settings:
                 values[setting.name] = value
         return cls(**values, door=door)
 
+    @property
+    def plugin_files(self) -> tuple[Path, ...]:
+        """The plugins that are files, which other processes can load as well."""
+        return tuple(plugin for plugin in self.plugins if isinstance(plugin, Path))
+
     def called(self, name: str) -> str:
         """What a setting is called where it was asked for: `--data-root`, or `data_root`."""
         return SETTINGS[name].options[0] if self.door == "command line" else name
@@ -277,3 +284,21 @@ def _quoted(value: Any) -> str:
         return str(value).lower() if isinstance(value, bool) else repr(str(value))
     said = " ".join(repr(value).split())
     return said if len(said) <= 60 else f"{said[:57]}..."
+
+
+def with_settings(function: F) -> F:
+    """Let a function that takes any keyword say in its signature and help which settings those are."""
+    keywords = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=setting.default)
+        for name, setting in SETTINGS.items()
+    ]
+    returned = inspect.signature(function).return_annotation
+    lines = [
+        f"    {name}: {one.help}" + f" [{one.default_in_words}]" * bool(one.default_in_words)
+        for name, one in SETTINGS.items()
+    ]
+    function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nSettings, with their defaults:\n" + "\n".join(
+        lines
+    )
+    vars(function)["__signature__"] = inspect.Signature(keywords, return_annotation=returned)
+    return function

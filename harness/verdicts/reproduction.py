@@ -9,7 +9,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from harness.api import Threshold
-from harness.errors import DataError
+from harness.errors import DataError, UsageError
+from harness.plugin.in_process import IN_PROCESS
+from harness.plugin.registry import KINDS
+from harness.plugin.spec import parse
 from harness.trials.observers import Observer
 from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome
@@ -72,8 +75,18 @@ class Reproduction:
 def reproduce(
     stored: Outcome, worker: Worker, observer: Observer, thresholds: Sequence[Threshold], tolerance: float = TOLERANCE
 ) -> Reproduction:
-    """Fit a stored trial again and compare. Raises UsageError where its data set cannot be asked for as it is."""
+    """Fit a stored trial again and compare.
+
+    Raises UsageError where its data set cannot be asked for as it is, or where a part of it was never in a plugin.
+    """
     trial, evidence = stored.trial, stored.evidence
+    for kind, maker in stored.record.plugins.items():
+        name = parse(getattr(trial, kind, kind))[0]
+        if maker.startswith(IN_PROCESS) and kind in KINDS and name not in worker.registry.offers(KINDS[kind]):
+            raise UsageError(
+                f"{kind} {name!r} was defined in the notebook or script that fitted this trial, and no plugin has it: "
+                "save it with its hook in a .py file and give --plugin FILE.py"
+            )
     if evidence is None:
         return Reproduction(
             stored, "impossible", f"it has no scores, but is stored as {stored.status}: {stored.reason}"

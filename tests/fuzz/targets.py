@@ -43,7 +43,7 @@ from harness.verdicts.judging import judge
 from harness.verdicts.merging import merge
 
 _FOR_GOOD = ExitStack()
-STYLES = ("rich", "md", "latex", "csv", "json")
+STYLES = ("rich", "md", "latex", "csv", "excel", "json")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from harness.report.formats.latex import to_latex
 from harness.report.formats.markdown import to_markdown
-from harness.report.formats.rows import to_csv, to_json
+from harness.report.formats.rows import to_csv, to_excel, to_json
 from harness.report.formats.terminal import to_terminal
 from harness.report.table import Document
 
@@ -14,12 +14,13 @@ FORMATS: Mapping[str, Callable[[Document], str]] = {
     "rich": to_terminal,
     "md": to_markdown,
     "csv": to_csv,
+    "excel": to_excel,
     "json": to_json,
     "latex": to_latex,
 }
 """The choices of `--format`, the default first."""
 
-OF_ROWS = frozenset({"csv", "json"})
+OF_ROWS = frozenset({"csv", "excel", "json"})
 """Formats for programs: they hold the rows of a Document, and neither its tables nor its remarks."""
 
 

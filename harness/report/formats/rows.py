@@ -27,6 +27,14 @@ def to_csv(document: Document) -> str:
     return csv_text(rows, columns)
 
 
+def to_excel(document: Document) -> str:
+    """The same CSV behind a byte-order mark, without which Excel takes its letters for those of another encoding.
+
+    Plain CSV has none, because most programs take the mark for a part of the first column's name.
+    """
+    return f"\ufeff{to_csv(document)}"
+
+
 def to_json(document: Document) -> str:
     """A list of objects, null where there is no value."""
     return json.dumps([dict(row) for row in document.rows()], indent=1, allow_nan=False) + "\n"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 
 from harness.api import Progress
 from harness.plugin.printed import kept_apart
@@ -20,6 +22,7 @@ from harness.trials.observers import Observer
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
 
+_hiding = threading.Lock()
 PATIENCE_S = 2.0
 """How long processes that were told to end may take before they are killed."""
 
@@ -83,9 +86,25 @@ def _hire(workplace: WorkerConfig) -> _Hand:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(workplace, theirs), daemon=True)
-    process.start()
+    with _main_hidden():
+        process.start()
     theirs.close()
     return _Hand(process, ours)
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Within, multiprocessing finds no main module, which each new process would else run again.
+
+    A worker needs nothing of it. A script that calls `harness.run` needs no `if __name__ == "__main__":` then.
+    """
+    with _hiding:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def _listen(hand: _Hand, observer: Observer) -> Outcome | None:

@@ -1,0 +1,345 @@
+"""Results as Python has them: of a run, a store or an export, judged anew at no cost, shown, and turned into frames."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from harness.api import Dataset, Metric, Part, PixelMetric, Pool, Threshold
+from harness.errors import HarnessWarning, UsageError, unknown
+from harness.files import write_text
+from harness.metrics.pools import EVERY_POOL
+from harness.plugin import in_process
+from harness.plugin.in_process import broken, registry_with
+from harness.plugin.registry import Registry
+from harness.plugin.spec import parse, spell
+from harness.published import load as load_published
+from harness.published.comparison import compare
+from harness.report.comparison import comparison_document
+from harness.report.formats import FORMATS
+from harness.report.formats.html import to_html
+from harness.report.leaderboard import leaderboard_document
+from harness.report.table import Document
+from harness.trials.setting_kinds import Parts
+from harness.trials.settings import SETTINGS, Chosen, Setting
+from harness.trials.store import Store
+from harness.trials.trial import UNUSED, Outcome
+from harness.verdicts import exports
+from harness.verdicts.asked import AskedMetrics, asked_metrics, metric_faults, with_metrics
+from harness.verdicts.judging import judge
+from harness.verdicts.leaderboard import RANKED_BY
+from harness.verdicts.verdict import Verdict
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+EVERY_FORMAT = {**FORMATS, "html": to_html}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Tables that show themselves: as text in a terminal, as HTML in a notebook, and in every format as `text(...)`."""
+
+    document: Document = field(repr=False)
+
+    def text(self, format: str = "rich") -> str:  # noqa: A002  it is --format
+        """Rich (for a terminal), md, csv, excel, json, latex or html. Raises UsageError."""
+        if format not in EVERY_FORMAT:
+            raise UsageError(unknown("format", format, EVERY_FORMAT))
+        return EVERY_FORMAT[format](self.document)
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        return self.text("html")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where verdicts come from: the trials of a store, or an export, whose thresholds and pools are fixed."""
+
+    path: Path
+    registry: Registry
+    outcomes: Sequence[Outcome] = ()
+    exported: Sequence[Verdict] = ()
+
+    @classmethod
+    def of(cls, path: Path, registry: Registry) -> Source:
+        """All that a store or an export (.jsonl) holds now. Raises StoreError, UsageError."""
+        if path.suffix == ".jsonl":
+            return cls(path, registry, exported=[exports.verdict_of(row) for row in exports.read(path)])
+        with Store(path) as store:
+            return cls(path, registry, list(store.outcomes()))
+
+    @property
+    def is_export(self) -> bool:
+        """Whether it is a file of JSON lines."""
+        return self.path.suffix == ".jsonl"
+
+    def judged(self, thresholds: Chosen, pools: Chosen | None, metrics: Sequence[Metric] = ()) -> list[Verdict]:
+        """All verdicts by these thresholds and pools, with these metrics. Raises UsageError.
+
+        None takes the pool that each model suits.
+        """
+        in_process.register(self.registry, (*thresholds, *(pools or ())))
+        chosen = in_process.choose(self.registry, Threshold, thresholds)
+        wanted: list[str] | None = None
+        if pools is not None:
+            stored = pools == (EVERY_POOL,)
+            wanted = [EVERY_POOL] if stored else [spell(one) for one in in_process.choose(self.registry, Pool, pools)]
+        if not self.is_export:
+            outcomes = self.outcomes
+            if any(isinstance(metric, PixelMetric) for metric in metrics):  # whose counts are read only where needed
+                with Store(self.path) as store:
+                    outcomes = list(store.outcomes([outcome.id for outcome in outcomes], with_pixels=True))
+            return [verdict for outcome in outcomes for verdict in judge(outcome, chosen, wanted, metrics)]
+        spelt = {spell(threshold) for threshold in chosen}
+        every = (with_metrics(verdict, metrics) for verdict in self.exported)
+        found = [one for one in every if one.threshold in spelt and _is_of(one, wanted)]
+        if not found:
+            raise UsageError(
+                f"{str(self.path)!r} has no verdict of {', '.join(sorted(spelt))}: expected what `harness export` wrote"
+            )
+        return found
+
+
+@dataclass(frozen=True, repr=False)
+class Results:
+    """Verdicts on trials, as they were when this was made. It shows itself as a leaderboard."""
+
+    source: Source
+    thresholds: Chosen = ("mean",)
+    pools: Chosen | None = None
+    rank_by: str = RANKED_BY
+    metrics: Chosen = ()
+    """Shown beside those that every verdict has."""
+    remarks: tuple[str, ...] = ()
+    """What was said of the run beside its progress, such as plugins that could not be loaded."""
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """What each threshold makes of each trial's scores of each pool."""
+        return self.source.judged(self.thresholds, self.pools, self.asked.parts)
+
+    @cached_property
+    def asked(self) -> AskedMetrics:
+        """The metric that ranks, and the others that are asked for. Raises UsageError."""
+        registry = self.source.registry
+        in_process.register(registry, self.metrics)
+        return asked_metrics(registry, [self.rank_by, *map(_spelt, self.metrics)])
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with metrics that were asked for, a line for each."""
+        return metric_faults(self.verdicts, self.asked.names)
+
+    @property
+    def document(self) -> Document:
+        """The leaderboard, before a format is chosen."""
+        ranked_by, *_ = self.asked.names
+        return leaderboard_document(self.verdicts, ranked_by, self.asked.names)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """One a verdict, with the columns of `--format csv`."""
+        return [dict(row) for row in self.document.rows()]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.verdicts)
+
+    def __repr__(self) -> str:
+        return repr(self.leaderboard())
+
+    def _repr_html_(self) -> str:
+        return self.leaderboard().text("html")
+
+    def judged(
+        self, thresholds: Any = None, pools: Any = None, rank_by: str | None = None, metrics: Any = None
+    ) -> Results:
+        """The same trials judged by other thresholds and pools, at no fit. Raises UsageError.
+
+        Thresholds, pools and metrics are given as to `harness.run`; None keeps what there is.
+        """
+        read = {"thresholds": thresholds, "pools": pools}
+        given = {name: SETTINGS[name].read(value, name) for name, value in read.items() if value is not None}
+        if metrics is not None:
+            given["metrics"] = _METRICS.read(metrics, "metrics")
+        if not given and rank_by in (None, self.rank_by):
+            return self
+        again = replace(self, **given, rank_by=rank_by or self.rank_by)
+        again.asked  # noqa: B018  what is wrong with a metric is told here
+        return again
+
+    @overload
+    def leaderboard(
+        self, thresholds: Any = ..., pools: Any = ..., rank_by: str | None = ..., metrics: Any = ...
+    ) -> Shown: ...
+    @overload
+    def leaderboard(
+        self, thresholds: Any = ..., pools: Any = ..., rank_by: str | None = ..., metrics: Any = ..., *, format: str
+    ) -> str: ...
+    def leaderboard(
+        self,
+        thresholds: Any = None,
+        pools: Any = None,
+        rank_by: str | None = None,
+        metrics: Any = None,
+        *,
+        format: str | None = None,  # noqa: A002
+    ) -> Shown | str:
+        """The ranked tables, or their text in a format, as in `Shown.text`. Raises UsageError."""
+        wanted = self.judged(thresholds, pools, rank_by, metrics)
+        shown = Shown(replace(wanted.document, remarks=[*wanted.document.remarks, wanted.faults]))
+        return shown if format is None else shown.text(format)
+
+    @overload
+    def compare(self, against: str | os.PathLike[str]) -> Shown: ...
+    @overload
+    def compare(self, against: str | os.PathLike[str], *, format: str) -> str: ...
+    def compare(
+        self,
+        against: str | os.PathLike[str],
+        *,
+        format: str | None = None,  # noqa: A002
+    ) -> Shown | str:
+        """Our numbers beside published ones: of a source that ships, or of a TOML or CSV file. Raises UsageError."""
+        shown = Shown(comparison_document(compare(load_published(os.fsdecode(against)), self.verdicts)))
+        return shown if format is None else shown.text(format)
+
+    def report(
+        self,
+        out: str | os.PathLike[str],
+        *,
+        thresholds: Any = None,
+        against: str | os.PathLike[str] | None = None,
+        title: str = "Anomaly detectors compared",
+    ) -> Path:
+        """Write a report, as one HTML file or, where `out` ends in .md, as markdown. Raises UsageError.
+
+        In HTML all thresholds are there unless some are asked for.
+        """
+        file = Path(os.fsdecode(out))
+        style = "md" if file.suffix == ".md" else "html"
+        wanted = self.judged("all" if thresholds is None and style == "html" else thresholds)
+        text = wanted.report_text(style, against=against, title=title)
+        try:
+            write_text(file, text)
+        except OSError as error:
+            raise UsageError(f"report {str(file)!r} cannot be written: {error.strerror}") from error
+        return file
+
+    def report_text(
+        self,
+        style: str,
+        *,
+        against: str | os.PathLike[str] | None = None,
+        title: str = "Anomaly detectors compared",
+    ) -> str:
+        """What `report` writes; the style is html or md. Raises UsageError."""
+        folder = self.source.path
+        if self.source.is_export:
+            raise UsageError(f"{str(folder)!r} is an export, which has no images: a report needs the store")
+        if not any(outcome.status == "done" for outcome in self.source.outcomes):
+            raise UsageError(
+                f"the store {str(folder)!r} has no finished trial: `harness run --store {folder}` makes some"
+            )
+        published = load_published(os.fsdecode(against)) if against is not None else None
+        about: dict[str, Any] = {
+            "ranked_by": self.asked.names[0],
+            "metrics": self.asked.names,
+            "rootless": _rootless(self.source),
+            "title": title,
+            "compared": compare(published, self.verdicts) if published else None,
+        }
+        if style == "html":
+            from harness.report.html import page
+
+            with Store(folder) as store:
+                return page(self.verdicts, store, **about)
+        from harness.report.summary import summary
+
+        return summary(self.verdicts, **about)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row a verdict, with the columns of `--format csv`, `detection` as JSON. Raises UsageError."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise UsageError("to_pandas needs pandas: pip install pandas") from error
+        return pandas.DataFrame(self._flat())
+
+    def to_polars(self) -> polars.DataFrame:
+        """One row a verdict, with the columns of `--format csv`, `detection` as JSON. Raises UsageError."""
+        try:
+            import polars
+        except ImportError as error:
+            raise UsageError("to_polars needs polars: pip install polars") from error
+        return polars.DataFrame(self._flat(), infer_schema_length=None)
+
+    def _flat(self) -> list[dict[str, Any]]:
+        """Rows of which no cell has an inside."""
+        return [
+            {name: json.dumps(cell) if isinstance(cell, dict | list) else cell for name, cell in row.items()}
+            for row in self.rows
+        ]
+
+
+_METRICS = Setting("metrics", Parts(Metric), (), "Metrics to show beside those that every verdict has, or all.")
+
+
+def _spelt(one: str | Part | type[Part]) -> str:
+    return one if isinstance(one, str) else spell(one) if isinstance(one, Part) else one.name
+
+
+def open_results(
+    source: str | os.PathLike[str], *, thresholds: Any = "mean", pools: Any = None, plugins: Any = ()
+) -> Results:
+    """What a store holds, or an export that `harness export` wrote (a .jsonl). Raises UsageError, StoreError.
+
+    Plugins are Python files, modules, or classes of parts, beside the plugins installed.
+    """
+    registry = registry_with(SETTINGS["plugins"].read(plugins, "plugins"))
+    for line in broken(registry):
+        warnings.warn(line, HarnessWarning, stacklevel=2)
+    return opened(Path(os.fsdecode(source)), registry, thresholds, pools)
+
+
+def opened(
+    path: Path, registry: Registry, thresholds: Any, pools: Any, rank_by: str | None = None, metrics: Any = None
+) -> Results:
+    """The same with these plugins, ranked by this metric and showing these. Raises UsageError, StoreError."""
+    source = Source.of(path, registry)
+    if not source.is_export and not source.outcomes:
+        raise UsageError(f"the store {str(path)!r} is empty: `harness run --store {path}` fills it")
+    results = Results(source).judged(thresholds, pools, rank_by, metrics)
+    results.verdicts  # noqa: B018  what is wrong with thresholds and pools is told here, and not where they are shown
+    return results
+
+
+def _is_of(verdict: Verdict, pools: Sequence[str] | None) -> bool:
+    """Whether `judge` would have given it for these pools."""
+    default = verdict.outcome.record.default_pool or verdict.pool
+    among = verdict.pool in (UNUSED, *([default] if pools is None else pools))
+    return among or pools == [EVERY_POOL] or verdict.status != "done"
+
+
+def _rootless(source: Source) -> frozenset[str]:
+    """The data sets, as they are spelt, that need no folder; one whose plugin is gone is taken to need one."""
+    offers = source.registry.offers(Dataset)
+    spelt = {outcome.trial.dataset for outcome in source.outcomes}
+    return frozenset(
+        text
+        for text in spelt
+        if (offer := offers.get(parse(text)[0])) is not None and not getattr(offer.part, "needs_root", True)
+    )

@@ -1,0 +1,265 @@
+"""A run from its settings to its results: what `harness run` and `harness.run` both do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.api import Dataset, Encoder, Executor, Loss, Model, Part, Pool, Threshold, Tracker
+from harness.errors import ModelError, UsageError
+from harness.plugin.in_process import IN_PROCESS, broken, choose, register, registry_with, some_of
+from harness.plugin.registry import KINDS, Registry
+from harness.plugin.spec import parse, spell
+from harness.report.events import TO_STDERR, Events, opened_log
+from harness.report.progress import PluginLines, accounted, display, tell
+from harness.report.results import Results, Source
+from harness.trackers.asked import trackers_of
+from harness.trackers.tracking import Tracking
+from harness.trials import hardware
+from harness.trials.executors.asked import executor_of
+from harness.trials.executors.local import Local
+from harness.trials.grid import Axes, Cell, plan
+from harness.trials.observers import Observer, Observers
+from harness.trials.provenance import makers
+from harness.trials.saved_model import ModelFolder
+from harness.trials.schedule import RunSummary, carry_out, run_start
+from harness.trials.settings import Settings, with_settings
+from harness.trials.store import Store
+from harness.trials.trial import Outcome
+from harness.trials.worker import Worker, WorkerConfig
+from harness.verdicts.judging import judge
+from harness.verdicts.verdict import Verdict
+
+
+@with_settings
+def run(**settings: Any) -> Results:
+    """Cross models, encoders, losses, categories and seeds, fit what the store lacks, and give the results.
+
+    Parts may be names, instances or classes. Progress and remarks go to stderr, or to the notebook; nothing is shown
+    where `quiet` is true. Raises HarnessError; finished trials are in the store however it ends.
+    """
+    asked = Settings.of(settings)
+    quiet = asked.quiet or asked.log_json == TO_STDERR
+    say: Callable[[str], None] = _nothing if quiet else tell
+    planned = plan_run(asked, say)
+    say(planned.demo)
+    with opened_log(asked.log_json, asked.called("log_json")) as lines:
+        events = None if lines is None else Events(lines, planned.judged)
+        shown = [] if quiet else [display(), PluginLines()]
+        finished = fit(planned, [*shown, *([events] if events else [])], say)
+        if events is not None and lines is not None:
+            events.summary(finished.exit_code)
+            say(lines.fault)
+    for remark in (*finished.remarks, f"{accounted(finished.summary)}. Stored in {asked.store}"):
+        say(remark)
+    return finished.results
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """What settings come to: the cells of a run, and where and how it goes."""
+
+    settings: Settings
+    registry: Registry
+    thresholds: Sequence[Threshold]
+    pools: Sequence[str] | None
+    axes: Axes
+    cells: Sequence[Cell]
+    executor: Executor
+    trackers: Sequence[Tracker]
+    device: str
+    """As torch spells it."""
+    jobs: int
+    """How many trials share the cores of a machine."""
+
+    @property
+    def demo(self) -> str:
+        """What to say where nobody gave any data; else nothing."""
+        axes, settings = self.axes, self.settings
+        if not axes.dataset.defaults or settings.dataset is not None or settings.data_root is not None:
+            return ""
+        return (
+            f"No {settings.called('data_root')}: running the demo on the built-in {axes.dataset.name!r} data set "
+            f"({axes.image_size} px, {axes.epochs} epochs, {axes.weights} weights). These are not results."
+        )
+
+    @property
+    def rootless(self) -> tuple[str, ...]:
+        """Its data set as it is spelt, where that needs no folder."""
+        return () if self.axes.dataset.needs_root else (spell(self.axes.dataset),)
+
+    def judged(self, outcome: Outcome) -> list[Verdict]:
+        """The verdicts that are asked for."""
+        return list(judge(outcome, self.thresholds, self.pools))
+
+    def worker(self) -> Worker:
+        """What fits its trials. Makes the folder of models where they are kept. Raises ModelError."""
+        settings = self.settings
+        workplace = WorkerConfig(
+            self.device,
+            settings.data_root,
+            settings.weights_dir,
+            settings.plugin_files,
+            threads=hardware.threads(self.device, self.axes.precision, self.jobs),
+            side_by_side=self.jobs,
+            smaller_batches=settings.batch_size == "auto",
+            pools=tuple(self.pools or ()),
+            keep=_folder_of_models(self) if settings.keep_models else None,
+        )
+        return Worker(workplace, self.registry)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What came of a run."""
+
+    summary: RunSummary
+    results: Results
+    keep: ModelFolder | None
+    """Where its models are."""
+    remarks: tuple[str, ...] = ()
+    """What to say about it."""
+
+    @property
+    def exit_code(self) -> int:
+        """Of the command: 3 where some cells were skipped or failed, or a model could not be kept."""
+        return 3 if self.summary.unfinished or self.summary.unkept else 0
+
+
+def plan_run(settings: Settings, warn: Callable[[str], None]) -> PlannedRun:
+    """Find parts and data, and cross them. Raises UsageError, DataError; nothing is written."""
+    registry = registry_with(settings.plugins)
+    for line in broken(registry):
+        warn(line)
+    judges = (*settings.thresholds, *(settings.pools or ()))
+    crossed = (*settings.models, *settings.encoders, *settings.losses, *(settings.dataset or ()))
+    register(registry, (*crossed, *judges, *settings.executor, *(settings.trackers or ())))
+    thresholds = choose(registry, Threshold, settings.thresholds)
+    pools = [] if settings.pools is None else choose(registry, Pool, settings.pools)
+    executor, trackers = executor_of(registry, settings), trackers_of(registry, settings)
+    device = executor.prepare(settings.device) or hardware.device(settings.device)
+    axes = _axes(registry, settings, device)
+    cells = list(plan(axes))
+    reasons = {cell.reason for cell in cells}
+    if "" not in reasons:
+        raise UsageError("; ".join(sorted(reasons)))
+    used = [axes.dataset, *axes.models, *axes.encoders, *axes.losses, *pools]
+    executor = _where_parts_are(registry, [*used, *(thresholds if settings.keep_models else ())], executor, settings)
+    jobs = executor.side_by_side(device, len(cells))
+    spelt = None if settings.pools is None else [spell(pool) for pool in pools]
+    return PlannedRun(settings, registry, thresholds, spelt, axes, cells, executor, trackers, device, jobs)
+
+
+def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str], None]) -> FinishedRun:
+    """Fit what the store lacks, telling observers, and the trackers that are asked for. Raises HarnessError.
+
+    Finished trials are in the store however this ends.
+    """
+    settings, worker = planned.settings, planned.worker()
+    with Store(settings.store, write=True) as store:
+        tracking = [Tracking(one, planned.judged, warn, planned.rootless) for one in planned.trackers]
+        told = Observers([*observers, *tracking], warn)
+        start = run_start(planned.cells, planned.axes.dataset, store, refits=worker.workplace.keep is not None)
+        with told.following(start) as observer:
+            cells, executor = planned.cells, planned.executor
+            summary = carry_out(cells, store=store, worker=worker, executor=executor, observer=observer)
+        outcomes = list(store.outcomes(summary.ids))
+    remarks = tuple(_of_other_code(outcomes, planned.registry))
+    results = Results(
+        Source(settings.store, planned.registry, outcomes),
+        settings.thresholds,
+        None if planned.pools is None else tuple(planned.pools),
+        remarks=(*broken(planned.registry), *filter(None, [planned.demo]), *remarks),
+    )
+    return FinishedRun(summary, results, worker.workplace.keep, remarks)
+
+
+def _axes(registry: Registry, settings: Settings, device: str) -> Axes:
+    """What the settings ask for. Raises UsageError."""
+    root, called = settings.data_root, settings.called
+    if root is not None and not root.is_dir():
+        raise UsageError(
+            f"{called('data_root')} {str(root)!r} is not a folder: expected the folder that holds the data set"
+        )
+    asked = settings.dataset or (("mvtec_ad" if root else "synthetic"),)
+    (dataset,) = choose(registry, Dataset, asked)
+    dataset.root = root
+    if dataset.needs_root and root is None:
+        raise UsageError(
+            f"data set {spell(dataset)!r} needs {called('data_root')}, a folder such as {dataset.layout}. "
+            f"Get it from {dataset.homepage}"
+        )
+    if settings.weights_dir is not None and not settings.weights_dir.is_dir():
+        raise UsageError(f"{called('weights_dir')} {str(settings.weights_dir)!r} is not a folder")
+    return Axes(
+        dataset=dataset,
+        categories=some_of(settings.categories, dataset.categories(), "category"),
+        models=choose(registry, Model, settings.models),
+        encoders=choose(registry, Encoder, settings.encoders),
+        losses=choose(registry, Loss, settings.losses),
+        seeds=settings.seeds,
+        holdout=settings.holdout,
+        precision=hardware.precision(settings.precision, device),
+        **settings.of_data(dataset),
+    )
+
+
+def _folder_of_models(planned: PlannedRun) -> ModelFolder:
+    """Where models go, made, and the first limit that a production line could set. Raises UsageError, ModelError."""
+    settings = planned.settings
+    blind = next((threshold for threshold in planned.thresholds if not threshold.oracle), None)
+    if blind is None:
+        raise UsageError(
+            f"{settings.called('keep_models')} needs a threshold that sees normal images only: add one, such as mean, "
+            f"to {settings.called('thresholds')}"
+        )
+    folder = settings.store / "models"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ModelError(f"folder of models {str(folder)!r} cannot be made: {error.strerror}") from error
+    return ModelFolder(folder.absolute(), spell(blind), planned.pools[0] if planned.pools else None)
+
+
+def _where_parts_are(registry: Registry, parts: Sequence[Part], executor: Executor, settings: Settings) -> Executor:
+    """The executor, in this process where a part is of this process and nothing else is asked. Raises UsageError."""
+    here = [part for part in parts if _is_of_this_process(registry, part)]
+    if not here or _is_of_this_process(registry, executor):
+        return executor
+    local = isinstance(executor, Local)
+    if isinstance(executor, Local) and executor.jobs in (None, 1):
+        return replace(executor, jobs=1)
+    part, called = type(here[0]), settings.called
+    where = f"{called('jobs')} other than 1 run" if local else f"{called('executor')} {executor.name!r} runs trials"
+    raise UsageError(
+        f"{part.kind} {part.name!r} was defined in this process, and {where} in others, which do not have it: save "
+        f"{part.__name__} with its hook in a .py file and give {called('plugins')}=['that_file.py'], or run here with "
+        f"{called('jobs')}=1"
+    )
+
+
+def _is_of_this_process(registry: Registry, part: Part) -> bool:
+    """Whether another process could not find it by its name."""
+    return registry.offers(KINDS[part.kind])[type(part).name].plugin.distribution == IN_PROCESS
+
+
+def _of_other_code(outcomes: Sequence[Outcome], registry: Registry) -> Iterator[str]:
+    """What stored trials were fitted with other code than a part of this process has now, a line for each part."""
+    found: dict[str, tuple[str, str]] = {}
+    here = any(plugin.distribution == IN_PROCESS for plugin in registry.plugins)
+    for outcome in outcomes if here else ():
+        now, then = makers(outcome.trial, registry).plugins, outcome.record.plugins
+        for kind, maker in now.items():
+            made_by = then.get(kind, maker)
+            if made_by != maker and maker.startswith(IN_PROCESS) and made_by.startswith(IN_PROCESS):
+                found[f"{kind} {parse(getattr(outcome.trial, kind))[0]!r}"] = (made_by.split()[-1], maker.split()[-1])
+    for part, (then_code, now_code) in found.items():
+        yield (
+            f"{part} has changed since trials of it were stored (code {then_code}, now {now_code}): those are shown, "
+            "and not fitted again. Give it another name, or the run another store"
+        )
+
+
+def _nothing(line: str) -> None:
+    """Where nothing is to be said."""
