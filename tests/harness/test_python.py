@@ -323,7 +323,7 @@ def test_nothing_is_said_where_quiet_is_true_and_nothing_on_stdout_ever(
 def test_events_may_be_logged_to_a_file(run: Run, tmp_path: Path) -> None:
     run(log_json=str(tmp_path / "events.jsonl"))
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
-    assert [event["event"] for event in events] == ["run_started", "started", "ended", "summary"]
+    assert [event["event"] for event in events] == ["run_started", "looked_at", "started", "ended", "summary"]
     with pytest.raises(harness.UsageError, match="log_json '/proc/nowhere/x' cannot be written"):
         run(log_json="/proc/nowhere/x")
 
