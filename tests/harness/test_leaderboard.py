@@ -114,6 +114,7 @@ def test_a_seed_far_from_the_others_is_named() -> None:
     group = [verdict(4, 6, seed=0), verdict(4, 6, seed=1), verdict(4, 6, seed=2), verdict(0, 6, seed=7)]
     assert outlying_seeds(group, RANKED_BY) == (7,)
     assert outlying_seeds(group[:3], RANKED_BY) == ()
+    assert outlying_seeds(group[1:], RANKED_BY) == (7,), "of three the middle one says"
     assert outlying_seeds(group[2:], RANKED_BY) == (), "of two seeds nobody can say which is far"
     assert "Far from the other seeds: dae + conv + mse, seed 7." in render(leaderboard_document(group), "md")
 

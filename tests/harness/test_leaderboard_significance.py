@@ -194,6 +194,19 @@ def test_methods_that_differ_in_settings_only_are_told_apart_by_them() -> None:
     ]
 
 
+def test_random_weights_are_always_said_and_others_where_they_set_methods_apart() -> None:
+    (method,) = (line.method for line in boards([verdict([])])[0].lines)
+    random, published = method._replace(weights="random"), method._replace(weights="pretrained")
+    assert list(labels([random]).values()) == ["dae + conv + mse, random weights"]
+    assert list(labels([published]).values()) == ["dae + conv + mse"]
+    assert list(labels([random, published]).values()) == [
+        "dae + conv + mse, random weights", "dae + conv + mse, weights pretrained",
+    ]  # fmt: skip
+    other = random._replace(pool="max")
+    assert labels([random, other])[other] == "dae + conv + mse, random weights, pool max"
+    assert labels([random, random, published._replace(model="cae")])[random] == "dae + conv + mse, random weights"
+
+
 def example() -> list[PairedTests]:
     better = [*categories(2, ("dae", 9), ("cae", 2), ("vae", 0)), verdict([8], seed=1, category="category_00")]
     return paired([*better, verdict([0], model="lone", category="category_01")])

@@ -74,7 +74,7 @@ def bench(tmp_path: Path, dots_plugin: Path) -> Bench:
 def test_a_trial_that_is_fitted_again_has_equal_scores_and_the_store_stays_as_it_is(bench: Bench) -> None:
     before = (bench.store / FILE_NAME).read_bytes()
     said = bench.found(code=0)
-    assert said["result"] == "equal"
+    assert (said["result"], said["reason"]) == ("equal", "")
     assert said["trial"] == bench.trials()[0].id
     assert {one["pool"] for one in said["differences"]} == {"max", "mean", "topk"}
     assert all(one["largest"] == 0 and one["decisions"] == 0 and one["images"] == 7 for one in said["differences"])
