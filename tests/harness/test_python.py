@@ -540,3 +540,35 @@ def test_a_script_without_a_main_guard_may_have_several_jobs(tmp_path: Path, dot
     assert done.stderr.count(" done in ") == 4
     assert "harness: 4 fitted, 0 already there. Stored in runs" in done.stderr
     assert (tmp_path / "report.html").stat().st_size > 50_000
+
+
+@pytest.mark.slow
+def test_the_python_lines_of_the_readme_do_what_they_are_shown_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pandas")
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## From Python\n")[2].partition("\n## ")[0]
+    lines = [line[4:] for line in section.splitlines() if line.startswith("    ")]
+    assert len(lines) >= 10
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for folder in ("train/good", "test/good", "test/crack", "ground_truth/crack"):
+        for index in range(4):
+            file = Path("parts/bottle") / folder / f"{index:03}{'_mask' * ('ground' in folder)}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            shape = (20, 20) if "ground" in folder else (20, 20, 3)
+            Image.fromarray(rng.integers(0, 255, shape, dtype=np.uint8)).save(file)
+    Image.fromarray(rng.integers(0, 255, (20, 20, 3), dtype=np.uint8)).save("image.png")
+    real = harness.run
+    small = {"image_size": 16, "epochs": 1, "losses": "mse", "device": "cpu", "seeds": [0], "quiet": True}
+    monkeypatch.setitem(vars(harness), "run", lambda **asked: real(**{**asked, **small}))
+    names: dict[str, Any] = {"MyModel": Brighter}
+    for line in lines:
+        if "1143c4e8" in line:
+            trial = next(row["trial"] for row in names["results"] if row["model"] == "dae")
+            line = line.replace("1143c4e8", trial[:8])
+        exec(line, names)
+    assert {row["model"] for row in names["results"]} == {"dae", "cae", "brighter[gain=2]"}
+    assert {row["status"] for row in names["results"]} == {"done"}
+    assert (tmp_path / "report.html").stat().st_size > 50_000
