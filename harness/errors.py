@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 from harness.printable import printable
 
@@ -45,6 +47,13 @@ class PackingError(HarnessError):
 
 class HarnessWarning(UserWarning):
     """Something to know that stops nothing, as that a plugin cannot be loaded."""
+
+
+def where_raised(error: BaseException) -> str:
+    """An error that nobody foresaw in one line, with the file and line that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
 
 
 def unknown(kind: str, value: str, known: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ from harness.report.results import Results, Source
 from harness.trackers.asked import trackers_of
 from harness.trackers.tracking import Tracking
 from harness.trials import hardware
+from harness.trials.datasets import categories_of
 from harness.trials.executors.asked import executor_of
 from harness.trials.executors.local import Local
 from harness.trials.grid import Axes, Cell, plan
@@ -194,7 +195,7 @@ def _axes(registry: Registry, settings: Settings, device: str) -> Axes:
         raise UsageError(f"{called('weights_dir')} {str(settings.weights_dir)!r} is not a folder")
     return Axes(
         dataset=dataset,
-        categories=some_of(settings.categories, dataset.categories(), "category"),
+        categories=some_of(settings.categories, categories_of(dataset), "category"),
         models=choose(registry, Model, settings.models),
         encoders=choose(registry, Encoder, settings.encoders),
         losses=choose(registry, Loss, settings.losses),

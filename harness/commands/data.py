@@ -12,7 +12,7 @@ from harness.errors import DataError, UsageError
 from harness.plugin.registry import Registry
 from harness.report.data import data_document
 from harness.report.formats import render
-from harness.trials.worker import how_to_get, open_dataset
+from harness.trials.datasets import categories_of, how_to_get, load, open_dataset
 
 
 @click.command()
@@ -47,9 +47,9 @@ def command(
         given = "no --data-root" if data_root is None else f"--data-root {str(data_root)!r} is not a folder"
         raise UsageError(f"{given}: {how_to_get(part)}")
     looked_at, faults = {}, {}
-    for category in some_of(categories, part.categories(), "category"):
+    for category in some_of(categories, categories_of(part), "category"):
         try:
-            split = part.load(category, image_size)
+            split = load(part, category, image_size)
             looked_at[category] = split, audit(split)
         except DataError as error:
             faults[category] = str(error)

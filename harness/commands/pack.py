@@ -20,8 +20,8 @@ from harness.errors import UsageError
 from harness.images.decoding import shown, strict_pillow
 from harness.plugin.registry import Registry
 from harness.printable import printable
+from harness.trials.datasets import open_dataset
 from harness.trials.holdout import normal_images
-from harness.trials.worker import open_dataset
 
 
 @click.command()

@@ -17,10 +17,11 @@ from harness.report.formats import render
 from harness.report.progress import describe
 from harness.report.reproduction import reproduction_document
 from harness.trials import hardware
+from harness.trials.datasets import open_dataset
 from harness.trials.observers import Observer
 from harness.trials.store import Store
 from harness.trials.trial import UNUSED, Outcome, Trial
-from harness.trials.worker import Worker, WorkerConfig, open_dataset
+from harness.trials.worker import Worker, WorkerConfig
 from harness.verdicts.reproduction import TOLERANCE, reproduce
 
 

@@ -100,7 +100,9 @@ class Detector:
                     by_pool, some = pool_scores(self.model, Images(pixels[chunk], names[chunk]), self._scorer)
                 except HarnessError:
                     raise
-                except Exception as error:  # a plugin may raise anything, above all where its state is incomplete
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # a plugin may raise anything, above all where its state is incomplete
                     reason = " ".join(f"{type(error).__name__}: {error}".split())
                     raise ModelError(f"{self.saved.trial.model} cannot score {names[chunk][0]}: {reason}") from error
                 scores.append(by_pool[self.pool])

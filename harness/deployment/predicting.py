@@ -91,7 +91,9 @@ def read(detector: Detector, found: Found) -> Read:
         return Read(file, name, detector.read(file))
     except HarnessError as error:
         return Read(file, name, None, str(error))
-    except Exception as error:  # a plugin's data set may raise anything; the other files go on
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin's data set may raise anything; the other files go on
         return Read(file, name, None, _words(file, error))
 
 
@@ -126,5 +128,5 @@ def _decide_alone(decide: Decide, image: Read) -> Prediction:
         return Prediction(image.file, image.name, problem=problem)
 
 
-def _words(file: Path, error: Exception) -> str:
+def _words(file: Path, error: BaseException) -> str:
     return " ".join(f"{shown(file)}: {type(error).__name__}: {error}".split())

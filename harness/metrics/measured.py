@@ -68,7 +68,9 @@ class Measured:
                 return None if counts is None else metric.interval(counts)
             if isinstance(metric, ScoreMetric) and self._ranking is not None:
                 return metric.interval(self._ranking)
-        except Exception as error:  # a plugin's metric may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin's metric may raise anything
             self.faults[name] = f"its interval: {type(error).__name__}: {error}"
         return None
 
@@ -85,7 +87,9 @@ class Measured:
     def _checked(self, name: str, metric: Any, made_from: Counts | Ranking | PixelCounts) -> float | None:
         try:
             value = float(metric.value(made_from))
-        except Exception as error:  # a plugin's metric may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin's metric may raise anything
             self.faults[name] = f"{type(error).__name__}: {error}"
             return None
         low, high = metric.range

@@ -92,7 +92,7 @@ def _context(
     ranked = boards(done, ranked_by)
     names = name_plainly(done)
     setting = common_setting(verdict.outcome for verdict in done)
-    columns = {metric: heading_of(ranked[0], metric) for metric in (*HEADINGS, ranked_by, *metrics)}
+    columns = {metric: heading_of(ranked[0] if ranked else None, metric) for metric in (*HEADINGS, ranked_by, *metrics)}
     shared = Shared(names, PublishedNumbers(compared.comparisons if compared else ()), setting, list(columns))
     entries = [entry for at, board in enumerate(ranked) for entry in entries_of(at, board, shared)]
     made, environments = _provenance(done, names, rootless)

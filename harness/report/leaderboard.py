@@ -105,10 +105,12 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
     )
 
 
-def heading_of(board: Board, metric: str) -> str:
-    """A metric's heading in tables, with an arrow where lower is better."""
+def heading_of(board: Board | None, metric: str) -> str:
+    """A metric's heading in tables, with an arrow where lower is better; None where nothing is ranked."""
     if metric in HEADINGS:
         return HEADINGS[metric]
+    if board is None:
+        return metric.replace("_", " ")
     line = board.lines[0].parts[0] if board.lines[0].parts else board.lines[0]
     measured = line.verdicts[0].measured
     part = measured.metrics.get(metric) if measured else None

@@ -33,6 +33,8 @@ class Auditor:
 def _findings(split: Split) -> tuple[Finding, ...]:
     try:
         return audit(split).findings
-    except Exception as error:  # images of a plugin may be of any kind; its trials go on and say what is wrong
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # images of a plugin may be of any kind; its trials go on and say what is wrong
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return (Finding("audit", f"The images could not be looked at: {reason}."),)

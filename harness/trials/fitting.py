@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.api import Encoder, Loss, Model, Progress, Split, Threshold
-from harness.errors import HarnessError
+from harness.errors import HarnessError, TrainingError
 from harness.metrics.pixel import curves
 from harness.metrics.pools import made_pools, usual_pools
 from harness.plugin.registry import Registry
@@ -60,8 +61,11 @@ class Fitting:
         def listen(progress: Progress) -> None:
             nonlocal images_seen
             images_seen += progress.images
+            loss = float(progress.loss)  # a plugin may report any kind of number
+            if not math.isfinite(loss):
+                raise TrainingError(f"{model.name} reported a loss of {loss} in epoch {progress.epoch}")
             if progress.epoch_done:
-                history.append(float(progress.loss))  # a plugin may report any kind of number
+                history.append(loss)
             observer.progressed(trial, progress)
 
         started = time.perf_counter()

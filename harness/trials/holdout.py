@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.api import Images, Split
+from harness.errors import DataError
 
 _IN_MEMORY = 1 << 27
 """At most so many bytes of pixels are copied in memory."""
@@ -25,7 +26,15 @@ class NormalImages(NamedTuple):
 
 
 def normal_images(split: Split, holdout: float, seed: int) -> NormalImages:
-    """What to fit and to calibrate on: the data set's own validation split, unless a share is to be held out."""
+    """What to fit and to calibrate on: the data set's own validation split, unless a share is to be held out.
+
+    Raises DataError where that leaves no image to fit on, or none to set limits on.
+    """
+    if holdout and len(split.train) < 2:
+        raise DataError(
+            f"a holdout of {holdout:g} needs 2 training images, one to fit on and one to set limits on: there is "
+            f"{len(split.train)}; leave the holdout out"
+        )
     if holdout:
         return NormalImages(*hold_out(split.train, holdout, seed), "holdout")
     if split.calibration is not None and len(split.calibration):

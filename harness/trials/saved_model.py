@@ -102,7 +102,9 @@ def limit_by(threshold: Threshold, normal: FloatArray) -> float:
     """The limit that a threshold sets on calibration scores (M,). Raises ModelError."""
     try:
         return limit_of(threshold, normal)
-    except Exception as error:  # a plugin's threshold may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin's threshold may raise anything
         raise ModelError(f"threshold {spell(threshold)} gives no limit: {type(error).__name__}: {error}") from error
 
 
@@ -138,7 +140,9 @@ def write(saved: SavedModel, state: State, folder: Path) -> Path:
             (draft / DESCRIPTION).write_text(f"{described}\n", encoding="utf-8")
     except OSError as error:
         raise ModelError(f"model {str(target)!r} cannot be kept: {error.strerror or error}") from error
-    except Exception as error:  # a plugin's state may hold what safetensors does not know
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a plugin's state may hold what safetensors does not know
         raise ModelError(f"model {target.name!r} cannot be kept: {type(error).__name__}: {error}") from error
     return target
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.api import Dataset, Executor, Split
-from harness.errors import HarnessError
+from harness.errors import HarnessError, where_raised
 from harness.trials.auditing import Auditor
 from harness.trials.grid import Cell
 from harness.trials.observers import Observer, RunStart
@@ -111,6 +111,10 @@ class _Schedule:
                 split.fingerprint  # noqa: B018  reads all images, which may fail
             except HarnessError as error:
                 self._unusable[trial.category] = str(error)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # arrays of a plugin may be of any kind
+                self._unusable[trial.category] = f"its images cannot be read: {where_raised(error)}"
             else:
                 return split
         return None

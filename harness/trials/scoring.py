@@ -47,7 +47,9 @@ def _pooled(pool: Pool, name: str, maps: FloatArray) -> FloatArray:
     """Maps (N, H, W) to scores (N,). Raises TrainingError, for a plugin's pool may raise anything."""
     try:
         return np.asarray(pool.score(maps), dtype=np.float64)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise TrainingError(f"pool {name}: {type(error).__name__}: {error}") from error
 
 
@@ -131,6 +133,8 @@ def evidence_of(
     of_normal, of_test, shrinker = AskedPools(more), AskedPools(more), Shrinker(len(test))
     normal, _ = score(model, calibration, usual, asked=of_normal)
     tested, pixels = score(model, test, usual, shrinker, of_test)
+    if not len(test):
+        tested = {pool: np.empty(0) for pool in normal}
     faults = {**of_test.faults, **of_normal.faults}
     normal.update((name, values) for name, values in of_normal.scores().items() if name not in faults)
     tested.update((name, values) for name, values in of_test.scores().items() if name not in faults)

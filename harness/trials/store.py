@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -36,8 +38,10 @@ class Store(Database):
     def seconds(self) -> dict[str, float]:
         """What each finished trial took to fit and to score, by its key."""
         took = "json_extract(record, '$.fit_seconds') + json_extract(record, '$.score_seconds')"
+        # An older harness may have written NaN, which is no JSON.
+        known = f"CASE WHEN json_valid(record) THEN {took} END"
         with self._explained():
-            found = self._db.execute(f"SELECT key, {took} FROM trials WHERE status = 'done' AND {took} > 0")  # noqa: S608
+            found = self._db.execute(f"SELECT key, {known} FROM trials WHERE status = 'done' AND {known} > 0")  # noqa: S608
             return dict(found.fetchall())
 
     def has_done(self, trial_id: str) -> bool:
@@ -221,7 +225,11 @@ class Store(Database):
 
     def _record(self, trial_id: str, text: str, finished_at: str = "") -> Record:
         try:
-            found: Record = read({**json.loads(text), "finished_at": finished_at}, Record)
+            told = json.loads(text, parse_constant=lambda _: None)
+            losses = told.get("loss_history") or []
+            if None in losses:  # an older harness has kept NaN; what a fit reported after that says nothing
+                told["loss_history"] = losses[: losses.index(None)]
+            found: Record = read({**told, "finished_at": finished_at}, Record)
         except ValueError as error:
             raise StoreError(f"store {str(self.folder)!r}: the record of trial {trial_id}: {error}") from error
         return found
@@ -229,7 +237,16 @@ class Store(Database):
 
 def _text(record: Record) -> str:
     """A record without the time of its end, which has a column of its own."""
-    return json.dumps(written(replace(record, finished_at="")), sort_keys=True)
+    return json.dumps(_finite(written(replace(record, finished_at=""))), sort_keys=True, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for what JSON has no number for: NaN would make the record unreadable for SQLite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(inner) for name, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _pack(scores: FloatArray) -> bytes:

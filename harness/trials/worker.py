@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harness.api import Dataset, Split
-from harness.errors import HarnessError, UnavailableError
+from harness.api import Split
+from harness.errors import HarnessError, UnavailableError, where_raised
 from harness.plugin.registry import Registry
 from harness.trials import hardware, provenance
+from harness.trials.datasets import load, open_dataset
 from harness.trials.fitting import Fitted, Fitting, Save
 from harness.trials.observers import Observer
 from harness.trials.record import Record
@@ -52,7 +52,7 @@ class Worker:
         wanted = (dataset, category, image_size)
         if self._loaded is None or self._loaded[0] != wanted:
             part = open_dataset(self.registry, dataset, self.workplace.data_root)
-            self._loaded = (wanted, part.load(category, image_size))
+            self._loaded = (wanted, load(part, category, image_size))
         return self._loaded[1]
 
     def perform(self, trial: Trial, observer: Observer, split: Split | None = None) -> Outcome:
@@ -72,7 +72,7 @@ class Worker:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything, sys.exit included; the other trials go on
-            return Outcome(trial, "error", _where(error) + self._advice(trial, error), fingerprint, record=known)
+            return Outcome(trial, "error", where_raised(error) + self._advice(trial, error), fingerprint, record=known)
         record = replace(
             fitted.record,
             plugins=known.plugins,
@@ -118,23 +118,3 @@ class Worker:
         plugins, code = provenance.makers(trial, self.registry)
         machine = hardware.machine(self.workplace.device)
         return Record(plugins=plugins, code=code, versions=provenance.versions(), machine=machine)
-
-
-def open_dataset(registry: Registry, text: str, root: Path | None) -> Dataset:
-    """The data set that is spelt so, looking at `root`. Raises UsageError."""
-    dataset = registry.make(Dataset, text)
-    dataset.root = root
-    return dataset
-
-
-def _where(error: BaseException) -> str:
-    """An unforeseen error in one line, with the place that raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
-
-
-def how_to_get(dataset: Dataset) -> str:
-    """Where the images of a data set come from, and how they have to lie below the folder of `--data-root`."""
-    source = f"get {dataset.name} from {dataset.homepage} and " if dataset.homepage else ""
-    return f"{source}lay the images out as {dataset.layout}" if dataset.layout else source or "see its plugin"

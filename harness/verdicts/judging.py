@@ -16,6 +16,9 @@ from harness.plugin.spec import spell
 from harness.trials.trial import UNUSED, Evidence, Outcome
 from harness.verdicts.verdict import SingleImages, Verdict
 
+NO_TEST_IMAGES = "there are no test images, so that nothing can be ranked; the model is fitted all the same"
+"""Why a finished trial has no verdict."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScoredImages(SingleImages):
@@ -64,8 +67,8 @@ def judge(
         return
     labels = evidence.labels
     for pool in _pools(outcome, evidence, pools):
-        if pool not in evidence.test:
-            status, reason = _unscored(outcome, pool)
+        if pool not in evidence.test or not len(labels):
+            status, reason = _unscored(outcome, pool) if pool not in evidence.test else ("skipped", NO_TEST_IMAGES)
             for threshold, name in zip(thresholds, spelt, strict=True):
                 yield Verdict(outcome, pool, name, threshold.oracle, status=status, reason=reason)
             continue
@@ -76,7 +79,9 @@ def judge(
         for threshold, name in zip(thresholds, spelt, strict=True):
             try:
                 limit = _limit(threshold, normal, scores, labels)
-            except Exception as error:  # a plugin's threshold may raise anything; other verdicts are not affected
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a plugin's threshold may raise anything; other verdicts are not affected
                 reason = f"threshold {name}: {type(error).__name__}: {error}"
                 images = ScoredImages(evidence, pool, None)
                 yield Verdict(outcome, pool, name, threshold.oracle, status="error", reason=reason, images=images)

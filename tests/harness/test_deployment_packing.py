@@ -28,11 +28,12 @@ from harness.deployment.loading import load
 from harness.deployment.packing import compare, pack
 from harness.plugin.registry import Registry
 from harness.testing import toy_images
+from harness.trials.datasets import open_dataset
 from harness.trials.holdout import hold_out
 from harness.trials.observers import Observer
 from harness.trials.saved_model import ModelFolder, SavedModel
 from harness.trials.trial import Trial
-from harness.trials.worker import Worker, WorkerConfig, open_dataset
+from harness.trials.worker import Worker, WorkerConfig
 
 SYNTHETIC = "synthetic[n_train=12,n_test_good=1,n_test_defective=1]"
 TRIAL = Trial(SYNTHETIC, "bottle", "dae", "conv[widths=4-4-8-8]", "mse", 0, 32, 1, 4, 1e-3, 0.25, "fp32", "random")

@@ -1,0 +1,50 @@
+"""Asks a data set for its categories and their images; whatever its plugin does wrong becomes a DataError."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.api import Dataset, Split
+from harness.api.consistency import fault_of_split
+from harness.errors import DataError, HarnessError, where_raised
+from harness.plugin.registry import Registry
+
+
+def open_dataset(registry: Registry, text: str, root: Path | None) -> Dataset:
+    """The data set that is spelt so, looking at `root`. Raises UsageError."""
+    dataset = registry.make(Dataset, text)
+    dataset.root = root
+    return dataset
+
+
+def categories_of(dataset: Dataset) -> tuple[str, ...]:
+    """The names of its categories. Raises DataError."""
+    try:
+        found = tuple(dataset.categories())
+    except (HarnessError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a plugin may raise anything, sys.exit included
+        raise DataError(f"data set {dataset.name!r} cannot tell its categories: {where_raised(error)}") from error
+    if odd := [name for name in found if not isinstance(name, str) or not name]:
+        raise DataError(f"data set {dataset.name!r} has a category {odd[0]!r:.60}: expected a name")
+    return found
+
+
+def load(dataset: Dataset, category: str, image_size: int) -> Split:
+    """The images of one category. Raises DataError."""
+    try:
+        found: object = dataset.load(category, image_size)
+        fault = fault_of_split(found)
+    except (HarnessError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a plugin may raise anything, sys.exit included; other categories go on
+        raise DataError(f"category {category!r} cannot be loaded: {where_raised(error)}") from error
+    if not isinstance(found, Split) or fault:
+        raise DataError(f"category {category!r} of data set {dataset.name!r} cannot be used: {fault}")
+    return found
+
+
+def how_to_get(dataset: Dataset) -> str:
+    """Where the images of a data set come from, and how they have to lie below the folder of `--data-root`."""
+    source = f"get {dataset.name} from {dataset.homepage} and " if dataset.homepage else ""
+    return f"{source}lay the images out as {dataset.layout}" if dataset.layout else source or "see its plugin"
