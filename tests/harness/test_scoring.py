@@ -9,6 +9,7 @@ import pytest
 
 from harness import Images, Model, Pool, Scores
 from harness.errors import TrainingError
+from harness.metrics.pixel import curves
 from harness.trials.holdout import hold_out
 from harness.trials.scoring import chunks, evidence_of, pool_scores, score
 from harness_pools import Largest, Mean
@@ -131,7 +132,7 @@ def test_scores_of_many_images_are_those_of_each_in_order() -> None:
     by_pool, pixels = score(ByPixel(), seen, POOLS)
     assert np.allclose(by_pool["mean"], seen.pixels[..., 0].mean(axis=(1, 2)))
     assert pixels is not None
-    assert pixels["pixel_auroc"] == pytest.approx(1.0), "the masks are where the map is above 100"
+    assert curves.auroc(pixels.counts()) == pytest.approx(1.0), "the masks are where the map is above 100"
 
 
 @pytest.mark.parametrize(("model", "masks"), [(ByPixel(), None), (ByPixel(), "empty"), (Silent(), "full")])
@@ -158,19 +159,19 @@ def test_a_pool_that_was_asked_for_and_fails_on_some_images_has_no_scores_and_co
 ) -> None:
     whole, partly = images(100), images(100, brightest=70 if fault == "nan" else 3)
     normal, test = (partly, whole) if where == "normal" else (whole, partly)
-    evidence, _, faults = evidence_of(ByPixel(), normal, test, POOLS, {"odd": Odd(fault), "mean": Mean()})
+    evidence, faults = evidence_of(ByPixel(), normal, test, POOLS, {"odd": Odd(fault), "mean": Mean()})
     assert faults == {"odd": said}
     assert evidence.normal.keys() == evidence.test.keys() == {"mean", "max"}
     assert len(evidence.test["mean"]) == 100
 
 
 def test_a_pool_that_was_asked_for_has_scores_of_calibration_and_test_images() -> None:
-    evidence, _, faults = evidence_of(ByPixel(), images(70), images(3), POOLS, {"odd": Odd()})
+    evidence, faults = evidence_of(ByPixel(), images(70), images(3), POOLS, {"odd": Odd()})
     assert faults == {}
     assert evidence.normal["odd"].tolist() == [1.0] * 70
     assert evidence.test["odd"].tolist() == [1.0] * 3
     assert evidence.maps is not None
-    unpooled, _, faults = evidence_of(ByImage(), images(3), images(3), POOLS, {"odd": Odd()})
+    unpooled, faults = evidence_of(ByImage(), images(3), images(3), POOLS, {"odd": Odd()})
     assert (unpooled.test.keys(), faults) == ({"-"}, {})
 
 
