@@ -11,6 +11,7 @@ from harness.published.comparison import Compared, Comparison
 from harness.published.printed import Printed
 from harness.published.table import NOT_STATED
 from harness.report.leaderboard import HEADINGS
+from harness.report.metric_names import in_words
 from harness.report.table import Document, Row, Table
 from harness.trials.trial import UNUSED
 from harness.verdicts.methods import Method, labels
@@ -135,7 +136,7 @@ def _beside_chance(chances: Mapping[str, Chance]) -> Table:
 
 
 def _short(metric: str) -> str:
-    return HEADINGS.get(metric, metric.replace("_", " "))
+    return HEADINGS.get(metric, in_words(metric))
 
 
 def _span(printed: Printed, bounds: tuple[float, float], signed: bool = False) -> str:

@@ -14,6 +14,7 @@ from harness.report.cases import cases, name_plainly, title_of
 from harness.report.comparison import comparison_tables
 from harness.report.entries import PublishedNumbers, Shared, critical_differences, entries_of
 from harness.report.leaderboard import FLOOR_MARK, HEADINGS, heading_of
+from harness.report.metric_names import in_words
 from harness.report.repeat import command_of
 from harness.trials.store import Store
 from harness.verdicts.leaderboard import RANKED_BY, boards, unfinished
@@ -104,7 +105,7 @@ def _context(
         "headings": [*columns.values(), "AUPRO", "fit s", *["latency ms"] * (setting is not None)],
         "setting": setting,
         "bounded": [*columns].index("accuracy"),
-        "ranked_by": ranked_by.replace("_", " "),
+        "ranked_by": in_words(ranked_by),
         "mark": FLOOR_MARK,
         "entries": entries,
         "categories": _distinct(entry.category for entry in entries),

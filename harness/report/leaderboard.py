@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from harness.report.metric_names import in_words
 from harness.report.table import Document, Table
 from harness.trials.latencies import Setting
 from harness.trials.trial import UNUSED
@@ -115,8 +116,8 @@ def heading_of(board: Board | None, metric: str) -> str:
     measured = line.verdicts[0].measured
     part = measured.metrics.get(metric) if measured else None
     if part is None:
-        return metric.replace("_", " ")
-    title = part.title if part.title and metric == part.name else metric.replace("_", " ")
+        return in_words(metric)
+    title = part.title if part.title and metric == part.name else in_words(metric)
     return title if part.higher_is_better else f"{title} ↓"
 
 
@@ -203,7 +204,7 @@ def _latency(line: BoardRow, setting: Setting | None) -> str:
 
 
 def _notes(board: Board, ranked_by: str, setting: Setting | None) -> list[str]:
-    notes = [*board.notes, _ranking(board, ranked_by.replace("_", " "))]
+    notes = [*board.notes, _ranking(board, in_words(ranked_by))]
     if any(not line.beats_floors for line in board.lines):
         notes.append(f"{FLOOR_MARK} accuracy does not beat a constant answer.")
     if board.category is None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from string import ascii_lowercase
 
 from harness.metrics.significance import CriticalDifference, Pair
+from harness.report.metric_names import in_words
 from harness.report.table import Document, Row, Table
 from harness.verdicts.paired_tests import ALPHA, PairedTests
 
@@ -47,7 +48,7 @@ def _table(tested: PairedTests) -> Table:
     overall, critical = tested.board.category is None, tested.critical
     against_best = {pair.second: pair for pair in tested.pairs if pair.first == next(iter(tested.lines))}
     numbers = {name: str(position) for position, name in enumerate(tested.lines, 1)}
-    headings = ["no.", "method", f"mean {tested.metric.replace('_', ' ')}" if overall else "right"]
+    headings = ["no.", "method", f"mean {in_words(tested.metric)}" if overall else "right"]
     headings += ["mean rank", "group"] if critical else []
     headings += [] if tested.too_few else ["against 1", "p", "p Holm", "better than"]
     rows = []

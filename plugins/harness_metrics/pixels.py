@@ -12,21 +12,21 @@ _NAN = float("nan")
 
 @dataclass
 class Aupro(PixelMetric):
-    """Mean share found of each defective region, over the rates of false alarms in normal pixels up to a limit."""
+    """Mean share found of each defective region, over the rates of false alarms in normal pixels up to `max_fpr`."""
 
     name = "aupro"
     title = "AUPRO"
     licence = "MIT"
     source = "https://doi.org/10.1007/s11263-020-01400-4"
 
-    limit: float = 0.3
+    max_fpr: float = 0.3
     """The false positive rate up to which regions are found, above 0 and at most 1; MVTec AD 2 has 0.05."""
     defect: str = ""
     """The defect kind that counts, beside good images; empty for all."""
 
     def value(self, pixels: PixelCounts) -> float:
-        """In [0, 1]; half the limit is what chance scores."""
-        return _number(pixel_curves.aupro(pixels, self.limit))
+        """In [0, 1]; half of `max_fpr` is what chance scores."""
+        return _number(pixel_curves.aupro(pixels, self.max_fpr))
 
 
 @dataclass

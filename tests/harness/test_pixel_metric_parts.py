@@ -17,7 +17,7 @@ from harness.metrics.pixel import curves
 from harness.trials.database import FILE_NAME
 from harness.trials.store import Store
 
-ALL = "aupro[limit=0.05],aupro,pixel_f1,pixel_f1_limit,pixel_iou,pixel_iou[limit=0.1],aupro[defect=square]"
+ALL = "aupro[max_fpr=0.05],aupro,pixel_f1,pixel_f1_limit,pixel_iou,pixel_iou[limit=0.1],aupro[defect=square]"
 
 
 def call(*arguments: object) -> Result:
@@ -55,7 +55,7 @@ def rows(store: Path, *more: object) -> list[dict[str, object]]:
 def test_further_pixel_metrics_come_without_a_fit(fitted: Path) -> None:
     for row in rows(fitted, "--metrics", ALL):
         assert row["aupro"] == pytest.approx(row["aupro_0.30"]), "both come from what is kept"
-        assert 0 <= row["aupro[limit=0.05]"] <= 1
+        assert 0 <= row["aupro[max_fpr=0.05]"] <= 1
         assert row["pixel_iou"] == pytest.approx(row["pixel_f1"] / (2 - row["pixel_f1"]))
         at_best = rows(fitted, "--metrics", f"pixel_iou[limit={row['pixel_f1_limit']!r}]")
         assert row["pixel_iou"] in [
@@ -74,12 +74,12 @@ def test_a_defect_kind_is_measured_beside_the_good_images(fitted: Path) -> None:
 
 
 def test_rows_are_ranked_by_a_pixel_metric_and_exports_carry_it(fitted: Path, tmp_path: Path) -> None:
-    table = call("leaderboard", "--store", fitted, "--rank-by", "aupro[limit=0.05]", "--format", "md")
-    assert "Ranked by aupro[limit=0.05]." in table.stdout, table.output
+    table = call("leaderboard", "--store", fitted, "--rank-by", "aupro[max_fpr=0.05]", "--format", "md")
+    assert "Ranked by aupro[max_fpr=0.05]." in table.stdout, table.output
     out = tmp_path / "out.jsonl"
-    assert call("export", "--store", fitted, "--metrics", "aupro[limit=0.05]", "--out", out).exit_code == 0
-    again = rows(out, "--metrics", "aupro[limit=0.05]")
-    assert all(row["aupro[limit=0.05]"] is not None for row in again)
+    assert call("export", "--store", fitted, "--metrics", "aupro[max_fpr=0.05]", "--out", out).exit_code == 0
+    again = rows(out, "--metrics", "aupro[max_fpr=0.05]")
+    assert all(row["aupro[max_fpr=0.05]"] is not None for row in again)
     assert "metric_versions" not in rows(out)[0] or "pixel_average_precision" not in rows(out)[0]["metric_versions"]
 
 
@@ -95,10 +95,10 @@ def test_what_an_older_harness_stored_is_shown_and_marked_and_not_ranked_beside_
     assert "metric pixel_average_precision: " in ranked.stderr
     assert "have an earlier definition of it" in ranked.stderr
     assert not call("leaderboard", "--store", old, "--rank-by", "pixel_auroc", "--format", "md").stderr
-    missing = call("leaderboard", "--store", old, "--metrics", "aupro[limit=0.05]", "--format", "csv")
+    missing = call("leaderboard", "--store", old, "--metrics", "aupro[max_fpr=0.05]", "--format", "csv")
     assert missing.exit_code == 0
     assert "trials fitted since these counts are kept" in missing.stderr
-    assert {row["aupro[limit=0.05]"] for row in csv.DictReader(missing.stdout.splitlines())} == {""}
+    assert {row["aupro[max_fpr=0.05]"] for row in csv.DictReader(missing.stdout.splitlines())} == {""}
     out = tmp_path / "old.jsonl"
     assert call("export", "--store", old, "--out", out).exit_code == 0
     assert rows(out)[0]["metric_versions"] == {"pixel_average_precision": 1}
