@@ -36,6 +36,7 @@ class PixelAuroc(PixelMetric):
     name = "pixel_auroc"
     title = "pixel AUROC"
     licence = "MIT"
+    source = "Bergmann, Fauser, Sattlegger and Steger, CVPR 2019, doi:10.1109/CVPR.2019.00982"
 
     defect: str = ""
     """The defect kind that counts, beside good images; empty for all."""
@@ -52,6 +53,7 @@ class PixelAveragePrecision(PixelMetric):
     name = "pixel_average_precision"
     title = "pixel AP"
     licence = "MIT"
+    source = "scikit-learn, average_precision_score"
     version = pixel_curves.VERSIONS["pixel_average_precision"]
 
     defect: str = ""
@@ -69,6 +71,7 @@ class PixelF1(PixelMetric):
     name = "pixel_f1"
     title = "pixel F1 (best)"
     licence = "MIT"
+    source = "Chinchor, MUC-4 1992, doi:10.3115/1072064.1072067"
 
     defect: str = ""
     """The defect kind that counts, beside good images; empty for all."""
@@ -86,6 +89,7 @@ class PixelF1Limit(PixelMetric):
     name = "pixel_f1_limit"
     title = "limit of pixel F1"
     licence = "MIT"
+    source = "Chinchor, MUC-4 1992, doi:10.3115/1072064.1072067"
     range: ClassVar[tuple[float, float]] = (float("-inf"), float("inf"))
 
     defect: str = ""
@@ -104,6 +108,7 @@ class PixelIou(PixelMetric):
     name = "pixel_iou"
     title = "pixel IoU"
     licence = "MIT"
+    source = "Everingham et al., IJCV 2010, doi:10.1007/s11263-009-0275-4"
 
     limit: float | None = None
     """On the scale of the error maps; None takes the best, which only the masks tell."""

@@ -40,6 +40,7 @@ class MLflow(Tracker):
     """Logs trials to an MLflow server, a database or a folder, each once, however often a run goes on."""
 
     name = "mlflow"
+    licence = "MIT"
     source = "https://mlflow.org"
 
     uri: str = ""

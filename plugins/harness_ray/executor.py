@@ -19,6 +19,7 @@ class Ray(Executor):
     """Fits as many trials at a time as a Ray cluster has room for; one whose worker is lost is begun again."""
 
     name = "ray"
+    licence = "MIT"
     source = "https://www.ray.io"
 
     address: str | None = None

@@ -22,6 +22,7 @@ class TensorBoard(Tracker):
     """Writes event files into a folder for `tensorboard --logdir`, each trial once, however often a run goes on."""
 
     name = "tensorboard"
+    licence = "MIT"
     source = "https://www.tensorflow.org/tensorboard"
 
     folder: str = "tensorboard"

@@ -19,6 +19,8 @@ class Local(Executor):
     """Fits on this machine, whose cores are shared out among `jobs` trials; by default up to 4 on a CPU, else 1."""
 
     name = "local"
+    licence = "MIT"
+    source = "concurrent.futures of Python"
 
     jobs: int | None = None
 
