@@ -1,14 +1,16 @@
-"""Baselines: models of frozen features, which show what a trained autoencoder is worth."""
+"""Models of frozen features: yardsticks that show what a trained autoencoder is worth."""
 
 from __future__ import annotations
 
 from harness import Model, hookimpl
+from harness_features.detectors import KNN, Gaussian, Subspace
 from harness_features.models import FeatureAE, FrozenFeatures, PaDiM, PatchCore
+from harness_features.outliers import Outlier
 
-__all__ = ["FeatureAE", "FrozenFeatures", "PaDiM", "PatchCore"]
+__all__ = ["KNN", "FeatureAE", "FrozenFeatures", "Gaussian", "Outlier", "PaDiM", "PatchCore", "Subspace"]
 
 
 @hookimpl
 def harness_models() -> list[type[Model]]:
-    """Nearest neighbours, Gaussians and an autoencoder, each of patch features."""
-    return [PatchCore, PaDiM, FeatureAE]
+    """Memories, Gaussians, a subspace, an autoencoder of patches, and outlier detectors of whole images."""
+    return [PatchCore, PaDiM, FeatureAE, KNN, Subspace, Gaussian, Outlier]

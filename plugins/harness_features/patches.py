@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness import Images
+from harness import Images, TrainingError
 
 BATCH = 8
 """How many images pass through the encoder at a time; more were slower on a CPU, and take more memory.
@@ -55,6 +55,8 @@ class Patches:
         for start, batch in self.batches(images):
             with torch.no_grad():
                 patches = self.network(batch)[: len(images) - start]
+            if not patches.isfinite().all():
+                raise TrainingError(f"the encoder gives features that are not finite, from {images.paths[start]} on")
             yield start, patches
 
     def sample(self, images: Images, count: int, seed: int) -> Tensor:
@@ -68,3 +70,7 @@ class Patches:
             here = drawn[(drawn >= start * an_image) & (drawn < (start + len(batch)) * an_image)] - start * an_image
             chosen.append(batch.flatten(0, 2)[torch.from_numpy(here).to(self.device)])
         return torch.cat(chosen)
+
+    def means(self, images: Images) -> Tensor:
+        """The mean patch (N, C) of each image."""
+        return torch.cat([batch.mean(dim=(1, 2)) for _, batch in self.of(images)])

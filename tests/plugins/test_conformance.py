@@ -22,7 +22,12 @@ SMALLER = {
 }
 """What stands for a part whose defaults take longer, and are no more true for that."""
 VARIANTS = {
-    "model": ["patchcore[memory=50,coreset=greedy]"],
+    "model": [
+        "patchcore[memory=50,coreset=greedy]",
+        "knn[features=pooled,distance=euclidean,k=2]",
+        "subspace[measure=likelihood]",
+        "outlier[detector=local_outlier_factor]",
+    ],
     "encoder": ["timm[name=tf_efficientnet_lite0.in1k]"],
     "threshold": ["mean_std[k=1]", "quantile[q=0.5]"],
 }
