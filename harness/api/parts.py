@@ -32,6 +32,8 @@ class Part(ABC):
     """The publication or page that it follows."""
     needs_options: ClassVar[bool] = False
     """Whether it means nothing until an option is given; `all` leaves it out."""
+    version: ClassVar[int] = 1
+    """Raise it when equal options come to other numbers: old and new results are then never taken for one another."""
 
 
 class Model(Part):

@@ -142,6 +142,8 @@ def _settings(methods: Sequence[Method]) -> tuple[list[str], list[str]]:
         "batch_size": "batch {}",
         "learning_rate": "learning rate {:g}",
     }
+    if _several_versions(methods):
+        varying.append("versions")
     for name in _SETTINGS:
         values = {getattr(method, name) for method in methods if not _is_unused(method, name)}
         if len(values) > 1:
@@ -149,6 +151,12 @@ def _settings(methods: Sequence[Method]) -> tuple[list[str], list[str]]:
         elif values and values != {0} and name not in ("precision", "batch_size", "learning_rate"):
             shared.append(words[name].format(*values))
     return shared, varying
+
+
+def _several_versions(methods: Sequence[Method]) -> bool:
+    """Whether some method stands there as two versions of its parts made it."""
+    found = {(method.title, method.versions) for method in methods}
+    return len(found) > len({title for title, _ in found})
 
 
 def _is_unused(method: Method, name: str) -> bool:

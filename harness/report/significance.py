@@ -86,7 +86,11 @@ def _title(tested: PairedTests) -> str:
 
 def _against(pair: Pair | None) -> list[str]:
     """How a method fares against the best one, seen from the method."""
-    return [f"{pair.losses} : {pair.wins}", f"{pair.p:.3f}", f"{pair.p_holm:.3f}"] if pair else ["", "", ""]
+    return [f"{pair.losses} : {pair.wins}", _figure_of(pair.p), _figure_of(pair.p_holm)] if pair else ["", "", ""]
+
+
+def _figure_of(p: float) -> str:
+    return "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
 def _beaten(pairs: Sequence[Pair], name: str, numbers: dict[str, str]) -> str:

@@ -51,6 +51,7 @@ class _Method(NamedTuple):
     loss: str
     trains: bool
     weights: str
+    versions: str
     reason: str
 
 
@@ -76,6 +77,7 @@ def plan(axes: Axes) -> Iterator[Cell]:
             axes.holdout,
             axes.precision,
             method.weights,
+            method.versions,
         )
         yield Cell(trial, method.reason)
 
@@ -94,6 +96,7 @@ def _methods(axes: Axes) -> Iterator[_Method]:
             loss=spell(used_loss) if used_loss else UNUSED,
             trains="training" in model.uses,
             weights=axes.weights if pretrained else UNUSED,
+            versions=", ".join(f"{type(part).name} {part.version}" for part in parts if part.version > 1),
             reason=_misfit(used_encoder, axes.image_size),
         )
         if method[:3] not in seen:

@@ -49,6 +49,8 @@ class Trial(NamedTuple):
     precision: str
     weights: str
     """pretrained, random, or `-` where no part starts from published weights."""
+    versions: str = ""
+    """The parts whose version is above 1, as `dae 2`, joined by commas."""
 
     @property
     def key(self) -> str:

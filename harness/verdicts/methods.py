@@ -31,6 +31,7 @@ class Method(NamedTuple):
     precision: str
     batch_size: int
     learning_rate: float
+    versions: str = ""
 
     @property
     def title(self) -> str:
@@ -41,7 +42,7 @@ class Method(NamedTuple):
 def method_of(verdict: Verdict) -> Method:
     """The row that a verdict belongs to: everything but category and seed."""
     t = verdict.trial
-    settings = (t.epochs, t.holdout, t.precision, t.batch_size, t.learning_rate)
+    settings = (t.epochs, t.holdout, t.precision, t.batch_size, t.learning_rate, t.versions)
     return Method(t.model, t.encoder, t.loss, t.weights, verdict.pool, verdict.threshold, *settings)
 
 

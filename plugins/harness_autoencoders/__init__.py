@@ -21,6 +21,7 @@ __all__ = [
     "minimise",
     "reconstruction_errors",
     "seeded",
+    "spawned_seeds",
     "train",
 ]
 

@@ -125,6 +125,7 @@ class DAE(Reconstruction):
     """Denoising autoencoder: reconstructs the clean image from a corrupted one, in training and in scoring."""
 
     name = "dae"
+    version = 2  # 1 drew weights, order and noise from one seed
     licence = "MIT"
     source = f"{PAPER}; Vincent et al. 2008, https://doi.org/10.1145/1390156.1390294"
     noise: Literal["gaussian", "masking", "salt_pepper"] = "gaussian"
@@ -159,6 +160,7 @@ class CAE(Reconstruction):
     """Contractive autoencoder: adds the squared Frobenius norm of the latent's Jacobian in the image to the loss."""
 
     name = "cae"
+    version = 2  # 1 drew weights, order and probes from one seed
     licence = "MIT"
     source = f"{PAPER}; Rifai et al. 2011, https://icml.cc/2011/papers/455_icmlpaper.pdf"
     penalty: Literal["reverse", "forward", "exact"] = "reverse"

@@ -36,6 +36,15 @@ def seeded(run: Run) -> Iterator[None]:
         yield
 
 
+def spawned_seeds(seed: int) -> tuple[int, int]:
+    """Seeds for the order of images and for noise, which have nothing to do with each other or with the weights.
+
+    From one seed for all, torch's generators give the same numbers: first weights and first noise were correlated.
+    """
+    order, noise = np.random.SeedSequence(seed).spawn(2)
+    return int(order.generate_state(1)[0]), int(noise.generate_state(1)[0])
+
+
 def train(network: nn.Module, normal: Images, step: Step, run: Run) -> None:
     """Minimise `step` over the network's parameters with Adam, in the run's epochs, batches and precision.
 
@@ -44,13 +53,14 @@ def train(network: nn.Module, normal: Images, step: Step, run: Run) -> None:
     device = torch.device(run.device)
     source = _Source(normal.pixels, device)
     optimiser = torch.optim.Adam(network.parameters(), lr=run.learning_rate, fused=True)
-    order = torch.Generator().manual_seed(run.seed)
-    randomness = torch.Generator(device).manual_seed(run.seed)
+    order, noise = spawned_seeds(run.seed)
+    shuffling = torch.Generator().manual_seed(order)
+    randomness = torch.Generator(device).manual_seed(noise)
     network.train()
     with _fast(device):
         minimise(
             lambda chosen: step(source.batch(chosen), randomness),
-            lambda: _batches(len(normal), run.batch_size, order),
+            lambda: _batches(len(normal), run.batch_size, shuffling),
             optimiser,
             run,
             items=len(normal),

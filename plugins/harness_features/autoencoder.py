@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import Run
-from harness_autoencoders import minimise
+from harness_autoencoders import minimise, spawned_seeds
 
 SAMPLED = 50_000
 """The largest number of patches for training, so that they fit into memory whatever the number of images."""
@@ -23,12 +23,11 @@ class PatchAutoencoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, mean: Tensor, std: Tensor, compression: int) -> None:
+    def __init__(self, mean: Tensor, std: Tensor, latent: int) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
         channels = len(mean)
-        latent = max(1, channels // compression)
         between = (channels + latent) // 2
         widths = (channels, between, 2 * latent, latent, 2 * latent, between, channels)
         layers: list[nn.Module] = []
@@ -43,14 +42,26 @@ class PatchAutoencoder(nn.Module):
         return (reconstructed - standard).square().mean(dim=-1)
 
 
-def train(sample: Tensor, compression: int, images: int, run: Run) -> PatchAutoencoder:
+def explaining(sample: Tensor, std: Tensor, share: float) -> int:
+    """How many principal components of the patches (M, C), in units of std, explain this share of their variance."""
+    standard = ((sample - sample.mean(dim=0)) / std).double()
+    together = standard.T @ standard
+    if not together.isfinite().all():
+        return len(together)  # training will say in which epoch the loss is not finite
+    variances = torch.linalg.eigvalsh(together).flip(0).clamp_min(0)
+    explained = variances.cumsum(0) / variances.sum().clamp_min(1e-300)
+    return min(len(variances), int((explained < share).sum()) + 1)
+
+
+def train(sample: Tensor, compression: int | None, explained: float, images: int, run: Run) -> PatchAutoencoder:
     """An autoencoder of the patches (M, C) of so many images. Raises TrainingError when the loss is not finite."""
     std = sample.std(dim=0, correction=0)
     # Otherwise a feature that hardly varies on normal images would dominate the error of anomalous ones.
     std = std.clamp_min(0.01 * float(std.mean()) + 1e-12)
-    network = PatchAutoencoder(sample.mean(dim=0), std, compression)
+    latent = explaining(sample, std, explained) if compression is None else max(1, sample.shape[1] // compression)
+    network = PatchAutoencoder(sample.mean(dim=0), std, latent)
     network.to(run.device)
-    order = torch.Generator().manual_seed(run.seed)
+    order = torch.Generator().manual_seed(spawned_seeds(run.seed)[0])
 
     def batches() -> Iterable[Tensor]:
         shuffled = torch.randperm(len(sample), generator=order).to(sample.device)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness import Encoder, Images, Loss, Model, Run, Scores
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from harness_features.patches import Patches
 
@@ -105,16 +105,11 @@ class FrozenFeatures(Model):
 
 
 @dataclass
-class PatchCore(FrozenFeatures):
-    """Distance to the nearest of a memory of normal patches."""
+class Neighbours(FrozenFeatures):
+    """Distance to the nearest of a memory of normal patches; which are remembered is the subclass's to say."""
 
-    name = "patchcore"
-    source = "https://arxiv.org/abs/2106.08265 (Roth et al., CVPR 2022)"
-
-    memory: int = 10_000
-    """The largest number of patches in memory."""
-    coreset: Literal["random", "greedy"] = "random"
-    """Whether they are drawn at random, or so that every patch has one nearby, which takes longer."""
+    memory: int = 2_500
+    """Patches that are remembered, at most: about 1 % of those of 250 images of 256x256."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -122,12 +117,13 @@ class PatchCore(FrozenFeatures):
             raise ValueError(f"memory is {self.memory}, expected at least 1 patch")
 
     def _learn(self, normal: Images, run: Run) -> nn.Module:
-        from harness_features.neighbours import CANDIDATES, NearestNeighbour, k_center_greedy
+        from harness_features.neighbours import NearestNeighbour
 
-        if self.coreset == "random":
-            return NearestNeighbour(self._patches.sample(normal, self.memory, run.seed))
-        candidates = self._patches.sample(normal, max(CANDIDATES, self.memory), run.seed)
-        return NearestNeighbour(candidates[k_center_greedy(candidates, self.memory, run.seed)])
+        return NearestNeighbour(self._remembered(normal, run))
+
+    @abstractmethod
+    def _remembered(self, normal: Images, run: Run) -> Tensor:
+        """Some of the patches (M, C) of normal images."""
 
     def _blank(self, state: State) -> nn.Module:
         import torch
@@ -135,6 +131,41 @@ class PatchCore(FrozenFeatures):
         from harness_features.neighbours import NearestNeighbour
 
         return NearestNeighbour(torch.zeros(state["memory"].shape))
+
+
+@dataclass
+class PatchCore(Neighbours):
+    """Distance to the nearest of a memory that leaves no normal patch far from it, chosen greedily from all."""
+
+    name = "patchcore"
+    version = 2  # 1 drew its memory by chance
+    source = "https://arxiv.org/abs/2106.08265 (Roth et al., CVPR 2022)"
+
+    coreset: Literal["greedy", "random"] = "greedy"
+    """`random` is what models of version 1 were kept with; `random_memory` is the model that goes by it."""
+
+    def _remembered(self, normal: Images, run: Run) -> Tensor:
+        if self.coreset == "random":
+            return self._patches.sample(normal, self.memory, run.seed)
+        from harness_features.neighbours import k_center_greedy, projection
+
+        directions = projection(self._patches.channels(normal), run.seed)
+        points = self._patches.projected(normal, directions)
+        return self._patches.at(normal, k_center_greedy(points, self.memory, run.seed))
+
+
+@dataclass
+class RandomMemory(Neighbours):
+    """Distance to the nearest of normal patches that were drawn by chance: what PatchCore's greedy choice is worth."""
+
+    name = "random_memory"
+    source = "https://arxiv.org/abs/2106.08265 (Roth et al., CVPR 2022), without its coreset"
+
+    memory: int = 10_000
+    """Patches that are remembered, at most."""
+
+    def _remembered(self, normal: Images, run: Run) -> Tensor:
+        return self._patches.sample(normal, self.memory, run.seed)
 
 
 @dataclass
@@ -177,28 +208,35 @@ class FeatureAE(FrozenFeatures):
     """Squared error of an autoencoder of patches, in units of each feature's variance."""
 
     name = "feature_ae"
+    version = 2  # 1 had an eighth of the features as latent numbers
     source = "https://arxiv.org/abs/2012.07122 (Shi, Yang and Qi, Neurocomputing 2021)"
     uses = frozenset({"encoder", "pool", "training"})
 
-    compression: int = 8
-    """How many times fewer numbers a patch is reduced to than it has features."""
+    explained: float = 0.9
+    """The share of the variance of normal patches that as many principal components as latent numbers explain."""
+    compression: int | None = None
+    """How many times fewer latent numbers a patch has than features, where that is to decide."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.compression < 1:
+        if self.compression is not None and self.compression < 1:
             raise ValueError(f"compression is {self.compression}, expected at least 1")
+        if not 0 < self.explained <= 1:
+            raise ValueError(f"explained is {self.explained:g}, expected a share above 0 and up to 1")
 
     def _learn(self, normal: Images, run: Run) -> nn.Module:
         from harness_features.autoencoder import SAMPLED, train
 
-        return train(self._patches.sample(normal, SAMPLED, run.seed), self.compression, len(normal), run)
+        sample = self._patches.sample(normal, SAMPLED, run.seed)
+        return train(sample, self.compression, self.explained, len(normal), run)
 
     def _blank(self, state: State) -> nn.Module:
         import torch
 
         from harness_features.autoencoder import PatchAutoencoder
 
-        return PatchAutoencoder(torch.zeros(state["mean"].shape), torch.ones(state["std"].shape), self.compression)
+        mean, latent = state["mean"], len(state["layers.4.bias"])
+        return PatchAutoencoder(torch.zeros(mean.shape), torch.ones(mean.shape), latent)
 
 
 def _below(part: str, state: State) -> dict[str, NDArray[Any]]:

@@ -11,6 +11,8 @@ CANDIDATES = 50_000
 """The greedy choice is from at most so many patches, so that its memory and time do not grow with the data."""
 ROWS = 1024
 """How many patches are looked up at a time."""
+AT_ONCE = 2048
+"""Patches that a greedy choice looks at between two passes over all of them."""
 SHORTLIST = 4
 """For so many of the patches that seem nearest the distance is computed exactly."""
 PROJECTED = 128
@@ -51,32 +53,65 @@ def _distances(rows: Tensor, memory: Tensor, lengths: Tensor, search: Tensor | N
     return nearest
 
 
-def k_center_greedy(candidates: Tensor, count: int, seed: int) -> NDArray[np.int64]:
-    """Indices of `count` of the patches (M, C), each the farthest from those before it, measured in a projection.
+def k_center_greedy(points: Tensor, count: int, seed: int) -> NDArray[np.int64]:
+    """Indices of `count` of the points (M, D), each the farthest from those before it, the first drawn by chance.
 
-    The greedy 2-approximation of the smallest radius (Sener and Savarese, ICLR 2018), from a random first one.
+    The greedy 2-approximation of the smallest radius (Sener and Savarese, ICLR 2018). Distances to the chosen only
+    shrink, so the next ones are found among the farthest points alone until one of these is nearer than all others
+    were; then the distances of all points are brought up to date in one product of matrices. The choice is the same as
+    with one pass over all points for each, in a tenth of the time.
     """
-    if count >= len(candidates):
-        return np.arange(len(candidates))
-    points = _projected(candidates, seed)
+    if count >= len(points):
+        return np.arange(len(points))
     points = points - points.mean(dim=0)
     lengths = points.square().sum(dim=1)
-    chosen = np.empty(count, dtype=np.int64)
-    chosen[0] = np.random.default_rng(seed).integers(len(points))
+    chosen = [int(np.random.default_rng(seed).integers(len(points)))]
     nearest = torch.full_like(lengths, float("inf"))
-    for i in range(1, count):
-        last = int(chosen[i - 1])
-        torch.minimum(nearest, torch.addmv(lengths + lengths[last], points, points[last], alpha=-2), out=nearest)
-        nearest[last] = -1  # rounding could leave it above the true distances of patches equal to it
-        chosen[i] = int(nearest.argmax())
-    return chosen
+    rounding = 1e-6 * float(lengths.max())
+    told = 0
+    while len(chosen) < count:
+        for part in torch.split(torch.tensor(chosen[told:], device=points.device), AT_ONCE):
+            _bring_nearer(nearest, points, lengths, part)
+        nearest[torch.tensor(chosen, device=points.device)] = -1  # rounding may leave it above its likes' distances
+        told = len(chosen)
+        chosen += _farthest(points, nearest, count - told, rounding)
+    return np.array(chosen, dtype=np.int64)
 
 
-def _projected(candidates: Tensor, seed: int) -> Tensor:
+def _bring_nearer(nearest: Tensor, points: Tensor, lengths: Tensor, chosen: Tensor) -> None:
+    """Lower the squared distances (M,) to the nearest chosen point by those to some more of them."""
+    centres, offsets = points[chosen], lengths[chosen]
+    search = points.new_empty(min(ROWS, len(points)), len(chosen))  # once: fresh pages cost a quarter of the time
+    for start in range(0, len(points), ROWS):
+        at = slice(start, start + ROWS)
+        apart = torch.addmm(offsets, points[at], centres.T, alpha=-2, out=search[: len(points[at])])
+        torch.minimum(nearest[at], apart.amin(dim=1) + lengths[at], out=nearest[at])
+
+
+def _farthest(points: Tensor, nearest: Tensor, count: int, rounding: float) -> list[int]:
+    """The next points of a greedy choice, at least one, as far as the farthest AT_ONCE alone can tell."""
+    distances, places = nearest.topk(min(AT_ONCE + 1, len(nearest)))
+    if float(distances[0]) <= rounding:  # all that are left are like some that are chosen
+        return [int(place) for place in places[: min(count, AT_ONCE)]]
+    bound = float(distances[-1]) if len(nearest) > AT_ONCE else 0.0
+    near, candidates = distances[:AT_ONCE].clone(), points[places[:AT_ONCE]]
+    between = torch.cdist(candidates, candidates).square_()
+    found: list[int] = []
+    while len(found) < count:
+        best = int(near.argmax())
+        if found and float(near[best]) <= bound:
+            break
+        found.append(int(places[best]))
+        torch.minimum(near, between[best], out=near)
+        near[best] = -1
+    return found
+
+
+def projection(channels: int, seed: int) -> Tensor:
+    """(C, D): the random directions in which the greedy choice measures distance; as they are where D would be C."""
     from sklearn.random_projection import SparseRandomProjection
 
-    if candidates.shape[1] <= PROJECTED:
-        return candidates
-    projection = SparseRandomProjection(PROJECTED, random_state=seed)
-    projected = projection.fit_transform(candidates.cpu().numpy())
-    return torch.from_numpy(np.ascontiguousarray(projected, dtype=np.float32)).to(candidates.device)
+    if channels <= PROJECTED:
+        return torch.eye(channels)
+    fitted = SparseRandomProjection(PROJECTED, random_state=seed).fit(np.zeros((1, channels)))
+    return torch.from_numpy(np.ascontiguousarray(fitted.components_.toarray().T, dtype=np.float32))

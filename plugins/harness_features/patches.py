@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness import Images, TrainingError
@@ -59,17 +60,33 @@ class Patches:
                 raise TrainingError(f"the encoder gives features that are not finite, from {images.paths[start]} on")
             yield start, patches
 
-    def sample(self, images: Images, count: int, seed: int) -> Tensor:
-        """Patches (count, C) drawn at random from all images, each at most once; all of them if there are fewer."""
-        chosen, drawn = [], np.empty(0, dtype=np.int64)
+    def projected(self, images: Images, directions: Tensor) -> Tensor:
+        """All patches (M, D), in directions (C, D)."""
+        directions = directions.to(self.device)
+        return torch.cat([batch.flatten(0, 2) @ directions for _, batch in self.of(images)])
+
+    def at(self, images: Images, places: NDArray[np.int64]) -> Tensor:
+        """The patches (len(places), C) that lie there among those of all images, in ascending order of places."""
+        places, found = np.sort(places), []
         for start, batch in self.of(images):
             an_image = batch.shape[1] * batch.shape[2]
-            if not start:
-                total = an_image * len(images)
-                drawn = np.sort(np.random.default_rng(seed).choice(total, min(count, total), replace=False))
-            here = drawn[(drawn >= start * an_image) & (drawn < (start + len(batch)) * an_image)] - start * an_image
-            chosen.append(batch.flatten(0, 2)[torch.from_numpy(here).to(self.device)])
-        return torch.cat(chosen)
+            here = places[(places >= start * an_image) & (places < (start + len(batch)) * an_image)] - start * an_image
+            found.append(batch.flatten(0, 2)[torch.from_numpy(here).to(self.device)])
+        return torch.cat(found)
+
+    def channels(self, images: Images) -> int:
+        """Of a patch."""
+        return int(next(self.of(images.take(slice(0, 1))))[1].shape[3])
+
+    def count(self, images: Images) -> int:
+        """How many patches the images have."""
+        _, first = next(self.of(images.take(slice(0, 1))))
+        return first.shape[1] * first.shape[2] * len(images)
+
+    def sample(self, images: Images, count: int, seed: int) -> Tensor:
+        """Patches (count, C) drawn at random from all images, each at most once; all of them if there are fewer."""
+        total = self.count(images)
+        return self.at(images, np.random.default_rng(seed).choice(total, min(count, total), replace=False))
 
     def means(self, images: Images) -> Tensor:
         """The mean patch (N, C) of each image."""

@@ -80,6 +80,7 @@ def test_the_identity_of_a_trial_depends_on_each_setting_and_on_the_data(axes: A
     changes = {
         "dataset": "x", "category": "x", "model": "x", "encoder": "x", "loss": "x", "seed": 9, "image_size": 8,
         "epochs": 9, "batch_size": 9, "learning_rate": 9.0, "holdout": 0.5, "precision": "bf16", "weights": "random",
+        "versions": "x 2",
     }  # fmt: skip
     assert changes.keys() == set(Trial._fields)
     identities = {trial._replace(**{name: value}).identity("data") for name, value in changes.items()}
@@ -91,3 +92,14 @@ def test_a_method_is_named_by_the_axes_it_uses(axes: Axes) -> None:
     trial = next(iter(plan(axes))).trial
     assert trial.method == "trained + plain + absolute"
     assert trial._replace(encoder="-", loss="-").method == "trained"
+
+
+def test_parts_of_a_version_above_one_make_trials_of_their_own(axes: Axes, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [cell.trial for cell in plan(axes)]
+    monkeypatch.setattr(type(axes.models[0]), "version", 3)
+    after = [cell.trial for cell in plan(axes)]
+    assert {trial.versions for trial in before} == {""}
+    assert {trial.versions for trial in after} == {"trained 3"}
+    assert "versions" not in before[0].key, "so no id of an earlier trial changes"
+    assert before[0].identity("f00d") != after[0].identity("f00d")
+    assert [trial._replace(versions="") for trial in after] == before

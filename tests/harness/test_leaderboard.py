@@ -161,6 +161,16 @@ def test_the_mean_over_categories_weighs_categories_alike_and_pooled_weighs_imag
     assert more_seeds.stats["accuracy"].mean == pytest.approx((0.95 + 0.5) / 2)
 
 
+def test_what_two_versions_of_a_part_made_is_never_one_row() -> None:
+    board = only(boards([verdict(4, 6), verdict(2, 3, seed=1, versions="dae 2")]))
+    assert [(line.method.versions, line.seeds) for line in board.lines] == [("", 1), ("dae 2", 1)]
+    shown = render(leaderboard_document([verdict(4, 6), verdict(2, 3, versions="dae 2")]), "md")
+    assert "versions" in shown
+    assert "dae 2" in shown
+    same = [verdict(4, 6, versions="dae 2"), verdict(2, 3, model="cae")]
+    assert "versions" not in render(leaderboard_document(same), "md")
+
+
 def test_rows_are_ranked_on_the_seeds_that_all_have_and_it_is_said() -> None:
     lucky = [verdict(4, 6, model="cae", seed=7), verdict(2, 3, model="cae", seed=1)]
     board = only(boards([*lucky, verdict(4, 4, seed=1)]))

@@ -23,7 +23,7 @@ SMALLER = {
 """What stands for a part whose defaults take longer, and are no more true for that."""
 VARIANTS = {
     "model": [
-        "patchcore[memory=50,coreset=greedy]",
+        "patchcore[memory=50]",
         "knn[features=pooled,distance=euclidean,k=2]",
         "subspace[measure=likelihood]",
         "outlier[detector=local_outlier_factor]",

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from harness import Images, Progress, Run, TrainingError
 from harness.testing.toys import toy_images
-from harness_autoencoders import seeded, train, training
+from harness_autoencoders import seeded, spawned_seeds, train, training
 from harness_autoencoders.memory import freed_memory_is_kept
 
 RUN = Run(image_size=16, epochs=3, batch_size=4, learning_rate=1e-2)
@@ -63,6 +63,17 @@ def test_the_same_seed_gives_the_same_weights_to_the_last_bit():
     first, second, other = brightness(), brightness(), brightness(seed=1)
     assert torch.equal(first.bias, second.bias)
     assert not torch.equal(first.bias, other.bias)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_weights_order_and_noise_have_nothing_to_do_with_each_other(seed):
+    """From one seed for all, torch's first weights and first noise had a rank correlation of -.37."""
+    order, noise = spawned_seeds(seed)
+    drawn = [torch.randn(4000, generator=torch.Generator().manual_seed(one)) for one in (seed, order, noise)]
+    between = np.corrcoef([values.argsort().argsort().numpy() for values in drawn])
+    assert np.abs(between[np.triu_indices(3, 1)]).max() < 0.06
+    others = {one for other in range(50) for one in (other, *spawned_seeds(other))}
+    assert len(others) == 150
 
 
 def test_another_seed_takes_the_images_in_another_order():

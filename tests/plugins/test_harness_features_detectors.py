@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from harness import Run, TrainingError
 from harness.testing import toy_images
-from harness_features.autoencoder import PatchAutoencoder, train
+from harness_autoencoders import spawned_seeds
+from harness_features.autoencoder import PatchAutoencoder, explaining, train
 from harness_features.gaussians import fit_gaussians
-from harness_features.neighbours import PROJECTED, NearestNeighbour, k_center_greedy
+from harness_features.neighbours import PROJECTED, NearestNeighbour, k_center_greedy, projection
 
 
 def normal(*shape, seed=0):
@@ -41,7 +42,9 @@ def test_a_patch_in_memory_has_distance_nought_however_far_from_the_origin():
     assert distances.abs().max() == 0
 
 
-def test_a_greedy_memory_is_that_of_the_definition():
+@pytest.mark.parametrize("at_once", [1, 5, 1000])
+def test_a_greedy_memory_is_that_of_the_definition_however_many_it_looks_at_between_passes(at_once, monkeypatch):
+    monkeypatch.setattr("harness_features.neighbours.AT_ONCE", at_once)
     points = normal(60, 5)
     chosen = k_center_greedy(points, 12, seed=3)
     between = torch.cdist(points.double(), points.double())
@@ -65,6 +68,25 @@ def test_a_greedy_memory_of_as_many_patches_as_there_are_is_all_of_them():
 
 def test_a_greedy_memory_of_equal_patches_repeats_none():
     assert len(set(k_center_greedy(torch.ones(20, 4) * 0.1, 20 - 1, seed=0).tolist())) == 19
+    half = torch.cat([torch.ones(3000, 4) * 0.1, normal(5, 4)])
+    assert len(set(k_center_greedy(half, 2500, seed=0).tolist())) == 2500
+
+
+def test_directions_keep_distances_between_patches_and_are_those_of_the_patches_where_they_are_few():
+    points = normal(50, 600)
+    ratio = torch.pdist(points @ projection(600, 0)) / torch.pdist(points)
+    assert 0.7 < ratio.min() < ratio.mean() < ratio.max() < 1.3
+    assert torch.equal(projection(16, 0), torch.eye(16))
+
+
+def test_as_many_latent_numbers_are_taken_as_principal_components_explain_the_share():
+    sample = normal(3000, 4, seed=1) @ normal(4, 20, seed=2) + 0.01 * normal(3000, 20, seed=3)
+    std = sample.std(dim=0, correction=0)
+    by_numpy = np.linalg.eigvalsh(np.corrcoef(sample.double().numpy().T))[::-1].cumsum() / 20
+    for share in (0.5, 0.9, 0.999):
+        assert explaining(sample, std, share) == int(np.searchsorted(by_numpy, share)) + 1
+    assert explaining(sample, std, 0.999) == 4
+    assert explaining(torch.ones(5, 3), torch.ones(3), 0.9) <= 3
 
 
 class Recorded:
@@ -107,7 +129,7 @@ def test_a_patch_autoencoder_learns_what_normal_patches_have_in_common():
     plane = normal(2, 16, seed=1)
     losses = []
     run = Run(epochs=30, batch_size=4, learning_rate=1e-2, report=lambda progress: losses.append(progress.loss))
-    network = train(normal(2000, 2, seed=2) @ plane, 8, 10, run)
+    network = train(normal(2000, 2, seed=2) @ plane, 8, 0.9, 10, run)
     on, off = normal(100, 2, seed=3) @ plane, normal(100, 16, seed=4) * plane.std()
     assert losses[-1] < losses[0] / 3
     with torch.no_grad():
@@ -118,11 +140,11 @@ def test_a_patch_autoencoder_learns_what_normal_patches_have_in_common():
 def test_a_patch_autoencoder_is_trained_as_a_plain_loop_of_adam_would_train_it_to_the_last_bit(precision):
     sample, run = normal(500, 8, seed=5), Run(seed=3, epochs=3, batch_size=2, learning_rate=1e-2, precision=precision)
     torch.manual_seed(0)
-    found = train(sample, 2, 10, run)
+    found = train(sample, 2, 0.9, 10, run)
     torch.manual_seed(0)
-    plain = PatchAutoencoder(found.mean, found.std, 2)
+    plain = PatchAutoencoder(found.mean, found.std, 4)
     optimizer = torch.optim.Adam(plain.parameters(), lr=1e-2)
-    order = torch.Generator().manual_seed(3)
+    order = torch.Generator().manual_seed(spawned_seeds(3)[0])
     for _ in range(3):
         for batch in torch.split(torch.randperm(500, generator=order), 64):
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
@@ -135,7 +157,7 @@ def test_a_patch_autoencoder_is_trained_as_a_plain_loop_of_adam_would_train_it_t
 
 def test_an_epoch_of_patches_is_reported_in_images():
     reports = []
-    train(normal(500, 8), 2, 10, Run(epochs=2, batch_size=2, report=reports.append))
+    train(normal(500, 8), 2, 0.9, 10, Run(epochs=2, batch_size=2, report=reports.append))
     assert [(one.epoch, one.images, one.epoch_done) for one in reports] == [(1, 10, True), (2, 10, True)]
 
 
@@ -143,7 +165,7 @@ def test_features_that_never_vary_do_no_harm():
     torch.manual_seed(0)
     sample = torch.cat([normal(200, 4), torch.zeros(200, 4)], dim=1)
     for given_sample in (sample, torch.ones(50, 8)):
-        network = train(given_sample, 4, 10, Run(epochs=1))
+        network = train(given_sample, 4, 0.9, 10, Run(epochs=1))
         assert network(given_sample + 1).isfinite().all()
 
 
@@ -151,4 +173,4 @@ def test_a_loss_that_is_not_finite_is_named_with_its_epoch():
     sample = normal(100, 8)
     sample[5, 5] = float("nan")
     with pytest.raises(TrainingError, match="loss is nan in epoch 1 of 2: try a smaller learning rate"):
-        train(sample, 4, 10, Run(epochs=2))
+        train(sample, None, 0.9, 10, Run(epochs=2))

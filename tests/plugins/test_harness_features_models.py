@@ -15,7 +15,7 @@ from harness import Dataset, Encoder, Run, UnavailableError, spell
 from harness.plugin.registry import Registry
 from harness.testing import toy_images
 from harness.testing.toys import ToyEncoder
-from harness_features import FeatureAE, PaDiM, PatchCore
+from harness_features import FeatureAE, PaDiM, PatchCore, RandomMemory
 from harness_features.maps import enlargement
 from harness_features.patches import Patches
 
@@ -138,10 +138,29 @@ def test_smoothing_spreads_the_map_and_nought_leaves_it_alone():
 
 
 def test_a_memory_has_the_size_asked_for():
-    for coreset in ("random", "greedy"):
-        model = PatchCore(memory=37, coreset=coreset)
+    for model in (PatchCore(memory=37), RandomMemory(memory=37), PatchCore(memory=37, coreset="random")):
         model.fit(toy_images(8), encoder=ToyEncoder(), loss=None, run=RUN)
         assert model.state()["detector.memory"].shape == (37, 16)
+
+
+def test_patchcore_remembers_what_chance_does_not_come_upon():
+    """Of 64 images one has a corner of its own: the greedy choice remembers it, a few draws need not."""
+    images = toy_images(64)
+    images.pixels[7, :24, :24] = 255 - images.pixels[7, :24, :24]
+    seen = {}
+    for model in (PatchCore(memory=20, smoothing=0.0), RandomMemory(memory=20, smoothing=0.0)):
+        model.fit(images, encoder=ToyEncoder(), loss=None, run=RUN)
+        maps = model.score(images).maps
+        seen[model.name] = maps[7, :24, :24].max() / maps.max(axis=(1, 2)).mean()
+    assert seen["patchcore"] < seen["random_memory"]
+
+
+def test_a_model_that_was_kept_with_an_eighth_of_the_features_is_restored():
+    model = FeatureAE(compression=8)
+    model.fit(toy_images(8), encoder=ToyEncoder(), loss=None, run=RUN)
+    again = FeatureAE()
+    again.restore(model.state(), encoder=ToyEncoder(), loss=None, run=RUN)
+    assert np.array_equal(again.score(toy_images(2)).maps, model.score(toy_images(2)).maps)
 
 
 def test_an_encoder_without_such_maps_is_out_of_reach_and_named():
@@ -161,6 +180,7 @@ def test_an_encoder_without_such_maps_is_out_of_reach_and_named():
         (lambda: PaDiM(smoothing=-1), "smoothing is -1, expected 0 or more pixels"),
         (lambda: PaDiM(epsilon=0), "features 100 and epsilon 0 must both be above 0"),
         (lambda: FeatureAE(compression=0), "compression is 0, expected at least 1"),
+        (lambda: FeatureAE(explained=0.0), "explained is 0, expected a share above 0"),
     ],
 )
 def test_an_option_out_of_range_is_refused(make, said):
@@ -172,7 +192,7 @@ def test_spelling_shows_the_options_that_were_set():
     assert spell(PatchCore(memory=500, reductions=(4, 8))) == "patchcore[reductions=4-8,memory=500]"
 
 
-@pytest.mark.parametrize("model", [PatchCore(memory=1000), PaDiM(), FeatureAE()], ids=spell)
+@pytest.mark.parametrize("model", [PatchCore(memory=1000), RandomMemory(memory=1000), PaDiM(), FeatureAE()], ids=spell)
 def test_broken_bottles_stand_out(shared, model):
     """With a seventh of the pixels and a tenth of the memory of the runs at 256x256 that reach 0.99 or more."""
     from sklearn.metrics import roc_auc_score
