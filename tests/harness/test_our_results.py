@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,9 @@ def printed(*words: str) -> str:
 
 def test_there_are_results_and_a_command_for_each_page() -> None:
     assert ROWS
-    assert sorted(PAGES) == sorted(file.name for file in RESULTS.glob("*.md") if file.name != "README.md")
+    assert sorted(PAGES) == sorted(
+        file.name for file in RESULTS.glob("*.md") if file.name not in ("README.md", "figures.md")
+    )
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -35,6 +39,11 @@ def test_a_page_is_what_its_command_makes_of_the_rows(page: str, monkeypatch: py
     monkeypatch.chdir(RESULTS)
     shown = (RESULTS / page).read_text(encoding="utf-8")
     assert shown == printed(*shlex.split(PAGES[page])), f"stale: harness {PAGES[page]} --format md > {page}"
+
+
+def test_the_figures_that_no_command_prints_follow_from_the_rows() -> None:
+    done = subprocess.run([sys.executable, "figures.py"], cwd=RESULTS, capture_output=True, text=True, check=True)
+    assert done.stdout == (RESULTS / "figures.md").read_text(encoding="utf-8"), "stale: python figures.py > figures.md"
 
 
 @pytest.mark.parametrize("rows", ROWS, ids=lambda file: file.stem)
