@@ -91,10 +91,11 @@ def check_score_does_not_depend_on_batch(model: Model) -> None:
 
 
 def check_score_does_not_depend_on_labels(model: Model) -> None:
-    """Defect kinds and masks do not reach the scores."""
+    """Defect kinds, masks and names do not reach the scores."""
     fitted, images = _fitted(model), _test_images()
-    unlabelled = Images(images.pixels, images.paths)
-    _assert_equal(fitted.score(images), fitted.score(unlabelled), "taking away defect kinds and masks")
+    telling = tuple(f"test/{kind}/{index:03}.png" for index, kind in enumerate(images.defects))
+    given, unlabelled = fitted.score(replace(images, paths=telling)), fitted.score(Images(images.pixels, images.paths))
+    _assert_equal(given, unlabelled, "taking away defect kinds, masks and telling names")
 
 
 def check_same_seed_gives_same_scores(model: Model) -> None:

@@ -14,6 +14,7 @@ from harness.metrics.pixel import curves
 from harness.metrics.pools import made_pools, usual_pools
 from harness.plugin.registry import Registry
 from harness.trials import hardware, provenance
+from harness.trials.handed import handed
 from harness.trials.holdout import normal_images
 from harness.trials.observers import Observer
 from harness.trials.record import Record
@@ -70,10 +71,10 @@ class Fitting:
 
         started = time.perf_counter()
         run = replace(trial.run(self.device, self.weights_dir), report=listen)
-        model.fit(fitted, encoder=encoder, loss=loss, run=run)
+        model.fit(handed(fitted), encoder=encoder, loss=loss, run=run)
         fit_seconds = time.perf_counter() - started
         started = time.perf_counter()
-        evidence, faults = evidence_of(model, calibration, split.test, usual, asked)
+        evidence, faults = evidence_of(model, calibration, split.test, usual, asked, trial.seed)
         record = Record(
             fit_seconds=fit_seconds,
             score_seconds=time.perf_counter() - started,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from harness.api import FloatArray, Images, Model, Pool
 from harness.errors import TrainingError
 from harness.metrics.pixel import PixelEvidence, PixelMetrics
+from harness.trials.handed import handed
 from harness.trials.pictures import Shrinker
 from harness.trials.trial import UNUSED, Evidence
 
@@ -24,15 +25,25 @@ def chunks(pixels: NDArray[np.uint8]) -> Iterator[slice]:
 
 
 def pool_scores(
-    model: Model, images: Images, pools: Mapping[str, Pool]
+    model: Model, images: Images, pools: Mapping[str, Pool], order: NDArray[np.intp] | None = None
 ) -> tuple[dict[str, FloatArray], FloatArray | None]:
-    """Image scores (N,) by pool, and the maps (N, H, W) where there are any.
+    """Image scores (N,) by pool, and the maps (N, H, W) where there are any, in the order of the images.
 
-    A model that takes no pool has the one pool `-`. Raises TrainingError.
+    The model is handed pixels alone, in the order of these indices (N,). A model that takes no pool has the one pool
+    `-`. Raises TrainingError.
     """
-    scores = model.score(images)
-    if scores.maps is not None and "pool" in model.uses:
-        by_pool = {name: _pooled(pool, name, scores.maps) for name, pool in pools.items()}
+    if order is not None:
+        by_pool, maps = pool_scores(model, images.take(order), pools)
+        back = np.argsort(order)
+        return {pool: values[back] for pool, values in by_pool.items()}, None if maps is None else maps[back]
+    scores = model.score(handed(images))
+    maps = None if scores.maps is None else np.asarray(scores.maps).view()
+    if maps is not None:
+        if len(maps) != len(images):
+            raise TrainingError(f"{model.name} gave {len(maps)} maps for {len(images)} images")
+        maps.flags.writeable = False  # the next pool is given the same
+    if maps is not None and "pool" in model.uses:
+        by_pool = {name: _pooled(pool, name, maps) for name, pool in pools.items()}
     elif scores.images is not None:
         by_pool = {UNUSED: np.asarray(scores.images, dtype=np.float64)}
     else:
@@ -40,7 +51,7 @@ def pool_scores(
     for values in by_pool.values():
         if fault := _fault(values, images.paths):
             raise TrainingError(f"{model.name} gave {fault}")
-    return by_pool, scores.maps
+    return by_pool, maps
 
 
 def _pooled(pool: Pool, name: str, maps: FloatArray) -> FloatArray:
@@ -96,17 +107,20 @@ def score(
     pools: Mapping[str, Pool],
     shrinker: Shrinker | None = None,
     asked: AskedPools | None = None,
+    seed: int = 0,
 ) -> tuple[dict[str, FloatArray], PixelEvidence | None]:
     """Image scores by pool, and, where there are maps and masks, what pixel metrics follow from; in one pass.
 
-    The shrinker and the pools that were asked for are given the maps. Raises TrainingError.
+    The shrinker and the pools that were asked for are given the maps. Within a chunk, the model sees images in an order
+    that the seed draws: data sets put the good ones first. Raises TrainingError.
     """
+    random = np.random.default_rng(seed)
     pooled: dict[str, list[FloatArray]] = {}
     pixels = PixelMetrics() if images.masks is not None and images.masks.any() else None
     has_maps = False
     for at in chunks(images.pixels):
         chunk = images.take(at)
-        by_pool, maps = pool_scores(model, chunk, pools)
+        by_pool, maps = pool_scores(model, chunk, pools, random.permutation(len(chunk)))
         for pool, values in by_pool.items():
             pooled.setdefault(pool, []).append(values)
         if asked is not None and maps is not None and UNUSED not in by_pool:
@@ -123,7 +137,12 @@ def score(
 
 
 def evidence_of(
-    model: Model, calibration: Images, test: Images, usual: Mapping[str, Pool], asked: Mapping[str, Pool]
+    model: Model,
+    calibration: Images,
+    test: Images,
+    usual: Mapping[str, Pool],
+    asked: Mapping[str, Pool],
+    seed: int = 0,
 ) -> tuple[Evidence, dict[str, str]]:
     """What is kept of a fitted model: evidence, and why pools that were asked for have no scores.
 
@@ -131,8 +150,8 @@ def evidence_of(
     """
     more = {name: pool for name, pool in asked.items() if name not in usual}
     of_normal, of_test, shrinker = AskedPools(more), AskedPools(more), Shrinker(len(test))
-    normal, _ = score(model, calibration, usual, asked=of_normal)
-    tested, pixels = score(model, test, usual, shrinker, of_test)
+    normal, _ = score(model, calibration, usual, asked=of_normal, seed=seed)
+    tested, pixels = score(model, test, usual, shrinker, of_test, seed)
     if not len(test):
         tested = {pool: np.empty(0) for pool in normal}
     faults = {**of_test.faults, **of_normal.faults}

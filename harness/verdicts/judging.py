@@ -60,23 +60,25 @@ def judge(
     """
     evidence = outcome.evidence
     spelt = [spell(threshold) for threshold in thresholds]
+    # By what it is given, and not by what it says of itself.
+    oracles = [isinstance(threshold, OracleThreshold) or bool(threshold.oracle) for threshold in thresholds]
     if evidence is None:
         pool = ",".join(pools) if pools else UNUSED
-        for threshold, name in zip(thresholds, spelt, strict=True):
-            yield Verdict(outcome, pool, name, threshold.oracle, status=outcome.status, reason=outcome.reason)
+        for name, oracle in zip(spelt, oracles, strict=True):
+            yield Verdict(outcome, pool, name, oracle, status=outcome.status, reason=outcome.reason)
         return
     labels = evidence.labels
     for pool in _pools(outcome, evidence, pools):
         if pool not in evidence.test or not len(labels):
             status, reason = _unscored(outcome, pool) if pool not in evidence.test else ("skipped", NO_TEST_IMAGES)
-            for threshold, name in zip(thresholds, spelt, strict=True):
-                yield Verdict(outcome, pool, name, threshold.oracle, status=status, reason=reason)
+            for name, oracle in zip(spelt, oracles, strict=True):
+                yield Verdict(outcome, pool, name, oracle, status=status, reason=reason)
             continue
         normal, scores = evidence.normal[pool], evidence.test[pool]
         ranking = Ranking(scores, labels)
         auroc, average_precision = ranking.auroc(), ranking.average_precision()
         measured = Measured(metrics, ranking, pixels=evidence.pixels) if metrics else None
-        for threshold, name in zip(thresholds, spelt, strict=True):
+        for threshold, name, oracle in zip(thresholds, spelt, oracles, strict=True):
             try:
                 limit = _limit(threshold, normal, scores, labels)
             except KeyboardInterrupt:
@@ -84,12 +86,12 @@ def judge(
             except BaseException as error:  # a plugin's threshold may raise anything; other verdicts are not affected
                 reason = f"threshold {name}: {type(error).__name__}: {error}"
                 images = ScoredImages(evidence, pool, None)
-                yield Verdict(outcome, pool, name, threshold.oracle, status="error", reason=reason, images=images)
+                yield Verdict(outcome, pool, name, oracle, status="error", reason=reason, images=images)
                 continue
             counts = ranking.counts(limit)
             figures = (limit, counts, auroc, average_precision)
             images = ScoredImages(evidence, pool, limit)
-            yield Verdict(outcome, pool, name, threshold.oracle, *figures, images=images, measured=measured)
+            yield Verdict(outcome, pool, name, oracle, *figures, images=images, measured=measured)
 
 
 def _limit(threshold: Threshold, normal: FloatArray, scores: FloatArray, labels: BoolArray) -> float:
