@@ -108,6 +108,8 @@ class Encoder(Part):
     def build_pyramid(self, run: Run, reductions: tuple[int, ...]) -> nn.Module:
         """A module from (N, 3, H, W) in [0, 1] to a list of maps (N, any channels, H/r, W/r), one for each reduction r.
 
+        An encoder with an option that chooses the maps gives those instead, and its module says their `reductions`.
+
         Raises UnavailableError as `build` does, and when it has no such maps; by default it has none.
         """
         asked = " and ".join(map(str, reductions))

@@ -24,7 +24,11 @@ class AnomalyMap(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, H) in [0, 1] to (N, H, H)."""
-        distances: Tensor = self.detector(self.describe(images))
+        return self.of_patches(self.describe(images))
+
+    def of_patches(self, patches: Tensor) -> Tensor:
+        """(N, h, w, C) to (N, H, H)."""
+        distances: Tensor = self.detector(patches)
         return self.enlarge @ distances @ self.enlarge.T
 
 

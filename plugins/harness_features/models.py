@@ -15,6 +15,7 @@ from harness import Encoder, Images, Loss, Model, Run, Scores
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from harness_features.maps import AnomalyMap
     from harness_features.patches import Patches
 
 State = Mapping[str, NDArray[Any]]
@@ -42,30 +43,35 @@ class FrozenFeatures(Model):
             raise ValueError(f"smoothing is {self.smoothing}, expected 0 or more pixels")
 
     def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
-        """Learn from the patches of normal images, a few images at a time. Raises UnavailableError."""
+        """Learn from the patches of normal images, a few images at a time. Raises UnavailableError, TrainingError."""
         from harness_autoencoders import seeded
 
+        assert encoder is not None, "the harness gives an encoder to models that use one"
         self._image_size = run.image_size
         with seeded(run):
-            self._patches = self._describe(encoder, run)
+            self._patches = self._describe(encoder, run).sharing(encoder, self.reductions, run)
             self._detector = self._learn(normal, run).to(run.device)
 
     def score(self, images: Images) -> Scores:
         """Maps (N, H, W): how unlike normal patches each patch is, interpolated between patches and smoothed."""
         import torch
 
-        network = self.network()
+        network = self._whole()
         maps = np.empty(images.pixels.shape[:3], dtype=np.float32)
-        for start, batch in self._patches.batches(images):
+        for start, patches in self._patches.filled(images):
             with torch.no_grad():
-                maps[start : start + len(batch)] = network(batch)[: len(images) - start].cpu().numpy()
+                maps[start : start + len(patches)] = network.of_patches(patches)[: len(images) - start].cpu().numpy()
         return Scores(maps=maps)
 
     def network(self) -> nn.Module:
         """A module from images (N, 3, H, W) in [0, 1] to maps (N, H, W)."""
+        return self._whole()
+
+    def _whole(self) -> AnomalyMap:
         from harness_features.maps import AnomalyMap
 
-        finest = min(self.reductions)
+        # An encoder whose own options choose the layers says which reductions these have.
+        finest = min(getattr(self._patches.pyramid, "reductions", self.reductions))
         whole = AnomalyMap(self._patches.network, self._detector, self._image_size, finest, self.smoothing)
         return whole.to(self._patches.device)
 

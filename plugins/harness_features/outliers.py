@@ -61,8 +61,9 @@ class Outlier(Model):
         """Learn from the mean patches of normal images. Raises UnavailableError, TrainingError."""
         from harness_autoencoders import seeded
 
+        assert encoder is not None, "the harness gives an encoder to models that use one"
         with seeded(run):
-            self._patches = self._describe(encoder, run)
+            self._patches = self._describe(encoder, run).sharing(encoder, self.reductions, run)
         self._learn(self._patches.means(normal).cpu().numpy(), run.seed)
 
     def score(self, images: Images) -> Scores:

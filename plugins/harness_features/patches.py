@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness import Images, TrainingError
+from harness import Encoder, Images, Run, TrainingError
+from harness_features.shared_maps import SharedMaps, shared_maps
 
 BATCH = 8
 """How many images pass through the encoder at a time; more were slower on a CPU, and take more memory.
@@ -27,7 +28,10 @@ class PatchNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1] to (N, h, w, C)."""
-        maps: list[Tensor] = self.pyramid(images)
+        return self.join(self.pyramid(images))
+
+    def join(self, maps: list[Tensor]) -> Tensor:
+        """Maps (N, C, h, w) of several sizes to patches (N, h, w, all their C)."""
         size = max(tuple(level.shape[2:]) for level in maps)
         around = self.neighbourhood // 2
         smooth = (nn.functional.avg_pool2d(level, self.neighbourhood, stride=1, padding=around) for level in maps)
@@ -42,23 +46,40 @@ class Patches:
         self.pyramid = pyramid.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self.network = PatchNetwork(self.pyramid, neighbourhood)
         self.device = device
+        self.kept: SharedMaps | None = None
 
-    def batches(self, images: Images) -> Iterator[tuple[int, Tensor]]:
-        """Batches (BATCH, 3, H, W) in [0, 1], each with the index of its first image; the last image fills them up."""
-        for start in range(0, len(images), BATCH):
-            chosen = np.minimum(np.arange(start, start + BATCH), len(images) - 1)
-            # They are copied, because pixels may be mapped read-only. Their order in memory is channels_last already.
-            pixels = torch.tensor(images.pixels[chosen], device=self.device)
-            yield start, pixels.permute(0, 3, 1, 2) / 255
+    def sharing(self, encoder: Encoder, reductions: tuple[int, ...], run: Run) -> Patches:
+        """These patches, their maps shared with whoever fits to the same images with the same encoder from now on."""
+        self.kept = shared_maps(encoder, self.pyramid, reductions, run, BATCH)
+        return self
+
+    def filled(self, images: Images) -> Iterator[tuple[int, Tensor]]:
+        """Patches (BATCH, h, w, C), each batch with the index of its first image; the last image fills them up."""
+        for start, maps in self._maps(images):
+            with torch.no_grad():
+                yield start, self.network.join([one.to(self.device) for one in maps])
 
     def of(self, images: Images) -> Iterator[tuple[int, Tensor]]:
-        """Batches of patches (n, h, w, C), each with the index of its first image."""
-        for start, batch in self.batches(images):
-            with torch.no_grad():
-                patches = self.network(batch)[: len(images) - start]
+        """Batches of patches (n, h, w, C), each with the index of its first image. Raises TrainingError."""
+        for start, batch in self.filled(images):
+            patches = batch[: len(images) - start]
             if not patches.isfinite().all():
                 raise TrainingError(f"the encoder gives features that are not finite, from {images.paths[start]} on")
             yield start, patches
+
+    def _maps(self, images: Images) -> Iterator[tuple[int, list[Tensor]]]:
+        if self.kept is not None:
+            yield from self.kept.of(images.pixels, self._extract)
+            return
+        for start in range(0, len(images), BATCH):
+            yield start, self._extract(images.pixels[np.minimum(np.arange(start, start + BATCH), len(images) - 1)])
+
+    def _extract(self, pixels: NDArray[np.uint8]) -> list[Tensor]:
+        """Maps of images (n, H, W, 3)."""
+        # They are copied, because pixels may be mapped read-only. Their order in memory is channels_last already.
+        with torch.no_grad():
+            maps: list[Tensor] = self.pyramid(torch.tensor(pixels, device=self.device).permute(0, 3, 1, 2) / 255)
+        return maps
 
     def projected(self, images: Images, directions: Tensor) -> Tensor:
         """All patches (M, D), in directions (C, D)."""

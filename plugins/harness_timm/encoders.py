@@ -102,6 +102,34 @@ class Timm(_TimmEncoder):
     # The option has the same name as the attribute of the part: the class says `timm`, an instance the model's name.
     name: str = "timm"  # type: ignore[misc]
     reduction: int | None = None
+    layers: tuple[int, ...] | None = None
+    """Blocks or stages whose maps are given, counted from 0, whatever reductions a model asks for."""
+
+    def __post_init__(self) -> None:
+        if self.layers is not None and (not self.layers or min(self.layers) < 0):
+            raise ValueError(f"layers are {self.layers}, expected numbers from 0 such as 3-7-11, or none")
+        if self.layers is not None and self.reduction is not None:
+            raise ValueError(f"layers are {self.layers} and reduction {self.reduction}: expected one of the two")
+
+    def build(self, run: Run) -> nn.Module:
+        """A module from (N, 3, H, W) to (N, C, H/reduction, W/reduction), of the deepest of `layers` if given."""
+        if self.layers is None:
+            return super().build(run)
+        from harness_timm.networks import timm_layer
+
+        network = timm_layer(self.timm_name, run, max(self.layers))
+        _check_divisible(run.image_size, network.reduction, self.timm_name)
+        return network.to(run.device)
+
+    def build_pyramid(self, run: Run, reductions: tuple[int, ...]) -> nn.Module:
+        """A module to the maps of `layers` if given, else to the deepest of each reduction."""
+        if self.layers is None:
+            return super().build_pyramid(run, reductions)
+        from harness_timm.networks import timm_layers
+
+        network = timm_layers(self.timm_name, run, self.layers)
+        _check_divisible(run.image_size, max(network.reductions), self.timm_name)
+        return network.to(run.device)
 
     @property
     def timm_name(self) -> str:  # type: ignore[override]

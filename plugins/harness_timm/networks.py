@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import Run, UnavailableError, UsageError
+from harness_timm.stages import sequential_stages
 from harness_timm.weights import load_published
 
 
@@ -55,6 +56,7 @@ class TimmPyramid(nn.Module):
     def __init__(self, model: Any, indices: list[int]) -> None:
         super().__init__()
         self.model, self.indices = model, sorted(set(indices))
+        self.reductions = [int(model.feature_info[index]["reduction"]) for index in indices]
         self.order = [self.indices.index(index) for index in indices]
         model.prune_intermediate_layers(self.indices)
         for statistic in ("mean", "std"):
@@ -88,7 +90,8 @@ P = TypeVar("P", bound=TimmPyramid)
 
 def timm_network(name: str, run: Run, reduction: int | None, options: Mapping[str, float]) -> TimmNetwork:
     """The deepest map of this reduction, or of at most 16 where it is None. Raises UsageError, UnavailableError."""
-    model, levels = _create(name, options)
+    model = _create(name, run, options)
+    levels = _levels(model)
     fitting = [level for level in levels if (level <= 16 if reduction is None else level == reduction)]
     if not fitting:
         asked = "of at most 16" if reduction is None else f"of {reduction}"
@@ -98,23 +101,64 @@ def timm_network(name: str, run: Run, reduction: int | None, options: Mapping[st
 
 def timm_pyramid(name: str, run: Run, reductions: tuple[int, ...], options: Mapping[str, float]) -> TimmPyramid:
     """The deepest map of each of these reductions. Raises UsageError, UnavailableError."""
-    model, levels = _create(name, options)
+    model = _create(name, run, options)
+    levels = _levels(model)
     if not set(reductions) <= set(levels):
         raise UnavailableError(f"{name} has maps of reductions {_listed(levels)}, not all of {_listed(reductions)}")
     return _weighted(TimmPyramid(model, [levels[reduction] for reduction in reductions]), run)
 
 
-def _create(name: str, options: Mapping[str, float]) -> tuple[Any, dict[int, int]]:
-    """The whole model, with random weights, and the index of its deepest map of each reduction. Raises UsageError."""
+def timm_layer(name: str, run: Run, layer: int) -> TimmNetwork:
+    """The map of one layer, counted from 0. Raises UsageError, UnavailableError."""
+    model = _create(name, run, {})
+    _check_layers(name, model, (layer,))
+    return _weighted(TimmNetwork(model, layer), run)
+
+
+def timm_layers(name: str, run: Run, layers: tuple[int, ...]) -> TimmPyramid:
+    """The maps of these layers, counted from 0, in this order. Raises UsageError, UnavailableError."""
+    model = _create(name, run, {})
+    _check_layers(name, model, layers)
+    return _weighted(TimmPyramid(model, list(layers)), run)
+
+
+def _check_layers(name: str, model: Any, layers: tuple[int, ...]) -> None:
+    if max(layers) >= len(model.feature_info):
+        had = ", ".join(f"{i} ({info['module']})" for i, info in enumerate(model.feature_info))
+        raise UsageError(f"{name} has layers {had}: not all of {_listed(layers)}")
+
+
+def _levels(model: Any) -> dict[int, int]:
+    """The index of the deepest map of each reduction."""
+    return {info["reduction"]: index for index, info in enumerate(model.feature_info)}
+
+
+def _create(name: str, run: Run, options: Mapping[str, float]) -> Any:
+    """The whole model, with random weights. Raises UsageError, with the nearest, for an image size it cannot take."""
     known = {*timm.list_models(), *timm.list_pretrained()}  # names without and with the tag of their weights
     if name not in known:
         near = get_close_matches(name, sorted(known), n=1)
         raise UsageError(f"timm knows no model {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
-    model: Any = timm.create_model(name, num_classes=0, **options)  # type: ignore[arg-type]
-    levels = {info["reduction"]: index for index, info in enumerate(getattr(model, "feature_info", []))}
-    if not levels or not hasattr(model, "prune_intermediate_layers"):
+    configuration = timm.get_pretrained_cfg(name)
+    if configuration is not None and configuration.fixed_input_size:
+        model: Any = _of_any_size(name, run, options)
+    else:
+        model = timm.create_model(name, num_classes=0, **options)  # type: ignore[arg-type]
+    if not getattr(model, "feature_info", None):
         raise UsageError(f"timm's model {name!r} gives no feature maps: choose one that has features_only")
-    return model, levels
+    if hasattr(model, "forward_intermediates"):
+        return model
+    return sequential_stages(name, model)
+
+
+def _of_any_size(name: str, run: Run, options: Mapping[str, float]) -> Any:
+    """A model made for one image size. Transformers that can, interpolate their published positions to another."""
+    for resized in ({"dynamic_img_size": True}, {"img_size": run.image_size}, {}):
+        try:
+            return timm.create_model(name, num_classes=0, **options, **resized)  # type: ignore[arg-type]
+        except TypeError:  # timm's way of saying that a model has no such argument
+            continue
+    raise UsageError(f"timm cannot make {name!r} for images of {run.image_size} pixels")
 
 
 def _weighted(pyramid: P, run: Run) -> P:

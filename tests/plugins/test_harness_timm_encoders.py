@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 from torch import nn
 
 from harness import Encoder, Run, UnavailableError, UsageError
 from harness.plugin.registry import Registry
 from harness.plugin.spec import spell
+from harness.testing import toy_images
+from harness_features import KNN
 from harness_timm import VGG16, Conv, ResNet50, Timm
+from harness_timm.stages import sequential_stages
 
 RANDOM = Run(image_size=64, weights="random")
 
@@ -136,3 +140,99 @@ def test_a_pyramid_of_reductions_that_are_not_there_is_unavailable(encoder):
 def test_batch_normalisation_trains_on_a_single_image(encoder, images):
     features = encoder.build(RANDOM).train()(images[:1])
     assert features.isfinite().all()
+
+
+TRANSFORMERS = ["test_vit", "test_vit2"]
+"""One with a class token, one with a register token."""
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_blocks_of_a_transformer_give_maps_without_its_other_tokens(name, images):
+    module = Timm(name, layers=(1, 4)).build_pyramid(RANDOM, (8, 16)).eval()
+    kept = []
+    for block in (1, 4):
+        module.model.blocks[block].register_forward_hook(lambda _, __, tokens: kept.append(tokens))
+    maps = module(images)
+    extra = module.model.num_prefix_tokens
+    assert extra == 1
+    assert module.model.num_reg_tokens == (name == "test_vit2")
+    assert module.reductions == [16, 16]
+    for found, tokens in zip(maps, kept, strict=True):
+        torch.testing.assert_close(found.flatten(2).transpose(1, 2), tokens[:, extra:])
+        assert found.shape[2:] == (4, 4)
+
+
+def test_blocks_after_the_last_one_asked_for_are_left_out():
+    assert len(Timm("test_vit", layers=(2,)).build(RANDOM).model.blocks) == 3
+
+
+def test_stages_of_a_convolutional_network_are_given_in_the_order_asked_for(images):
+    module = Timm("test_resnet", layers=(3, 1)).build_pyramid(RANDOM, (8, 16)).eval()
+    assert module.reductions == [16, 4]
+    assert [tuple(m.shape[2:]) for m in module(images)] == [(4, 4), (16, 16)]
+
+
+def test_the_deepest_layer_stands_for_all_where_one_map_is_wanted(images):
+    module = Timm("test_resnet", layers=(1, 2)).build(RANDOM).eval()
+    assert module(images).shape == (2, module.channels, 8, 8)
+
+
+def test_a_transformer_takes_another_size_than_it_was_made_for(images):
+    assert Timm("test_vit", layers=(0,)).build(RANDOM)(images).shape[2:] == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [
+        ("vit_small_patch14_dinov2", 256, "image size 256 is not a multiple of 14, which .* needs: try 252"),
+        ("test_vit", 250, "image size 250 is not a multiple of 16, which test_vit needs: try 256"),
+    ],
+)
+def test_a_size_that_is_no_multiple_of_the_patch_is_refused_with_the_nearest(name, size, said):
+    with pytest.raises(UsageError, match=said):
+        Timm(name, layers=(1,)).build_pyramid(Run(image_size=size, weights="random"), (8, 16))
+
+
+def test_layers_that_the_model_lacks_are_named_with_those_it_has():
+    with pytest.raises(UsageError, match=r"test_resnet has layers 0 \(act1\), 1 \(layer1\), .*: not all of 1, 9"):
+        Timm("test_resnet", layers=(1, 9)).build_pyramid(RANDOM, (8, 16))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"layers": (-1,)}, "expected numbers from 0 such as 3-7-11, or none"),
+        ({"layers": (1,), "reduction": 8}, "expected one of the two"),
+    ],
+)
+def test_layers_that_mean_nothing_are_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        Timm("test_resnet", **options)
+
+
+def test_layers_are_spelt_as_they_are_asked_for():
+    assert spell(Timm("test_vit", layers=(1, 4))) == "timm[name=test_vit,layers=1-4]"
+
+
+def test_a_sequence_gives_the_maps_that_later_versions_of_timm_give_themselves(images):
+    """VGG's, which have no calls of their own for them before timm 1.0.31."""
+    native, model = timm.create_model("vgg11", num_classes=0), timm.create_model("vgg11", num_classes=0)
+    model.load_state_dict(native.state_dict())
+    stages = sequential_stages("vgg11", model)
+    if hasattr(native, "forward_intermediates"):
+        expected = native.forward_intermediates(images, indices=[1, 3], intermediates_only=True)
+        assert all(map(torch.equal, stages.forward_intermediates(images, indices=[1, 3]), expected))
+        native.prune_intermediate_layers([1, 3])
+        stages.prune_intermediate_layers([1, 3])
+        assert stages.state_dict().keys() == native.state_dict().keys(), "so that published weights fit"
+
+
+def test_a_model_that_this_timm_has_no_maps_of_asks_for_a_later_one():
+    with pytest.raises(UsageError, match=r"timm 1\S+ gives no feature maps of 'resnet18': try a later version"):
+        sequential_stages("resnet18", timm.create_model("resnet18"))
+
+
+def test_patches_of_a_transformer_make_maps_of_the_size_of_the_images():
+    model = KNN()
+    model.fit(toy_images(4), encoder=Timm("test_vit2", layers=(1, 4)), loss=None, run=RANDOM)
+    assert model.score(toy_images(2)).maps.shape == (2, 64, 64)
