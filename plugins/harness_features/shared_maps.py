@@ -40,15 +40,12 @@ class SharedMaps:
 
     def __init__(self, folder: Path, batch: int) -> None:
         self.folder, self.batch = folder, batch
-        self.extracted = self.asked = 0
-        """How many images were extracted by this object, of how many that it was asked for."""
 
     def of(self, pixels: NDArray[np.uint8], extract: Extract) -> Iterator[tuple[int, list[Tensor]]]:
         """Maps of images (N, H, W, 3), a batch at a time, each with the index of its first image.
 
         The last image fills a batch up. Values are those that `extract` gives, to the last bit.
         """
-        self.asked += len(pixels)
         files = [self._file(one) for one in pixels]
         self._probe(pixels, files, extract)
         self._complete(pixels, files, extract)
@@ -71,14 +68,17 @@ class SharedMaps:
         chosen = np.minimum(np.arange(self.batch), len(pixels) - 1)
         maps = extract(pixels[chosen])
         _layouts[self.folder] = [((*one.shape[1:],), _channels_last(one)) for one in maps]
-        known = [i for i in range(min(self.batch, len(pixels))) if files[i].exists()]
+        here = range(min(self.batch, len(pixels)))
+        known = [i for i in here if files[i].exists()]
         for i in known:
             kept = self._joined([files[i]])
             if kept is None or not all(torch.equal(a[0], b[i]) for a, b in zip(kept, maps, strict=True)):
                 for stale in self.folder.glob("*"):
                     stale.unlink(missing_ok=True)
                 _read.clear()
-                return
+                known = []
+                break
+        self._keep({i: files[i] for i in here if i not in known}, maps)
 
     def _complete(self, pixels: NDArray[np.uint8], files: list[Path], extract: Extract) -> None:
         """Extract and keep the images that are not there yet, in full batches."""
@@ -92,12 +92,13 @@ class SharedMaps:
             here = missing[start : start + self.batch]
             chosen = (here + here[-1:] * self.batch)[: self.batch]
             maps = extract(pixels[chosen])
-            self.extracted += len(here)
-            rows = [
-                np.concatenate([_as_stored(one)[row].cpu().numpy().ravel() for one in maps]) for row in range(len(here))
-            ]
-            if not all(_write(files[i], row) for i, row in zip(here, rows, strict=True)):
+            if not self._keep({row: files[i] for row, i in enumerate(here)}, maps):
                 return
+
+    def _keep(self, files: dict[int, Path], maps: list[Tensor]) -> bool:
+        """Write rows of a batch to their files; whether that could be done."""
+        stored = [_as_stored(one).cpu().numpy() for one in maps]
+        return all(_write(file, np.concatenate([one[row].ravel() for one in stored])) for row, file in files.items())
 
     def _joined(self, files: list[Path]) -> list[Tensor] | None:
         """The maps of a batch, or None where a file was evicted, cut or damaged."""
