@@ -18,7 +18,7 @@ from harness.trackers.asked import trackers_of
 from harness.trackers.tracking import Tracking
 from harness.trials import hardware
 from harness.trials.datasets import categories_of
-from harness.trials.executors.asked import executor_of
+from harness.trials.executors.asked import device_of, executor_of, jobs_of
 from harness.trials.executors.local import Local
 from harness.trials.grid import Axes, Cell, plan
 from harness.trials.observers import Observer, Observers
@@ -139,7 +139,7 @@ def plan_run(settings: Settings, warn: Callable[[str], None]) -> PlannedRun:
     thresholds = choose(registry, Threshold, settings.thresholds)
     pools = [] if settings.pools is None else choose(registry, Pool, settings.pools)
     executor, trackers = executor_of(registry, settings), trackers_of(registry, settings)
-    device = executor.prepare(settings.device) or hardware.device(settings.device)
+    device = device_of(executor, settings.device)
     axes = _axes(registry, settings, device)
     cells = list(plan(axes))
     reasons = {cell.reason for cell in cells}
@@ -147,7 +147,7 @@ def plan_run(settings: Settings, warn: Callable[[str], None]) -> PlannedRun:
         raise UsageError("; ".join(sorted(reasons)))
     used = [axes.dataset, *axes.models, *axes.encoders, *axes.losses, *pools]
     executor = _where_parts_are(registry, [*used, *(thresholds if settings.keep_models else ())], executor, settings)
-    jobs = executor.side_by_side(device, len(cells))
+    jobs = jobs_of(executor, device, len(cells))
     spelt = None if settings.pools is None else [spell(pool) for pool in pools]
     return PlannedRun(settings, registry, thresholds, spelt, axes, cells, executor, trackers, device, jobs)
 

@@ -86,6 +86,7 @@ def _read_config(ctx: click.Context, param: click.Parameter, file: Path | None) 
         if option.startswith("--")
     }
     defaults: dict[str, Any] = {}
+    spelt: dict[str, str] = {}
     for name, value in table.items():
         setting = find(name)
         other = others.get(name.replace("_", "-"))
@@ -97,7 +98,8 @@ def _read_config(ctx: click.Context, param: click.Parameter, file: Path | None) 
         else:
             raise UsageError(f"{where}: {unknown('option', name, [*SETTINGS, *others])}")
         if key in defaults:
-            raise UsageError(f"{where}: {key} is there twice, the second time as {name}: give it once")
+            raise UsageError(f"{where}: {spelt[key]} and {name} are the same setting: give one of them")
+        spelt[key] = name
         defaults[key] = value
     ctx.default_map = {**defaults, **(ctx.default_map or {})}
 

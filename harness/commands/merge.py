@@ -74,6 +74,7 @@ def _merge_stores(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list
                     added += 1
                 elif not scores or scores == known[outcome.id]:
                     same += 1
+                    target.complete_from(store, outcome.id)
                     if measured := outcome.record.latency:
                         target.amend(outcome.id, partial(Record.with_latencies, measured=measured))
                 else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import warnings
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import NamedTuple
 
 CONTRACT = 1
@@ -22,6 +24,20 @@ def misfit(module: object) -> str:
         return f"says {ATTRIBUTE} = {wanted!r}, expected the whole number of a contract, as {CONTRACT}"
     if wanted > CONTRACT:
         return f"is made for contract {wanted}, and this harness has contract {CONTRACT}: upgrade anomaly-harness"
+    return ""
+
+
+def misfit_of_source(source: bytes) -> str:
+    """The same of a module that cannot be imported, as one that imports what only a later contract has."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return ""
+    for line in body:
+        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Constant):
+            names = [target.id for target in line.targets if isinstance(target, ast.Name)]
+            if ATTRIBUTE in names:
+                return misfit(SimpleNamespace(**{ATTRIBUTE: line.value.value}))
     return ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import types
 from collections.abc import Iterable, Sequence
@@ -11,8 +10,9 @@ from typing import Any, TypeVar
 
 from harness.api import Part
 from harness.errors import UsageError, unknown
+from harness.plugin.digest import digest_of
 from harness.plugin.hookspecs import hookimpl
-from harness.plugin.options import default_of, options_of, same
+from harness.plugin.options import options_of, same
 from harness.plugin.registry import HOOKS, KINDS, Plugin, Registry
 from harness.plugin.spec import spell
 
@@ -77,15 +77,6 @@ def some_of(asked: Sequence[str], known: Sequence[str], kind: str) -> list[str]:
     return list(dict.fromkeys(asked))
 
 
-def digest_of(code: type | types.ModuleType) -> str:
-    """8 hexadecimal digits of the source of a module or class, its own bases included; empty where none can be read."""
-    sources = [_source_of(code)]
-    if isinstance(code, type):
-        sources = [_source_of(base) for base in code.__mro__ if base.__module__ == code.__module__]
-    known = [source for source in sources if source]
-    return hashlib.sha256("\0".join(known).encode()).hexdigest()[:8] if known else ""
-
-
 def _register_class(registry: Registry, part: type[Part]) -> None:
     kind = KINDS.get(getattr(part, "kind", ""))
     if kind is None:
@@ -136,19 +127,3 @@ def _again(registry: Registry, kind: type[P], given: Part) -> P:
                 f"{spelt!r} makes {became!r}: expected a number, text, true or false, none, or a tuple of whole numbers"
             )
     return made
-
-
-def _source_of(code: Any) -> str:
-    """The source of a module or class. Of a class in a notebook only its methods have a source, and its options."""
-    try:
-        return inspect.getsource(code)
-    except (OSError, TypeError):
-        if not isinstance(code, type):
-            return ""
-    found = [f"{option.name}={default_of(option)!r}" for option in options_of(code)]
-    for name, value in vars(code).items():
-        try:
-            found.append(f"{name}\n{inspect.getsource(value)}")
-        except (OSError, TypeError):  # what a dataclass adds, and what is no function
-            continue
-    return "\n".join(found) if len(found) > len(options_of(code)) else ""

@@ -73,7 +73,7 @@ def kept_apart(aside: Aside = on_stderr) -> Iterator[None]:
     apart = Apart(stream, aside)
     system.stdout = apart  # it has all that a text stream has
     if own:
-        system.__stdout__ = own  # whoever asks for the terminal's width asks here
+        system.__stdout__ = apart  # whoever asks for the terminal's width asks here
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import islice
@@ -23,7 +23,7 @@ import pluggy
 from harness.api import Dataset, Encoder, Executor, Loss, Metric, Model, Part, Pool, Threshold, Tracker
 from harness.errors import UsageError, unknown
 from harness.plugin import hookspecs
-from harness.plugin.contract import misfit
+from harness.plugin.contract import misfit, misfit_of_source
 from harness.plugin.faults import fault_of, named, needs_options
 from harness.plugin.spec import make, parse, split_list
 
@@ -117,11 +117,11 @@ class Registry:
         for (distribution, _), entry in sorted(entries.items(), key=lambda item: (item[0][0] != DISTRIBUTION, item[0])):
             plugin = Plugin(entry.name, distribution or "unknown", entry.dist.version if entry.dist else "unknown")
             if plugin.builtin or names is None or names & {plugin.name, plugin.distribution}:
-                registry._load(plugin, entry.load)
+                registry._load(plugin, entry.load, partial(_source_of, entry.module))
         for file, source in (files if isinstance(files, Mapping) else contents(files)).items():
             version = hashlib.sha256(source).hexdigest()[:8]
             plugin = Plugin(file.stem, str(file), version)
-            registry._load(plugin, lambda file=file, source=source: _module_of(file, source))
+            registry._load(plugin, partial(_module_of, file, source), partial(bytes, source))
         return registry
 
     def register(self, module: object, name: str, distribution: str = "in this process", version: str = "-") -> Plugin:
@@ -168,7 +168,7 @@ class Registry:
     def _hook_names(self) -> set[str]:
         return set(HOOKS.values())
 
-    def _load(self, plugin: Plugin, load: Any) -> None:
+    def _load(self, plugin: Plugin, load: Any, source: Callable[[], bytes] = bytes) -> None:
         """Import and register one plugin; whatever goes wrong becomes its problem."""
         self.plugins.append(plugin)
         self._offers.clear()
@@ -177,7 +177,7 @@ class Registry:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            plugin.problems.append(f"cannot be imported: {type(error).__name__}: {error}")
+            plugin.problems.append(misfit_of_source(source()) or f"cannot be imported: {type(error).__name__}: {error}")
             return
         if reason := misfit(module):
             plugin.problems.append(reason)
@@ -245,6 +245,15 @@ def contents(files: Sequence[Path]) -> dict[Path, bytes]:
         if not file.is_file():
             raise UsageError(f"no plugin file {str(file)!r}: expected the path of a Python file")
     return {file: file.read_bytes() for file in files}
+
+
+def _source_of(module: str) -> bytes:
+    """The source of a module that cannot be imported; empty where there is none to be found."""
+    try:
+        spec = importlib.util.find_spec(module)
+        return Path(spec.origin).read_bytes() if spec and spec.origin else b""
+    except Exception:  # of the package that it lies in
+        return b""
 
 
 class _Source(importlib.abc.SourceLoader):

@@ -6,7 +6,7 @@ import re
 from typing import TypeVar
 
 from harness.api import Part
-from harness.errors import UsageError, unknown
+from harness.errors import HarnessError, UsageError, unknown, where_raised
 from harness.plugin.options import MakePart, describe, option_types, read, spelling
 
 P = TypeVar("P", bound=Part)
@@ -65,6 +65,10 @@ def make(cls: type[P], options: dict[str, str], where: str, make_part: MakePart 
         return cls(**values)
     except ValueError as error:  # a part's own __post_init__ may refuse a value
         raise UsageError(f"{where}: {error}") from error
+    except (HarnessError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # which is a program of the plugin
+        raise UsageError(f"{where}: {where_raised(error)}") from error
 
 
 def spell(part: Part) -> str:

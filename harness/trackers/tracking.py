@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from harness.api import TrackedTrial, Tracker
+from harness.errors import HarnessError, UsageError, where_raised
 from harness.plugin.spec import spell
 from harness.trackers.tracked import Judged, tracked
 from harness.trials.observers import Observer, RunStart
@@ -36,7 +37,12 @@ class Tracking(Observer):
     def __init__(
         self, tracker: Tracker, judged: Judged, warn: Callable[[str], None], rootless: Collection[str] = ()
     ) -> None:
-        tracker.prepare()
+        try:
+            tracker.prepare()
+        except (HarnessError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # which is a program of a plugin
+            raise UsageError(f"tracker {spell(tracker)} cannot be used: {where_raised(error)}") from error
         self._tracker, self._judged, self._warn, self._rootless = tracker, judged, warn, rootless
         self._store = Path()
         self._found: list[str] = []
@@ -101,7 +107,7 @@ class Tracking(Observer):
             self._call(self._tracker.close)
         except _GivenUpError:
             pass
-        except Exception as error:  # of the client, the server, the network or the disk
+        except BaseException as error:  # of the client, the server, the network or the disk; a plugin may even exit
             self._fault = self._fault or " ".join(str(error).split()) or type(error).__name__
         finally:
             self._over.set()

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from harness.api import Dataset, Executor, Split
-from harness.errors import HarnessError, where_raised
+from harness.errors import HarnessError, UnavailableError, where_raised
+from harness.plugin.spec import spell
 from harness.trials.auditing import Auditor
 from harness.trials.grid import Cell
 from harness.trials.observers import Observer, RunStart
@@ -49,9 +50,24 @@ def carry_out(
 ) -> RunSummary:
     """Fit what the store lacks. Finished trials are in the store whenever this stops, however it stops."""
     schedule = _Schedule(store, worker, observer)
-    for outcome in executor.run(schedule.missing(plan), worker, observer):
+    for outcome in _outcomes(executor, schedule.missing(plan), worker, observer):
         schedule.settle(outcome)
+    for trial in schedule.awaited:
+        schedule.settle(Outcome(trial, "error", f"executor {spell(executor)} took it and gave no outcome of it"))
     return schedule.tally
+
+
+def _outcomes(executor: Executor, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
+    """What an executor gives. Raises UnavailableError for whatever a stranger's raises, or gives instead."""
+    try:
+        for outcome in executor.run(trials, worker, observer):
+            if not isinstance(outcome, Outcome):
+                raise UnavailableError(f"executor {spell(executor)} gave {outcome!r:.60}, expected an outcome")
+            yield outcome
+    except (HarnessError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # of a plugin; what was settled is in the store
+        raise UnavailableError(f"executor {spell(executor)}: {where_raised(error)}") from error
 
 
 class _Schedule:
@@ -63,12 +79,20 @@ class _Schedule:
         self._keep = worker.workplace.keep
         self._known, self._pictured = store.done(), store.pictured()
         self._lacking = store.lacking(worker.workplace.pools)
+        self._awaited: dict[str, Trial] = {}
         self._unusable: dict[str, str] = {}
         """Why the data of a category cannot be loaded."""
         self.tally = RunSummary()
 
+    @property
+    def awaited(self) -> list[Trial]:
+        """The trials that were given out and are not settled."""
+        return list(self._awaited.values())
+
     def settle(self, outcome: Outcome) -> None:
         """Store an outcome, then tell of it."""
+        asked = outcome.record.asked_batch_size or outcome.trial.batch_size
+        self._awaited.pop(outcome.trial._replace(batch_size=asked).key, None)
         outcome = self._auditor.remembered(outcome)
         self._store.put(outcome)
         if outcome.id in self._lacking and (share := self._store.add_pools(outcome)):
@@ -100,6 +124,7 @@ class _Schedule:
             if split.fingerprint not in self._pictured:
                 self._store.put_thumbnails(split.fingerprint, thumbnails(split.test))
                 self._pictured.add(split.fingerprint)
+            self._awaited[wanted.key] = wanted
             self._observer.started(wanted)
             yield wanted
 

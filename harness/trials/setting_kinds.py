@@ -203,8 +203,8 @@ def _items(value: Any, expected: str) -> list[Any]:
             return split_list(value)
         except UsageError as error:
             raise ValueError(f"it has {str(error).partition(' has ')[2]}") from error
-    if isinstance(value, int) and not isinstance(value, bool):
-        return [value]
+    if hasattr(value, "__index__") and not isinstance(value, bool | Iterable):
+        return [value]  # a whole number, also of another library, as numpy's
     if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes):
         items: list[Any] = []
         for item in value:

@@ -135,7 +135,10 @@ class Store(Database):
         if found is None:
             return None
         height, width, largest, deflated = found
-        return Maps(np.frombuffer(zlib.decompress(deflated), np.uint8).reshape(-1, height, width), largest)
+        try:
+            return Maps(np.frombuffer(zlib.decompress(deflated), np.uint8).reshape(-1, height, width), largest)
+        except (TypeError, ValueError, zlib.error) as error:
+            raise StoreError(f"store {str(self.folder)!r}: maps of trial {trial_id} are damaged: {error}") from error
 
     def pixels(self, trial_id: str) -> PixelEvidence | None:
         """What pixel metrics of a trial follow from; None where none was kept."""
@@ -177,6 +180,24 @@ class Store(Database):
             self.put_thumbnails(outcome.fingerprint, other.thumbnails(outcome.fingerprint))
         self.put(outcome)
 
+    def complete_from(self, other: Store, trial_id: str) -> None:
+        """Keep what another store has beside the same scores of a trial, and this one lacks: maps and pixel counts."""
+        with self._explained():
+            lacking = [table for table in ("maps", "pixels") if not self._has(table, trial_id)]
+        with other._explained():
+            rows = {
+                table: other._db.execute(f"SELECT * FROM {table} WHERE trial = ?", (trial_id,)).fetchall()  # noqa: S608
+                for table in lacking
+                if other._has(table, trial_id)
+            }
+        for table, found in rows.items():
+            with self._transaction() as db:
+                places = ", ".join("?" * len(found[0]))
+                db.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({places})", found)  # noqa: S608
+
+    def _has(self, table: str, trial_id: str) -> bool:
+        return self._db.execute(f"SELECT 1 FROM {table} WHERE trial = ?", (trial_id,)).fetchone() is not None  # noqa: S608
+
     def outcomes(self, ids: Iterable[str] | None = None, *, with_pixels: bool = False) -> Iterator[Outcome]:
         """All outcomes, or those of these ids, in an order that does not depend on when they were made.
 
@@ -202,8 +223,8 @@ class Store(Database):
                 paths, defects = test_sets[fingerprint]
                 kept = scores.get(trial_id, [])
                 evidence = Evidence(
-                    normal={pool: np.frombuffer(normal) for pool, normal, _ in kept},
-                    test={pool: np.frombuffer(test) for pool, _, test in kept},
+                    normal={pool: self._scores(trial_id, normal) for pool, normal, _ in kept},
+                    test={pool: self._scores(trial_id, test, len(paths)) for pool, _, test in kept},
                     defects=defects,
                     paths=paths,
                     pixels=self.pixels(trial_id) if with_pixels else None,
@@ -216,6 +237,19 @@ class Store(Database):
                 evidence=evidence,
                 record=self._record(trial_id, record, finished_at),
             )
+
+    def _scores(self, trial_id: str, packed: bytes, images: int | None = None) -> FloatArray:
+        """Scores of so many images, or of any number. Raises StoreError."""
+        try:
+            scores = np.frombuffer(packed, "<f8")
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"store {str(self.folder)!r}: scores of trial {trial_id} are damaged: {error}") from error
+        if images not in (None, len(scores)):
+            raise StoreError(
+                f"store {str(self.folder)!r}: scores of trial {trial_id} are damaged: "
+                f"there are {len(scores)} for {images} images"
+            )
+        return scores
 
     def _trial(self, trial_id: str, key: str) -> Trial:
         try:

@@ -71,6 +71,8 @@ class Trial(NamedTuple):
 
         Raises ValueError for a setting that is unknown, missing or of a wrong type.
         """
+        if not isinstance(settings, Mapping):
+            raise ValueError(f"its settings are {settings!r:.60}, expected names with values")
         given = {_NAMES.get(name, name): value for name, value in settings.items()}
         for name, value in given.items():
             if name not in cls._fields:

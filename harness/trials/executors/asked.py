@@ -5,15 +5,44 @@ from __future__ import annotations
 import dataclasses
 
 from harness.api import Executor
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError, where_raised
 from harness.plugin.in_process import choose
 from harness.plugin.options import options_of
 from harness.plugin.registry import Registry
 from harness.plugin.spec import spell
+from harness.trials import hardware
 from harness.trials.settings import Settings
 
 _OPTIONS = {"jobs": "jobs", "ray_address": "address", "cpus_per_trial": "cpus", "gpus_per_trial": "gpus"}
 """Setting to the option of an executor that it fills in: `--jobs 2` is `--executor 'local[jobs=2]'`."""
+
+
+def device_of(executor: Executor, wanted: str) -> str:
+    """The device that fits compute on, as torch spells it. Raises UsageError, also for what a stranger's raises."""
+    try:
+        found = executor.prepare(wanted)
+    except (HarnessError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise UsageError(f"executor {spell(executor)} cannot be used: {where_raised(error)}") from error
+    if not isinstance(found, str | None):
+        raise UsageError(
+            f"executor {spell(executor)} says the device {found!r:.60}, expected text such as cuda, or None"
+        )
+    return found or hardware.device(wanted)
+
+
+def jobs_of(executor: Executor, device: str, trials: int) -> int:
+    """How many trials share the cores of a machine. Raises UsageError, also for what a stranger's raises."""
+    try:
+        jobs = executor.side_by_side(device, trials)
+    except (HarnessError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise UsageError(f"executor {spell(executor)} cannot be used: {where_raised(error)}") from error
+    if type(jobs) is not int or jobs < 1:
+        raise UsageError(f"executor {spell(executor)} says {jobs!r:.60} trials side by side, expected a number from 1")
+    return jobs
 
 
 def executor_of(registry: Registry, settings: Settings) -> Executor:

@@ -1,0 +1,100 @@
+"""Digests of code that was defined in this process: whether a part still is what its stored trials were made with."""
+
+from __future__ import annotations
+
+import dis
+import hashlib
+import inspect
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.plugin.options import default_of, options_of, write
+
+
+def digest_of(code: type | types.ModuleType) -> str:
+    """8 hexadecimal digits of the code of a module or class; empty where none can be read.
+
+    Of a class, its own bases count as well, its attributes, and what its methods use of the same module: functions,
+    classes and plain values.
+    """
+    said = [_source(code)] if isinstance(code, types.ModuleType) else list(_of_class(code, code.__module__, set()))
+    known = [text for text in said if text]
+    return hashlib.sha256("\0".join(known).encode()).hexdigest()[:8] if known else ""
+
+
+def _of_class(code: type, module: str, seen: set[Any]) -> Iterator[str]:
+    for base in code.__mro__:
+        if base.__module__ != module or base in seen:
+            continue
+        seen.add(base)
+        yield _source(base)
+        if hasattr(base, "__dataclass_fields__"):
+            yield from (f"{option.name}={write(default_of(option))!r}" for option in options_of(base))
+        added = set(getattr(base, "__dataclass_fields__", ()))
+        for name, value in sorted(vars(base).items()):
+            function = getattr(value, "__func__", getattr(value, "fget", value))
+            if inspect.isfunction(function):
+                if function.__code__.co_filename != "<string>" or name not in _OF_DATACLASSES:
+                    yield name
+                    yield from _of_function(function, module, seen)
+            elif not name.startswith("__") and name not in added and (text := _plain(value)):
+                yield f"{name}={text}"
+
+
+def _of_function(function: types.FunctionType, module: str, seen: set[Any]) -> Iterator[str]:
+    """A function, and what it takes from the module, or the function, that it was defined in."""
+    if function in seen:
+        return
+    seen.add(function)
+    yield _source(function) or _compiled(function.__code__)
+    used: dict[str, Any] = {name: function.__globals__.get(name) for name in _global_names(function.__code__)}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            used[name] = cell.cell_contents
+        except ValueError:  # nothing is in it yet
+            continue
+    for name, value in sorted(used.items()):
+        if inspect.isfunction(value) and value.__module__ == module:
+            yield from _of_function(value, module, seen)
+        elif inspect.isclass(value) and value.__module__ == module:
+            yield from _of_class(value, module, seen)
+        elif not name.startswith("__") and (text := _plain(value)):
+            yield f"{name}={text}"
+
+
+def _global_names(code: types.CodeType) -> set[str]:
+    """What a function reads from its module, functions within it included."""
+    found = {str(step.argval) for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    return found.union(*(_global_names(inner) for inner in code.co_consts if isinstance(inner, types.CodeType)))
+
+
+def _compiled(code: types.CodeType) -> str:
+    """A function whose source is nowhere, as of `exec`."""
+    inner = [_compiled(one) if isinstance(one, types.CodeType) else _plain(one) for one in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {inner}"
+
+
+def _plain(value: Any) -> str:
+    """A value without an inside of its own as text, or a collection of these; empty for anything else."""
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        return repr(value)
+    if isinstance(value, tuple | list):
+        return f"[{','.join(map(_plain, value))}]"
+    if isinstance(value, set | frozenset):
+        return f"{{{','.join(sorted(map(_plain, value)))}}}"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(sorted(f'{_plain(key)}:{_plain(inner)}' for key, inner in value.items()))}}}"
+    return ""
+
+
+def _source(code: Any) -> str:
+    """The source; of a class in a notebook there is none, and that of its methods stands for it."""
+    try:
+        return inspect.getsource(code)
+    except (OSError, TypeError):
+        return ""
+
+
+_OF_DATACLASSES = frozenset(f"__{name}__" for name in ("init", "repr", "eq", "hash", "replace", "lt", "le", "gt", "ge"))
+"""Methods that `dataclass` writes, which follow from the options."""
