@@ -183,6 +183,8 @@ LACKING = {name: value for name, value in rows()[0].items() if name != "auroc"}
         (broken(limit=1.5).replace("1.5", "1e999"), "1e999 is no finite number"),
         (broken(auroc_low=None), "auroc_low and auroc_high come together, and are None and"),
         (broken(limit=1.5).replace("1.5", "9" * 400), "is no number of 64 bits"),
+        (broken(limit=1.5).replace("1.5", str(2**63)), "9223372036854775808 is no number of 64 bits"),
+        (broken(limit=1.5).replace("1.5", str(-(2**63))), "is no number of 64 bits"),
         ("[" * 100_000, ""),
     ],
 )  # fmt: skip
@@ -193,6 +195,11 @@ def test_a_malformed_line_is_named_with_its_file_and_number(tmp_path: Path, line
     assert f"results '{file}', line 3 is not a verdict: " in str(caught.value)
     assert said in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_the_largest_whole_number_of_64_bits_is_read(tmp_path: Path) -> None:
+    (row,) = read(saved(tmp_path, broken(limit=2**63 - 1)))
+    assert row["limit"] == 2**63 - 1
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ class Recorder:
         import coverage
 
         self.seconds: dict[str, float] = {}
+        self.failed: set[str] = set()
         self.coverage = coverage.Coverage(
             data_file=None, config_file=False, source=[str(folder / "harness"), str(folder / "plugins")]
         )
@@ -58,6 +59,11 @@ class Recorder:
         self.seconds[item.nodeid] = sum(os.times()[:4]) - started
         self.coverage.switch_context("")
         return result
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A test that fails on code that is not changed, perhaps for it needs a terminal, can notice nothing."""
+        if report.failed:
+            self.failed.add(report.nodeid)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Iterator[None]:
