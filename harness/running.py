@@ -17,7 +17,7 @@ from harness.report.results import Results, Source
 from harness.trackers.asked import trackers_of
 from harness.trackers.tracking import Tracking
 from harness.trials import hardware
-from harness.trials.datasets import categories_of
+from harness.trials.datasets import categories_of, usual_dataset
 from harness.trials.executors.asked import device_of, executor_of, jobs_of
 from harness.trials.executors.local import Local
 from harness.trials.grid import Axes, Cell, plan
@@ -183,8 +183,7 @@ def _axes(registry: Registry, settings: Settings, device: str) -> Axes:
         raise UsageError(
             f"{called('data_root')} {str(root)!r} is not a folder: expected the folder that holds the data set"
         )
-    asked = settings.dataset or (("mvtec_ad" if root else "synthetic"),)
-    (dataset,) = choose(registry, Dataset, asked)
+    (dataset,) = choose(registry, Dataset, settings.dataset or (usual_dataset(registry, root),))
     dataset.root = root
     if dataset.needs_root and root is None:
         raise UsageError(

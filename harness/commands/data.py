@@ -12,11 +12,11 @@ from harness.errors import DataError, UsageError
 from harness.plugin.registry import Registry
 from harness.report.data import data_document
 from harness.report.formats import render
-from harness.trials.datasets import categories_of, how_to_get, load, open_dataset
+from harness.trials.datasets import categories_of, how_to_get, load, open_dataset, usual_dataset
 
 
 @click.command()
-@click.option("--dataset", help="A data set.  [default: mvtec_ad with --data-root, else synthetic]")
+@click.option("--dataset", help="A data set.  [default: found out from --data-root; synthetic without]")
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder that holds the data set.")
 @click.option("--categories", default="all", show_default=True, help="Comma list of categories, or all.")
 @click.option("--image-size", type=click.IntRange(1), default=256, show_default=True, help="Size to decode to.")
@@ -41,7 +41,7 @@ def command(
     were read, 3 some could not be, or with --strict some have a grave finding.
     """
     registry = Registry.discover(plugin_files)
-    name = dataset or ("mvtec_ad" if data_root else "synthetic")
+    name = dataset or usual_dataset(registry, data_root)
     part = open_dataset(registry, name, data_root)
     if part.needs_root and (data_root is None or not data_root.is_dir()):
         given = "no --data-root" if data_root is None else f"--data-root {str(data_root)!r} is not a folder"

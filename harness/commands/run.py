@@ -40,7 +40,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     if given["dry_run"]:
         click.echo(render(cells_document(planned.cells, planned.thresholds, planned.pools), style), nl=False)
         return
-    click.echo(f"{planned.demo}\n" * bool(planned.demo), nl=False, err=True)
+    if planned.demo and not settings.quiet:
+        click.echo(planned.demo, err=True)
     quiet = settings.quiet or settings.log_json == TO_STDERR
     events = Events(lines, planned.judged) if lines else None
     farewell = f"Stopped. Finished trials are kept in {settings.store}; the same command goes on from there."
@@ -51,7 +52,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             finished = fit(planned, [observer for observer in watching if observer], warn)
         code = finished.exit_code
         click.echo(render(finished.results.document, style), nl=False)
-        _summarise(finished.summary, settings.store, say_reasons=style in OF_ROWS)
+        if not settings.quiet or code:
+            _summarise(finished.summary, settings.store, say_reasons=style in OF_ROWS)
         _tell_of_limits(finished.results.source.outcomes)
         if finished.keep:
             _tell_of_models(finished.summary, finished.keep, settings.plugin_files)

@@ -37,6 +37,8 @@ class Database:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StoreError(f"store {str(folder)!r} cannot be made: {error.strerror}") from error
+        elif folder.is_file():
+            raise StoreError(f"{str(folder)!r} is a file: expected the folder of a store, or an export called *.jsonl")
         elif not self.path.is_file():
             raise StoreError(f"no store at {str(folder)!r}: `harness run --store {folder}` makes one")
         with self._explained():

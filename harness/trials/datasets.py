@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from harness.api import Dataset, Split
@@ -48,3 +49,15 @@ def how_to_get(dataset: Dataset) -> str:
     """Where the images of a data set come from, and how they have to lie below the folder of `--data-root`."""
     source = f"get {dataset.name} from {dataset.homepage} and " if dataset.homepage else ""
     return f"{source}lay the images out as {dataset.layout}" if dataset.layout else source or "see its plugin"
+
+
+def usual_dataset(registry: Registry, root: Path | None) -> str:
+    """The data set that is meant where none is named: the images of the demo, MVTec AD, or one's own folders."""
+    if root is None:
+        return "synthetic"
+    for name in ("mvtec_ad", "folder"):
+        dataset = open_dataset(registry, name, root)
+        with suppress(HarnessError):
+            dataset.categories()
+            return name
+    return "mvtec_ad"  # its error says what was expected

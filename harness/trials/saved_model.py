@@ -111,7 +111,7 @@ def limit_by(threshold: Threshold, normal: FloatArray) -> float:
 def name_of(trial: Trial, trial_id: str) -> str:
     """The directory of a trial's model, as `bottle-dae-conv-mse-seed0-0123456789abcdef`."""
     parts = (trial.category, trial.model, trial.encoder, trial.loss, f"seed{trial.seed}")
-    readable = "-".join(re.sub(r"[^A-Za-z0-9_.=]+", "_", part).strip("_.") for part in parts if part != "-")
+    readable = "-".join(re.sub(r"[^\w.=]+", "_", part).strip("_.") for part in parts if part != "-")
     return f"{readable[:100]}-{trial_id}"
 
 

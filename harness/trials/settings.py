@@ -108,7 +108,7 @@ class Settings:
         Parts(Dataset, several=False, metavar="NAME"),
         None,
         "The data set.",
-        in_words="mvtec_ad with a data root, else synthetic",
+        in_words="mvtec_ad or folder, as the data root is laid out; synthetic without one",
     )
     data_root: Path | None = _setting(Place("FOLDER"), None, "Folder that holds the data set.")
     categories: tuple[str, ...] = _setting(Names(), "all", "Categories of the data set, or all.")

@@ -68,7 +68,8 @@ def metric_faults(verdicts: Sequence[Verdict], names: Iterable[str]) -> list[str
             found[name] = (
                 f"{earlier} verdicts have an earlier definition of it, and are not ranked by it: fit them again"
             )
-        if all(verdict.metric(name) is None for verdict in verdicts):
+        done = [verdict for verdict in verdicts if verdict.status == "done"]
+        if done and all(verdict.metric(name) is None for verdict in done):
             found.setdefault(name, _MISSING_PIXELS if _is_of_pixels(verdicts, name) else _MISSING)
     return [f"metric {name}: {fault}" for name, fault in found.items()]
 

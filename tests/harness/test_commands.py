@@ -145,6 +145,51 @@ def test_data_is_strict_about_grave_findings_only(tmp_path: Path) -> None:
     assert "parts: passed over. 1 file or folder is passed over: 1 x no image by its name (.txt)." in shown.stdout
 
 
+def test_folders_of_ones_own_are_found_without_a_word_of_how_they_are_laid_out(tmp_path: Path) -> None:
+    root = str(lit(tmp_path / "Teile", dict.fromkeys(SCREW, 120)))
+    (row,) = json.loads(call("data", "--data-root", root, "--image-size", "24", "--format", "json").stdout)
+    assert (row["dataset"], row["category"]) == ("folder", "Teile")
+    (cell, *_) = json.loads(call("run", "--data-root", root, "--dry-run", "--format", "json").stdout)
+    assert (cell["dataset"], cell["category"]) == ("folder", "Teile")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "no mvtec_ad in" in call("run", "--data-root", str(empty), "--dry-run").stderr
+
+
+def test_a_quiet_run_says_nothing_but_the_leaderboard(dots_plugin: Path, tmp_path: Path) -> None:
+    words = [
+        "run",
+        "--plugin",
+        str(dots_plugin),
+        "--dataset",
+        "dots",
+        "--categories",
+        "large",
+        "--models",
+        "mean_image",
+    ]
+    done = call(*words, "--image-size", "16", "--store", str(tmp_path), "--quiet", "--jobs", "1")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "mean_image" in done.stdout
+
+
+def test_where_nothing_was_fitted_no_metric_is_blamed(dots_plugin: Path, tmp_path: Path) -> None:
+    words = [
+        "run",
+        "--plugin",
+        str(dots_plugin),
+        "--dataset",
+        "dots",
+        "--categories",
+        "broken",
+        "--models",
+        "mean_image",
+    ]
+    done = call(*words, "--image-size", "16", "--store", str(tmp_path), "--jobs", "1")
+    assert done.exit_code == 3
+    assert "metric" not in done.output
+
+
 def test_data_without_a_root_says_where_to_get_the_set_and_where_to_put_it() -> None:
     result = call("data", "--dataset", "mvtec_ad")
     assert result.exit_code == 2

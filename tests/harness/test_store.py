@@ -319,3 +319,9 @@ def test_what_a_store_holds_and_nobody_can_read_is_named_with_its_trial(tmp_path
         db.execute("UPDATE trials SET key = '{}'")
     with Store(tmp_path) as store, pytest.raises(StoreError, match=f"trial {trial} cannot be read: it lacks 'dataset'"):
         list(store.outcomes())
+
+
+def test_a_file_is_no_store_and_no_run_is_suggested_into_it(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    with pytest.raises(StoreError, match=r"a\.png' is a file: expected the folder of a store, or an export"):
+        Store(tmp_path / "a.png")
