@@ -166,7 +166,7 @@ def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str]
             cells, executor = planned.cells, planned.executor
             summary = carry_out(cells, store=store, worker=worker, executor=executor, observer=observer)
         outcomes = list(store.outcomes(summary.ids))
-    remarks = tuple(_of_other_code(outcomes, planned.registry))
+    remarks = (*_of_other_code(outcomes, planned.registry), *_of_changes(summary))
     results = Results(
         Source(settings.store, planned.registry, outcomes),
         settings.thresholds,
@@ -203,6 +203,15 @@ def _axes(registry: Registry, settings: Settings, device: str) -> Axes:
         precision=hardware.precision(settings.precision, device),
         **settings.of_data(dataset),
     )
+
+
+def _of_changes(summary: RunSummary) -> Iterator[str]:
+    """What plugins have changed for the whole process, once for each method."""
+    by_method: dict[str, list[str]] = {}
+    for method, name in summary.changed:
+        by_method.setdefault(method, []).append(name)
+    for method, names in by_method.items():
+        yield f"the parts of {method} changed {' and '.join(names)} for the whole process, which was put back"
 
 
 def _folder_of_models(planned: PlannedRun) -> ModelFolder:

@@ -54,6 +54,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         click.echo(render(finished.results.document, style), nl=False)
         if not settings.quiet or code:
             _summarise(finished.summary, settings.store, say_reasons=style in OF_ROWS)
+        for remark in finished.remarks:
+            warn(remark)
         _tell_of_limits(finished.results.source.outcomes)
         if finished.keep:
             _tell_of_models(finished.summary, finished.keep, settings.plugin_files)

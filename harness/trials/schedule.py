@@ -35,6 +35,8 @@ class RunSummary:
     """Fitted again for a pool, and its other scores differ by this share of the largest stored one."""
     unkept: list[tuple[Trial, str]] = field(default_factory=list)
     """Finished trials whose model could not be kept, with the reason."""
+    changed: dict[tuple[str, str], Trial] = field(default_factory=dict)
+    """Method and what its plugins have changed for the whole process, which was put back, with the first such trial."""
 
 
 def run_start(cells: Sequence[Cell], dataset: Dataset, store: Store, *, refits: bool = False) -> RunStart:
@@ -100,6 +102,8 @@ class _Schedule:
         if self._keep and outcome.status == "done" and not self._keep.of(outcome.id):
             why = outcome.unkept or "it was fitted on a machine that does not share the folder of models"
             self.tally.unkept.append((outcome.trial, why))
+        for name in outcome.changed:
+            self.tally.changed.setdefault((outcome.trial.method, name), outcome.trial)
         self.tally.ids.append(outcome.id)
         if outcome.status == "done":
             self.tally.fitted += 1

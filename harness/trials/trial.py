@@ -157,6 +157,8 @@ class Outcome:
     """What is remembered of how it came about."""
     unkept: str = field(default="", compare=False)
     """Why its model could not be kept, told to the run that fitted it; no store has it."""
+    changed: tuple[str, ...] = field(default=(), compare=False)
+    """What its plugins have changed for the whole process, and the worker put back; no store has it."""
 
     @property
     def id(self) -> str:

@@ -15,6 +15,7 @@ from harness.trials.fitting import Fitted, Fitting, Save
 from harness.trials.observers import Observer
 from harness.trials.record import Record
 from harness.trials.saved_model import ModelFolder, write
+from harness.trials.surroundings import put_back
 from harness.trials.trial import Outcome, Trial
 
 
@@ -57,6 +58,11 @@ class Worker:
 
     def perform(self, trial: Trial, observer: Observer, split: Split | None = None) -> Outcome:
         """The trial's outcome, on data given or else loaded. Only KeyboardInterrupt and the like pass through."""
+        with put_back() as changed:
+            outcome = self._performed(trial, observer, split)
+        return replace(outcome, changed=tuple(changed))
+
+    def _performed(self, trial: Trial, observer: Observer, split: Split | None) -> Outcome:
         fingerprint, known = "", Record()
         try:
             if split is None:

@@ -1,0 +1,108 @@
+"""What all trials of a process share: put back after each, so that no plugin decides how the next one computes."""
+
+from __future__ import annotations
+
+import gc
+import locale
+import os
+import random
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class _Shared(NamedTuple):
+    """One thing that trials share."""
+
+    name: str
+    get: Callable[[], Any]
+    put: Callable[[Any], object]
+    imports: bool = False
+    """Whether importing a library may rightly change it: then it is put back without a word."""
+
+
+def _put_environment(before: dict[str, str]) -> None:
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    for name, value in before.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+def _put_filters(before: list[Any]) -> None:
+    warnings.filters[:] = before  # type: ignore[index]
+    warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+_SHARED = (
+    _Shared("the working folder", os.getcwd, os.chdir),
+    _Shared("environment variables", lambda: dict(os.environ), _put_environment, imports=True),
+    _Shared("warning filters", lambda: list(warnings.filters), _put_filters, imports=True),
+    _Shared("the locale", lambda: locale.setlocale(locale.LC_ALL), lambda was: locale.setlocale(locale.LC_ALL, was)),
+    _Shared("numpy's handling of errors", np.geterr, lambda was: np.seterr(**was)),
+    _Shared("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+    _Shared("garbage collection", gc.isenabled, lambda was: gc.enable() if was else gc.disable()),
+)
+
+
+def _of_torch(torch: Any) -> tuple[_Shared, ...]:
+    return (
+        _Shared("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
+        _Shared("whether torch keeps gradients", torch.is_grad_enabled, torch.set_grad_enabled),
+        _Shared(
+            "torch's deterministic mode",
+            torch.are_deterministic_algorithms_enabled,
+            torch.use_deterministic_algorithms,
+        ),
+        _Shared(
+            "torch's precision of products",
+            torch.get_float32_matmul_precision,
+            torch.set_float32_matmul_precision,
+        ),
+    )
+
+
+_TORCH_STARTS_WITH = (True, False, "highest")
+"""After float32, what `_of_torch` gives where nobody has changed it, for a trial that is the first to import torch."""
+
+
+@contextmanager
+def put_back() -> Iterator[list[str]]:
+    """Put everything back that is changed within; the list has the names of what was, once this ends.
+
+    Random generators are put back as well, without a word, for to draw numbers is no fault.
+    """
+    changed: list[str] = []
+    before = [(shared, shared.get()) for shared in _SHARED]
+    modules, draws = set(sys.modules), (random.getstate(), np.random.get_state())
+    torch = sys.modules.get("torch")
+    of_torch = [(shared, shared.get()) for shared in _of_torch(torch)] if torch else []
+    torch_draws = torch.get_rng_state() if torch else None
+    try:
+        yield changed
+    finally:
+        imported = {name.partition(".")[0] for name in sys.modules.keys() - modules} - {"harness"}
+        if torch is None and (torch := sys.modules.get("torch")) is not None:
+            of_torch = list(zip(_of_torch(torch), (torch.float32, *_TORCH_STARTS_WITH), strict=True))
+        for shared, was in (*before, *of_torch):
+            if _now(shared) == was:
+                continue
+            with suppress(Exception):  # a folder that was removed, say
+                shared.put(was)
+            if not (shared.imports and imported):
+                changed.append(shared.name)
+        random.setstate(draws[0])
+        np.random.set_state(draws[1])
+        if torch is not None and torch_draws is not None:
+            torch.set_rng_state(torch_draws)
+
+
+def _now(shared: _Shared) -> Any:
+    try:
+        return shared.get()
+    except Exception:  # the working folder is gone
+        return None

@@ -1,0 +1,63 @@
+"""What a plugin changes for the whole process is put back after its trial, and it is named once."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from harness.commands import main
+from harness.plugin.registry import Registry
+from harness.trials.observers import Observer
+from harness.trials.surroundings import _SHARED, _of_torch
+from harness.trials.trial import Outcome, Trial
+from harness.trials.worker import Worker, WorkerConfig
+
+PLUGINS = Path(__file__).parents[1] / "plugin_files"
+NAMES = [shared.name for shared in _SHARED]
+
+
+@pytest.fixture
+def perform(dots_plugin: Path):
+    torch = pytest.importorskip("torch")
+    everything = (*_SHARED, *_of_torch(torch))
+    worker = Worker(WorkerConfig(), Registry.discover([dots_plugin, PLUGINS / "vandals.py"]))
+
+    def perform(model: str) -> Outcome:
+        trial = Trial("dots", "large", model, "-", "-", 0, 16, 0, 0, 0.0, 0.0, "fp32", "-")
+        before = [shared.get() for shared in everything]
+        outcome = worker.perform(trial, Observer())
+        assert [shared.get() for shared in everything] == before
+        return outcome
+
+    return perform
+
+
+@pytest.mark.parametrize("number", range(11))
+@pytest.mark.parametrize("fails", ["false", "true"])
+def test_whatever_a_plugin_changes_is_put_back_and_named_also_where_it_fails(perform, number: int, fails: str) -> None:
+    name = [*NAMES, *(shared.name for shared in _of_torch(pytest.importorskip("torch")))][number]
+    if name == "the locale":
+        pytest.importorskip("locale").setlocale(6, "C")
+    outcome = perform(f"vandal[harm={number},fails={fails}]")
+    assert outcome.status == ("error" if fails == "true" else "done")
+    assert outcome.changed == (name,)
+
+
+def test_numbers_that_a_plugin_draws_are_drawn_again_by_the_next_without_a_word(perform) -> None:
+    torch = pytest.importorskip("torch")
+    states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    assert perform("vandal").changed == ()
+    assert states == (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
+
+
+def test_a_run_names_the_plugin_once(tmp_path: Path, dots_plugin: Path) -> None:
+    words = ["run", "--plugin", str(dots_plugin), "--plugin", str(PLUGINS / "vandals.py"), "--dataset", "dots"]
+    words += ["--categories", "large,small", "--seeds", "0,1", "--models", "vandal[harm=4]", "--device", "cpu"]
+    result = CliRunner().invoke(main, [*words, "--jobs", "1", "--store", str(tmp_path / "runs"), "--format", "json"])
+    assert result.exit_code == 0, result.output
+    said = "the parts of vandal[harm=4] changed numpy's handling of errors for the whole process, which was put back"
+    assert result.stderr.count(said) == 1

@@ -1,0 +1,61 @@
+"""A model that changes something that all trials of a process share."""
+
+from __future__ import annotations
+
+import gc
+import locale
+import os
+import random
+import sys
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness import Images, Model, Run, Scores, hookimpl
+
+
+def _torch(change: str, *values: object) -> None:
+    import torch
+
+    getattr(torch, change)(*values)
+
+
+HARM = {
+    "the working folder": lambda: os.chdir("/"),
+    "environment variables": lambda: os.environ.update(HARNESS_OFFLINE="0"),
+    "warning filters": lambda: warnings.simplefilter("ignore"),
+    "the locale": lambda: locale.setlocale(locale.LC_ALL, "C.UTF-8"),
+    "numpy's handling of errors": lambda: np.seterr(all="raise"),
+    "the recursion limit": lambda: sys.setrecursionlimit(5000),
+    "garbage collection": gc.disable,
+    "torch's default dtype": lambda: _torch("set_default_dtype", __import__("torch").float64),
+    "whether torch keeps gradients": lambda: _torch("set_grad_enabled", False),
+    "torch's deterministic mode": lambda: _torch("use_deterministic_algorithms", True),
+    "torch's precision of products": lambda: _torch("set_float32_matmul_precision", "medium"),
+}
+
+
+@dataclass
+class Vandal(Model):
+    """Does harm number N of HARM; -1 only draws numbers."""
+
+    name = "vandal"
+    harm: int = -1
+    fails: bool = False
+
+    def fit(self, normal: Images, *, run: Run, **parts: object) -> None:
+        random.random()
+        np.random.rand()
+        if self.harm >= 0:
+            list(HARM.values())[self.harm]()
+        if self.fails:
+            sys.exit(1)
+
+    def score(self, images: Images) -> Scores:
+        return Scores(images=images.pixels.max(axis=(1, 2, 3)).astype(float))
+
+
+@hookimpl
+def harness_models() -> list[type[Model]]:
+    return [Vandal]
