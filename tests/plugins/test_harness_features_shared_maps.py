@@ -94,13 +94,15 @@ def test_another_process_extracts_no_more_than_one_batch(monkeypatch):
 
 def test_features_that_would_come_out_otherwise_now_are_extracted_anew(monkeypatch):
     """As after a change of a plugin's code, which neither its name nor its weights show."""
-    fitted(KNN(), Counted())
+    fitted(KNN(distance="euclidean"), Counted())
     monkeypatch.setattr(shared, "_layouts", {})
     changed = Counted()
     changed.factor = 2.0
-    model = fitted(KNN(), changed)
+    model = fitted(KNN(distance="euclidean"), changed)
     monkeypatch.setenv("HARNESS_FEATURES_GB", "0")
-    np.testing.assert_array_equal(model.state()["detector.memory"], fitted(KNN(), changed).state()["detector.memory"])
+    np.testing.assert_array_equal(
+        model.state()["detector.memory"], fitted(KNN(distance="euclidean"), changed).state()["detector.memory"]
+    )
 
 
 @pytest.mark.parametrize("run", [replace(RUN, image_size=32), replace(RUN, seed=1)])
