@@ -59,7 +59,7 @@ class Commands(click.Group):
 
 _SUMMARIES = {
     "check": "Put a part through the conformance kit.",
-    "compare": "Set our numbers beside published ones, with intervals and a verdict.",
+    "compare": "Set our numbers beside published ones: equivalent, different or inconclusive, and against chance.",
     "data": "Show what a data set holds, and what is odd about its images.",
     "export": "Write verdicts with their provenance as JSON lines.",
     "latency": "Measure how long a kept model takes to decide, engine by engine.",

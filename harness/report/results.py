@@ -6,13 +6,13 @@ import json
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from harness.api import Dataset, Metric, Part, PixelMetric, Pool, Threshold
-from harness.errors import HarnessWarning, UsageError, unknown
+from harness.errors import HarnessWarning, UsageError
 from harness.files import write_text
 from harness.metrics.pools import EVERY_POOL
 from harness.plugin import in_process
@@ -21,10 +21,10 @@ from harness.plugin.registry import Registry
 from harness.plugin.spec import parse, spell
 from harness.published import load as load_published
 from harness.published.comparison import compare
+from harness.published.equivalence import MARGIN
 from harness.report.comparison import comparison_document
-from harness.report.formats import FORMATS
-from harness.report.formats.html import to_html
 from harness.report.leaderboard import leaderboard_document
+from harness.report.shown import Shown
 from harness.report.table import Document
 from harness.trials.setting_kinds import Parts
 from harness.trials.settings import SETTINGS, Chosen, Setting
@@ -39,27 +39,6 @@ from harness.verdicts.verdict import Verdict
 if TYPE_CHECKING:
     import pandas
     import polars
-
-EVERY_FORMAT = {**FORMATS, "html": to_html}
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Tables that show themselves: as text in a terminal, as HTML in a notebook, and in every format as `text(...)`."""
-
-    document: Document = field(repr=False)
-
-    def text(self, format: str = "rich") -> str:  # noqa: A002  it is --format
-        """Rich (for a terminal), md, csv, excel, json, latex or html. Raises UsageError."""
-        if format not in EVERY_FORMAT:
-            raise UsageError(unknown("format", format, EVERY_FORMAT))
-        return EVERY_FORMAT[format](self.document)
-
-    def __repr__(self) -> str:
-        return self.text()
-
-    def _repr_html_(self) -> str:
-        return self.text("html")
 
 
 @dataclass(frozen=True)
@@ -204,17 +183,23 @@ class Results:
         return shown if format is None else shown.text(format)
 
     @overload
-    def compare(self, against: str | os.PathLike[str]) -> Shown: ...
+    def compare(self, against: str | os.PathLike[str], *, margin: float = MARGIN) -> Shown: ...
     @overload
-    def compare(self, against: str | os.PathLike[str], *, format: str) -> str: ...
+    def compare(self, against: str | os.PathLike[str], *, margin: float = MARGIN, format: str) -> str: ...
     def compare(
         self,
         against: str | os.PathLike[str],
         *,
+        margin: float = MARGIN,
         format: str | None = None,  # noqa: A002
     ) -> Shown | str:
-        """Our numbers beside published ones: of a source that ships, or of a TOML or CSV file. Raises UsageError."""
-        shown = Shown(comparison_document(compare(load_published(os.fsdecode(against)), self.verdicts)))
+        """Our numbers beside those of a source that ships, or of a TOML or CSV file. Raises UsageError.
+
+        Two numbers may lie `margin` apart, above 0 and below 1, and still be the same.
+        """
+        if not 0 < margin < 1:
+            raise UsageError(f"margin is {margin!r}: expected a number between 0 and 1, such as {MARGIN}")
+        shown = Shown(comparison_document(compare(load_published(os.fsdecode(against)), self.verdicts, margin)))
         return shown if format is None else shown.text(format)
 
     def report(
@@ -329,8 +314,8 @@ def opened(
 
 def _is_of(verdict: Verdict, pools: Sequence[str] | None) -> bool:
     """Whether `judge` would have given it for these pools."""
-    default = verdict.outcome.record.default_pool or verdict.pool
-    among = verdict.pool in (UNUSED, *([default] if pools is None else pools))
+    usual = [verdict.outcome.record.default_pool or verdict.pool]
+    among = verdict.pool in (UNUSED, *(usual if pools is None else pools))
     return among or pools == [EVERY_POOL] or verdict.status != "done"
 
 
