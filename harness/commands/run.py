@@ -40,7 +40,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     if given["dry_run"]:
         click.echo(render(cells_document(planned.cells, planned.thresholds, planned.pools), style), nl=False)
         return
-    if planned.demo and not settings.quiet:
+    if planned.demo:
         click.echo(planned.demo, err=True)
     quiet = settings.quiet or settings.log_json == TO_STDERR
     events = Events(lines, planned.judged) if lines else None
@@ -52,8 +52,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             finished = fit(planned, [observer for observer in watching if observer], warn)
         code = finished.exit_code
         click.echo(render(finished.results.document, style), nl=False)
-        if not settings.quiet or code:
-            _summarise(finished.summary, settings.store, say_reasons=style in OF_ROWS)
+        _summarise(finished.summary, settings.store, say_reasons=style in OF_ROWS)
         for remark in finished.remarks:
             warn(remark)
         _tell_of_limits(finished.results.source.outcomes)

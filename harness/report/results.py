@@ -156,7 +156,7 @@ class Results:
             given["metrics"] = _METRICS.read(metrics, "metrics")
         if not given and rank_by in (None, self.rank_by):
             return self
-        again = replace(self, **given, rank_by=rank_by or self.rank_by)
+        again = replace(self, **given, rank_by=self.rank_by if rank_by is None else rank_by)
         again.asked  # noqa: B018  what is wrong with a metric is told here
         return again
 

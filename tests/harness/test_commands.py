@@ -156,23 +156,6 @@ def test_folders_of_ones_own_are_found_without_a_word_of_how_they_are_laid_out(t
     assert "no mvtec_ad in" in call("run", "--data-root", str(empty), "--dry-run").stderr
 
 
-def test_a_quiet_run_says_nothing_but_the_leaderboard(dots_plugin: Path, tmp_path: Path) -> None:
-    words = [
-        "run",
-        "--plugin",
-        str(dots_plugin),
-        "--dataset",
-        "dots",
-        "--categories",
-        "large",
-        "--models",
-        "mean_image",
-    ]
-    done = call(*words, "--image-size", "16", "--store", str(tmp_path), "--quiet", "--jobs", "1")
-    assert (done.exit_code, done.stderr) == (0, "")
-    assert "mean_image" in done.stdout
-
-
 def test_where_nothing_was_fitted_no_metric_is_blamed(dots_plugin: Path, tmp_path: Path) -> None:
     words = [
         "run",
