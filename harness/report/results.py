@@ -179,7 +179,7 @@ class Results:
     ) -> Shown | str:
         """The ranked tables, or their text in a format, as in `Shown.text`. Raises UsageError."""
         wanted = self.judged(thresholds, pools, rank_by, metrics)
-        shown = Shown(replace(wanted.document, remarks=[*wanted.document.remarks, wanted.faults]))
+        shown = Shown(replace(wanted.document, remarks=[*wanted.document.remarks, wanted.faults, wanted.remarks]))
         return shown if format is None else shown.text(format)
 
     @overload

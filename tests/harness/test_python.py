@@ -158,6 +158,8 @@ def test_code_that_has_changed_since_is_said_and_the_stored_trial_is_shown(
     results = run(models=changed, quiet=False)
     assert len(results.remarks) == 1
     assert "model 'brighter' has changed since trials of it were stored" in results.remarks[0]
+    assert "has changed since trials of it were stored" in repr(results)
+    assert "has changed since trials of it were stored" in results._repr_html_()
     assert results.remarks[0] in capfd.readouterr().err
     assert run(models=Brighter).remarks == ()
 
