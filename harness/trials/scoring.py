@@ -68,8 +68,11 @@ def _fault(values: FloatArray, paths: Sequence[str]) -> str:
     """What is wrong with the scores of these images; empty where nothing is."""
     if values.shape != (len(paths),):
         return f"scores of shape {values.shape} for {len(paths)} images"
-    bad = np.flatnonzero(~np.isfinite(values))
-    return f"{paths[bad[0]]} the score {values[bad[0]]}, which is not finite" if len(bad) else ""
+    bad = np.flatnonzero(~np.isfinite(values)).tolist()
+    if not bad:
+        return ""
+    first = min(bad, key=lambda index: paths[index])  # whatever the order that images were scored in
+    return f"{paths[first]} the score {values[first]}, which is not finite"
 
 
 class AskedPools:
