@@ -63,11 +63,11 @@ class Fitting:
             nonlocal images_seen
             images_seen += progress.images
             loss = float(progress.loss)  # a plugin may report any kind of number
+            observer.progressed(trial, progress)
             if not math.isfinite(loss):
                 raise TrainingError(f"{model.name} reported a loss of {loss} in epoch {progress.epoch}")
             if progress.epoch_done:
                 history.append(loss)
-            observer.progressed(trial, progress)
 
         started = time.perf_counter()
         run = replace(trial.run(self.device, self.weights_dir), report=listen)
