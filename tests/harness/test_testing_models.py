@@ -262,8 +262,16 @@ def test_a_right_model_passes_every_check(right):
         (MapsOfAnotherSize, {"maps_have_the_size_of_the_images"}, "maps of shape (12, 32, 32), expected (12, 64, 64)"),
         (NormalisesOverTheBatch, {"score_does_not_depend_on_batch"}, "one by one instead of together changes maps"),
         (LooksAtItsNeighbour, {"score_does_not_depend_on_batch"}, "one by one instead of together changes maps"),
-        (PeeksAtLabels, {"score_does_not_depend_on_labels"}, "taking away defect kinds, masks and telling names changes maps"),
-        (PeeksAtMasks, {"score_does_not_depend_on_labels"}, "taking away defect kinds, masks and telling names changes maps"),
+        (
+            PeeksAtLabels,
+            {"score_does_not_depend_on_labels"},
+            "taking away defect kinds, masks and telling names changes maps",
+        ),
+        (
+            PeeksAtMasks,
+            {"score_does_not_depend_on_labels"},
+            "taking away defect kinds, masks and telling names changes maps",
+        ),
         (IgnoresTheSeed, {"same_seed_gives_same_scores"}, "fitting again with the same seed, 0, changes maps"),
         (Remembers, {"refit_forgets"}, "an earlier fit on other images changes maps"),
         (WritesIntoNormalImages, {"leaves_images_unchanged"}, "fitting changed the pixels"),
