@@ -183,7 +183,10 @@ def _axes(registry: Registry, settings: Settings, device: str) -> Axes:
         raise UsageError(
             f"{called('data_root')} {str(root)!r} is not a folder: expected the folder that holds the data set"
         )
-    (dataset,) = choose(registry, Dataset, settings.dataset or (usual_dataset(registry, root),))
+    asked = settings.dataset or (usual_dataset(registry, root),)
+    dataset, *others = choose(registry, Dataset, asked)
+    if others:
+        raise UsageError(f"{called('dataset')} is {','.join(map(str, asked))!r}: expected one data set")
     dataset.root = root
     if dataset.needs_root and root is None:
         raise UsageError(

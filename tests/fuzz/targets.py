@@ -11,7 +11,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ import numpy as np
 from mutation import Mutator
 from PIL import Image
 
-from harness import UsageError
+from harness import UsageError, running
 from harness.api import Part, Threshold
 from harness.commands import run
+from harness.commands._settings import settings_of
 from harness.deployment.loading import load as load_model
 from harness.images.decoding import read_image, strict_pillow
 from harness.images.masks import read_mask
+from harness.plugin.in_process import choose
 from harness.plugin.registry import KINDS, Registry
 from harness.published import check
 from harness.published import read as read_table
@@ -177,8 +179,9 @@ def configurations() -> Target:
         except click.ClickException as error:
             raise UsageError(error.format_message()) from error
         here = {"device": "cpu", "precision": "fp32", "data_root": None, "weights_dir": None}
-        registry.choose(Threshold, given["thresholds"])
-        list(plan(run._axes(registry, {**given, **here}, "cpu")))
+        settings = replace(settings_of(given), **here)
+        choose(registry, Threshold, settings.thresholds)
+        list(plan(running._axes(registry, settings, "cpu")))
 
     more = [b"dae", b"cae", b"conv", b"mse", b"tile", b"[[a]]", b"1979-05-27", b"0.1", b"[1]", b"{a=1}", b"'''", b"[a]"]
     return Target(configure, seeds, (*NUMBERS, *TEXTS, *names, *more), ".toml")

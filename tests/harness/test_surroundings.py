@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import locale
 import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +38,22 @@ def perform(dots_plugin: Path):
     return perform
 
 
+@pytest.fixture
+def other_locale() -> Iterator[Callable[[], None]]:
+    """Call it for a locale that the plugin changes; the tests that follow have theirs again."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield lambda: locale.setlocale(locale.LC_ALL, "C") and None
+    locale.setlocale(locale.LC_ALL, before)
+
+
 @pytest.mark.parametrize("number", range(11))
 @pytest.mark.parametrize("fails", ["false", "true"])
-def test_whatever_a_plugin_changes_is_put_back_and_named_also_where_it_fails(perform, number: int, fails: str) -> None:
+def test_whatever_a_plugin_changes_is_put_back_and_named_also_where_it_fails(
+    perform, other_locale: Callable[[], None], number: int, fails: str
+) -> None:
     name = [*NAMES, *(shared.name for shared in _of_torch(pytest.importorskip("torch")))][number]
     if name == "the locale":
-        pytest.importorskip("locale").setlocale(6, "C")
+        other_locale()
     outcome = perform(f"vandal[harm={number},fails={fails}]")
     assert outcome.status == ("error" if fails == "true" else "done")
     assert outcome.changed == (name,)
