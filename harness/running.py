@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from harness.api import Dataset, Encoder, Executor, Loss, Model, Part, Pool, Threshold, Tracker
@@ -257,20 +258,26 @@ def _is_of_this_process(registry: Registry, part: Part) -> bool:
 
 
 def _of_other_code(outcomes: Sequence[Outcome], registry: Registry) -> Iterator[str]:
-    """What stored trials were fitted with other code than a part of this process has now, a line for each part."""
+    """What stored trials were fitted with other code than a part of this process or file has now, a line a part."""
     found: dict[str, tuple[str, str]] = {}
-    here = any(plugin.distribution == IN_PROCESS for plugin in registry.plugins)
-    for outcome in outcomes if here else ():
+    changeable = any(_is_changeable(plugin.distribution) for plugin in registry.plugins)
+    for outcome in outcomes if changeable else ():
         now, then = makers(outcome.trial, registry).plugins, outcome.record.plugins
         for kind, maker in now.items():
-            made_by = then.get(kind, maker)
-            if made_by != maker and maker.startswith(IN_PROCESS) and made_by.startswith(IN_PROCESS):
-                found[f"{kind} {parse(getattr(outcome.trial, kind))[0]!r}"] = (made_by.split()[-1], maker.split()[-1])
+            (source, code), (source_then, code_then) = (made.rsplit(" ", 1) for made in (maker, then.get(kind, maker)))
+            same = Path(source).name == Path(source_then).name  # a file may be given by another path
+            if code != code_then and same and _is_changeable(source):
+                found[f"{kind} {parse(getattr(outcome.trial, kind))[0]!r}"] = (code_then, code)
     for part, (then_code, now_code) in found.items():
         yield (
             f"{part} has changed since trials of it were stored (code {then_code}, now {now_code}): those are shown, "
-            "and not fitted again. Give it another name, or the run another store"
+            "and not fitted again. Give it another name, or run into another store"
         )
+
+
+def _is_changeable(distribution: str) -> bool:
+    """Whether code from there may be other code at the next run: that of this process, or of a single file."""
+    return distribution == IN_PROCESS or distribution.endswith(".py")
 
 
 def _nothing(line: str) -> None:

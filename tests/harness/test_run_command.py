@@ -387,3 +387,16 @@ def test_python_dash_m_harness_is_the_command() -> None:
     )
     assert done.stdout.startswith("Usage: harness")
     assert "leaderboard" in done.stdout
+
+
+def test_a_plugin_file_that_was_edited_is_said_to_be_other_code_than_stored_trials_were_made_with(
+    dots_plugin: Path, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "mine.py"
+    words = ["run", "--plugin", str(plugin), "--dataset", "dots", "--categories", "large", "--models", "mean_image"]
+    words += ["--image-size", "16", "--store", str(tmp_path / "runs"), "--jobs", "1", "--device", "cpu"]
+    said = "model 'mean_image' has changed since trials of it were stored"
+    for addition, expected in (("", False), ("", False), ("\n# edited\n", True)):
+        plugin.write_text(dots_plugin.read_text() + addition)
+        done = CliRunner().invoke(main, words)
+        assert (done.exit_code, said in done.stderr) == (0, expected), done.output
