@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.api import BoolArray, Finding, FloatArray, Images, Split
+from harness.api import BoolArray, Finding, FloatArray, Images, Ranking, Split
 from harness.audit.statistics import NAMES
-from harness.metrics.image import Ranking
 from harness.metrics.intervals import auroc_interval
 
 FAR = 0.8

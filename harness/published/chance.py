@@ -8,8 +8,7 @@ from statistics import fmean
 
 import numpy as np
 
-from harness.api import FloatArray
-from harness.metrics.image import Counts
+from harness.api import Counts, FloatArray
 from harness.published.comparison import Comparison
 from harness.published.table import DECIDED, RATES, PublishedTable
 from harness.verdicts.methods import Method

@@ -62,13 +62,13 @@ class Store(Database):
             outcome.record.finished_at or datetime.now(UTC).isoformat(timespec="seconds"),
         )
         with self._transaction() as db:
-            written = db.execute(
+            kept = db.execute(
                 "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
                 " status = excluded.status, reason = excluded.reason, record = excluded.record,"
                 " finished_at = excluded.finished_at WHERE trials.status != 'done'",
                 row,
             )
-            if outcome.evidence is None or not written.rowcount:
+            if outcome.evidence is None or not kept.rowcount:
                 return
             evidence = outcome.evidence
             db.execute(

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.api import Dataset, Encoder, Loss, Model
-from harness.metrics.image import Counts
+from harness.api import Counts, Dataset, Encoder, Loss, Model
 from harness.plugin.registry import Registry
 from harness.trials.grid import Axes, plan
 from harness.trials.observers import Observer

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import genpareto
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from harness.metrics.image import Ranking
+from harness.api import Ranking
 from harness.trials.record import Record
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial

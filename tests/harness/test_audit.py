@@ -10,13 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from harness.api import Dataset, Finding, Images, Split
+from harness.api import Dataset, Finding, Images, Ranking, Split
 from harness.audit import Audit, audit
 from harness.audit.duplicates import near_pairs
 from harness.audit.floor import global_statistics_scores
 from harness.audit.shortcuts import clues
 from harness.audit.statistics import NAMES, statistics_of
-from harness.metrics.image import Ranking
 from harness.plugin.registry import Registry
 
 Facts = dict[str, NDArray[np.generic]]

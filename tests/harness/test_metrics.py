@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn
 
-from harness.metrics.image import Counts, Ranking
+from harness.api import Counts, Ranking
 
 score = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([0.0, -0.0, 0.25, 0.5, 1.0]))  # many ties
 images = st.lists(st.tuples(score, st.booleans()), min_size=1, max_size=40).map(
