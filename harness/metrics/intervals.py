@@ -14,7 +14,7 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """
     if not 0 <= k <= n:
         raise ValueError(f"{k} of {n}: expected a count from 0 to {n}")
-    z = _z(confidence)
+    z = _z(float(confidence))
     if n == 0:
         return 0.0, 1.0
     rate, step = k / n, z * z / n
@@ -46,10 +46,10 @@ def auroc_interval(auroc: float, n_normal: int, n_abnormal: int, confidence: flo
             f"an AUROC of {auroc} on {n_normal} normal and {n_abnormal} abnormal images: "
             "expected a number from 0 to 1, and at least one image of each"
         )
-    return _auroc_bounds(auroc, n_normal, n_abnormal, _z(confidence))
+    return _auroc_bounds(float(auroc), int(n_normal), int(n_abnormal), _z(float(confidence)))
 
 
-@lru_cache(maxsize=4096)  # all thresholds of a trial ask for the same one
+@lru_cache(maxsize=4096)  # all thresholds of a trial ask for the same one; numpy's number would be kept for Python's
 def _auroc_bounds(auroc: float, n_normal: int, n_abnormal: int, z: float) -> tuple[float, float]:
     pairs, spread = n_normal * n_abnormal, (n_normal + n_abnormal) / 2 - 1
 

@@ -63,16 +63,32 @@ class Measured:
     def interval(self, name: str, counts: Counts | None) -> Interval | None:
         """Its interval; None where it has none."""
         metric = self.metrics.get(name)
+        made_from: Counts | Ranking | None
+        if isinstance(metric, CountMetric):
+            made_from = counts
+        elif isinstance(metric, ScoreMetric):
+            made_from = self._ranking
+        else:
+            return None
+        if made_from is None:
+            return None
         try:
-            if isinstance(metric, CountMetric):
-                return None if counts is None else metric.interval(counts)
-            if isinstance(metric, ScoreMetric) and self._ranking is not None:
-                return metric.interval(self._ranking)
+            bounds = metric.interval(made_from)  # type: ignore[arg-type]  # each kind of metric takes its own
+            low, high = (None, None) if bounds is None else (float(bound) for bound in bounds)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin's metric may raise anything
             self.faults[name] = f"its interval: {type(error).__name__}: {error}"
-        return None
+            return None
+        if low is None or high is None:
+            return None
+        least, most = metric.range
+        if not least <= low <= high <= most:
+            self.faults[name] = (
+                f"its interval: it gave {low:g} to {high:g}, expected {least:g} to {most:g}, the lower first"
+            )
+            return None
+        return low, high
 
     def floor(self, name: str, counts: Counts) -> float | None:
         """What an answer scores that is the same for all images, by its counts; it ranks none above another."""

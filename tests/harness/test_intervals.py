@@ -108,6 +108,13 @@ def test_what_is_no_auroc_is_refused(auroc, n_normal, n_abnormal):
         auroc_interval(auroc, n_normal, n_abnormal)
 
 
+def test_a_number_of_numpys_is_not_kept_for_pythons():
+    asked = 0.7318
+    for kind in (np.float64, float):
+        bounds = [*auroc_interval(kind(asked), np.int64(21), np.int64(64)), *wilson(3, 7, kind(0.9173))]
+        assert {type(bound) for bound in bounds} == {float}
+
+
 def test_importing_intervals_loads_neither_torch_nor_scipy():
     code = "import sys, harness.metrics.intervals; print({'torch', 'scipy', 'sklearn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from harness import CountMetric, Metric, Ranking, ScoreMetric
+from harness import CountMetric, Interval, Metric, Ranking, ScoreMetric
 from harness.commands import main
 from harness.metrics.measured import Measured
 from harness.plugin.registry import Registry
@@ -212,3 +212,43 @@ class Bare(Metric):
 def test_the_kit_finds_a_metric_that_breaks_the_contract(metric: type[Metric], check: str) -> None:
     part = metric()
     assert check in {one.__name__ for one in checks_for(part) if attempt(one, part).status == "failed"}
+
+
+class Doubtful(ScoreMetric):
+    """Gives the bounds that it is asked for."""
+
+    name = "doubtful"
+    range = (0.0, 1.0)
+    bounds: object = None
+
+    def value(self, ranking: Ranking) -> float:
+        return 0.5
+
+    def interval(self, ranking: Ranking) -> Interval | None:
+        return self.bounds
+
+
+@pytest.mark.parametrize(
+    ("bounds", "fault"),
+    [
+        ((0.7, 0.3), "it gave 0.7 to 0.3, expected 0 to 1, the lower first"),
+        ((-0.1, 0.3), "it gave -0.1 to 0.3, expected 0 to 1"),
+        ((float("nan"), 0.3), "it gave nan to 0.3"),
+        ((0.1, 0.2, 0.3), "ValueError"),
+        (("a", "b"), "ValueError"),
+    ],
+)
+def test_bounds_that_are_none_are_not_shown_and_the_fault_is_told(bounds: object, fault: str) -> None:
+    metric = Doubtful()
+    metric.bounds = bounds
+    measured = Measured([metric], Ranking(np.arange(4.0), np.arange(4) > 1))
+    assert measured.interval("doubtful", None) is None
+    assert fault in measured.faults["doubtful"]
+
+
+def test_bounds_of_numpys_numbers_are_given_as_pythons() -> None:
+    metric = Doubtful()
+    metric.bounds = np.array([0.25, 0.75])
+    found = Measured([metric], Ranking(np.arange(4.0), np.arange(4) > 1)).interval("doubtful", None)
+    assert found == (0.25, 0.75)
+    assert {type(bound) for bound in found or ()} == {float}
