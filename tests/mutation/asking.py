@@ -6,16 +6,21 @@ import contextlib
 import gc
 import importlib
 import io
+import math
 import os
+import resource
 import signal
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
+import _pytest.main
 import pytest
 
 IMPORTED_ONCE = (
@@ -77,7 +82,7 @@ class Recorder:
         return result
 
     def lines(self, folder: Path) -> dict[str, dict[int, list[str]]]:
-        """By module and line, the tests that run it."""
+        """By module and line, the tests that run it; an empty name stands for the collection of tests."""
         self.coverage.stop()
         data = self.coverage.get_data()
         found = {}
@@ -91,7 +96,7 @@ class Recorder:
 
     def _tests(self, context: str) -> Sequence[str]:
         if not context.startswith("shared by "):
-            return [context] if context else []
+            return [context]
         node = context.removeprefix("shared by ")
         return [test for test in self.seconds if test.startswith(node)]
 
@@ -104,9 +109,65 @@ class Chosen:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = sorted(
+        items[:] = self.of(items)
+
+    def of(self, items: Iterable[pytest.Item]) -> list[pytest.Item]:
+        return sorted(
             (item for item in items if item.nodeid in self.seconds), key=lambda item: self.seconds[item.nodeid]
         )
+
+
+class Collected:
+    """Does some work once all tests are collected, instead of running them. A plugin of pytest."""
+
+    def __init__(self, root: Path, work: Callable[[Collected], None]) -> None:
+        self.root, self.work = root, work
+        self.functions: list[FunctionType] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self.session = session
+        self.functions = [
+            one
+            for one in gc.get_objects()
+            if isinstance(one, FunctionType) and one.__code__.co_filename.startswith(str(self.root))
+        ]
+        gc.collect()
+        gc.freeze()
+        self.work(self)
+        return True
+
+    def change(self, path: str, before: str, after: str) -> None:
+        """Give the functions of a module that was imported the code that it has now.
+
+        Raises ValueError where that cannot be done because one of them uses other names of those around it.
+        """
+        file = str(self.root / path)
+        codes, changed = (_codes(compile(text, file, "exec", dont_inherit=True)) for text in (before, after))
+        becomes = {code: changed[name] for name, code in codes.items() if name in changed}
+        for function in self.functions:
+            if function.__code__.co_filename == file and function.__code__ in becomes:
+                function.__code__ = becomes[function.__code__]
+
+    def run(self, chosen: Chosen) -> int:
+        """Run tests until one fails; 1 if one did. Once in a process."""
+        self.session.items = chosen.of(self.session.items)
+        with contextlib.suppress(self.session.Failed):
+            _pytest.main.pytest_runtestloop(self.session)
+        return int(self.session.testsfailed > 0)
+
+
+def _codes(module: CodeType) -> dict[tuple[str, int], CodeType]:
+    """The code of every function of a module, by its name and how many have it before."""
+    found: dict[tuple[str, int], CodeType] = {}
+    times: Counter[str] = Counter()
+    waiting = [module]
+    while waiting:
+        code = waiting.pop()
+        found[code.co_qualname, times[code.co_qualname]] = code
+        times[code.co_qualname] += 1
+        waiting += [one for one in code.co_consts if isinstance(one, CodeType)]
+    return found
 
 
 class FirstFailure:
@@ -144,13 +205,18 @@ def ask(arguments: Sequence[str], plugins: Sequence[object], log: Path) -> int:
     return int(pytest.main([*common, *arguments], plugins=list(plugins)))
 
 
-def in_a_fork(work: Any, limit_s: float) -> int | None:
-    """The exit code of a forked process that does some work; None where it took too long and was killed."""
+def in_a_fork(work: Callable[[], int], limit_s: float, processor_s: float | None = None) -> int | None:
+    """The exit code of a forked process that does some work; None where it took too long and was killed.
+
+    `processor_s` are seconds of a processor, which a busy machine makes no longer: what loops is stopped by these.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
         os.setsid()
+        if processor_s is not None:
+            resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(processor_s), resource.RLIM_INFINITY))
         code = 99
         try:
             code = work()
@@ -171,4 +237,4 @@ def in_a_fork(work: Any, limit_s: float) -> int | None:
         os.killpg(child, signal.SIGKILL)  # also what tests have left behind
     if ended is None:
         os.waitpid(child, 0)
-    return ended
+    return None if ended == -signal.SIGXCPU else ended

@@ -30,7 +30,7 @@ FROM_COSMIC_RAY = (
 
 _SPEED_ONLY = {"cache", "lru_cache"}
 _TEXTS_FOR_PEOPLE = {"licence", "source", "homepage", "layout"}
-_NOT_BEHAVIOUR = {"strict", "frozen", "repr", "slots", "kw_only", "stacklevel"}
+_NOT_BEHAVIOUR = {"help", "strict", "frozen", "repr", "slots", "kw_only", "stacklevel"}
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class _LeftOut:
     """Places at which a change is none of behaviour: see README.md, which says why of each."""
 
     def __init__(self, source: str, tuning: Collection[str]) -> None:
-        self._texts_and_tuning = {*_TEXTS_FOR_PEOPLE, *tuning}
+        self._texts_and_tuning = {"__all__", *_TEXTS_FOR_PEOPLE, *tuning}
         self._tree = ast.parse(source)
         self._spans: list[tuple[tuple[int, int], tuple[int, int]]] = []
         self._scopes: list[tuple[int, int, str]] = []

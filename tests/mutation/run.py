@@ -13,7 +13,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 NOTICED = ("failed", "too long")
+UNTOLD = 98
+"""The exit code of a process that could not change a function."""
 
 
 @dataclass(frozen=True)
@@ -93,61 +95,90 @@ class Copy:
         return undo
 
 
-def baseline(room: Room, copy: Copy, kept: Path) -> dict[str, Any]:
-    """Which tests run each line and how long they take, on code that is not changed; kept for the next time."""
-    import asking
+class Baseline:
+    """Which tests run each line and how long they take, on code that is not changed. Kept for each file of tests."""
 
-    digest = hashlib.sha256()
-    for path in (*room.modules, *room.tests, "tests/conftest.py"):
-        digest.update((copy.root / path).read_bytes())
-    if kept.exists():
+    def __init__(self, room: Room, copy: Copy, folder: Path) -> None:
+        self.seconds: dict[str, float] = {}
+        self.lines: dict[str, dict[int, set[str]]] = {path: {} for path in room.modules}
+        """By module and line the tests that run it; an empty name stands for the collection of tests."""
+        self._digests = {path: _digest(copy.root / path) for path in _modules(copy.root)}
+        for file in room.tests:
+            kept = folder / f"{Path(file).stem}.json"
+            known = self._known(room, copy, file, kept) or self._asked(room, copy, file, kept)
+            self.seconds |= known["seconds"]
+            for path in room.modules:
+                for line, tests in known["lines"].get(path, {}).items():
+                    self.lines[path].setdefault(int(line), set()).update(tests)
+
+    def _known(self, room: Room, copy: Copy, file: str, kept: Path) -> dict[str, Any] | None:
+        """What was found earlier, if neither the tests nor the modules of the room have changed."""
+        if not kept.exists():
+            return None
         known: dict[str, Any] = json.loads(kept.read_text())
-        if known["digest"] == digest.hexdigest():
-            return known
+        same = all(known["modules"].get(path) == self._digests[path] for path in room.modules)
+        return known if same and known["digest"] == _digest(copy.root / file) else None
 
-    def record() -> int:
-        sys.dont_write_bytecode = False
-        recorder = asking.Recorder(copy.root)
-        slow = [] if room.slow else ["-m", "not slow"]
-        arguments = [*slow, f"--basetemp={copy.temporary}", *room.tests]
-        code = asking.ask(arguments, [recorder], copy.logs / "baseline.log")
-        lines = recorder.lines(copy.root)
-        found = {
-            "digest": digest.hexdigest(),
-            "seconds": {test: took for test, took in recorder.seconds.items() if test not in recorder.failed},
-            "failed": sorted(recorder.failed),
-            "lines": {path: lines.get(path, {}) for path in room.modules},
-        }
-        kept.parent.mkdir(exist_ok=True)
-        if code in (0, 1) and found["seconds"]:
+    def _asked(self, room: Room, copy: Copy, file: str, kept: Path) -> dict[str, Any]:
+        import asking
+
+        log = copy.logs / "baseline.log"
+
+        def record() -> int:
+            recorder = asking.Recorder(copy.root)
+            slow = [] if room.slow else ["-m", "not slow"]
+            code = asking.ask([*slow, f"--basetemp={copy.temporary}", file], [recorder], log)
+            found = {
+                "digest": _digest(copy.root / file),
+                "modules": self._digests,
+                "seconds": {test: took for test, took in recorder.seconds.items() if test not in recorder.failed},
+                "failed": sorted(recorder.failed),
+                "lines": recorder.lines(copy.root),
+            }
+            kept.parent.mkdir(exist_ok=True)
             kept.write_text(json.dumps(found))
-            return 0
-        return 1
+            return 0 if code in (0, 1, 5) else 1
 
-    if asking.in_a_fork(record, 3600) != 0:
-        log = (copy.logs / "baseline.log").read_text()
-        sys.exit(f"the tests of {room.name} do not run on code that is not changed:\n{log[-3000:]}")
-    found: dict[str, Any] = json.loads(kept.read_text())
-    for test in found["failed"]:
-        print(f"left out, for it fails on code that is not changed: {test}")
-    return found
+        started = time.monotonic()
+        if asking.in_a_fork(record, 3600) != 0:
+            sys.exit(f"{file} does not run on code that is not changed:\n{log.read_text()[-3000:]}")
+        known: dict[str, Any] = json.loads(kept.read_text())
+        print(f"     {file}: {len(known['seconds'])} tests, {time.monotonic() - started:.1f} s", flush=True)
+        for test in known["failed"]:
+            print(f"left out, for it fails on code that is not changed: {test}")
+        return known
+
+    def askable(self, mutant: Any) -> dict[str, float]:
+        """The tests that can notice a mutant, with what each takes: those that run its line, or the module at all."""
+        by_line = self.lines.get(mutant.path, {})
+        lines = by_line if mutant.on_import or self.on_collection(mutant) else mutant.statement
+        tests = {test for line in lines for test in by_line.get(line, ())}
+        return {test: self.seconds[test] for test in tests if test in self.seconds}
+
+    def on_collection(self, mutant: Any) -> bool:
+        """Whether its line runs already when tests are collected."""
+        by_line = self.lines.get(mutant.path, {})
+        return any("" in by_line.get(line, ()) for line in mutant.statement)
 
 
-def askable(mutant: Any, base: Mapping[str, Any]) -> dict[str, float]:
-    """The tests that can notice a mutant, with what each takes: those that run its line, or the module at all."""
-    by_line = base["lines"].get(mutant.path, {})
-    if mutant.on_import:
-        tests = {test for one in by_line.values() for test in one}
-    else:
-        tests = {test for line in mutant.statement for test in by_line.get(str(line), ())}
-    return {test: base["seconds"][test] for test in tests if test in base["seconds"]}
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def judge(mutant: Any, code: str, base: Mapping[str, Any], copy: Copy, most_s: float) -> dict[str, Any]:
-    """How it went: `failed` or `too long`, which is to be noticed, or `survived`, or `not run` by any test."""
+def _modules(repository: Path) -> list[str]:
+    every = (*(repository / "harness").rglob("*.py"), *(repository / "plugins").rglob("*.py"))
+    return [str(path.relative_to(repository)) for path in every]
+
+
+def judge(mutant: Any, code: str, base: Baseline, copy: Copy, most_s: float, collected: Any) -> dict[str, Any] | None:
+    """How it went: `failed` or `too long`, which is to be noticed, or `survived`, or `not run` by any test.
+
+    `collected` are tests that wait for it, and None where they have to be collected first, which takes longer. The
+    result is None where it cannot be told by tests that wait.
+    """
     import asking
 
-    tests = askable(mutant, base)
+    tests = base.askable(mutant)
     total, chosen = 0.0, {}
     for test, seconds in sorted(tests.items(), key=lambda item: item[1]):
         total += seconds
@@ -159,21 +190,32 @@ def judge(mutant: Any, code: str, base: Mapping[str, Any], copy: Copy, most_s: f
         return {**said, "status": "not run", "by": ""}
     failure_file = copy.logs / "failure"
     failure_file.unlink(missing_ok=True)
+    before = (copy.root / mutant.path).read_text()
 
     def notice() -> int:
         failure = asking.FirstFailure()
-        files = sorted({test.partition("::")[0] for test in chosen})
-        code = asking.ask(
-            ["-x", f"--basetemp={copy.temporary}", *files], [asking.Chosen(chosen), failure], copy.logs / "mutant.log"
-        )
+        if collected is None:
+            files = sorted({test.partition("::")[0] for test in chosen})
+            common = ("-x", f"--basetemp={copy.temporary}", *files)
+            status = asking.ask(common, [asking.Chosen(chosen), failure], copy.logs / "mutant.log")
+        else:
+            try:
+                collected.change(mutant.path, before, code)
+            except ValueError:
+                return UNTOLD
+            collected.session.config.pluginmanager.register(failure)
+            status = collected.run(asking.Chosen(chosen))
         failure_file.write_text(failure.name)
-        return code
+        return int(status)
 
     undo = copy.change(mutant.path, code)
     try:
-        code_of_pytest = asking.in_a_fork(notice, 90 + 20 * sum(chosen.values()))
+        needed = sum(chosen.values())
+        code_of_pytest = asking.in_a_fork(notice, 120 + 20 * needed, 20 + 5 * needed)
     finally:
         undo()
+    if code_of_pytest == UNTOLD:
+        return None
     status = {0: "survived", 5: "survived", None: "too long"}.get(code_of_pytest, "failed")
     by = failure_file.read_text() if failure_file.exists() else ""
     return {**said, "status": status, "by": by, "asked": len(chosen), "left": len(tests) - len(chosen)}
@@ -195,19 +237,21 @@ def wilson(noticed: int, n: int) -> tuple[float, float]:
     return centre - half, centre + half
 
 
-def sampled(room: Room, seed: int, repository: Path) -> list[Any]:
+def every(room: Room, seed: int, repository: Path) -> list[Any]:
     """All mutants of a room in an order that a seed sets and that changes elsewhere leave alone."""
     from mutants import mutants_of
 
-    every = [one for path in room.modules for one in mutants_of(path, (repository / path).read_text(), room.tuning)]
-    return sorted(every, key=lambda one: hashlib.sha256(f"{seed}:{one.key}".encode()).digest())
+    found = [one for path in room.modules for one in mutants_of(path, (repository / path).read_text(), room.tuning)]
+    return sorted(found, key=lambda one: hashlib.sha256(f"{seed}:{one.key}".encode()).digest())
 
 
-def read(file: Path) -> dict[str, dict[str, Any]]:
+def lines_of(results: Path) -> list[str]:
+    return results.read_text().splitlines() if results.exists() else []
+
+
+def read(results: Path) -> dict[str, dict[str, Any]]:
     """The last result of each mutant."""
-    if not file.exists():
-        return {}
-    return {one["key"]: one for one in map(json.loads, file.read_text().splitlines())}
+    return {one["key"]: one for one in map(json.loads, lines_of(results))}
 
 
 def run(room: Room, arguments: argparse.Namespace, results: Path) -> None:
@@ -218,45 +262,55 @@ def run(room: Room, arguments: argparse.Namespace, results: Path) -> None:
     if arguments.again:
         known = {key: one for key, one in known.items() if one["status"] in NOTICED}
     asking.import_once((*asking.IMPORTED_ONCE, *asking.WITH_TORCH) if room.torch else asking.IMPORTED_ONCE)
-    with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
+    until = time.monotonic() + 60 * arguments.minutes
+    with tempfile.TemporaryDirectory(prefix="mutation-") as folder, os.fdopen(os.dup(1), "w") as terminal:
         copy = Copy(arguments.repository, Path(folder))
-        mutants = sampled(room, arguments.seed, copy.root)
-        base = baseline(room, copy, results.with_suffix(".baseline.json"))
+        base = Baseline(room, copy, results.parent / "baseline")
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-        asked, until = 0, time.monotonic() + 60 * arguments.minutes
-        for mutant in mutants:
-            if asked == (arguments.sample or room.sample) or time.monotonic() > until:
-                break
-            code = mutant.change()
-            if code is None:
-                continue
-            asked += 1
-            if mutant.key in known:
-                continue
-            started = time.monotonic()
-            result = judge(mutant, code, base, copy, arguments.most)
-            result |= {"seconds": round(time.monotonic() - started, 1)}
-            result |= {"change": difference((copy.root / mutant.path).read_text(), code)}
-            with results.open("a") as file:
-                file.write(json.dumps(result) + "\n")
-            print(
-                f"{asked:4} {result['status']:9} {mutant.path}:{mutant.line} {mutant.operator} {result['seconds']} s",
-                flush=True,
-            )
+        mutants = [one for one in sample(room, arguments, copy.root) if one.key not in known]
+
+        def ask_about(some: Iterable[Any], collected: Any) -> None:
+            for mutant in some:
+                if time.monotonic() > until:
+                    break
+                started, code = time.monotonic(), mutant.change()
+                result = judge(mutant, code, base, copy, arguments.most, collected)
+                if result is None:
+                    continue
+                result["seconds"] = round(time.monotonic() - started, 1)
+                result["change"] = difference((copy.root / mutant.path).read_text(), code)
+                with results.open("a") as file:
+                    file.write(json.dumps(result) + "\n")
+                place = f"{mutant.path}:{mutant.line} {mutant.operator}"
+                print(f"{result['status']:9} {place} {result['seconds']} s", file=terminal, flush=True)
+
+        def ask_tests_that_wait() -> int:
+            in_functions = [one for one in mutants if not one.on_import and not base.on_collection(one)]
+            work = asking.Collected(copy.root, lambda collected: ask_about(in_functions, collected))
+            return asking.ask(["-x", f"--basetemp={copy.temporary}", *room.tests], [work], copy.logs / "waiting.log")
+
+        before = len(lines_of(results))
+        asking.in_a_fork(ask_tests_that_wait, math.inf)
+        told = {json.loads(line)["key"] for line in lines_of(results)[before:]}
+        ask_about([one for one in mutants if one.key not in told], None)
+
+
+def sample(room: Room, arguments: argparse.Namespace, repository: Path) -> list[Any]:
+    """The first mutants of the order that are Python."""
+    size, found = arguments.sample or room.sample, []
+    for mutant in every(room, arguments.seed, repository):
+        if len(found) < size and mutant.change() is not None:
+            found.append(mutant)
+    return found
 
 
 def report(room: Room, arguments: argparse.Namespace, results: Path) -> None:
     """The share that was noticed, and each mutant that was not."""
     known = read(results)
-    found = []
-    mutants = sampled(room, arguments.seed, arguments.repository)
-    size = len(mutants)
-    for mutant in mutants:
-        if len(found) == (arguments.sample or room.sample):
-            break
-        if mutant.key in known and mutant.change() is not None:
-            found.append({**known[mutant.key], "line": mutant.line})
+    size = len(every(room, arguments.seed, arguments.repository))
+    asked = sample(room, arguments, arguments.repository)
+    found = [{**known[one.key], "line": one.line} for one in asked if one.key in known]
     if not found:
         print(f"{room.name}: nothing yet")
         return
