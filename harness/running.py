@@ -22,6 +22,7 @@ from harness.trials.datasets import categories_of, usual_dataset
 from harness.trials.executors.asked import device_of, executor_of, jobs_of
 from harness.trials.executors.local import Local
 from harness.trials.grid import Axes, Cell, plan
+from harness.trials.isolation.registry import isolated_registry
 from harness.trials.observers import Observer, Observers
 from harness.trials.provenance import makers
 from harness.trials.saved_model import ModelFolder
@@ -108,6 +109,8 @@ class PlannedRun:
             smaller_batches=settings.batch_size == "auto",
             pools=tuple(self.pools or ()),
             keep=_folder_of_models(self) if settings.keep_models else None,
+            isolate=settings.isolate,
+            trial_minutes=settings.trial_minutes,
         )
         return Worker(workplace, self.registry)
 
@@ -131,7 +134,7 @@ class FinishedRun:
 
 def plan_run(settings: Settings, warn: Callable[[str], None]) -> PlannedRun:
     """Find parts and data, and cross them. Raises UsageError, DataError; nothing is written."""
-    registry = registry_with(settings.plugins)
+    registry = _registry(settings)
     for line in broken(registry):
         warn(line)
     judges = (*settings.thresholds, *(settings.pools or ()))
@@ -175,6 +178,18 @@ def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str]
         remarks=(*broken(planned.registry), *filter(None, [planned.demo]), *remarks),
     )
     return FinishedRun(summary, results, worker.workplace.keep, remarks)
+
+
+def _registry(settings: Settings) -> Registry:
+    """All that can be crossed. Raises UsageError."""
+    if not settings.isolate:
+        return registry_with(settings.plugins)
+    here = [plugin for plugin in settings.plugins if not isinstance(plugin, Path)]
+    if here:
+        raise UsageError(
+            f"{here[0]!r:.60} is code of this process, which {settings.called('isolate')} cannot fence off"
+        )
+    return isolated_registry(settings.plugin_files)
 
 
 def _axes(registry: Registry, settings: Settings, device: str) -> Axes:
@@ -240,6 +255,12 @@ def _where_parts_are(registry: Registry, parts: Sequence[Part], executor: Execut
     here = [part for part in parts if _is_of_this_process(registry, part)]
     if not here or _is_of_this_process(registry, executor):
         return executor
+    if settings.isolate or settings.trial_minutes is not None:
+        asked = settings.called("isolate" if settings.isolate else "trial_minutes")
+        raise UsageError(
+            f"{here[0].kind} {here[0].name!r} was defined in this process, and {asked} runs trials in others: save it "
+            f"with its hook in a .py file, and give {settings.called('plugins')}"
+        )
     local = isinstance(executor, Local)
     if isinstance(executor, Local) and executor.jobs in (None, 1):
         return replace(executor, jobs=1)

@@ -12,12 +12,12 @@ from harness.api import Progress, Threshold
 from harness.commands._options import format_option, plugin_option, store_option
 from harness.commands._stopping import stoppable
 from harness.errors import UsageError
-from harness.plugin.registry import Registry
 from harness.report.formats import render
 from harness.report.progress import describe
 from harness.report.reproduction import reproduction_document
 from harness.trials import hardware
 from harness.trials.datasets import open_dataset
+from harness.trials.isolation.registry import registry_of
 from harness.trials.observers import Observer
 from harness.trials.store import Store
 from harness.trials.trial import UNUSED, Outcome, Trial
@@ -38,6 +38,7 @@ from harness.verdicts.reproduction import TOLERANCE, reproduce
     show_default=True,
     help="How far off a score may be, as a share of the range of the stored ones.",
 )
+@click.option("--isolate", is_flag=True, help="Fit it in a process that never had labels.")
 @store_option
 @format_option
 @plugin_option
@@ -50,6 +51,7 @@ def command(
     device: str,
     thresholds: str,
     tolerance: float,
+    isolate: bool,
     store: Path,
     style: str,
     plugin_files: tuple[Path, ...],
@@ -60,7 +62,7 @@ def command(
     exit code 0 where scores are equal or within tolerance, and 3 where they differ or cannot be compared. The store
     stays as it is.
     """
-    registry = Registry.discover(plugin_files)
+    registry = registry_of(plugin_files, isolate=isolate)
     judges = registry.choose(Threshold, thresholds)
     with Store(store) as opened:
         stored = _find(opened, key)
@@ -70,7 +72,8 @@ def command(
         raise UsageError(f"data set {trial.dataset!r} needs --data-root, a folder such as {dataset.layout}")
     threads = stored.record.threads or hardware.threads(device, trial.precision, 1)
     pools = tuple(pool for pool in (stored.evidence.test if stored.evidence else ()) if pool != UNUSED)
-    worker = Worker(WorkerConfig(device, data_root, weights_dir, plugin_files, threads=threads, pools=pools), registry)
+    place = WorkerConfig(device, data_root, weights_dir, plugin_files, threads=threads, pools=pools, isolate=isolate)
+    worker = Worker(place, registry)
     try:
         with stoppable(farewell := "Stopped. The store is as it was."):
             found = reproduce(stored, worker, _OneLine(), judges, tolerance)

@@ -16,6 +16,7 @@ from harness.plugin.registry import Registry
 from harness.trials import hardware, provenance
 from harness.trials.handed import handed
 from harness.trials.holdout import normal_images
+from harness.trials.isolation.model import IsolatedModel, Isolation
 from harness.trials.observers import Observer
 from harness.trials.record import Record
 from harness.trials.saved_model import ModelFolder, SavedModel, State, limit_by
@@ -48,10 +49,18 @@ class Fitting:
     """Pools whose scores are kept in addition to the usual ones."""
     keep: ModelFolder | None
     save: Save
+    isolation: Isolation | None = None
+    """Where models are fitted and scored; None is this process."""
 
     def fit(self, trial: Trial, split: Split, observer: Observer) -> Fitted:
         """Fit a trial on a category's normal images, and score its test images. Raises whatever a plugin raises."""
         model = self.registry.make(Model, trial.model)
+        if self.isolation is None:
+            return self._fit(model, trial, split, observer)
+        with self.isolation.at_work(model, trial) as elsewhere:
+            return self._fit(elsewhere, trial, split, observer)
+
+    def _fit(self, model: Model, trial: Trial, split: Split, observer: Observer) -> Fitted:
         encoder = None if trial.encoder == UNUSED else self.registry.make(Encoder, trial.encoder)
         loss = None if trial.loss == UNUSED else self.registry.make(Loss, trial.loss)
         usual, asked = usual_pools(self.registry, model), made_pools(self.registry, self.pools)
@@ -82,7 +91,7 @@ class Fitting:
             n_train=len(fitted),
             n_calibration=len(calibration),
             calibrated_on=where,
-            threads=hardware.threads_in_use(),
+            threads=_threads(model),
             default_pool=model.default_pool,
             pools=provenance.strange_pools(evidence.test, self.registry),
             pool_faults=faults,
@@ -119,7 +128,12 @@ class Fitting:
             calibration=evidence.normal,
             sizes=split.sizes,
             modes=split.modes,
-            threads=hardware.threads_in_use(),
+            threads=_threads(model),
             plugins={**makers.plugins, **provenance.pool_maker(pool, self.registry)},
             versions=provenance.versions(),
         )
+
+
+def _threads(model: Model) -> int | None:
+    """How many threads torch computes in, where the model is at work."""
+    return model.threads if isinstance(model, IsolatedModel) else hardware.threads_in_use()

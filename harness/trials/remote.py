@@ -14,7 +14,8 @@ import numpy as np
 
 from harness.api import Images, Split
 from harness.errors import ModelError
-from harness.plugin.registry import Registry, contents
+from harness.plugin.registry import contents
+from harness.trials.isolation.registry import registry_of
 from harness.trials.observers import Observer
 from harness.trials.provenance import Makers, makers
 from harness.trials.saved_model import SavedModel, State
@@ -87,7 +88,7 @@ class RemoteWorker:
 def _worker(remote: RemoteWorker) -> Worker:
     """Made once in a process, which fits many trials."""
     os.environ.update(remote.environ)
-    return Worker(remote.workplace, Registry.discover(dict(remote.files)))
+    return Worker(remote.workplace, registry_of(dict(remote.files), isolate=remote.workplace.isolate))
 
 
 def portable(split: Split) -> Split:

@@ -140,6 +140,18 @@ class Settings:
     jobs: int | None = _setting(
         Whole(1), None, "Trials side by side, sharing the cores.", in_words="up to 4 on a CPU, else 1"
     )
+    trial_minutes: float | None = _setting(
+        Number(0, least_allowed=False),
+        None,
+        "Minutes that a trial may take, the start of its process included; one that is late is ended, and has failed.",
+        in_words="as long as it takes",
+    )
+    isolate: bool = _setting(
+        Flag(),
+        False,
+        "Fit and score in processes that never had labels, one for each trial. Of plugins that do not ship with the "
+        "harness only models, encoders and losses are used. It is no sandbox: files can be read.",
+    )
     executor: Chosen = _setting(
         Parts(Executor, several=False, metavar="NAME"),
         "local",

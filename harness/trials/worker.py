@@ -12,6 +12,8 @@ from harness.plugin.registry import Registry
 from harness.trials import hardware, provenance
 from harness.trials.datasets import load, open_dataset
 from harness.trials.fitting import Fitted, Fitting, Save
+from harness.trials.isolation.model import Isolation
+from harness.trials.isolation.registry import IsolatedRegistry
 from harness.trials.observers import Observer
 from harness.trials.record import Record
 from harness.trials.saved_model import ModelFolder, write
@@ -37,6 +39,10 @@ class WorkerConfig:
     """As they are spelt: those whose scores are kept beside the usual ones."""
     keep: ModelFolder | None = None
     """Where fitted models are kept; None keeps none."""
+    isolate: bool = False
+    """Whether models are fitted and scored in processes of their own; the registry has to be an `isolated_registry`."""
+    trial_minutes: float | None = None
+    """How long a trial may take; None sets no limit. Only one in a process of its own can be ended."""
 
 
 @dataclass
@@ -102,7 +108,9 @@ class Worker:
     def _fit_in_memory(self, trial: Trial, split: Split, observer: Observer) -> tuple[Trial, Fitted]:
         """The first variant of a trial for which memory suffices."""
         place = self.workplace
-        fitting = Fitting(self.registry, place.device, place.weights_dir, place.pools, place.keep, self.save)
+        fitting = Fitting(
+            self.registry, place.device, place.weights_dir, place.pools, place.keep, self.save, self._isolation()
+        )
         *larger, smallest = self.variants(trial)
         for variant in larger:
             try:
@@ -112,6 +120,14 @@ class Worker:
                     raise
             hardware.release_memory()  # not before the error is gone, whose frames hold on to it
         return smallest, fitting.fit(smallest, split, observer)
+
+    def _isolation(self) -> Isolation | None:
+        """Where models are at work; None is this process."""
+        place = self.workplace
+        if not place.isolate:
+            return None
+        assert isinstance(self.registry, IsolatedRegistry), "an isolated worker has an isolated_registry"
+        return Isolation(self.registry, place.threads, place.trial_minutes)
 
     def _advice(self, trial: Trial, error: BaseException) -> str:
         """What may help where memory ran out."""

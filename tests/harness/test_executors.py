@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from harness.commands import main
 from harness.plugin.registry import Registry
+from harness.trials.executors.local import Local
 from harness.trials.executors.processes import PATIENCE_S, Processes
 from harness.trials.observers import Observer
 from harness.trials.store import Store
@@ -82,6 +83,32 @@ def test_a_process_that_dies_in_mid_word_costs_its_own_trial(dots_plugin: Path, 
     by_seed = {outcome.trial.seed: outcome for outcome in outcomes}
     assert [by_seed[seed].status for seed in range(4)] == ["done", "error", "done", "done"]
     assert by_seed[1].reason == "its process ended with exit code 9"
+
+
+@pytest.mark.parametrize("hanging", ["time.sleep(600)", "run.report(Progress(1, 2, 1.0, 1))"])
+def test_a_trial_that_hangs_is_ended_when_its_time_is_over_also_with_one_job(
+    dots_plugin: Path, tmp_path: Path, hanging: str
+) -> None:
+    plugin = tmp_path / "hanging.py"
+    words = f"import time\n        while run.seed == 1: {hanging}\n        assert encoder is not None"
+    plugin.write_text(dots_plugin.read_text().replace("assert encoder is not None", words))
+    worker = Worker(WorkerConfig(plugin_files=(plugin,), trial_minutes=0.1), Registry.discover([plugin]))
+    started = time.monotonic()
+    trials = [TRIAL._replace(seed=seed) for seed in range(3)]
+    outcomes = list(Local().run(trials, worker, Observer()))
+    assert [outcome.status for outcome in outcomes] == ["done", "error", "done"]
+    assert outcomes[1].reason == (
+        "it took longer than the 0.1 minutes that a trial may take (trial_minutes), and was ended"
+    )
+    assert time.monotonic() - started < 40
+    assert not multiprocessing.active_children()
+
+
+def test_an_executor_that_cannot_end_a_trial_is_refused_with_a_limit(tmp_path: Path) -> None:
+    words = ["run", "--executor", "ray", "--trial-minutes", "5", "--store", str(tmp_path)]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert "executor 'ray' cannot end a trial that is late: give --isolate as well" in result.output
 
 
 def test_processes_that_do_not_heed_the_request_to_end_are_killed(dots_plugin: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from harness.plugin.options import options_of
 from harness.plugin.registry import Registry
 from harness.plugin.spec import spell
 from harness.trials import hardware
+from harness.trials.executors.local import Local
 from harness.trials.settings import Settings
 
 _OPTIONS = {"jobs": "jobs", "ray_address": "address", "cpus_per_trial": "cpus", "gpus_per_trial": "gpus"}
@@ -48,6 +49,11 @@ def jobs_of(executor: Executor, device: str, trials: int) -> int:
 def executor_of(registry: Registry, settings: Settings) -> Executor:
     """The executor that is asked for, with its options. Raises UsageError for an option that it does not have."""
     (executor,) = choose(registry, Executor, settings.executor)
+    if settings.trial_minutes is not None and not settings.isolate and not isinstance(executor, Local):
+        raise UsageError(
+            f"executor {executor.name!r} cannot end a trial that is late: give {settings.called('isolate')} as well, "
+            f"which can, or leave out {settings.called('trial_minutes')}"
+        )
     known = [option.name for option in options_of(type(executor))]
     for setting, option in _OPTIONS.items():
         value, called = getattr(settings, setting), settings.called(setting)

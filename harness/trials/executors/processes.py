@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -17,7 +18,8 @@ from types import ModuleType
 
 from harness.api import Progress
 from harness.plugin.printed import kept_apart
-from harness.plugin.registry import Registry
+from harness.trials.endings import ending, too_late
+from harness.trials.isolation.registry import registry_of
 from harness.trials.observers import Observer
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
@@ -34,6 +36,8 @@ class _Hand:
     process: BaseProcess
     line: Connection
     trial: Trial | None = None
+    until: float = math.inf
+    """When it is late with its trial, by the monotonic clock."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +48,21 @@ class Processes:
 
     def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
         """The outcome of each trial, as they end."""
-        waiting = iter(trials)
+        waiting, limit = iter(trials), worker.workplace.trial_minutes
         idle: list[_Hand] = []
         busy: list[_Hand] = []
         try:
             while True:
                 while len(busy) < self.jobs and (trial := next(waiting, None)) is not None:
-                    busy.append(_start(trial, idle, worker.workplace))
+                    hand = _start(trial, idle, worker.workplace)
+                    hand.until = math.inf if limit is None else time.monotonic() + 60 * limit
+                    busy.append(hand)
                 if not busy:
                     return
-                for line in wait([hand.line for hand in busy]):
-                    hand = next(hand for hand in busy if hand.line is line)
-                    outcome = _listen(hand, observer)
+                for hand in _heard_or_late(busy):
+                    outcome = _listen(hand, observer) if hand.line.poll() else None
+                    if outcome is None and limit is not None and time.monotonic() >= hand.until:
+                        outcome = _given_up(hand, limit)
                     if outcome is not None:
                         busy.remove(hand)
                         idle += [hand] if hand.trial is None else []
@@ -107,6 +114,21 @@ def _main_hidden() -> Iterator[None]:
             sys.modules["__main__"] = main
 
 
+def _heard_or_late(busy: list[_Hand]) -> list[_Hand]:
+    """Those that have something to say, as soon as one has, or is late."""
+    first = min(hand.until for hand in busy)
+    heard = wait([hand.line for hand in busy], None if first == math.inf else max(0.0, first - time.monotonic()))
+    return [hand for hand in busy if hand.line in heard or time.monotonic() >= hand.until]
+
+
+def _given_up(hand: _Hand, limit: float) -> Outcome:
+    """The outcome of a trial that is late; its process is killed, whatever it is at."""
+    assert hand.trial is not None
+    hand.process.kill()
+    hand.process.join()
+    return Outcome(hand.trial, "error", too_late(limit))
+
+
 def _listen(hand: _Hand, observer: Observer) -> Outcome | None:
     """What a busy process says: the outcome of its trial, or None where it goes on."""
     assert hand.trial is not None
@@ -114,7 +136,7 @@ def _listen(hand: _Hand, observer: Observer) -> Outcome | None:
         said = hand.line.recv()
     except (EOFError, OSError):  # it died, perhaps in mid-word; a hand that keeps its trial is not used again
         hand.process.join()
-        return Outcome(hand.trial, "error", f"its process {_ending(hand.process.exitcode)}")
+        return Outcome(hand.trial, "error", f"its process {ending(hand.process.exitcode)}")
     if isinstance(said, Progress):
         observer.progressed(hand.trial, said)
         return None
@@ -151,7 +173,8 @@ def _work(workplace: WorkerConfig, line: Connection) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # a thread that spins while it waits takes another fit's core
     threading.Thread(target=_follow_parent, daemon=True).start()
     with kept_apart():
-        worker, ahead = Worker(workplace, Registry.discover(workplace.plugin_files)), _Line(line)
+        worker = Worker(workplace, registry_of(workplace.plugin_files, isolate=workplace.isolate))
+        ahead = _Line(line)
         while True:
             try:
                 trial = line.recv()
@@ -166,10 +189,3 @@ def _follow_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
-
-
-def _ending(code: int | None) -> str:
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        return f"was killed by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
-    return f"ended with exit code {code}"

@@ -1,0 +1,76 @@
+"""A model that is at work in a process of strangers, and looks like any other from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.api import Encoder, Images, Loss, Model, Run, Scores
+from harness.trials.isolation.process import StrangerProcess, progress_of, strangers
+from harness.trials.isolation.registry import IsolatedRegistry
+from harness.trials.trial import Trial
+
+_AT_A_TIME = 64
+"""Images that are written together, so that a data set larger than memory passes through."""
+
+
+class IsolatedModel(Model):
+    """Fits and scores elsewhere. Raises TrainingError or UnavailableError where that fails, UsageError never."""
+
+    def __init__(self, process: StrangerProcess, trial: Trial) -> None:
+        self._process, self._trial = process, trial
+        self._resolved: dict[str, str] = {}
+        self.threads: int | None = None
+        """The threads that torch used there; None where it was not used."""
+
+    def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
+        file = self._process.folder / "normal.npy"
+        pixels = np.lib.format.open_memmap(file, "w+", np.uint8, normal.pixels.shape)
+        for start in range(0, len(normal), _AT_A_TIME):
+            pixels[start : start + _AT_A_TIME] = normal.pixels[start : start + _AT_A_TIME]
+        del pixels
+        weights_dir = None if run.weights_dir is None else str(run.weights_dir.absolute())
+        asked = {"trial": self._trial.written(), "device": run.device, "weights_dir": weights_dir, "pixels": str(file)}
+        for answer, _ in self._process.answers("fit", asked):
+            if "progress" in answer:
+                run.report(progress_of(answer))
+                continue
+            resolved, threads = answer.get("resolved"), answer.get("threads")
+            self._resolved = {str(k): str(v) for k, v in resolved.items()} if isinstance(resolved, dict) else {}
+            self.threads = threads if type(threads) is int else None
+
+    def resolved(self, encoder: Encoder | None) -> Mapping[str, str]:
+        return self._resolved
+
+    def score(self, images: Images) -> Scores:
+        pixels = np.asarray(images.pixels)
+        most = 64 * pixels.size + (1 << 20)  # maps in the longest kind of number, several times over
+        _, given = self._process.ask("score", {}, {"pixels": pixels}, most)
+        return Scores(maps=given.get("maps"), images=given.get("images"))
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        _, given = self._process.ask("state")
+        return given
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """Where models of isolated trials are at work: each in a process of its own."""
+
+    registry: IsolatedRegistry
+    threads: int | None
+    minutes: float | None
+    """How long such a process may take; None sets no limit."""
+
+    @contextmanager
+    def at_work(self, model: Model, trial: Trial) -> Iterator[IsolatedModel]:
+        """The model of a trial in a process, which ends with this."""
+        said = {"name": type(model).name, "uses": model.uses, "default_pool": model.default_pool}
+        kind: Any = type(type(model).__name__, (IsolatedModel,), said)
+        with strangers(self.registry.files, self.threads, self.minutes) as process:
+            yield kind(process, trial)

@@ -1,0 +1,123 @@
+"""A process of strangers, as the harness sees it: asked, waited for, and killed when it is done with or late."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.api import Progress
+from harness.errors import TrainingError, UnavailableError
+from harness.trials.endings import ending, too_late
+from harness.trials.isolation.wire import MOST_ARRAYS, Arrays, WireError, receive, send
+
+_DESCRIBE_MINUTES = 5.0
+"""How long plugins may take to be imported and to say what they offer."""
+
+
+class StrangerProcess:
+    """Answers questions until it is late. Raises TrainingError where it fails, dies, or says what is no answer."""
+
+    def __init__(self, process: subprocess.Popen[bytes], line: Connection, minutes: float | None, folder: Path) -> None:
+        self._process, self._line = process, line
+        self._minutes = minutes
+        self._deadline = None if minutes is None else time.monotonic() + 60 * minutes
+        self.folder = folder
+        """Where files for it are put; it is removed with the process."""
+
+    def ask(
+        self,
+        question: str,
+        said: Mapping[str, Any] | None = None,
+        arrays: Arrays | None = None,
+        most: int = MOST_ARRAYS,
+    ) -> tuple[dict[str, Any], Arrays]:
+        """The answer to a question."""
+        for answer, given in self.answers(question, said, arrays, most):
+            if "progress" not in answer:
+                return answer, given
+        raise AssertionError("answers ends with an answer")
+
+    def answers(
+        self,
+        question: str,
+        said: Mapping[str, Any] | None = None,
+        arrays: Arrays | None = None,
+        most: int = MOST_ARRAYS,
+    ) -> Iterator[tuple[dict[str, Any], Arrays]]:
+        """What it reports of its progress, then the answer. Raises UnavailableError where a plugin has."""
+        try:
+            send(self._line, {**(said or {}), "ask": question}, arrays)
+            while True:
+                answer, given = self._receive(most)
+                if "error" in answer:
+                    kind = UnavailableError if answer["error"] == "unavailable" else TrainingError
+                    raise kind(str(answer.get("reason")))
+                yield answer, given
+                if "progress" not in answer:
+                    return
+        except (EOFError, OSError) as error:
+            self._process.kill()
+            raise TrainingError(f"its process {ending(self._process.wait())}") from error
+        except WireError as error:
+            raise TrainingError(f"its process cannot be understood: {error}") from error
+
+    def _receive(self, most: int) -> tuple[dict[str, Any], Arrays]:
+        left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        if self._minutes is not None and not self._line.poll(left):
+            raise TrainingError(too_late(self._minutes))
+        return receive(self._line, most)
+
+
+def progress_of(answer: Mapping[str, Any]) -> Progress:
+    """How far a fit is, as a process says it. Raises TrainingError."""
+    try:
+        epoch, epochs, loss, images = answer["progress"]
+        return Progress(int(epoch), int(epochs), float(loss), int(images), bool(answer.get("epoch_done")))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TrainingError(f"its process reports {answer['progress']!r:.60}, expected numbers") from error
+
+
+@contextmanager
+def strangers(
+    files: Mapping[Path, bytes], threads: int | None = None, minutes: float | None = _DESCRIBE_MINUTES
+) -> Iterator[StrangerProcess]:
+    """A process that has loaded these plugin files and all installed plugins, for as long as this is active."""
+    ours, theirs = Pipe()
+    with tempfile.TemporaryDirectory(prefix="harness-isolated-", ignore_cleanup_errors=True) as folder:
+        program = [sys.executable, "-P", "-m", "harness.trials.isolation.stranger"]
+        process = subprocess.Popen(  # noqa: S603  it is our own program
+            [*program, str(theirs.fileno()), str(os.getpid()), str(threads or 0)],
+            stdin=subprocess.DEVNULL,
+            stdout=2,  # stdout has the harness's own output only
+            pass_fds=(theirs.fileno(),),
+            cwd=folder,
+            env=_surroundings(Path(folder)),
+        )
+        theirs.close()
+        try:
+            found = StrangerProcess(process, ours, minutes, Path(folder))
+            sources = {f"file {at}": np.frombuffer(source, np.uint8) for at, source in enumerate(files.values())}
+            found.ask("load", {"files": [str(file.absolute()) for file in files]}, sources)
+            yield found
+        finally:
+            ours.close()
+            process.kill()
+            process.wait()
+
+
+def _surroundings(folder: Path) -> dict[str, str]:
+    """The environment of a process of strangers: the same packages, and caches of its own."""
+    packages = os.pathsep.join(path for path in sys.path if path)
+    kept = {name: value for name, value in os.environ.items() if name not in ("HARNESS_CACHE", "PWD", "OLDPWD")}
+    return {**kept, "PYTHONPATH": packages, "HARNESS_CACHE": str(folder / "cache")}

@@ -1,0 +1,97 @@
+"""Built-in plugins as ever, and stand-ins of what strangers offer, none of whose code is imported here."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import types
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.api import Part
+from harness.plugin.hookspecs import hookimpl
+from harness.plugin.registry import DISTRIBUTION, GROUP, HOOKS, Registry, contents
+from harness.trials.isolation.described import ISOLATED, stand_in
+from harness.trials.isolation.process import strangers
+
+
+class IsolatedRegistry(Registry):
+    """Where strangers' parts are stand-ins; `files` is what their processes are sent."""
+
+    files: Mapping[Path, bytes]
+
+
+def isolated_registry(files: Sequence[Path] | Mapping[Path, bytes] = ()) -> IsolatedRegistry:
+    """A registry for isolated trials. Raises UsageError for a missing file, TrainingError without an answer."""
+    sources = files if isinstance(files, Mapping) else contents(files)
+    registry = IsolatedRegistry.discover((), {**os.environ, "HARNESS_PLUGINS": ""})
+    assert isinstance(registry, IsolatedRegistry)
+    registry.files = sources
+    known = {(str(file), file.stem): hashlib.sha256(source).hexdigest()[:8] for file, source in sources.items()}
+    known |= _installed()
+    if not known:
+        return registry
+    with strangers(sources) as process:
+        told, _ = process.ask("describe")
+    offered: dict[tuple[str, str], list[type[Part]]] = {}
+    problems: dict[tuple[str, str], list[str]] = {}
+    for distribution, name, problem in _threes(told.get("problems")):
+        problems.setdefault((distribution, name), []).append(problem)
+    for part in _dicts(told.get("parts")):
+        who = _who(part.get("plugin"))
+        try:
+            offered.setdefault(who, []).append(stand_in(part, registry.make))
+        except (TypeError, ValueError) as error:
+            problems.setdefault(who, []).append(f"offers a part that cannot be isolated: {error}")
+    for who, version in known.items():
+        distribution, name = who
+        plugin = registry.register(_module(name, offered.get(who, [])), name, distribution, version)
+        plugin.problems += problems.get(who, [])
+    return registry
+
+
+def registry_of(files: Sequence[Path] | Mapping[Path, bytes], *, isolate: bool) -> Registry:
+    """The registry of a process that fits trials. Raises UsageError for a missing file."""
+    return isolated_registry(files) if isolate else Registry.discover(files)
+
+
+def _installed() -> dict[tuple[str, str], str]:
+    """Installed plugins of strangers, with the versions of their distributions."""
+    allowed = os.environ.get("HARNESS_PLUGINS")
+    names = None if allowed is None else {name.strip() for name in allowed.split(",")}
+    found = {}
+    for entry in importlib.metadata.entry_points(group=GROUP):
+        distribution = entry.dist.name if entry.dist else "unknown"
+        wanted = names is None or names & {entry.name, distribution}
+        if distribution != DISTRIBUTION and wanted:
+            found[distribution, entry.name] = entry.dist.version if entry.dist else "unknown"
+    return found
+
+
+def _module(name: str, parts: Sequence[type[Part]]) -> types.ModuleType:
+    """A plugin that offers these parts."""
+    module = types.ModuleType(f"isolated_{name}")
+    for kind in ISOLATED.values():
+        of_kind = [part for part in parts if part.kind == kind.kind]
+        if of_kind:
+            setattr(module, HOOKS[kind], hookimpl(_giving(of_kind)))
+    return module
+
+
+def _giving(parts: list[type[Part]]) -> Callable[[], list[type[Part]]]:
+    return lambda: parts
+
+
+def _dicts(told: Any) -> list[dict[str, Any]]:
+    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+
+
+def _threes(told: Any) -> list[tuple[str, str, str]]:
+    found = told if isinstance(told, list) else []
+    return [tuple(map(str, one)) for one in found if isinstance(one, list) and len(one) == 3]  # type: ignore[misc]
+
+
+def _who(told: Any) -> tuple[str, str]:
+    return (str(told[0]), str(told[1])) if isinstance(told, list) and len(told) == 2 else ("", "")
