@@ -143,7 +143,7 @@ class Settings:
     trial_minutes: float | None = _setting(
         Number(0, least_allowed=False),
         None,
-        "Minutes that a trial may take, the start of its process included; one that is late is ended, and has failed.",
+        "Minutes that a trial may take from when its process has begun; one that is late is ended, and has failed.",
         in_words="as long as it takes",
     )
     isolate: bool = _setting(

@@ -25,6 +25,9 @@ from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
 
 _hiding = threading.Lock()
+_BEGUN = "begun"
+_START_S = 120.0
+"""How long a process may take until it begins with a trial that has a time limit."""
 PATIENCE_S = 2.0
 """How long processes that were told to end may take before they are killed."""
 
@@ -55,12 +58,12 @@ class Processes:
             while True:
                 while len(busy) < self.jobs and (trial := next(waiting, None)) is not None:
                     hand = _start(trial, idle, worker.workplace)
-                    hand.until = math.inf if limit is None else time.monotonic() + 60 * limit
+                    hand.until = math.inf if limit is None else time.monotonic() + 60 * limit + _START_S
                     busy.append(hand)
                 if not busy:
                     return
                 for hand in _heard_or_late(busy):
-                    outcome = _listen(hand, observer) if hand.line.poll() else None
+                    outcome = _listen(hand, observer, limit) if hand.line.poll() else None
                     if outcome is None and limit is not None and time.monotonic() >= hand.until:
                         outcome = _given_up(hand, limit)
                     if outcome is not None:
@@ -129,7 +132,7 @@ def _given_up(hand: _Hand, limit: float) -> Outcome:
     return Outcome(hand.trial, "error", too_late(limit))
 
 
-def _listen(hand: _Hand, observer: Observer) -> Outcome | None:
+def _listen(hand: _Hand, observer: Observer, limit: float | None) -> Outcome | None:
     """What a busy process says: the outcome of its trial, or None where it goes on."""
     assert hand.trial is not None
     try:
@@ -137,6 +140,9 @@ def _listen(hand: _Hand, observer: Observer) -> Outcome | None:
     except (EOFError, OSError):  # it died, perhaps in mid-word; a hand that keeps its trial is not used again
         hand.process.join()
         return Outcome(hand.trial, "error", f"its process {ending(hand.process.exitcode)}")
+    if said == _BEGUN:
+        hand.until = math.inf if limit is None else time.monotonic() + 60 * limit
+        return None
     if isinstance(said, Progress):
         observer.progressed(hand.trial, said)
         return None
@@ -180,6 +186,7 @@ def _work(workplace: WorkerConfig, line: Connection) -> None:
                 trial = line.recv()
             except EOFError:
                 return
+            line.send(_BEGUN)
             line.send(worker.perform(trial, ahead))
 
 

@@ -112,9 +112,11 @@ def _type_of(told: Any) -> Any:
         if form == "or_none":
             return _type_of(inner) | None
         if form == "one_of" and isinstance(inner, list) and inner and all(_is_choice(one) for one in inner):
-            return Literal[tuple(inner)]  # type: ignore[valid-type]
+            choices: Any = tuple(inner)
+            return Literal[choices]
         if form == "several" and isinstance(inner, list):
-            return tuple[tuple(Ellipsis if one is None else _type_of(one) for one in inner)]
+            kinds: Any = tuple(Ellipsis if one is None else _type_of(one) for one in inner)
+            return tuple[kinds]
         if form == "part" and isinstance(inner, str) and inner in ISOLATED:
             return ISOLATED[inner]
     raise ValueError(f"an option is of type {told!r:.60}")

@@ -21,19 +21,23 @@ from harness.errors import TrainingError, UnavailableError
 from harness.trials.endings import ending, too_late
 from harness.trials.isolation.wire import MOST_ARRAYS, Arrays, WireError, receive, send
 
-_DESCRIBE_MINUTES = 5.0
+_START_MINUTES = 5.0
 """How long plugins may take to be imported and to say what they offer."""
 
 
 class StrangerProcess:
     """Answers questions until it is late. Raises TrainingError where it fails, dies, or says what is no answer."""
 
-    def __init__(self, process: subprocess.Popen[bytes], line: Connection, minutes: float | None, folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], line: Connection, folder: Path) -> None:
         self._process, self._line = process, line
-        self._minutes = minutes
-        self._deadline = None if minutes is None else time.monotonic() + 60 * minutes
+        self.limit(_START_MINUTES)
         self.folder = folder
         """Where files for it are put; it is removed with the process."""
+
+    def limit(self, minutes: float | None) -> None:
+        """Let it be late after so many minutes from now; None lets it take its time."""
+        self._minutes = minutes
+        self._deadline = None if minutes is None else time.monotonic() + 60 * minutes
 
     def ask(
         self,
@@ -90,7 +94,7 @@ def progress_of(answer: Mapping[str, Any]) -> Progress:
 
 @contextmanager
 def strangers(
-    files: Mapping[Path, bytes], threads: int | None = None, minutes: float | None = _DESCRIBE_MINUTES
+    files: Mapping[Path, bytes], threads: int | None = None, minutes: float | None = _START_MINUTES
 ) -> Iterator[StrangerProcess]:
     """A process that has loaded these plugin files and all installed plugins, for as long as this is active."""
     ours, theirs = Pipe()
@@ -106,9 +110,10 @@ def strangers(
         )
         theirs.close()
         try:
-            found = StrangerProcess(process, ours, minutes, Path(folder))
+            found = StrangerProcess(process, ours, Path(folder))
             sources = {f"file {at}": np.frombuffer(source, np.uint8) for at, source in enumerate(files.values())}
             found.ask("load", {"files": [str(file.absolute()) for file in files]}, sources)
+            found.limit(minutes)
             yield found
         finally:
             ours.close()
