@@ -60,6 +60,7 @@ class Commands(click.Group):
 _SUMMARIES = {
     "check": "Put a part through the conformance kit.",
     "compare": "Set our numbers beside published ones: equivalent, different or inconclusive, and against chance.",
+    "conventions": "Judge the same fits under the conventions that papers seldom state, and say what moves.",
     "data": "Show what a data set holds, and what is odd about its images.",
     "export": "Write verdicts with their provenance as JSON lines.",
     "latency": "Measure how long a kept model takes to decide, engine by engine.",

@@ -23,6 +23,7 @@ from harness.published.equivalence import MARGIN
     show_default=True,
     help="What two numbers may lie apart and still be the same; .15 and more tells methods hardly apart.",
 )
+@click.option("--conventions", is_flag=True, help="Say by which convention each number could be reached.")
 @source_option
 @format_option
 @plugin_option
@@ -31,6 +32,7 @@ def command(
     thresholds: str,
     pools: str | None,
     margin: float,
+    conventions: bool,
     store: Path,
     style: str,
     plugin_files: tuple[Path, ...],
@@ -42,4 +44,4 @@ def command(
     """
     load(against)  # a name that is wrong is told before a large store is read
     results = judged(store, thresholds, pools, plugin_files)
-    click.echo(results.compare(against, margin=margin, format=style), nl=False)
+    click.echo(results.compare(against, margin=margin, conventions=conventions, format=style), nl=False)

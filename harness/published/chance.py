@@ -9,6 +9,7 @@ from statistics import fmean
 import numpy as np
 
 from harness.api import Counts, FloatArray
+from harness.metrics.ranks import rank_correlation
 from harness.published.comparison import Comparison
 from harness.published.table import DECIDED, RATES, PublishedTable
 from harness.verdicts.methods import Method
@@ -180,15 +181,4 @@ def _published_mean(table: PublishedTable, comparison: Comparison) -> float:
 def _rank_correlation(lines: Sequence[_Line], metric: str) -> float | None:
     """Spearman's; None for fewer than three methods, or where all are equal."""
     pairs = [(line[metric].ours.mean, float(line[metric].published.value)) for line in lines if metric in line]
-    if len(pairs) < 3:
-        return None
-    ours, published = (_ranks(np.round(values, 12)) for values in zip(*pairs, strict=True))
-    if np.ptp(ours) == 0 or np.ptp(published) == 0:
-        return None
-    return float(np.corrcoef(ours, published)[0, 1])
-
-
-def _ranks(values: FloatArray) -> FloatArray:
-    """From 1, equal values sharing their mean rank; scipy.stats, which has it too, takes a second to import."""
-    _, place, times = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(times) - (times - 1) / 2)[place])
+    return rank_correlation([ours for ours, _ in pairs], [published for _, published in pairs])

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from statistics import fmean
 
+from harness.conventions import Judged
 from harness.published.chance import Chance, chance_of, shuffled_of
 from harness.published.comparison import Compared, Comparison
 from harness.published.printed import Printed
 from harness.published.table import NOT_STATED
 from harness.report.leaderboard import HEADINGS
 from harness.report.metric_names import in_words
+from harness.report.reached import reached_table
 from harness.report.table import Document, Row, Table
 from harness.trials.trial import UNUSED
 from harness.verdicts.methods import Method, labels
@@ -59,9 +61,16 @@ _CHANCE = (
 )
 
 
-def comparison_document(compared: Compared) -> Document:
-    """For people, what can be compared, totals beside chance, and what cannot; for programs, a row a number."""
+def comparison_document(compared: Compared, conventions: Sequence[Judged] | None = None) -> Document:
+    """For people, what can be compared, totals beside chance, and what cannot; for programs, a row a number.
+
+    With trials judged under conventions, also by which of these a number could be reached.
+    """
     tables, notes = comparison_tables(compared)
+    comparable = [comparison for comparison in compared.comparisons if not comparison.reasons]
+    if conventions is not None and comparable:
+        names = labels(comparison.method for comparison in compared.comparisons)
+        tables.append(reached_table(compared.table.name, comparable, conventions, names))
     return Document(
         tables=lambda: tables,
         rows=lambda: _rows(compared),

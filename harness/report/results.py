@@ -23,6 +23,7 @@ from harness.published import load as load_published
 from harness.published.comparison import compare
 from harness.published.equivalence import MARGIN
 from harness.report.comparison import comparison_document
+from harness.report.conventions import conventions_document, judged_under
 from harness.report.leaderboard import leaderboard_document
 from harness.report.shown import Shown
 from harness.report.table import Document
@@ -63,10 +64,12 @@ class Source:
         """Whether it is a file of JSON lines."""
         return self.path.suffix == ".jsonl"
 
-    def judged(self, thresholds: Chosen, pools: Chosen | None, metrics: Sequence[Metric] = ()) -> list[Verdict]:
+    def judged(
+        self, thresholds: Chosen, pools: Chosen | None, metrics: Sequence[Metric] = (), with_pixels: bool = False
+    ) -> list[Verdict]:
         """All verdicts by these thresholds and pools, with these metrics. Raises UsageError.
 
-        None takes the pool that each model suits.
+        None takes the pool that each model suits. Pixel counts are read where a metric, or the caller, needs them.
         """
         in_process.register(self.registry, (*thresholds, *(pools or ())))
         chosen = in_process.choose(self.registry, Threshold, thresholds)
@@ -76,7 +79,7 @@ class Source:
             wanted = [EVERY_POOL] if stored else [spell(one) for one in in_process.choose(self.registry, Pool, pools)]
         if not self.is_export:
             outcomes = self.outcomes
-            if any(isinstance(metric, PixelMetric) for metric in metrics):  # whose counts are read only where needed
+            if with_pixels or any(isinstance(metric, PixelMetric) for metric in metrics):
                 with Store(self.path) as store:
                     outcomes = list(store.outcomes([outcome.id for outcome in outcomes], with_pixels=True))
             return [verdict for outcome in outcomes for verdict in judge(outcome, chosen, wanted, metrics)]
@@ -182,24 +185,40 @@ class Results:
         shown = Shown(replace(wanted.document, remarks=[*wanted.document.remarks, wanted.faults, wanted.remarks]))
         return shown if format is None else shown.text(format)
 
+    def conventions(
+        self, *, threshold: Any = "mean", data_root: str | os.PathLike[str] | None = None, device: str = "auto"
+    ) -> Shown:
+        """What the same fits come to under conventions that papers seldom state, as `harness conventions` says.
+
+        `data_root` holds the images, for models that were kept. Raises UsageError.
+        """
+        root = None if data_root is None else Path(os.fsdecode(data_root))
+        return Shown(conventions_document(judged_under(self.source, threshold, root, device)))
+
     @overload
-    def compare(self, against: str | os.PathLike[str], *, margin: float = MARGIN) -> Shown: ...
+    def compare(self, against: str | os.PathLike[str], *, margin: float = ..., conventions: bool = ...) -> Shown: ...
     @overload
-    def compare(self, against: str | os.PathLike[str], *, margin: float = MARGIN, format: str) -> str: ...
+    def compare(
+        self, against: str | os.PathLike[str], *, margin: float = ..., conventions: bool = ..., format: str
+    ) -> str: ...
     def compare(
         self,
         against: str | os.PathLike[str],
         *,
         margin: float = MARGIN,
+        conventions: bool = False,
         format: str | None = None,  # noqa: A002
     ) -> Shown | str:
         """Our numbers beside those of a source that ships, or of a TOML or CSV file. Raises UsageError.
 
-        Two numbers may lie `margin` apart, above 0 and below 1, and still be the same.
+        Two numbers may lie `margin` apart, above 0 and below 1, and still be the same. With `conventions`, it is said
+        by which of them a number could be reached.
         """
         if not 0 < margin < 1:
             raise UsageError(f"margin is {margin!r}: expected a number between 0 and 1, such as {MARGIN}")
-        shown = Shown(comparison_document(compare(load_published(os.fsdecode(against)), self.verdicts, margin)))
+        compared = compare(load_published(os.fsdecode(against)), self.verdicts, margin)
+        under = judged_under(self.source, self.thresholds[:1], None, "auto") if conventions else None
+        shown = Shown(comparison_document(compared, under))
         return shown if format is None else shown.text(format)
 
     def report(

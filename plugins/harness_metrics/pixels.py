@@ -66,7 +66,7 @@ class PixelAveragePrecision(PixelMetric):
 
 @dataclass
 class PixelF1(PixelMetric):
-    """F1 of pixels at the limit where it is largest, which only the masks tell: an upper bound."""
+    """F1 of pixels at the limit where it is largest. Only the masks tell that limit, and no other has a higher F1."""
 
     name = "pixel_f1"
     title = "pixel F1 (best)"

@@ -91,3 +91,9 @@ def test_every_command_of_the_audit_s_page_does_what_it_is_shown_for(walk) -> No
     for words in printed("harness/audit/README.md"):
         done = walk(words)
         assert (done.exit_code, "findings" in done.output) == (0, True), f"{words}\n{done.output}"
+
+
+def test_every_command_of_the_conventions_page_does_what_it_is_shown_for(walk) -> None:
+    for words in printed("harness/conventions/README.md"):
+        done = walk(words)
+        assert (done.exit_code, bool(done.output)) == (0, True), f"{words}\n{done.output}"

@@ -12,6 +12,7 @@ from harness.metrics.pixel.curves import MAX_FPR, BestF1, check_limit
 from harness.metrics.pixel.evidence import PixelEvidence
 from harness.metrics.pixel.keys import origin_of, start_of_cell
 from harness.metrics.pixel.measuring import FINENESS, RANKS_ONLY, PixelMetrics, check_shapes
+from harness.metrics.pixel.regions import Regions
 from harness.metrics.pixel.tally import Fineness
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "BestF1",
     "PixelEvidence",
     "PixelMetrics",
+    "Regions",
     "aupro",
     "pixel_auroc",
     "pixel_average_precision",

@@ -14,6 +14,7 @@ from harness.metrics.pixel.counting import BLOCK, Pixels, count
 from harness.metrics.pixel.curves import MAX_FPR
 from harness.metrics.pixel.evidence import PixelEvidence
 from harness.metrics.pixel.keys import Keys, keys_of, origin_of, single
+from harness.metrics.pixel.regions import WHOLE, Regions
 from harness.metrics.pixel.tally import ROWS, Fineness, Floats, Tally
 
 FINENESS = Fineness(normal=2048, defective=4096)
@@ -43,11 +44,12 @@ class PixelMetrics:
 
     Scores are read as float32 and counted in intervals that are finer where scores crowd and towards the top. Those
     below the floor are not told apart, which saves time, and is enough for AUPRO up to the `rate_at_floor`; with a
-    floor there are no kinds.
+    floor there are no kinds. The regions say what AUPRO counts.
     """
 
-    def __init__(self, floor: float = -np.inf, fineness: Fineness = FINENESS) -> None:
+    def __init__(self, floor: float = -np.inf, fineness: Fineness = FINENESS, regions: Regions = WHOLE) -> None:
         self._floor = np.float32(floor)
+        self._regions = regions
         self._fineness = fineness
         self._below = np.zeros(ROWS)  # what lies below the floor
         self._maps = 0
@@ -82,24 +84,24 @@ class PixelMetrics:
 
     def rate_at_floor(self) -> float:
         """Share of the normal pixels that do not lie below the floor, in [0, 1]; 1 where there is none."""
-        return 1 - float(self._below[0] / max(self._counts().normal.sum(), 1))
+        return 1 - float(self._below[0] / max(self.counts().normal.sum(), 1))
 
     def aupro(self, max_fpr: float = MAX_FPR) -> float | None:
         """`curves.aupro` of what was taken in. Raises ValueError."""
         curves.check_limit(max_fpr)
-        return curves.aupro(self._counts(), max_fpr)
+        return curves.aupro(self.counts(), max_fpr)
 
     def auroc(self) -> float | None:
         """`curves.auroc` of what was taken in."""
-        return curves.auroc(self._counts())
+        return curves.auroc(self.counts())
 
     def average_precision(self) -> float | None:
         """`curves.average_precision` of what was taken in."""
-        return curves.average_precision(self._counts())
+        return curves.average_precision(self.counts())
 
     def result(self, max_fpr: float = MAX_FPR) -> dict[str, float | None]:
         """`curves.summary` of what was taken in."""
-        return curves.summary(self._counts(), max_fpr)
+        return curves.summary(self.counts(), max_fpr)
 
     def evidence(self) -> PixelEvidence:
         """What is worth keeping of all that was taken in: few numbers, from which every pixel metric follows."""
@@ -113,7 +115,7 @@ class PixelMetrics:
 
     def _wait(self, group: int, scores: NDArray[np.float32], mask: BoolArray) -> None:
         """Sort out what is to be counted of a map, of which what lies below the floor is only summed up."""
-        at, share = _defects(mask)
+        at, share = self._regions.shares(mask, scores)
         defective = scores.take(at)
         self._pixels_waiting += scores.size
         if self._floor > -np.inf:
@@ -132,7 +134,8 @@ class PixelMetrics:
             self._tally = count(np.maximum(self._span, self._floor), pieces, before, self._fineness)
         return self._tally
 
-    def _counts(self) -> PixelCounts:
+    def counts(self) -> PixelCounts:
+        """All that was taken in, what lies below the floor as one interval; `curves` makes metrics of it."""
         tally = self._counted()
         if not self._groups:
             return Tally.empty(1).of_one_group()
@@ -162,17 +165,3 @@ def _blocks(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     if sum(map(len, arrays)) < len(arrays) * BLOCK / 8:
         arrays = [np.concatenate(arrays)]
     return [array[start : start + BLOCK] for array in arrays for start in range(0, len(array), BLOCK)]
-
-
-def _defects(mask: BoolArray) -> tuple[NDArray[np.intp], Floats]:
-    """Where the defective pixels lie in the raveled mask, and what part of its region each of them is."""
-    at = np.flatnonzero(mask)
-    if not at.size:
-        return at, np.zeros(0)
-    from scipy import ndimage
-
-    rows, columns = at[[0, -1]] // mask.shape[1], at % mask.shape[1]
-    box = mask[rows[0] : rows[1] + 1, columns.min() : columns.max() + 1]  # what has no defects is not looked at
-    labels, _ = ndimage.label(box, structure=np.ones((3, 3)))
-    region = labels[box]
-    return at, 1 / np.bincount(region)[region]
