@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from harness.report.metric_names import in_words
+from harness.report.ranking import ranking_rows
 from harness.report.table import Document, Table
 from harness.trials.latencies import Setting
 from harness.trials.trial import UNUSED
@@ -43,6 +44,7 @@ def leaderboard_document(
     return Document(
         tables=lambda: [_table(board, ranked_by, metrics) for board in boards(every, ranked_by)],
         rows=lambda: _rows(every),
+        frame=lambda: list(ranking_rows(boards(every, ranked_by), metrics)),
         remarks=[reasons] if reasons else [],
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from harness.published.comparison import compare
 from harness.published.equivalence import MARGIN
 from harness.report.comparison import comparison_document
 from harness.report.conventions import conventions_document, judged_under
+from harness.report.frames import pandas_frame, polars_frame
 from harness.report.leaderboard import leaderboard_document
 from harness.report.shown import Shown
 from harness.report.table import Document
@@ -276,27 +276,15 @@ class Results:
         return summary(self.verdicts, **about)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """One row a verdict, with the columns of `--format csv`, `detection` as JSON. Raises UsageError."""
-        try:
-            import pandas
-        except ImportError as error:
-            raise UsageError("to_pandas needs pandas: pip install pandas") from error
-        return pandas.DataFrame(self._flat())
+        """One row a verdict, with the columns of `--format csv`, `detection` as JSON. Raises UsageError.
+
+        `leaderboard().to_pandas()` has the ranked rows of the tables.
+        """
+        return pandas_frame(self.rows)
 
     def to_polars(self) -> polars.DataFrame:
-        """One row a verdict, with the columns of `--format csv`, `detection` as JSON. Raises UsageError."""
-        try:
-            import polars
-        except ImportError as error:
-            raise UsageError("to_polars needs polars: pip install polars") from error
-        return polars.DataFrame(self._flat(), infer_schema_length=None)
-
-    def _flat(self) -> list[dict[str, Any]]:
-        """Rows of which no cell has an inside."""
-        return [
-            {name: json.dumps(cell) if isinstance(cell, dict | list) else cell for name, cell in row.items()}
-            for row in self.rows
-        ]
+        """The same as a frame of polars. Raises UsageError."""
+        return polars_frame(self.rows)
 
 
 _METRICS = Setting("metrics", Parts(Metric), (), "Metrics to show beside those that every verdict has, or all.")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from harness.errors import UsageError, unknown
 from harness.report.formats import FORMATS
 from harness.report.formats.html import to_html
-from harness.report.table import Document
+from harness.report.frames import pandas_frame, polars_frame
+from harness.report.table import Document, Row
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
 
 EVERY_FORMAT = {**FORMATS, "html": to_html}
 
@@ -23,6 +30,17 @@ class Shown:
         if format not in EVERY_FORMAT:
             raise UsageError(unknown("format", format, EVERY_FORMAT))
         return EVERY_FORMAT[format](self.document)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Of a leaderboard one row for each row of its tables, with its rank; else those of CSV. Raises UsageError."""
+        return pandas_frame(self._rows())
+
+    def to_polars(self) -> polars.DataFrame:
+        """The same as a frame of polars. Raises UsageError."""
+        return polars_frame(self._rows())
+
+    def _rows(self) -> Sequence[Row]:
+        return self.document.rows() if self.document.frame is None else self.document.frame()
 
     def __repr__(self) -> str:
         return self.text()

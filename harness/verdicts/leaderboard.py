@@ -44,7 +44,7 @@ def stat(values: Sequence[float]) -> Stat:
     return Stat(mean, math.sqrt(squares / (n - 1)), min(values), max(values), n)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # and not frozen, which takes three times as long to make, a hundred thousand times
 class BoardRow:
     """One row of a board. Its figures are computed when they are asked for, since most rows are never looked at."""
 
@@ -59,6 +59,8 @@ class BoardRow:
     """From 1; ties share; None for a method that lacks categories which others have."""
     common: frozenset[int] | None = None
     """The seeds that every row of its table has, where rows differ in theirs: it is ranked on these."""
+    known: tuple[str, float | None] | None = None
+    """A metric and what `worth` found of it: a row is ranked in its category, and again in the mean over categories."""
 
     @cached_property
     def stats(self) -> Mapping[str, Stat]:
@@ -76,20 +78,23 @@ class BoardRow:
 
     def mean(self, metric: str) -> float | None:
         """The metric's mean alone; None where it is not defined on every category."""
-        values = self._values(metric)
-        return fmean(values) if values else None
+        return _mean(self._values(metric))
 
     def worth(self, metric: str) -> float | None:
         """The metric's mean over the seeds that every row of its category has: what rows are ranked by."""
+        if self.known is None or self.known[0] != metric:
+            self.known = metric, self._worth(metric)
+        return self.known[1]
+
+    def _worth(self, metric: str) -> float | None:
         if self.parts:
             means = [part.worth(metric) for part in self.parts]
             known = [mean for mean in means if mean is not None]
-            return fmean(known) if len(known) == len(means) else None
+            return _mean(known) if len(known) == len(means) else None
         if not self.common:
             return self.mean(metric)
         values = [v.metric(metric) for v in self.verdicts if v.trial.seed in self.common]
-        known = [value for value in values if value is not None]
-        return fmean(known) if known else None
+        return _mean([value for value in values if value is not None])
 
     @property
     def seeds(self) -> int:
@@ -155,6 +160,11 @@ class Board:
     def common(self) -> frozenset[int] | None:
         """The seeds that every row has and is ranked on; empty where there is none, None where rows do not differ."""
         return self.lines[0].common if self.lines else None
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    """None of no values; of one value that value, which `fmean` takes far longer to find."""
+    return fmean(values) if len(values) > 1 else values[0] if values else None
 
 
 def floors_of(n_normal: int, n_abnormal: int) -> Mapping[str, Counts]:
@@ -301,13 +311,9 @@ def _ranked(lines: Sequence[BoardRow], ranked_by: str, categories: int) -> list[
     ordered = sorted(((-worth(line), line.method, line) for line in lines), key=itemgetter(0, 1))
     whole = [(key, line) for key, _, line in ordered if line.categories == categories]
     ranks: dict[float, int] = {}
-    for position, (key, _) in enumerate(whole, 1):
-        ranks.setdefault(key, position)
-    partial = [line for _, _, line in ordered if line.categories < categories]
-    ranked = [
-        BoardRow(line.method, line.floor, line.verdicts, line.parts, ranks[key], line.common) for key, line in whole
-    ]
-    return ranked + partial
+    for position, (key, line) in enumerate(whole, 1):
+        line.rank = ranks.setdefault(key, position)
+    return [line for _, line in whole] + [line for _, _, line in ordered if line.categories < categories]
 
 
 def higher_is_better(line: BoardRow, metric: str) -> bool:

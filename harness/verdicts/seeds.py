@@ -10,7 +10,8 @@ from harness.verdicts.verdict import Verdict
 
 def common_seeds(groups: Iterable[Sequence[Verdict]]) -> frozenset[int] | None:
     """The seeds that all groups have; None where all have the same."""
-    seeds = {frozenset(verdict.trial.seed for verdict in group) for group in groups}
+    in_order = {tuple([verdict.outcome.trial.seed for verdict in group]) for group in groups}
+    seeds = {frozenset(one) for one in in_order}
     return frozenset.intersection(*seeds) if len(seeds) > 1 else None
 
 

@@ -14,6 +14,7 @@ from harness.trials.trial import Outcome, Trial
 METRICS = ("normal_rate", "abnormal_rate", "accuracy", "balanced_accuracy", "f1", "auroc", "average_precision")
 """What every verdict and every table has. Rates in [0, 1], higher is better; the last two need no threshold."""
 
+_OF_COUNTS = frozenset(METRICS[:5])
 PIXEL_METRICS = tuple(VERSIONS)
 """Of maps against masks, in [0, 1], higher is better; they need neither threshold nor pool."""
 
@@ -69,12 +70,12 @@ class Verdict:
 
     def metric(self, name: str) -> float | None:
         """One of METRICS or PIXEL_METRICS, or one that was asked for; None where it is not defined."""
-        if name in PIXEL_METRICS:
-            value = None if self.earlier(name) else self._stored(name)
+        if name in _OF_COUNTS:  # first, for leaderboards ask for them a hundred thousand times
+            value = getattr(self.counts, name) if self.counts else None
         elif name in ("auroc", "average_precision"):
             value = self.auroc if name == "auroc" else self.average_precision
-        elif name in METRICS:
-            value = getattr(self.counts, name) if self.counts else None
+        elif name in PIXEL_METRICS:
+            value = None if self.earlier(name) else self._stored(name)
         else:
             value = self.measured.value(name, self.counts) if self.measured else None
         return None if value is None or value != value else float(value)

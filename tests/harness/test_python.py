@@ -30,6 +30,7 @@ from harness.plugin.in_process import IN_PROCESS, digest_of
 from harness.report.formats import FORMATS
 from harness.trials.settings import SETTINGS
 from harness.trials.store import Store
+from harness.verdicts.leaderboard import boards
 
 
 @dataclass
@@ -388,6 +389,24 @@ def test_frames_have_one_row_a_verdict_and_the_columns_of_csv(run: Run, asked: d
     assert [str(value) for value in frame["accuracy"]] == [row["accuracy"] for row in rows]
     assert other["auroc"].to_list() == [float(row["auroc"]) for row in rows]
     assert frame["detection"].tolist() == [row["detection"] for row in rows]
+
+
+def test_the_frame_of_a_leaderboard_has_the_ranked_rows_of_its_tables(run: Run) -> None:
+    pytest.importorskip("pandas"), pytest.importorskip("polars")
+    results = run(models="mean_image,brightest", seeds=range(2), categories="all")
+    board = results.leaderboard(rank_by="auroc", metrics="pixel_auroc")
+    frame, other = board.to_pandas(), board.to_polars()
+    assert list(frame.columns) == other.columns
+    assert frame["category"].tolist() == ["mean over categories"] * 2 + ["large"] * 2 + ["small"] * 2
+    assert [[line.rank for line in one.lines] for one in boards(results.verdicts, "auroc")] == [
+        group["rank"].tolist() for _, group in frame.groupby("category", sort=False)
+    ]
+    ranked = frame[frame["category"] == "large"]["auroc"].tolist()
+    assert ranked == sorted(ranked, reverse=True)
+    assert set(frame["seeds"]) == {2}
+    assert {"accuracy_sd", "pixel_auroc", "beats_floors"} <= set(frame.columns)
+    compared = results.compare("kumar_2025")
+    assert len(compared.to_pandas()) == len(json.loads(compared.text("json")))
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])

@@ -1,0 +1,42 @@
+"""The rows of a leaderboard's tables for programs: one for each method on each board, with its rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from harness.verdicts.leaderboard import Board, BoardRow
+from harness.verdicts.verdict import METRICS
+
+OVERALL = "mean over categories"
+"""What stands for the category in rows that are a mean over several."""
+
+
+def ranking_rows(boards: Sequence[Board], metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The tables' rows from the first to the last, without the floors; a mean that is not defined is None."""
+    shown = [*METRICS, *(name for name in metrics if name not in METRICS)]
+    for board in boards:
+        for line in board.lines:
+            yield {
+                "dataset": board.track.dataset,
+                "category": board.category or OVERALL,
+                "image_size": board.track.image_size,
+                "oracle": board.track.oracle,
+                "rank": line.rank,
+                **line.method._asdict(),
+                "categories": line.categories,
+                "seeds": line.seeds,
+                **_means(line, shown),
+                "beats_floors": line.beats_floors,
+            }
+
+
+def _means(line: BoardRow, metrics: Sequence[str]) -> dict[str, float | None]:
+    """Each metric's mean and, where there is more than one seed or category, the accuracy's standard deviation."""
+    found: dict[str, float | None] = {}
+    for name in metrics:
+        stat = line.stats.get(name)
+        found[name] = stat.mean if stat else None
+        if name == "accuracy":
+            found["accuracy_sd"] = stat.sd if stat else None
+    return found
