@@ -13,7 +13,7 @@ from harness.plugin.in_process import IN_PROCESS, broken, choose, register, regi
 from harness.plugin.registry import KINDS, Registry
 from harness.plugin.spec import parse, spell
 from harness.report.events import TO_STDERR, Events, opened_log
-from harness.report.progress import PluginLines, accounted, display, tell
+from harness.report.progress import PluginLines, accounted, describe, display, tell
 from harness.report.results import Results, Source
 from harness.trackers.asked import trackers_of
 from harness.trackers.tracking import Tracking
@@ -170,7 +170,7 @@ def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str]
             cells, executor = planned.cells, planned.executor
             summary = carry_out(cells, store=store, worker=worker, executor=executor, observer=observer)
         outcomes = list(store.outcomes(summary.ids))
-    remarks = (*_of_other_code(outcomes, planned.registry), *_of_changes(summary))
+    remarks = (*_of_other_code(outcomes, planned.registry), *_of_changes(summary), *_of_unasked(summary, executor))
     results = Results(
         Source(settings.store, planned.registry, outcomes),
         settings.thresholds,
@@ -231,6 +231,17 @@ def _of_changes(summary: RunSummary) -> Iterator[str]:
         by_method.setdefault(method, []).append(name)
     for method, names in by_method.items():
         yield f"the parts of {method} changed {' and '.join(names)} for the whole process, which was put back"
+
+
+def _of_unasked(summary: RunSummary, executor: Executor) -> Iterator[str]:
+    """That an executor gave outcomes which nobody waited for."""
+    if summary.unasked:
+        first, *others = map(describe, summary.unasked)
+        more = f" and {len(others)} more" if others else ""
+        yield (
+            f"executor {spell(executor)} gave an outcome of {first}{more} that nobody waited for, as where it gives "
+            "one twice: the first one of each trial counts, and the others are left out"
+        )
 
 
 def _folder_of_models(planned: PlannedRun) -> ModelFolder:

@@ -12,7 +12,7 @@ from harness.api import Part
 from harness.errors import UsageError, unknown
 from harness.plugin.digest import digest_of
 from harness.plugin.hookspecs import hookimpl
-from harness.plugin.options import options_of, same
+from harness.plugin.options import SUPPORTED, options_of, same
 from harness.plugin.registry import HOOKS, KINDS, Plugin, Registry
 from harness.plugin.spec import spell
 
@@ -33,7 +33,8 @@ def registry_with(plugins: Sequence[Any]) -> Registry:
 
 def broken(registry: Registry) -> list[str]:
     """What is left out of which plugin, and why, a line for each."""
-    return [f"plugin {plugin} {problem}" for plugin in registry.broken for problem in plugin.problems]
+    problems = [f"plugin {plugin} {problem}" for plugin in registry.broken for problem in plugin.problems]
+    return [*problems, *(f"plugin {line}" for line in registry.left_out)]
 
 
 def register(registry: Registry, given: Iterable[object]) -> None:
@@ -124,6 +125,6 @@ def _again(registry: Registry, kind: type[P], given: Part) -> P:
         if not same(asked, became):
             raise UsageError(
                 f"{kind.kind} {type(given).name!r} has the option {option.name} = {asked!r}, which its spelling "
-                f"{spelt!r} makes {became!r}: expected a number, text, true or false, none, or a tuple of whole numbers"
+                f"{spelt!r} makes {became!r}: expected {SUPPORTED}; the texts of a tuple may have no dash"
             )
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import numbers
 import re
 import sys
 import types
@@ -13,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from harness.api import Part
+from harness.plugin.grammar import quoted
 
 SUPPORTED = "bool, int, float, str, Literal, a tuple of these, a kind of part such as Loss, or one of these or None"
 """What an option may be."""
@@ -55,7 +57,24 @@ def fault_of_options(cls: type[Part]) -> str:
             return f"{where} has the type {option.type!r}, which cannot be looked up ({error}){advice}"
         if not is_supported(wanted):
             return f"{where} is of type {describe(wanted)}, expected {SUPPORTED}"
+        if not fits(default := default_of(option), wanted):
+            return f"{where} has the default {default!r:.60}, expected {describe(wanted)}"
     return ""
+
+
+def fits(value: Any, wanted: Any) -> bool:
+    """Whether a value is of a type that is supported. None fits any type: as a default it is never spelt."""
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if value is None:
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, argument) for argument in arguments if argument is not type(None))
+    if origin is typing.Literal:
+        return value in arguments
+    if origin is tuple:
+        inner = arguments[:1] * len(value) if isinstance(value, tuple) and arguments[1:] == (Ellipsis,) else arguments
+        return isinstance(value, tuple) and len(value) == len(inner) and all(map(fits, value, inner))
+    return isinstance(value, {int: numbers.Integral, float: numbers.Real}.get(wanted, wanted))
 
 
 def is_supported(wanted: Any) -> bool:
@@ -135,7 +154,7 @@ def spelling(part: Part) -> str:
     for option in options_of(type(part)):
         value, default = getattr(part, option.name), default_of(option)
         if not same(value, default):
-            said.append(f"{option.name}={write(value)}")
+            said.append(f"{option.name}={write(value) if isinstance(value, Part) else quoted(write(value))}")
     name = type(part).name  # an option may be called `name` too, as in timm[name=resnet18]
     return f"{name}[{','.join(said)}]" if said else name
 

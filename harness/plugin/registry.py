@@ -21,7 +21,7 @@ from typing import Any, TypeVar, cast
 import pluggy
 
 from harness.api import Dataset, Encoder, Executor, Loss, Metric, Model, Part, Pool, Threshold, Tracker
-from harness.errors import UsageError, unknown
+from harness.errors import HarnessError, UsageError, unknown
 from harness.plugin import hookspecs
 from harness.plugin.contract import misfit, misfit_of_source
 from harness.plugin.faults import fault_of, named, needs_options
@@ -149,9 +149,15 @@ class Registry:
         return make(cast("type[P]", offer.part), options, f"{kind.kind} {name!r}", self.make)
 
     def choose(self, kind: type[P], text: str) -> list[P]:
-        """The parts of a comma list, or of `all`, which leaves out those that need options. Raises UsageError."""
+        """The parts of a comma list, or of `all`, which leaves out those that need options or are in `left_out`.
+
+        Raises UsageError.
+        """
         if text.strip() == "all":
-            return [self.make(kind, name) for name, offer in self.offers(kind).items() if not needs_options(offer.part)]
+            known = self.offers(kind).items()
+            return [
+                self.make(kind, name) for name, one in known if not needs_options(one.part) and not self._unmade(one)
+            ]
         parts = [self.make(kind, item) for item in split_list(text)]
         if not parts:
             raise UsageError(f"no {kind.kind} in {text!r}: expected a comma list, or 'all'")
@@ -163,6 +169,27 @@ class Registry:
         for kind in HOOKS:
             self.offers(kind)
         return [plugin for plugin in self.plugins if plugin.problems]
+
+    @property
+    def left_out(self) -> list[str]:
+        """Which parts of strangers `all` leaves out, and why, a line for each."""
+        every = [(kind, offer) for kind in HOOKS for offer in self.offers(kind).values() if not offer.plugin.builtin]
+        return [
+            f"{offer.plugin}: `all` leaves {kind.kind} {offer.part.name!r} out, which cannot be made without options "
+            f"({why}); needs_options = True in {offer.part.__name__} says that this is meant"
+            for kind, offer in every
+            if not offer.rivals and not needs_options(offer.part) and (why := self._unmade(offer))
+        ]
+
+    def _unmade(self, offer: Offer) -> str:
+        """Why a part cannot be made with its defaults, or not under its name; empty when it can."""
+        if offer.rivals:
+            return "its name is offered twice"
+        try:
+            make(offer.part, {}, offer.part.name)
+        except HarnessError as error:
+            return str(error)
+        return ""
 
     @cached_property
     def _hook_names(self) -> set[str]:

@@ -49,7 +49,7 @@ class Document:
     rows: Callable[[], Sequence[Row]]
     columns: Sequence[str] | None = None
     """The columns of the rows in CSV; None takes those of the first row. JSON has whatever a row has."""
-    frame: Callable[[], Sequence[Row]] | None = None
-    """The rows of a data frame; None takes those of CSV."""
     remarks: Sequence[Sequence[str]] = ()
     """Paragraphs below all tables, each a list of lines."""
+    frame: Callable[[], Sequence[Row]] | None = None
+    """The rows of a data frame; None takes those of CSV."""

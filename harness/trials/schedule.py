@@ -37,6 +37,8 @@ class RunSummary:
     """Finished trials whose model could not be kept, with the reason."""
     changed: dict[tuple[str, str], Trial] = field(default_factory=dict)
     """Method and what its plugins have changed for the whole process, which was put back, with the first such trial."""
+    unasked: list[Trial] = field(default_factory=list)
+    """Trials of which the executor gave an outcome that nobody waited for, such as a second one: it was left out."""
 
 
 def run_start(cells: Sequence[Cell], dataset: Dataset, store: Store, *, refits: bool = False) -> RunStart:
@@ -53,7 +55,10 @@ def carry_out(
     """Fit what the store lacks. Finished trials are in the store whenever this stops, however it stops."""
     schedule = _Schedule(store, worker, observer)
     for outcome in _outcomes(executor, schedule.missing(plan), worker, observer):
-        schedule.settle(outcome)
+        if schedule.awaits(outcome):
+            schedule.settle(outcome)
+        else:
+            schedule.tally.unasked.append(outcome.trial)
     for trial in schedule.awaited:
         schedule.settle(Outcome(trial, "error", f"executor {spell(executor)} took it and gave no outcome of it"))
     return schedule.tally
@@ -63,13 +68,19 @@ def _outcomes(executor: Executor, trials: Iterable[Trial], worker: Worker, obser
     """What an executor gives. Raises UnavailableError for whatever a stranger's raises, or gives instead."""
     try:
         for outcome in executor.run(trials, worker, observer):
-            if not isinstance(outcome, Outcome):
+            if not isinstance(outcome, Outcome) or not isinstance(outcome.trial, Trial):
                 raise UnavailableError(f"executor {spell(executor)} gave {outcome!r:.60}, expected an outcome")
             yield outcome
     except (HarnessError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # of a plugin; what was settled is in the store
         raise UnavailableError(f"executor {spell(executor)}: {where_raised(error)}") from error
+
+
+def _key_of(outcome: Outcome) -> str:
+    """The key of the trial as it was given out; it may have been fitted with a smaller batch."""
+    asked = outcome.record.asked_batch_size or outcome.trial.batch_size
+    return outcome.trial._replace(batch_size=asked).key
 
 
 class _Schedule:
@@ -91,10 +102,13 @@ class _Schedule:
         """The trials that were given out and are not settled."""
         return list(self._awaited.values())
 
+    def awaits(self, outcome: Outcome) -> bool:
+        """Whether the trial of an outcome was given out and is not settled yet."""
+        return _key_of(outcome) in self._awaited
+
     def settle(self, outcome: Outcome) -> None:
         """Store an outcome, then tell of it."""
-        asked = outcome.record.asked_batch_size or outcome.trial.batch_size
-        self._awaited.pop(outcome.trial._replace(batch_size=asked).key, None)
+        self._awaited.pop(_key_of(outcome), None)
         outcome = self._auditor.remembered(outcome)
         self._store.put(outcome)
         if outcome.id in self._lacking and (share := self._store.add_pools(outcome)):

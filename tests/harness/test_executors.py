@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import signal
 import time
 from pathlib import Path
 from unittest.mock import Mock
@@ -11,6 +13,7 @@ from click.testing import CliRunner
 
 from harness.commands import main
 from harness.plugin.registry import Registry
+from harness.trials.executors import processes
 from harness.trials.executors.local import Local
 from harness.trials.executors.processes import PATIENCE_S, Processes
 from harness.trials.observers import Observer
@@ -50,6 +53,31 @@ def test_a_process_that_is_killed_costs_its_own_trial_and_the_others_go_on(dots_
     by_seed = {outcome.trial.seed: outcome for outcome in outcomes}
     assert [by_seed[seed].status for seed in range(4)] == ["done", "error", "done", "done"]
     assert by_seed[1].reason == "its process was killed by SIGKILL, perhaps for want of memory"
+
+
+def test_an_interrupt_costs_at_most_the_trial_that_raised_it_and_prints_no_traceback(
+    dots_plugin: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plugin = tmp_path / "interrupting.py"
+    raising = "if run.seed == 1: raise KeyboardInterrupt('mine')\n        assert encoder is not None"
+    plugin.write_text(dots_plugin.read_text().replace("assert encoder is not None", raising))
+    hand = processes._hire(worker_with(plugin).workplace)
+    assert hand.process.pid is not None
+    os.kill(hand.process.pid, signal.SIGINT)  # as Ctrl-C, which reaches the whole group while it is still starting
+    outcomes = []
+    for seed in (1, 2):
+        hand.trial = TRIAL._replace(seed=seed)
+        hand.line.send(hand.trial)
+        while (outcome := processes._listen(hand, Mock(), None)) is None:
+            pass
+        outcomes.append(outcome)
+    processes._end([hand.process])
+    assert [(outcome.status, outcome.reason.partition(" (")[0]) for outcome in outcomes] == [
+        ("error", "KeyboardInterrupt: mine"),
+        ("done", ""),
+    ]
+    assert "Traceback" not in capfd.readouterr().err
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_a_process_that_exits_is_an_error_with_its_code(dots_plugin: Path, tmp_path: Path) -> None:

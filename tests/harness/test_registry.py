@@ -9,6 +9,7 @@ import pytest
 
 from harness import Threshold, UsageError
 from harness.api import Model
+from harness.plugin.in_process import broken
 from harness.plugin.registry import Registry
 
 GOOD_PLUGIN = """
@@ -91,6 +92,11 @@ def test_the_built_in_plugins_come_by_the_same_door_and_none_is_broken() -> None
             "from dataclasses import dataclass\n"
             + GOOD_PLUGIN.format(cls="A", name="a").replace("class A", "@dataclass\nclass A").replace("    name =", "    k: int\n    name ="),
             "whose option 'k' has no default",
+        ),
+        (
+            "from dataclasses import dataclass\n"
+            + GOOD_PLUGIN.format(cls="A", name="a").replace("class A", "@dataclass\nclass A").replace("    name =", "    k: int = 'text'\n    name ="),
+            "whose option 'k' has the default 'text', expected a whole number",
         ),
     ],
 )  # fmt: skip
@@ -216,6 +222,42 @@ def test_all_chooses_every_part_but_those_that_need_options(dots_plugin: Path, a
         assert "trained" not in {part.name for part in registry.choose(Model, "all")}
     finally:
         delattr(trained, attribute)
+
+
+UNMADE = """
+from dataclasses import dataclass
+from harness import Threshold, hookimpl
+
+@dataclass
+class Sized(Threshold):
+    name = "sized"
+    size: int = 0
+    def __post_init__(self):
+        if not self.size:
+            raise ValueError("size is 0: expected at least 1")
+    def fit(self, normal):
+        return 0.0
+
+@hookimpl
+def harness_thresholds():
+    return [Sized]
+"""
+
+
+def test_all_leaves_out_a_part_that_cannot_be_made_without_options_and_says_so(install: Install) -> None:
+    install("acme-sized", UNMADE)
+    install("acme-twice", GOOD_PLUGIN.format(cls="One", name="mine"))
+    install("acme-again", GOOD_PLUGIN.format(cls="Other", name="mine"))
+    registry = discover()
+    names = {part.name for part in registry.choose(Threshold, "all")}
+    assert "mean" in names
+    assert not names & {"sized", "mine"}
+    assert registry.choose(Threshold, "sized[size=3]")
+    (said,) = [line for line in broken(registry) if "sized" in line]
+    assert (
+        "`all` leaves threshold 'sized' out, which cannot be made without options (sized: size is 0: expected" in said
+    )
+    assert said.endswith("needs_options = True in Sized says that this is meant")
 
 
 def test_a_comma_list_keeps_its_order_and_options(dots_plugin: Path) -> None:

@@ -32,7 +32,7 @@ class Many(Threshold):
         return 0.0
 
 
-texts = st.text(alphabet="abcdefghijklmnopqrstuvwxyz0123456789._/", min_size=1).filter(lambda t: t != "none")
+texts = st.text() | st.text(alphabet='ab ,[]="\\-')
 manys = st.builds(
     Many,
     k=st.floats(min_value=1e-9, max_value=1e9),
@@ -67,13 +67,35 @@ def test_any_text_is_a_part_or_a_usage_error(text: str) -> None:
         assert str(error)
     else:
         assert name
-        assert all(options.values())
+        assert make(Many, {"note": "".join(options.values())}, "here")
 
 
 def test_options_at_their_defaults_are_left_out_of_the_spelling() -> None:
     assert spell(Many()) == "many"
     assert spell(Many(k=2.5, sides=(8, 16))) == "many[k=2.5,sides=8-16]"
     assert spell(Many(keep=True, most=None)) == "many[keep=true,most=none]"
+
+
+@pytest.mark.parametrize(
+    ("note", "spelling"),
+    [
+        ("a,b", 'many[note="a,b"]'),
+        (" ", 'many[note=" "]'),
+        ("]", 'many[note="]"]'),
+        ("", 'many[note=""]'),
+        ('"a"', r'many[note="\"a\""]'),
+        ("a[0]=b c", "many[note=a[0]=b c]"),
+        ("it's", "many[note=it's]"),
+    ],
+)
+def test_a_text_stands_in_quotes_only_where_it_would_be_read_as_something_else(note: str, spelling: str) -> None:
+    assert spell(Many(note=note)) == spelling, "spellings of before are those of stored trials, and stay"
+    assert parse(spelling) == ("many", {"note": note})
+
+
+@pytest.mark.parametrize("text", ['many[note="a]', 'many[note="a" b]', r'many[note="\q"]'])
+def test_quotes_that_are_not_closed_are_letters_like_others(text: str) -> None:
+    assert parse(text) == ("many", {"note": text.removeprefix("many[note=").removesuffix("]")})
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from harness.trials.store import Store
 
 STRANGER = """
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from harness import Executor, Model, Tracker, hookimpl
 
 @dataclass
@@ -46,6 +46,8 @@ class Odd(Executor):
         if self.how == "nothing": return None
         if self.how == "number": return iter([3])
         outcomes = [worker.perform(trial, observer) for trial in trials]
+        if self.how == "more":
+            outcomes = [outcomes[0], *outcomes, replace(outcomes[0], trial=outcomes[0].trial._replace(seed=99))]
         return iter(outcomes[:1] if self.how == "lose" else outcomes)
 
 @dataclass
@@ -112,6 +114,18 @@ def test_a_trial_that_an_executor_loses_is_told_and_is_no_success(words: list[st
     assert [row["status"] for row in json.loads(result.stdout)].count("error") == 1
     assert "executor odd[how=lose] took it and gave no outcome of it" in result.stderr
     assert call(words).exit_code == 0, "it is fitted by the next run"
+
+
+def test_outcomes_that_nobody_waits_for_are_counted_once_and_said(words: list[str], tmp_path: Path) -> None:
+    result = call(words, "--executor", "odd[how=more]")
+    assert result.exit_code == 0
+    assert len(json.loads(result.stdout)) == 2
+    assert "2 fitted, 0 already there" in result.stderr
+    assert (
+        "executor odd[how=more] gave an outcome of large · mean_image · seed 0 and 1 more that nobody" in result.stderr
+    )
+    with Store(tmp_path / "runs") as store:
+        assert sorted(outcome.trial.seed for outcome in store.outcomes()) == [0, 0]
 
 
 def test_a_tracker_that_exits_is_said_once_and_one_that_cannot_be_prepared_is_one_line(words: list[str]) -> None:

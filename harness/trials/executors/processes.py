@@ -12,11 +12,13 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
 
 from harness.api import Progress
+from harness.errors import where_raised
 from harness.plugin.printed import kept_apart
 from harness.trials.endings import ending, too_late
 from harness.trials.isolation.registry import registry_of
@@ -96,7 +98,7 @@ def _hire(workplace: WorkerConfig) -> _Hand:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(workplace, theirs), daemon=True)
-    with _main_hidden():
+    with _main_hidden(), _deaf_to_ctrl_c():
         process.start()
     theirs.close()
     return _Hand(process, ours)
@@ -130,6 +132,23 @@ def _given_up(hand: _Hand, limit: float) -> Outcome:
     hand.process.kill()
     hand.process.join()
     return Outcome(hand.trial, "error", too_late(limit))
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Within, a new process starts with SIGINT held back: it would end in a traceback while it is still importing.
+
+    Only the signals of this thread are held back, and only for as long as this takes.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # which would let the signal through again, if it had to be started within
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _listen(hand: _Hand, observer: Observer, limit: float | None) -> Outcome | None:
@@ -176,6 +195,8 @@ class _Line(Observer):
 def _work(workplace: WorkerConfig, line: Connection) -> None:
     """What a process does: fit what comes down the line, until nobody is at the other end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the first process decides
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # what plugins start may hear it
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # a thread that spins while it waits takes another fit's core
     threading.Thread(target=_follow_parent, daemon=True).start()
     with kept_apart():
@@ -187,7 +208,15 @@ def _work(workplace: WorkerConfig, line: Connection) -> None:
             except EOFError:
                 return
             line.send(_BEGUN)
-            line.send(worker.perform(trial, ahead))
+            line.send(_performed(worker, trial, ahead))
+
+
+def _performed(worker: Worker, trial: Trial, ahead: Observer) -> Outcome:
+    """The outcome of a trial. Ctrl-C is not heard here, so that an interrupt is one that a plugin has raised."""
+    try:
+        return worker.perform(trial, ahead)
+    except KeyboardInterrupt as error:
+        return Outcome(trial, "error", where_raised(error))
 
 
 def _follow_parent() -> None:

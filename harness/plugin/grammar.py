@@ -1,0 +1,79 @@
+"""The grammar of spellings, such as `cae[latent_dim=64],dae`: comma lists, parts, options and quoted texts."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from harness.errors import UsageError
+
+_NAME = re.compile(r"[A-Za-z0-9_]+")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_HARMLESS = re.compile(r"[\w.+/-]+")
+"""Texts that need no quotes, which is seen without trying."""
+
+
+def split_list(text: str) -> list[str]:
+    """The items of a comma list; commas inside brackets belong to the item. Raises UsageError on unequal brackets."""
+    return _split(text, outermost=True)
+
+
+def parse(text: str) -> tuple[str, dict[str, str]]:
+    """`name[option=value,...]` as the name and its options, values still as text. Raises UsageError.
+
+    A value with commas, brackets or spaces around it stands in double quotes, as a string of JSON.
+    """
+    name, bracket, rest = text.strip().partition("[")
+    if not _NAME.fullmatch(name) or (bracket and not rest.endswith("]")):
+        raise UsageError(f"{text!r} is not a part: expected a name, or name[option=value,...]")
+    options: dict[str, str] = {}
+    for item in _split(rest[:-1], outermost=False) if bracket else []:
+        option, equals, value = (piece.strip() for piece in item.partition("="))
+        if not equals or not _NAME.fullmatch(option) or not value:
+            raise UsageError(f"{item!r} in {text!r} is not an option: expected option=value")
+        if option in options:
+            raise UsageError(f"{text!r} gives {option!r} twice")
+        options[option] = _unquoted(value)
+    return name, options
+
+
+def quoted(value: str) -> str:
+    """A value as it stands behind `option=`: in quotes where it would be read as something else without them."""
+    if _HARMLESS.fullmatch(value):
+        return value
+    try:
+        plain = parse(f"part[option={value}]") == ("part", {"option": value})
+    except UsageError:
+        plain = False
+    return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _split(text: str, *, outermost: bool) -> list[str]:
+    """The items between commas. Quotes count within brackets alone, directly behind an equals sign."""
+    items, depth, item, at = [], 0, "", 0
+    while at < len(text) and depth >= 0:
+        character = text[at]
+        behind_equals = (depth > 0 or not outermost) and item.rstrip().endswith("=")
+        if character == '"' and behind_equals and (whole := _QUOTED.match(text, at)):
+            item, at = item + whole.group(), whole.end()
+            continue
+        depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0:
+            items.append(item)
+            item = ""
+        else:
+            item += character
+        at += 1
+    if depth != 0:
+        raise UsageError(f"{text!r} has unequal brackets: expected a form such as 'cae[latent_dim=64],dae'")
+    return [stripped for stripped in (part.strip() for part in [*items, item]) if stripped]
+
+
+def _unquoted(value: str) -> str:
+    """What stands in quotes; any other text is itself."""
+    if not _QUOTED.fullmatch(value):
+        return value
+    try:
+        return str(json.loads(value, strict=False))
+    except ValueError:  # a backslash that is none of JSON's
+        return value
