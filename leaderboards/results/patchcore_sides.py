@@ -93,7 +93,7 @@ def sides(root: Path, weights: Path, category: str) -> None:
                 measured("- by its largest patch", split, found.amax((1, 2)), maps)
                 measured("- by its largest patch, re-weighted", split, reweighted(model, memory, test)[0], maps)
             torch.manual_seed(seed)
-            np.random.seed(seed)  # noqa: NPY002  it is what anomalib draws from
+            np.random.seed(seed)  # which anomalib draws from
             projected = SparseRandomProjection(eps=0.9).fit(rows).transform(rows)
             theirs = k_center_greedy(projected, int(SHARE * len(rows)), seed)
             images, raw = reweighted(model, rows[theirs], test)
