@@ -40,6 +40,7 @@ from harness.errors import (
     ModelError,
     PackingError,
     StoreError,
+    TooFewError,
     TrainingError,
     UnavailableError,
     UsageError,
@@ -50,6 +51,7 @@ from harness.images.decoding import Decoded, FileFacts, grey_depth, read_image, 
 from harness.images.decoding import shown as path_text
 from harness.images.masks import Mask, read_mask
 from harness.images.walk import IMAGE_SUFFIXES, Listing, PassedOver, list_images
+from harness.metrics.guarantees import at_most, conformal_place, images_needed, p_values, tolerance_place
 from harness.metrics.intervals import auroc_interval, mean_of_rates_interval, wilson
 from harness.metrics.pixel import curves as pixel_curves
 from harness.plugin.contract import CONTRACT, current_name
@@ -105,18 +107,23 @@ __all__ = [
     "Split",
     "StoreError",
     "Threshold",
+    "TooFewError",
     "TrackedTrial",
     "Tracker",
     "TrainingError",
     "UnavailableError",
     "UsageError",
+    "at_most",
     "auroc_interval",
+    "conformal_place",
     "grey_depth",
     "hookimpl",
+    "images_needed",
     "list_images",
     "load",
     "mean_of_rates_interval",
     "open",
+    "p_values",
     "path_text",
     "pixel_curves",
     "read_image",
@@ -125,6 +132,7 @@ __all__ = [
     "run",
     "spell",
     "strict_pillow",
+    "tolerance_place",
     "unknown_name",
     "wilson",
 ]

@@ -25,6 +25,10 @@ class DataError(HarnessError):
     """A category's files cannot be used; the trials of that category fail, the others go on."""
 
 
+class TooFewError(DataError):
+    """There are too few images for what is promised of them, as a limit with a guarantee; it says how many it takes."""
+
+
 class UnavailableError(HarnessError):
     """Something a trial needs is out of reach here (weights, an extra); the trial is skipped, with this reason."""
 

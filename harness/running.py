@@ -175,6 +175,7 @@ def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str]
         Source(settings.store, planned.registry, outcomes),
         settings.thresholds,
         None if planned.pools is None else tuple(planned.pools),
+        metrics=settings.metrics,
         remarks=(*broken(planned.registry), *filter(None, [planned.demo]), *remarks),
     )
     return FinishedRun(summary, results, worker.workplace.keep, remarks)
@@ -220,6 +221,7 @@ def _axes(registry: Registry, settings: Settings, device: str) -> Axes:
         seeds=settings.seeds,
         holdout=settings.holdout,
         precision=hardware.precision(settings.precision, device),
+        calibrate="crossfit" if settings.crossfit else "",
         **settings.of_data(dataset),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -56,6 +56,13 @@ class Model(Part):
     @abstractmethod
     def score(self, images: Images) -> Scores:
         """Score each image on its own: neither its neighbours nor its label may matter."""
+
+    def score_left_out(self, images: Images, without: Sequence[NDArray[np.intp]]) -> Scores:
+        """Score images that it was fitted on, each as if those at these indices among the fitted had not been there.
+
+        For models that can do so without another fit; of others, whose method this is, cross-fitting fits five.
+        """
+        raise UnavailableError(f"model {self.name!r} cannot leave images out of what it has learned")
 
     def network(self) -> nn.Module:
         """The fitted model as one module, from images (N, 3, H, W) in [0, 1] to maps (N, H, W), or to scores (N,).

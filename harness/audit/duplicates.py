@@ -73,6 +73,14 @@ def near_pairs(small: FloatArray) -> list[Pair]:
     return [pair for pair in candidates if pair.distance <= _BELOW_USUAL * usual]
 
 
+def groups(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Images (N, H, W, 3) to a number each (N,), the same for those that are the same image or nearly so."""
+    group = np.arange(len(pixels))
+    for pair in near_pairs(_small(pixels)):
+        group[group == group[pair.other]] = group[pair.one]
+    return np.unique(group, return_inverse=True)[1].reshape(-1)
+
+
 def _small(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N, H, W, 3) to (N, 1024): grey, averaged over cells."""
     from PIL import Image

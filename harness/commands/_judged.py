@@ -7,11 +7,12 @@ from pathlib import Path
 
 from harness.plugin.registry import Registry
 from harness.report.results import Results, opened
+from harness.trials.settings import Chosen
 
 
 def judged(
     source: Path,
-    thresholds: str,
+    thresholds: Chosen | str,
     pools: str | None,
     plugin_files: Sequence[Path] = (),
     rank_by: str | None = None,

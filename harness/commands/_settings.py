@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from harness.errors import UsageError, unknown
+from harness.trials.setting import Setting
 from harness.trials.setting_kinds import Flag
-from harness.trials.settings import SETTINGS, Setting, Settings, find
+from harness.trials.settings import SETTINGS, Settings, find
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,6 +22,11 @@ def setting_options(command: F) -> F:
     for setting in reversed(list(SETTINGS.values())):
         command = _option(setting)(command)
     return command
+
+
+def setting_option(name: str) -> Callable[[F], F]:
+    """The option of one setting, for a command that takes some of them."""
+    return _option(SETTINGS[name])
 
 
 def settings_of(given: Mapping[str, Any]) -> Settings:

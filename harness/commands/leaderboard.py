@@ -9,9 +9,11 @@ import click
 
 from harness.commands._judged import judged
 from harness.commands._options import format_option, plugin_option, rank_option, source_option
+from harness.commands._settings import setting_option
 from harness.printable import printable
 from harness.report.formats import OF_ROWS, render
 from harness.report.significance import significance_document
+from harness.trials.settings import Settings
 from harness.verdicts.leaderboard import boards
 from harness.verdicts.paired_tests import paired_tests
 
@@ -19,7 +21,9 @@ _NO_DECISIONS = "No tests on the same images: the export does not say on which e
 
 
 @click.command()
-@click.option("--thresholds", default="mean", show_default=True, help="Comma list of thresholds, or all.")
+@click.option("--thresholds", help="Comma list of thresholds, or all.  [default: mean]")
+@setting_option("max_false_alarms")
+@setting_option("defect_rate")
 @click.option("--pools", help="Comma list of pools, or all that are stored.  [default: what each model suits]")
 @rank_option
 @click.option("--metrics", help="Comma list of more metrics to show, or all.")
@@ -30,7 +34,9 @@ _NO_DECISIONS = "No tests on the same images: the export does not say on which e
 @format_option
 @plugin_option
 def command(
-    thresholds: str,
+    thresholds: str | None,
+    max_false_alarms: str | None,
+    defect_rate: str | None,
     pools: str | None,
     rank_by: str,
     metrics: str | None,
@@ -40,7 +46,10 @@ def command(
     plugin_files: tuple[Path, ...],
 ) -> None:
     """Show the ranked results of a store."""
-    results = judged(store, thresholds, pools, plugin_files, rank_by, metrics)
+    asked = {"thresholds": thresholds, "max_false_alarms": max_false_alarms, "defect_rate": defect_rate}
+    settings = Settings.of(asked, "command line")
+    metrics = ",".join([*filter(None, [metrics]), *settings.metrics]) or None
+    results = judged(store, settings.thresholds, pools, plugin_files, rank_by, metrics)
     verdicts, (rank_by, *_) = results.verdicts, results.asked.names
     for fault in results.faults:
         click.echo(printable(f"harness: {fault}"), err=True)

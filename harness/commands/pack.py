@@ -87,7 +87,7 @@ def _calibration(detector: Detector, registry: Registry, root: Path | None) -> I
             f"{trial.dataset}'s {trial.category} is not the data that the model was fitted on: its fingerprint is "
             f"{split.fingerprint}, expected {detector.saved.fingerprint}. Give the --data-root of that, {otherwise}"
         )
-    return normal_images(split, trial.holdout, trial.seed).calibration
+    return normal_images(split, trial.holdout, trial.seed, crossfit=bool(trial.calibrate)).calibration
 
 
 def _folder(detector: Detector, folder: Path) -> Images:

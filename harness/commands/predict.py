@@ -17,6 +17,7 @@ import numpy as np
 
 from harness.api import Threshold
 from harness.commands._options import plugin_option, store_option
+from harness.commands._settings import setting_option
 from harness.commands._stopping import stoppable
 from harness.deployment.detector import Detector
 from harness.deployment.image_files import ImageFiles
@@ -33,6 +34,7 @@ from harness.printable import printable
 from harness.report.heat_maps import LARGEST_SIDE, heat_map
 from harness.report.predictions import LINES, Lines, summary
 from harness.trials import hardware
+from harness.trials.settings import Settings
 
 _ANY_ANOMALY, _SOME_UNREADABLE = 1, 3
 
@@ -42,6 +44,7 @@ _ANY_ANOMALY, _SOME_UNREADABLE = 1, 3
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path), metavar="[IMAGE_OR_FOLDER]...")
 @click.option("--watch", "watched", type=click.Path(path_type=Path), help="Judge images as they arrive in this folder.")
 @click.option("--threshold", help="Set the limit by another one, from the calibration scores that the model holds.")
+@setting_option("max_false_alarms")
 @click.option(
     "--pool", help="Another pool, of which the model holds calibration scores.  [default: what it was kept with]"
 )
@@ -99,9 +102,10 @@ def _detector(given: dict[str, Any]) -> Detector:
     registry = Registry.discover(given["plugin_files"])
     directory = directory_of(given["model"], given["store"])
     detector = load(directory, registry, hardware.device(given["device"]), given["weights_dir"])
-    if given["threshold"] is None and given["pool"] is None:
+    if given["threshold"] is None and given["pool"] is None and given["max_false_alarms"] is None:
         return detector
-    threshold = registry.make(Threshold, given["threshold"] or detector.threshold)
+    asked = {"thresholds": given["threshold"] or detector.threshold, "max_false_alarms": given["max_false_alarms"]}
+    threshold = registry.make(Threshold, str(Settings.of(asked, "command line").thresholds[0]))
     return detector.judging(threshold, given["pool"])
 
 

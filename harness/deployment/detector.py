@@ -16,6 +16,7 @@ from harness.api import BoolArray, Dataset, FloatArray, Images, Model, Pool, Thr
 from harness.deployment.engines import Graph
 from harness.errors import HarnessError, ModelError, PackingError, UnavailableError, UsageError, unknown
 from harness.images.decoding import RESAMPLING, form_of, read_image
+from harness.metrics.guarantees import p_values
 from harness.plugin.spec import spell
 from harness.trials import hardware
 from harness.trials.saved_model import SavedModel, limit_by
@@ -36,6 +37,8 @@ class Decided:
     """(N,), True where the score is above the limit."""
     maps: FloatArray | None
     """(N, H, W), the error at each pixel; None for a model that has none."""
+    p_values: FloatArray | None = None
+    """(N,), how common so high a score is among normal images; None where the model holds no scores of such."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class Detector:
                 maps.append(some)
         found = np.concatenate(scores) if scores else np.empty(0)
         whole = [some for some in maps if some is not None]
-        return Decided(found, found > self.limit, np.concatenate(whole) if whole else None)
+        return Decided(found, found > self.limit, np.concatenate(whole) if whole else None, self._p_values(found))
 
     def decide_at_once(self, pixels: NDArray[np.uint8], names: tuple[str, ...] | None = None) -> Decided:
         """Judge images that somebody is waiting for: the same as `decide`, but faster for a few images.
@@ -128,7 +131,11 @@ class Detector:
             np.abs(scores - self.limit) > NEAR * abs(self.limit)
         ).all():  # this is also so where a score is no number
             return self.decide(pixels, names)
-        return Decided(scores, scores > self.limit, found.get("map"))
+        return Decided(scores, scores > self.limit, found.get("map"), self._p_values(scores))
+
+    def _p_values(self, scores: FloatArray) -> FloatArray | None:
+        calibration = self.saved.calibration[self.pool]
+        return p_values(calibration, scores) if len(calibration) else None
 
     @cached_property
     def _graph(self) -> Graph | None:

@@ -43,6 +43,8 @@ class Judgement:
     """The file, or which array it was."""
     problem: str = ""
     """Why it could not be judged."""
+    p_value: float | None = None
+    """The share of normal images, this one counted, that score as high: small for what is unlike them."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class LoadedModel:
                 batch = [read(self.detector, one) if isinstance(one, Found) else one for one in some]
                 predictions += judge(self.detector.decide, batch)
         return [
-            Judgement(one.score, self.limit, one.decision, one.map, str(one.file), one.problem) for one in predictions
+            Judgement(one.score, self.limit, one.decision, one.map, str(one.file), one.problem, one.p_value)
+            for one in predictions
         ]
 
     def _read(self, image: Any, name: str) -> Found | Read:

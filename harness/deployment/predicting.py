@@ -38,6 +38,8 @@ class Prediction:
     anomalous: bool = False
     problem: str = ""
     """Why it could not be judged."""
+    p_value: float | None = None
+    """The share of normal images, this one counted, that score as high; None where it is not known."""
     map: NDArray[Any] | None = None
     """(H, W), the error at each pixel."""
 
@@ -114,9 +116,12 @@ def _decide(decide: Decide, images: Sequence[Read]) -> list[Prediction]:
         return []
     decided = decide(np.stack(pixels), tuple(shown(one.file) for one in images))
     maps = decided.maps if decided.maps is not None else [None] * len(images)
+    shares = decided.p_values.tolist() if decided.p_values is not None else [None] * len(images)
     return [
-        Prediction(one.file, one.name, float(score), bool(anomalous), map=errors)
-        for one, score, anomalous, errors in zip(images, decided.scores, decided.anomalous, maps, strict=True)
+        Prediction(one.file, one.name, float(score), bool(anomalous), p_value=p, map=errors)
+        for one, score, anomalous, p, errors in zip(
+            images, decided.scores, decided.anomalous, shares, maps, strict=True
+        )
     ]
 
 

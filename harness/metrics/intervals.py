@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from statistics import NormalDist
 
 
-def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(k: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Lower and upper bound of a rate seen as k of n, both in [0, 1]; (0, 1) where n is 0. Raises ValueError.
 
-    Wilson, Journal of the American Statistical Association 22 (1927).
+    Wilson, Journal of the American Statistical Association 22 (1927). k may be a mean over seeds.
     """
     if not 0 <= k <= n:
         raise ValueError(f"{k} of {n}: expected a count from 0 to {n}")
@@ -33,6 +34,21 @@ def mean_of_rates_interval(first: tuple[int, int], second: tuple[int, int]) -> t
     mean = (rate + other) / 2
     below, above = math.hypot(rate - low, other - other_low), math.hypot(high - rate, other_high - other)
     return mean - below / 2, mean + above / 2
+
+
+def mean_with_interval(rates: Sequence[tuple[float, int]]) -> tuple[float, float, float]:
+    """Mean of several rates, each k of n, with its bounds at 95 %: Newcombe's square-and-add of Wilson's bounds.
+
+    Raises ValueError for none, and for a rate of no images.
+    """
+    if not rates or any(n < 1 for _, n in rates):
+        raise ValueError(f"{len(rates)} rates: expected at least one, each of one image or more")
+    means = [k / n for k, n in rates]
+    bounds = [wilson(k, n) for k, n in rates]
+    mean = sum(means) / len(means)
+    below = math.hypot(*(one - low for one, (low, _) in zip(means, bounds, strict=True))) / len(means)
+    above = math.hypot(*(high - one for one, (_, high) in zip(means, bounds, strict=True))) / len(means)
+    return mean, mean - below, mean + above
 
 
 def auroc_interval(auroc: float, n_normal: int, n_abnormal: int, confidence: float = 0.95) -> tuple[float, float]:

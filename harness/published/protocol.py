@@ -59,6 +59,8 @@ def _of_training(row: Row, ours: Verdict) -> Iterator[str]:
         yield f"learning rate {trial.learning_rate:g}, {row.learning_rate:g} published"
     if trial.holdout:
         yield f"fitted without {trial.holdout:.0%} of the normal images, held out for the threshold"
+    if trial.calibrate:
+        yield "limits set on cross-fitted scores"
 
 
 def _sizes(verdict: Verdict) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from harness.report.alarms import FALSE_ALARMS, MISSES, NOTE, defect_rate_of, false_alarms, misses, of_a_day
 from harness.report.metric_names import in_words
 from harness.report.ranking import ranking_rows
 from harness.report.table import Document, Table
@@ -28,8 +29,33 @@ HEADINGS = {
 FLOOR_MARK = "▽"
 AUROC_INTERVAL = "AUROC 95 %"
 COMMON = "common seeds"
-_DROPPABLE = ("AP", "pooled", "seeds", AUROC_INTERVAL, "95 %", "min to max", "±", "categories", "balanced", "F1")
-_SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "learning_rate")
+_DROPPABLE = (
+    "normal",
+    "abnormal",
+    "AP",
+    "pooled",
+    "seeds",
+    AUROC_INTERVAL,
+    "95 %",
+    "min to max",
+    "±",
+    "categories",
+    "balanced",
+    "F1",
+)
+_FLOOR_RATES = {"all anomalous": ("100 %", "0 %"), "all normal": ("0 %", "100 %")}
+_NUMBERS = ("#", FALSE_ALARMS, MISSES, AUROC_INTERVAL, LATENCY, *HEADINGS.values())
+_SETTINGS = (
+    "weights",
+    "pool",
+    "threshold",
+    "epochs",
+    "holdout",
+    "calibrate",
+    "precision",
+    "batch_size",
+    "learning_rate",
+)
 
 
 def leaderboard_document(
@@ -71,7 +97,7 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
     extra = ["pooled"] if overall else ["±", "min to max"] if several else ["95 %"]
     uneven = _uneven(board)
     extra += ["categories"] * partial + ["seeds"] * several + [COMMON] * uneven
-    headings = ["#", "method", *varying, *HEADINGS.values()]
+    headings = ["#", "method", FALSE_ALARMS, MISSES, *varying, *HEADINGS.values()]
     at = headings.index(HEADINGS["accuracy"]) + 1
     headings[at:at] = extra
     bounded = any(line.verdict for line in board.lines)
@@ -82,7 +108,8 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
     headings += [*more.values(), *([LATENCY] * (setting is not None))]
     rows = []
     for line in board.lines:
-        row = [str(line.rank or ""), line.method.title, *(_setting(line.method, name) for name in varying)]
+        row = [str(line.rank or ""), line.method.title, false_alarms(line), misses(line)]
+        row += [_setting(line.method, name) for name in varying]
         row += [_figure(line, metric) for metric in METRICS]
         row[at:at] = [_extra(line, name, categories, ranked_by) for name in extra]
         row[at_auroc:at_auroc] = [_bounds(line, "auroc")] * bounded
@@ -90,7 +117,7 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
         row += [_latency(line, setting)] * (setting is not None)
         rows.append(row)
     for name, floor in board.floors.items():
-        row = ["", name, *("" for _ in varying), *(f"{floor[metric]:.3f}" for metric in METRICS)]
+        row = ["", name, *_FLOOR_RATES[name], *("" for _ in varying), *(f"{floor[metric]:.3f}" for metric in METRICS)]
         row[at:at] = [""] * len(extra)
         row[at_auroc:at_auroc] = [""] * bounded
         row += [f"{floor[metric]:.3f}" if metric in floor else UNUSED for metric in more]
@@ -100,10 +127,13 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
         title=_title(board, shared),
         headings=headings,
         rows=rows,
-        numbers=frozenset({"#", AUROC_INTERVAL, LATENCY, *HEADINGS.values(), *more.values(), *extra}),
-        notes=_notes(board, ranked_by, setting),
+        numbers=frozenset(
+            {"#", FALSE_ALARMS, MISSES, AUROC_INTERVAL, LATENCY, *HEADINGS.values(), *more.values(), *extra}
+        ),
+        notes=_notes(board, ranked_by, setting, metrics),
         faint=frozenset(range(len(board.lines), len(rows))),
         droppable=_DROPPABLE,
+        kept=frozenset({"method", FALSE_ALARMS, MISSES}),
         folding=frozenset({"method"}),
     )
 
@@ -140,6 +170,7 @@ def _settings(methods: Sequence[Method]) -> tuple[list[str], list[str]]:
         "threshold": "threshold {}",
         "epochs": "{} epochs",
         "holdout": "holdout {:g}",
+        "calibrate": "limits by {}",
         "precision": "{}",
         "batch_size": "batch {}",
         "learning_rate": "learning rate {:g}",
@@ -150,7 +181,7 @@ def _settings(methods: Sequence[Method]) -> tuple[list[str], list[str]]:
         values = {getattr(method, name) for method in methods if not _is_unused(method, name)}
         if len(values) > 1:
             varying.append(name)
-        elif values and values != {0} and name not in ("precision", "batch_size", "learning_rate"):
+        elif values and values not in ({0}, {""}) and name not in ("precision", "batch_size", "learning_rate"):
             shared.append(words[name].format(*values))
     return shared, varying
 
@@ -213,7 +244,7 @@ def _latency(line: BoardRow, setting: Setting | None) -> str:
     return "" if found is None else f"{found:.3g}"
 
 
-def _notes(board: Board, ranked_by: str, setting: Setting | None) -> list[str]:
+def _notes(board: Board, ranked_by: str, setting: Setting | None, metrics: Sequence[str]) -> list[str]:
     notes = [*board.notes, _ranking(board, in_words(ranked_by))]
     if any(not line.beats_floors for line in board.lines):
         notes.append(f"{FLOOR_MARK} accuracy does not beat a constant answer.")
@@ -225,6 +256,8 @@ def _notes(board: Board, ranked_by: str, setting: Setting | None) -> list[str]:
     if any(line.verdict for line in board.lines):
         intervals = "AUROC 95 %: Newcombe, for one seed." if several else "95 %: accuracy by Wilson, AUROC by Newcombe."
         notes.append(intervals)
+    notes.append(NOTE)
+    notes += [_of_a_day(board.lines[0], rate) for rate in map(defect_rate_of, metrics) if rate is not None]
     if setting is not None:
         notes.append(f"{LATENCY}: milliseconds for one image, the median, on {setting}.")
     for line in board.lines:
@@ -232,6 +265,14 @@ def _notes(board: Board, ranked_by: str, setting: Setting | None) -> list[str]:
             seeds = ", ".join(map(str, line.outlying_seeds))
             notes.append(f"Far from the other seeds: {line.method.title}, seed {seeds}.")
     return [" ".join(notes)]
+
+
+def _of_a_day(line: BoardRow, defect_rate: float) -> str:
+    """What the first row means for a day's parts."""
+    normal, abnormal = line.stats.get("normal_rate"), line.stats.get("abnormal_rate")
+    if normal is None or abnormal is None:
+        return ""
+    return f"{line.method.title}: {of_a_day(1 - normal.mean, 1 - abnormal.mean, defect_rate)}."
 
 
 def _ranking(board: Board, metric: str) -> str:

@@ -17,7 +17,7 @@ from harness.report.formats.rows import csv_text
 from harness.report.table import Row
 from harness.trials.trial import UNUSED
 
-COLUMNS = ("image", "score", "limit", "decision", "heat_map", "problem")
+COLUMNS = ("image", "score", "limit", "decision", "heat_map", "problem", "p_value")
 _WIDTH = 12
 _COLOURS = {"normal": "32", "anomalous": "1;31", "unreadable": "33"}
 
@@ -46,6 +46,7 @@ class Lines(ABC):
             "decision": prediction.decision,
             "heat_map": heat_map or None,
             "problem": prediction.problem or None,
+            "p_value": prediction.p_value,
         }
 
 
@@ -56,8 +57,10 @@ class TerminalLines(Lines):
         detector, trial = self.detector, self.detector.saved.trial
         judged_by = f"limit {detector.limit:.6g}, of threshold {detector.threshold}"
         judged_by += f" on pool {detector.pool}" if detector.pool != UNUSED else ""
+        judged_by += f" · p against {len(detector.saved.calibration[detector.pool])} normal images"
+        judged_by += "" if detector.saved.unfitted else " that were fitted, so too small for new ones"
         title = f"{trial.method} fitted on {trial.category} of {trial.dataset}, {trial.image_size} px · {judged_by}"
-        return f"{printable(title)}\n{'score':>{_WIDTH}}  decision    image\n"
+        return f"{printable(title)}\n{'score':>{_WIDTH}}  {'p':>6}  decision    image\n"
 
     def line(self, prediction: Prediction, heat_map: str = "") -> str:
         """Nothing for a file that could not be judged: its problem is reported on stderr."""
@@ -66,7 +69,8 @@ class TerminalLines(Lines):
         decision = f"{prediction.decision:<10}"
         if self.coloured:
             decision = f"\x1b[{_COLOURS[prediction.decision]}m{decision}\x1b[0m"
-        return f"{prediction.score:>#{_WIDTH}.6g}  {decision}  {printable(shown(prediction.file))}\n"
+        share = "" if prediction.p_value is None else f"{prediction.p_value:.3f}"
+        return f"{prediction.score:>#{_WIDTH}.6g}  {share:>6}  {decision}  {printable(shown(prediction.file))}\n"
 
 
 class CsvLines(Lines):

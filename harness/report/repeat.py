@@ -28,6 +28,8 @@ def command_of(trial: Trial, rootless: Collection[str] = ()) -> str:
         options |= {"epochs": trial.epochs, "batch-size": trial.batch_size, "learning-rate": trial.learning_rate}
     if trial.holdout:
         options["holdout"] = trial.holdout
+    if trial.calibrate:
+        options["calibrate"] = trial.calibrate
     options["precision"] = trial.precision
     if trial.weights != UNUSED:
         options["weights"] = trial.weights

@@ -15,7 +15,6 @@ from harness.errors import HarnessWarning, UsageError
 from harness.files import write_text
 from harness.metrics.pools import EVERY_POOL
 from harness.plugin import in_process
-from harness.plugin.in_process import broken, registry_with
 from harness.plugin.registry import Registry
 from harness.plugin.spec import parse, spell
 from harness.published import load as load_published
@@ -27,8 +26,9 @@ from harness.report.frames import pandas_frame, polars_frame
 from harness.report.leaderboard import leaderboard_document
 from harness.report.shown import Shown
 from harness.report.table import Document
+from harness.trials.setting import Setting
 from harness.trials.setting_kinds import Parts
-from harness.trials.settings import SETTINGS, Chosen, Setting
+from harness.trials.settings import SETTINGS, Chosen
 from harness.trials.store import Store
 from harness.trials.trial import UNUSED, Outcome
 from harness.verdicts import exports
@@ -301,8 +301,8 @@ def open_results(
 
     Plugins are Python files, modules, or classes of parts, beside the plugins installed.
     """
-    registry = registry_with(SETTINGS["plugins"].read(plugins, "plugins"))
-    for line in broken(registry):
+    registry = in_process.registry_with(SETTINGS["plugins"].read(plugins, "plugins"))
+    for line in in_process.broken(registry):
         warnings.warn(line, HarnessWarning, stacklevel=2)
     return opened(Path(os.fsdecode(source)), registry, thresholds, pools)
 

@@ -25,6 +25,8 @@ class Table:
     """Rows that are there for orientation, such as floors."""
     droppable: Sequence[str] = ()
     """Headings that a narrow terminal does without, the first one first."""
+    kept: frozenset[str] = frozenset()
+    """Headings that no terminal does without, however narrow it is."""
     folding: frozenset[str] | None = None
     """Headings of the columns that may fold in a narrow terminal; None lets all fold."""
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 
 from harness.api import BoolArray, FloatArray, OracleThreshold, Threshold
+from harness.errors import TooFewError
 from harness.testing.parts import Check, fresh
+
+_DOUBLINGS = 12
+"""How often few scores are doubled for a threshold that refuses them: from 1 to 4096."""
 
 
 def checks(threshold: Threshold) -> Iterator[Check]:
@@ -67,7 +72,7 @@ def check_limit_moves_with_the_scores(threshold: Threshold) -> None:
 
 def check_same_scores_give_same_limit(threshold: Threshold) -> None:
     """The limit depends neither on chance nor on an earlier fit."""
-    scores, labels = _scores(50)
+    scores, labels = _enough(threshold, *_scores(50))
     used = fresh(threshold)
     first = _fit(used, scores, labels)
     _fit(used, 3 * scores, labels)
@@ -77,7 +82,7 @@ def check_same_scores_give_same_limit(threshold: Threshold) -> None:
 
 def check_leaves_scores_unchanged(threshold: Threshold) -> None:
     """A threshold does not write into the scores, because all thresholds are given the same array."""
-    scores, labels = _scores(50)
+    scores, labels = _enough(threshold, *_scores(50))
     given = scores if isinstance(threshold, OracleThreshold) else scores[~labels]
     before = given.copy()
     if isinstance(threshold, OracleThreshold):
@@ -108,8 +113,18 @@ def _scores(count: int) -> tuple[FloatArray, BoolArray]:
 
 
 def _limit(threshold: Threshold, scores: FloatArray, labels: BoolArray) -> float:
-    """The limit of a new threshold with the same options."""
-    return _fit(fresh(threshold), scores, labels)
+    """The limit of a new threshold with the same options, of as many copies of the scores as it takes."""
+    return _fit(fresh(threshold), *_enough(threshold, scores, labels))
+
+
+def _enough(threshold: Threshold, scores: FloatArray, labels: BoolArray) -> tuple[FloatArray, BoolArray]:
+    """The scores, doubled until a threshold that refuses too few of them takes them."""
+    for _ in range(_DOUBLINGS):
+        with suppress(TooFewError):
+            _fit(fresh(threshold), scores, labels)
+            break
+        scores, labels = np.repeat(scores, 2), np.repeat(labels, 2)
+    return scores, labels
 
 
 def _fit(threshold: Threshold, scores: FloatArray, labels: BoolArray) -> float:

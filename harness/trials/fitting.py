@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from harness.api import Encoder, Loss, Model, Progress, Split, Threshold
+from harness.api import Encoder, Images, Loss, Model, Progress, Split, Threshold
 from harness.errors import HarnessError, TrainingError
 from harness.metrics.pixel import curves
 from harness.metrics.pools import made_pools, usual_pools
 from harness.plugin.registry import Registry
 from harness.trials import hardware, provenance
+from harness.trials.crossfitting import cross_fitted
 from harness.trials.handed import handed
 from harness.trials.holdout import normal_images
 from harness.trials.isolation.model import IsolatedModel, Isolation
 from harness.trials.observers import Observer
 from harness.trials.record import Record
 from harness.trials.saved_model import ModelFolder, SavedModel, State, limit_by
-from harness.trials.scoring import evidence_of
+from harness.trials.scoring import evidence_of, score_normal
 from harness.trials.trial import UNUSED, Evidence, Trial
 
 Save = Callable[[SavedModel, State, Path], object]
@@ -54,17 +57,22 @@ class Fitting:
 
     def fit(self, trial: Trial, split: Split, observer: Observer) -> Fitted:
         """Fit a trial on a category's normal images, and score its test images. Raises whatever a plugin raises."""
+        with self._at_work(trial) as model:
+            return self._fit(model, trial, split, observer)
+
+    @contextmanager
+    def _at_work(self, trial: Trial) -> Iterator[Model]:
+        """A new model of the trial, in this process or in one of strangers, which ends with this."""
         model = self.registry.make(Model, trial.model)
         if self.isolation is None:
-            return self._fit(model, trial, split, observer)
+            yield model
+            return
         with self.isolation.at_work(model, trial) as elsewhere:
-            return self._fit(elsewhere, trial, split, observer)
+            yield elsewhere
 
     def _fit(self, model: Model, trial: Trial, split: Split, observer: Observer) -> Fitted:
-        encoder = None if trial.encoder == UNUSED else self.registry.make(Encoder, trial.encoder)
-        loss = None if trial.loss == UNUSED else self.registry.make(Loss, trial.loss)
         usual, asked = usual_pools(self.registry, model), made_pools(self.registry, self.pools)
-        fitted, calibration, where = normal_images(split, trial.holdout, trial.seed)
+        fitted, calibration, where = normal_images(split, trial.holdout, trial.seed, crossfit=bool(trial.calibrate))
         history: list[float] = []
         images_seen = 0
 
@@ -79,15 +87,20 @@ class Fitting:
                 history.append(loss)
 
         started = time.perf_counter()
-        run = replace(trial.run(self.device, self.weights_dir), report=listen)
-        model.fit(handed(fitted), encoder=encoder, loss=loss, run=run)
-        fit_seconds = time.perf_counter() - started
+        encoder = self._learn(model, trial, fitted, listen)
+        fit_seconds, seen = time.perf_counter() - started, images_seen
+        losses = tuple(history)  # of the model that is kept, not of those that leave some images out
         started = time.perf_counter()
-        evidence, faults = evidence_of(model, calibration, split.test, usual, asked, trial.seed)
+        if trial.calibrate:
+            fitted_to = partial(self._fitted_to, trial, listen)
+            scores = cross_fitted(model, fitted_to, fitted, usual, asked, trial.seed)
+        else:
+            scores = score_normal(model, calibration, usual, asked, trial.seed)
+        evidence, faults = evidence_of(model, scores, split.test, usual, asked, trial.seed)
         record = Record(
             fit_seconds=fit_seconds,
             score_seconds=time.perf_counter() - started,
-            train_images_per_second=images_seen / fit_seconds if images_seen else None,
+            train_images_per_second=seen / fit_seconds if seen else None,
             n_train=len(fitted),
             n_calibration=len(calibration),
             calibrated_on=where,
@@ -96,19 +109,34 @@ class Fitting:
             pools=provenance.strange_pools(evidence.test, self.registry),
             pool_faults=faults,
             resolved={str(name): str(value) for name, value in model.resolved(encoder).items()},
-            loss_history=tuple(history),
+            loss_history=losses,
             pixels=None if evidence.pixels is None else curves.summary(evidence.pixels.counts()),
             pixel_versions={} if evidence.pixels is None else curves.VERSIONS,
             incomplete=split.incomplete,
         )
-        return Fitted(evidence, record, self._unkept(trial, split, model, evidence))
+        return Fitted(evidence, record, self._unkept(trial, split, model, evidence, where))
 
-    def _unkept(self, trial: Trial, split: Split, model: Model, evidence: Evidence) -> str:
+    @contextmanager
+    def _fitted_to(self, trial: Trial, listen: Callable[[Progress], None], images: Images) -> Iterator[Model]:
+        """Another model of the trial, fitted to these images, to be scored with while this lasts."""
+        with self._at_work(trial) as model:
+            self._learn(model, trial, images, listen)
+            yield model
+
+    def _learn(self, model: Model, trial: Trial, images: Images, listen: Callable[[Progress], None]) -> Encoder | None:
+        """Fit a model of the trial to these images; its encoder. Raises whatever a plugin raises."""
+        encoder = None if trial.encoder == UNUSED else self.registry.make(Encoder, trial.encoder)
+        loss = None if trial.loss == UNUSED else self.registry.make(Loss, trial.loss)
+        run = replace(trial.run(self.device, self.weights_dir), report=listen)
+        model.fit(handed(images), encoder=encoder, loss=loss, run=run)
+        return encoder
+
+    def _unkept(self, trial: Trial, split: Split, model: Model, evidence: Evidence, where: str) -> str:
         """Keep the model if that is asked for. Returns why it could not be kept; its scores are valid anyway."""
         if self.keep is None:
             return ""
         try:
-            saved = self._described(self.keep, trial, split, model, evidence)
+            saved = replace(self._described(self.keep, trial, split, model, evidence), calibrated_on=where)
             self.save(saved, model.state(), self.keep.folder)
         except HarnessError as error:
             return str(error)

@@ -34,6 +34,8 @@ class Axes:
     holdout: float
     precision: str
     weights: str
+    calibrate: str = ""
+    """As in Trial."""
 
 
 class Cell(NamedTuple):
@@ -78,6 +80,7 @@ def plan(axes: Axes) -> Iterator[Cell]:
             axes.precision,
             method.weights,
             method.versions,
+            axes.calibrate,
         )
         yield Cell(trial, method.reason)
 

@@ -22,14 +22,16 @@ class NormalImages(NamedTuple):
     fitted: Images
     calibration: Images
     where: str
-    """Where the latter come from: `fitted`, `holdout`, or `validation` where the data set sets some apart."""
+    """Where the latter come from: `fitted`, `holdout`, `crossfit`, or the data set's own `validation` images."""
 
 
-def normal_images(split: Split, holdout: float, seed: int) -> NormalImages:
+def normal_images(split: Split, holdout: float, seed: int, *, crossfit: bool = False) -> NormalImages:
     """What to fit and to calibrate on: the data set's own validation split, unless a share is to be held out.
 
     Raises DataError where that leaves no image to fit on, or none to set limits on.
     """
+    if crossfit:
+        return NormalImages(split.train, split.train, "crossfit")
     if holdout and len(split.train) < 2:
         raise DataError(
             f"a holdout of {holdout:g} needs 2 training images, one to fit on and one to set limits on: there is "
@@ -48,10 +50,10 @@ def hold_out(normal: Images, share: float, seed: int) -> tuple[Images, Images]:
         return normal, normal
     order = np.random.default_rng(seed).permutation(len(normal))
     kept = min(max(1, round(share * len(normal))), len(normal) - 1)
-    return _taken(normal, np.sort(order[kept:])), _taken(normal, np.sort(order[:kept]))
+    return taken(normal, np.sort(order[kept:])), taken(normal, np.sort(order[:kept]))
 
 
-def _taken(images: Images, at: NDArray[np.intp]) -> Images:
+def taken(images: Images, at: NDArray[np.intp]) -> Images:
     """The images at these indices. If they are large, they are in a temporary file, as they may not fit into memory."""
     shape = (len(at), *images.pixels.shape[1:])
     if math.prod(shape) < _IN_MEMORY:

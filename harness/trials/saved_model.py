@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.api import FloatArray, Threshold
-from harness.errors import ModelError
+from harness.errors import ModelError, TooFewError
 from harness.files import replacing
 from harness.metrics.limits import limit_of
 from harness.plugin.spec import spell
@@ -79,18 +79,25 @@ class SavedModel:
     """Kind of part to the distribution and version that it came from."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """The versions of packages at the fit."""
+    calibrated_on: str = ""
+    """Where the calibration images come from, as in Record; empty in models of before."""
     weights_hash: str = ""
     """SHA-256 of `weights.safetensors`."""
 
     @property
     def doubt(self) -> str:
         """Why its limit is of little use; empty if there is no such reason."""
-        if self.trial.holdout or self.calibration[self.pool].any():
+        if self.trial.holdout or self.trial.calibrate or self.calibration[self.pool].any():
             return ""
         return (
             f"{self.trial.model} knows the images that its limit was set on: all score 0, so that any other is "
-            "anomalous: fit it with --holdout 0.2"
+            "anomalous: fit it with --calibrate crossfit"
         )
+
+    @property
+    def unfitted(self) -> bool:
+        """Whether the calibration images were not fitted, so that limits and p-values hold for new images."""
+        return self.calibrated_on in ("holdout", "crossfit", "validation") or bool(self.trial.holdout)
 
     @property
     def id(self) -> str:
@@ -104,6 +111,8 @@ def limit_by(threshold: Threshold, normal: FloatArray) -> float:
         return limit_of(threshold, normal)
     except KeyboardInterrupt:
         raise
+    except TooFewError as error:
+        raise ModelError(str(error)) from error
     except BaseException as error:  # a plugin's threshold may raise anything
         raise ModelError(f"threshold {spell(threshold)} gives no limit: {type(error).__name__}: {error}") from error
 
@@ -209,6 +218,8 @@ def _described(saved: SavedModel, weights_hash: str) -> dict[str, Any]:
         "versions": dict(saved.versions),
         "weights_sha256": weights_hash,
     }
+    if saved.calibrated_on:
+        said["calibrated_on"] = saved.calibrated_on
     return {**said, "digest": _digest(said)}
 
 
@@ -238,6 +249,7 @@ def _saved(found: Mapping[str, Any]) -> SavedModel:
         threads=typed.read(found["threads"], int | None, "threads"),
         plugins=typed.read(found["plugins"], Mapping[str, str], "plugins"),
         versions=typed.read(found["versions"], Mapping[str, str], "versions"),
+        calibrated_on=typed.read(found.get("calibrated_on", ""), str, "calibrated_on"),
         weights_hash=typed.read(found["weights_sha256"], str, "weights_sha256"),
     )
     if saved.pool not in calibration:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.api import FloatArray, Images, Model, Pool
+from harness.api import FloatArray, Images, Model, Pool, Scores
 from harness.errors import TrainingError
 from harness.metrics.pixel import PixelEvidence, PixelMetrics
 from harness.trials.handed import handed
@@ -36,7 +37,13 @@ def pool_scores(
         by_pool, maps = pool_scores(model, images.take(order), pools)
         back = np.argsort(order)
         return {pool: values[back] for pool, values in by_pool.items()}, None if maps is None else maps[back]
-    scores = model.score(handed(images))
+    return in_pools(model, model.score(handed(images)), images, pools)
+
+
+def in_pools(
+    model: Model, scores: Scores, images: Images, pools: Mapping[str, Pool]
+) -> tuple[dict[str, FloatArray], FloatArray | None]:
+    """What a model made of some images as scores (N,) by pool, and maps (N, H, W) if any. Raises TrainingError."""
     maps = None if scores.maps is None else np.asarray(scores.maps).view()
     if maps is not None:
         if len(maps) != len(images):
@@ -139,9 +146,27 @@ def score(
     )
 
 
+class Calibration(NamedTuple):
+    """What limits are set on."""
+
+    scores: Mapping[str, FloatArray]
+    """Pool to the scores (M,) of normal images."""
+    faults: Mapping[str, str]
+    """Why pools that were asked for have none."""
+
+
+def score_normal(
+    model: Model, images: Images, usual: Mapping[str, Pool], asked: Mapping[str, Pool], seed: int = 0
+) -> Calibration:
+    """The scores of normal images, by the usual pools and those that are asked for. Raises TrainingError."""
+    more = AskedPools({name: pool for name, pool in asked.items() if name not in usual})
+    scores, _ = score(model, images, usual, asked=more, seed=seed)
+    return Calibration({**scores, **more.scores()}, more.faults)
+
+
 def evidence_of(
     model: Model,
-    calibration: Images,
+    calibration: Calibration,
     test: Images,
     usual: Mapping[str, Pool],
     asked: Mapping[str, Pool],
@@ -151,13 +176,14 @@ def evidence_of(
 
     Raises TrainingError.
     """
-    more = {name: pool for name, pool in asked.items() if name not in usual}
-    of_normal, of_test, shrinker = AskedPools(more), AskedPools(more), Shrinker(len(test))
-    normal, _ = score(model, calibration, usual, asked=of_normal, seed=seed)
+    of_test, shrinker = (
+        AskedPools({name: pool for name, pool in asked.items() if name not in usual}),
+        Shrinker(len(test)),
+    )
     tested, pixels = score(model, test, usual, shrinker, of_test, seed)
     if not len(test):
-        tested = {pool: np.empty(0) for pool in normal}
-    faults = {**of_test.faults, **of_normal.faults}
-    normal.update((name, values) for name, values in of_normal.scores().items() if name not in faults)
+        tested = {pool: np.empty(0) for pool in calibration.scores}
+    faults = {**of_test.faults, **calibration.faults}
     tested.update((name, values) for name, values in of_test.scores().items() if name not in faults)
+    normal = {name: values for name, values in calibration.scores.items() if name not in faults}
     return Evidence(normal, tested, test.defects, test.paths, shrinker.result(), pixels), faults

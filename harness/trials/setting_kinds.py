@@ -128,6 +128,21 @@ class Number:
 
 
 @dataclass(frozen=True)
+class Share:
+    """A share between 0 and 1, as a number or in per cent: `0.01` or `1%`."""
+
+    metavar: str = "SHARE"
+
+    def read(self, value: Any) -> float:
+        text = value.strip() if isinstance(value, str) else ""
+        number = _number(text[:-1] if text.endswith("%") else value)
+        share = number / 100 if number is not None and text.endswith("%") else number
+        if share is None or not 0 < share < 1:
+            raise ValueError("expected a share above 0 and below 1, such as 1% or 0.01")
+        return float(f"{share:.12g}")  # 0.2 / 100 has a digit too much
+
+
+@dataclass(frozen=True)
 class Wholes:
     """Whole numbers from 0, as in `0,1,2` or `range(3)`; each counts once."""
 

@@ -15,180 +15,149 @@ from typing import Any, Literal, TypeVar
 
 from harness.api import Dataset, Encoder, Executor, Loss, Model, Part, Pool, Run, Threshold, Tracker
 from harness.errors import UsageError, unknown
+from harness.trials.setting import Setting as Setting
+from harness.trials.setting import declared
 from harness.trials.setting_kinds import (
     Flag,
-    Kind,
     Names,
     Number,
     OneOf,
     Parts,
     Place,
     Plugins,
+    Share,
     Text,
     Whole,
     Wholes,
 )
 
+CALIBRATIONS = ("train", "holdout", "crossfit")
+"""What `calibrate` may be."""
+_HELD_OUT = 0.2
+"""The share that is held out where `calibrate` asks for that and nobody says how much."""
 F = TypeVar("F", bound=Callable[..., Any])
 Door = Literal["python", "command line"]
 Chosen = tuple[str | Part | type[Part], ...]
 """Parts as they were asked for: spelt, or given as instances or classes."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One thing that can be asked of a run."""
-
-    name: str
-    kind: Kind
-    default: Any
-    """None where it is worked out, or comes from the data set."""
-    help: str
-    usual: Any = None
-    """What is taken where nobody asks for anything and the data set has no default of its own."""
-    in_words: str = ""
-    """The default in words, where it is worked out."""
-    option: str = ""
-    """Its name on the command line, where that is not its own."""
-    aliases: tuple[str, ...] = ()
-    """Other names that are understood on the command line, in `--config` and in Python."""
-    bare: Any = None
-    """On the command line, the value where the option is given without one."""
-    several_options: bool = False
-    """Whether it may be given several times on the command line, one value each time."""
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """`--learning-rate`, and what else it is called on the command line."""
-        return tuple(f"--{(name).replace('_', '-')}" for name in (self.option or self.name, *self.aliases))
-
-    @property
-    def of_data(self) -> bool:
-        """Whether a data set may have a default of its own for it."""
-        return self.usual is not None
-
-    @property
-    def default_in_words(self) -> str:
-        """Its default as help and README show it; empty for a flag, and for what is left out by default."""
-        if self.in_words:
-            return self.in_words
-        value = self.usual if self.of_data else self.default
-        if value is None or isinstance(value, bool):
-            return ""
-        said = f"{value:g}" if isinstance(value, float) else str(value)
-        return f"{said}, or what suits the data set" if self.of_data else said
-
-    def read(self, value: Any, where: str) -> Any:
-        """The value in its type. Raises UsageError that says where it stands."""
-        try:
-            return self.kind.read(value)
-        except ValueError as error:
-            raise UsageError(f"{where} is {_quoted(value)}: {error}") from error
-
-
-def _setting(kind: Kind, default: Any, help: str, **more: Any) -> Any:  # noqa: A002  it is what click calls it
-    return dataclasses.field(default=default, metadata={"kind": kind, "default": default, "help": help, **more})
-
-
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What is asked of one run, every value in its type. Raises UsageError for one that is wrong."""
 
-    models: Chosen = _setting(Parts(Model), "dae,cae", "Models to cross, or all.")
-    encoders: Chosen = _setting(Parts(Encoder), "conv", "Encoders to cross, or all.")
-    losses: Chosen = _setting(Parts(Loss), "mse,ssim", "Losses to cross, or all.")
-    thresholds: Chosen = _setting(Parts(Threshold), "mean", "Thresholds that decide, or all. They cost no fit.")
-    pools: Chosen | None = _setting(
+    models: Chosen = declared(Parts(Model), "dae,cae", "Models to cross, or all.")
+    encoders: Chosen = declared(Parts(Encoder), "conv", "Encoders to cross, or all.")
+    losses: Chosen = declared(Parts(Loss), "mse,ssim", "Losses to cross, or all.")
+    thresholds: Chosen = declared(Parts(Threshold), "mean", "Thresholds that decide, or all. They cost no fit.")
+    pools: Chosen | None = declared(
         Parts(Pool),
         None,
         "What makes a score of an error map, or all. The built-in ones cost no fit.",
         in_words="what each model suits",
     )
-    dataset: Chosen | None = _setting(
+    dataset: Chosen | None = declared(
         Parts(Dataset, several=False, metavar="NAME"),
         None,
         "The data set.",
         in_words="mvtec_ad or folder, as the data root is laid out; synthetic without one",
     )
-    data_root: Path | None = _setting(Place("FOLDER"), None, "Folder that holds the data set.")
-    categories: tuple[str, ...] = _setting(Names(), "all", "Categories of the data set, or all.")
-    seeds: tuple[int, ...] = _setting(Wholes(), "0", "Seeds: whole numbers from 0, one fit for each.")
-    epochs: int | None = _setting(Whole(1), None, "Passes over the normal images.", usual=Run.epochs)
-    image_size: int | None = _setting(Whole(1), None, "Height and width in pixels.", usual=Run.image_size)
-    batch_size: int | str | None = _setting(
+    data_root: Path | None = declared(Place("FOLDER"), None, "Folder that holds the data set.")
+    categories: tuple[str, ...] = declared(Names(), "all", "Categories of the data set, or all.")
+    seeds: tuple[int, ...] = declared(Wholes(), "0", "Seeds: whole numbers from 0, one fit for each.")
+    epochs: int | None = declared(Whole(1), None, "Passes over the normal images.", usual=Run.epochs)
+    image_size: int | None = declared(Whole(1), None, "Height and width in pixels.", usual=Run.image_size)
+    batch_size: int | str | None = declared(
         Whole(1, or_word="auto"),
         None,
         "Images in a training step; auto starts at the default and halves it while memory is short.",
         usual=Run.batch_size,
     )
-    learning_rate: float | None = _setting(
+    learning_rate: float | None = declared(
         Number(0, least_allowed=False), None, "Of Adam.", usual=Run.learning_rate, aliases=("lr",)
     )
-    holdout: float = _setting(
+    holdout: float = declared(
         Number(0, below=1), 0.0, "Share of the normal images that is kept from fitting, to set thresholds on."
     )
-    weights: str | None = _setting(
+    calibrate: str | None = declared(
+        OneOf(CALIBRATIONS),
+        None,
+        "Which normal images limits are set on: those that were fitted (train), a share kept from fitting (holdout), "
+        "or all of them, each scored by a model that was fitted without it (crossfit).",
+        in_words="train; holdout where a share is held out; the data set's own validation images where it has some",
+    )
+    max_false_alarms: float | None = declared(
+        Share(),
+        None,
+        "Set limits that call at most this share of new normal images anomalous, with 95 % confidence, such as 1%: "
+        "short for the threshold tolerance[alpha=...].",
+    )
+    defect_rate: float | None = declared(
+        Share(),
+        None,
+        "The share of defective parts on the line, such as 0.2%: shows how many alarms would be right there.",
+    )
+    weights: str | None = declared(
         OneOf(("pretrained", "random")), None, "Where pretrained encoders start.", usual=Run.weights
     )
-    weights_dir: Path | None = _setting(
+    weights_dir: Path | None = declared(
         Place("FOLDER"), None, "Folder of <timm name>.safetensors files.", in_words="timm's hub"
     )
-    device: str = _setting(Text(), "auto", "Where fits compute: auto, cpu, cuda, cuda:1 or mps.")
-    precision: str = _setting(
+    device: str = declared(Text(), "auto", "Where fits compute: auto, cpu, cuda, cuda:1 or mps.")
+    precision: str = declared(
         OneOf(("auto", "fp32", "bf16")), "auto", "Of training; auto is bf16 where the device multiplies it, else fp32."
     )
-    jobs: int | None = _setting(
+    jobs: int | None = declared(
         Whole(1), None, "Trials side by side, sharing the cores.", in_words="up to 4 on a CPU, else 1"
     )
-    trial_minutes: float | None = _setting(
+    trial_minutes: float | None = declared(
         Number(0, least_allowed=False),
         None,
         "Minutes that a trial may take from when its process has begun; one that is late is ended, and has failed.",
         in_words="as long as it takes",
     )
-    isolate: bool = _setting(
+    isolate: bool = declared(
         Flag(),
         False,
         "Fit and score in processes that never had labels, one for each trial. Of plugins that do not ship with the "
         "harness only models, encoders and losses are used. It is no sandbox: files can be read.",
     )
-    executor: Chosen = _setting(
+    executor: Chosen = declared(
         Parts(Executor, several=False, metavar="NAME"),
         "local",
         "Where trials run: on this machine, as tasks of a Ray cluster (ray), or where a plugin runs them.",
     )
-    ray_address: str | None = _setting(
+    ray_address: str | None = declared(
         Text("ADDRESS"),
         None,
         "auto or host:port of a Ray cluster to join.",
         in_words="$RAY_ADDRESS, else a cluster on this machine, for this run",
     )
-    cpus_per_trial: float | None = _setting(
+    cpus_per_trial: float | None = declared(
         Number(0, least_allowed=False),
         None,
         "CPUs that Ray keeps for a trial; may be a fraction.",
         in_words="the threads of a fit",
     )
-    gpus_per_trial: float | None = _setting(
+    gpus_per_trial: float | None = declared(
         Number(0),
         None,
         "GPUs that Ray keeps for a trial; may be a fraction.",
         in_words="1 where the device is cuda, else 0",
     )
-    keep_models: bool = _setting(
+    keep_models: bool = declared(
         Flag(),
         False,
         "Keep each trial's model in STORE/models, for `harness predict`; a trial that is stored without it is fitted "
         "again. Its limit is of the first threshold and pool, and can be set otherwise later.",
     )
-    quiet: bool = _setting(Flag(), False, "Show no progress.")
-    log_json: str | None = _setting(
+    quiet: bool = declared(Flag(), False, "Show no progress.")
+    log_json: str | None = declared(
         Text("[FILE|-]"),
         None,
         "Append each event to a file as a line of JSON; - writes them to stderr, in place of all that is said there.",
         bare="-",
     )
-    trackers: Chosen | None = _setting(
+    trackers: Chosen | None = declared(
         Parts(Tracker),
         None,
         "Trackers that each trial is told to as well, such as mlflow[uri=...] or tensorboard[folder=...].",
@@ -196,11 +165,11 @@ class Settings:
         several_options=True,
         in_words="none",
     )
-    mlflow: str | None = _setting(
+    mlflow: str | None = declared(
         Text("URI"), None, "An MLflow server, database or folder: short for the tracker mlflow[uri=...]."
     )
-    store: Path = _setting(Place("FOLDER"), "runs", "Folder of the store.")
-    plugins: tuple[Path | ModuleType | type[Part], ...] = _setting(
+    store: Path = declared(Place("FOLDER"), "runs", "Folder of the store.")
+    plugins: tuple[Path | ModuleType | type[Part], ...] = declared(
         Plugins(),
         (),
         "Python files that are plugins, beside those installed.",
@@ -216,6 +185,31 @@ class Settings:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, setting.read(value, self.called(name)))
+        self._settle_calibration()
+
+    def _settle_calibration(self) -> None:
+        """Let `calibrate` and `holdout` agree, and `max_false_alarms` be a threshold. Raises UsageError."""
+        if self.calibrate in ("train", "crossfit") and self.holdout:
+            raise UsageError(
+                f"{self.called('calibrate')} {self.calibrate} holds nothing out, and {self.called('holdout')} is "
+                f"{self.holdout:g}: give one of them"
+            )
+        if self.calibrate == "holdout" and not self.holdout:
+            object.__setattr__(self, "holdout", _HELD_OUT)
+        if self.max_false_alarms is not None:
+            promised = f"tolerance[alpha={self.max_false_alarms!r}]"
+            others = () if self.thresholds == ("mean",) else self.thresholds
+            object.__setattr__(self, "thresholds", tuple(dict.fromkeys((promised, *others))))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that are shown beside those that every verdict has, as they are spelt."""
+        return () if self.defect_rate is None else (f"precision[defect_rate={self.defect_rate!r}]",)
+
+    @property
+    def crossfit(self) -> bool:
+        """Whether each normal image is scored by a model that was fitted without it."""
+        return self.calibrate == "crossfit"
 
     @classmethod
     def of(cls, asked: Mapping[str, Any], door: Door = "python") -> Settings:
@@ -288,14 +282,6 @@ def _cell(text: str) -> str:
 
 def _of_data() -> list[str]:
     return [name for name, setting in SETTINGS.items() if setting.of_data]
-
-
-def _quoted(value: Any) -> str:
-    """A value as a person wrote it, short enough for one line."""
-    if isinstance(value, bool | Path):
-        return str(value).lower() if isinstance(value, bool) else repr(str(value))
-    said = " ".join(repr(value).split())
-    return said if len(said) <= 60 else f"{said[:57]}..."
 
 
 def with_settings(function: F) -> F:

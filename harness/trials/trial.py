@@ -51,6 +51,8 @@ class Trial(NamedTuple):
     """pretrained, random, or `-` where no part starts from published weights."""
     versions: str = ""
     """The parts whose version is above 1, as `dae 2`, joined by commas."""
+    calibrate: str = ""
+    """`crossfit` where limits are set on all normal images, each scored by a model that was fitted without it."""
 
     @property
     def key(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.api import GOOD, BoolArray, FloatArray, Metric, OracleThreshold, Ranking, Threshold
+from harness.errors import TooFewError
 from harness.metrics.limits import finite, limit_of
 from harness.metrics.measured import Measured
 from harness.metrics.pools import EVERY_POOL
@@ -84,7 +85,7 @@ def judge(
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # a plugin's threshold may raise anything; other verdicts are not affected
-                reason = f"threshold {name}: {type(error).__name__}: {error}"
+                reason = str(error) if isinstance(error, TooFewError) else _words(name, error)
                 images = ScoredImages(evidence, pool, None)
                 yield Verdict(outcome, pool, name, oracle, status="error", reason=reason, images=images)
                 continue
@@ -92,6 +93,10 @@ def judge(
             figures = (limit, counts, auroc, average_precision)
             images = ScoredImages(evidence, pool, limit)
             yield Verdict(outcome, pool, name, oracle, *figures, images=images, measured=measured)
+
+
+def _words(threshold: str, error: BaseException) -> str:
+    return f"threshold {threshold}: {type(error).__name__}: {error}"
 
 
 def _limit(threshold: Threshold, normal: FloatArray, scores: FloatArray, labels: BoolArray) -> float:

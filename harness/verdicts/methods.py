@@ -32,6 +32,7 @@ class Method(NamedTuple):
     batch_size: int
     learning_rate: float
     versions: str = ""
+    calibrate: str = ""
 
     @property
     def title(self) -> str:
@@ -42,7 +43,7 @@ class Method(NamedTuple):
 def method_of(verdict: Verdict) -> Method:
     """The row that a verdict belongs to: everything but category and seed."""
     t = verdict.trial
-    settings = (t.epochs, t.holdout, t.precision, t.batch_size, t.learning_rate, t.versions)
+    settings = (t.epochs, t.holdout, t.precision, t.batch_size, t.learning_rate, t.versions, t.calibrate)
     return Method(t.model, t.encoder, t.loss, t.weights, verdict.pool, verdict.threshold, *settings)
 
 

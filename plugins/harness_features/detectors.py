@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness import Images, Run, Scores, UnavailableError
 from harness_features.models import FrozenFeatures, State
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @dataclass
@@ -47,6 +49,26 @@ class KNN(FrozenFeatures):
         with torch.no_grad():
             return Scores(images=self._detector(self._patches.means(images)).cpu().numpy())
 
+    def score_left_out(self, images: Images, without: Sequence[NDArray[np.intp]]) -> Scores:
+        """The same by the memory without the features of these images."""
+        import torch
+
+        from harness_features.left_out import maps_without, remembered_without
+        from harness_features.nearest import MeanOfNearest
+
+        def detector(memory: Tensor) -> nn.Module:
+            if len(memory) < self.k:
+                raise UnavailableError(f"knn[k={self.k}] has {len(memory)} features without an image: too few")
+            return MeanOfNearest(memory, self.k, cosine=self.distance == "cosine")
+
+        memories = [remembered_without(self._detector, self._owners, some) for some in without]
+        if self.features == "patch":
+            return Scores(maps=maps_without(self._whole(), self._patches, images, memories, detector))
+        with torch.no_grad():
+            means = self._patches.means(images)
+            found = [detector(memory)(mean[None]) for memory, mean in zip(memories, means, strict=True)]
+            return Scores(images=torch.cat(found).cpu().numpy())
+
     def network(self) -> nn.Module:
         """A module from images (N, 3, H, W) in [0, 1] to maps (N, H, W), or of pooled features to scores (N,)."""
         if self.features == "patch":
@@ -59,10 +81,12 @@ class KNN(FrozenFeatures):
         from harness_features.nearest import MeanOfNearest
 
         if self.features == "patch":
-            memory = self._patches.sample(normal, self.memory, run.seed)
+            places = self._patches.drawn(normal, self.memory, run.seed)
+            self._owners = self._patches.owners(normal, places)
+            memory = self._patches.at(normal, places)
         else:
-            drawn = np.random.default_rng(run.seed).permutation(len(normal))[: self.memory]
-            memory = self._patches.means(normal.take(np.sort(drawn)))
+            self._owners = np.sort(np.random.default_rng(run.seed).permutation(len(normal))[: self.memory])
+            memory = self._patches.means(normal.take(self._owners))
         if len(memory) < self.k:
             raise UnavailableError(f"knn has {len(memory)} normal features, expected at least k={self.k} of them")
         return MeanOfNearest(memory, self.k, cosine=self.distance == "cosine")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -171,7 +171,17 @@ class RandomMemory(Neighbours):
     """Patches that are remembered, at most."""
 
     def _remembered(self, normal: Images, run: Run) -> Tensor:
-        return self._patches.sample(normal, self.memory, run.seed)
+        places = self._patches.drawn(normal, self.memory, run.seed)
+        self._owners = self._patches.owners(normal, places)
+        return self._patches.at(normal, places)
+
+    def score_left_out(self, images: Images, without: Sequence[NDArray[np.intp]]) -> Scores:
+        """Maps (N, H, W) by the memory without the patches of these images, so by a slightly smaller one."""
+        from harness_features.left_out import maps_without, remembered_without
+        from harness_features.neighbours import NearestNeighbour
+
+        memories = [remembered_without(self._detector, self._owners, some) for some in without]
+        return Scores(maps=maps_without(self._whole(), self._patches, images, memories, NearestNeighbour))
 
 
 @dataclass

@@ -106,8 +106,16 @@ class Patches:
 
     def sample(self, images: Images, count: int, seed: int) -> Tensor:
         """Patches (count, C) drawn at random from all images, each at most once; all of them if there are fewer."""
+        return self.at(images, self.drawn(images, count, seed))
+
+    def drawn(self, images: Images, count: int, seed: int) -> NDArray[np.int64]:
+        """The places of these patches among those of all images, in ascending order."""
         total = self.count(images)
-        return self.at(images, np.random.default_rng(seed).choice(total, min(count, total), replace=False))
+        return np.sort(np.random.default_rng(seed).choice(total, min(count, total), replace=False))
+
+    def owners(self, images: Images, places: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Which image the patches at these places are of."""
+        return (places // (self.count(images) // len(images))).astype(np.intp)
 
     def means(self, images: Images) -> Tensor:
         """The mean patch (N, C) of each image."""

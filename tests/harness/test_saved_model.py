@@ -284,7 +284,7 @@ def test_a_limit_set_on_images_that_the_model_knows_by_heart_is_doubted(
     trial = TRIAL._replace(model=model, holdout=holdout)
     saved = description(trial=trial, calibration={"mean": np.array(scores, dtype=float)})
     assert bool(saved.doubt) == doubted
-    assert not doubted or "--holdout 0.2" in saved.doubt
+    assert not doubted or "--calibrate crossfit" in saved.doubt
 
 
 @pytest.mark.parametrize("name", [DESCRIPTION, WEIGHTS])

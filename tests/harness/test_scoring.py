@@ -11,7 +11,7 @@ from harness import Images, Model, Pool, Scores
 from harness.errors import TrainingError
 from harness.metrics.pixel import curves
 from harness.trials.holdout import hold_out
-from harness.trials.scoring import chunks, evidence_of, pool_scores, score
+from harness.trials.scoring import chunks, evidence_of, pool_scores, score, score_normal
 from harness_pools import Largest, Mean
 
 POOLS = {"mean": Mean(), "max": Largest()}
@@ -159,19 +159,24 @@ def test_a_pool_that_was_asked_for_and_fails_on_some_images_has_no_scores_and_co
 ) -> None:
     whole, partly = images(100), images(100, brightest=70 if fault == "nan" else 3)
     normal, test = (partly, whole) if where == "normal" else (whole, partly)
-    evidence, faults = evidence_of(ByPixel(), normal, test, POOLS, {"odd": Odd(fault), "mean": Mean()})
+    asked = {"odd": Odd(fault), "mean": Mean()}
+    evidence, faults = evidence_of(ByPixel(), score_normal(ByPixel(), normal, POOLS, asked), test, POOLS, asked)
     assert faults == {"odd": said}
     assert evidence.normal.keys() == evidence.test.keys() == {"mean", "max"}
     assert len(evidence.test["mean"]) == 100
 
 
 def test_a_pool_that_was_asked_for_has_scores_of_calibration_and_test_images() -> None:
-    evidence, faults = evidence_of(ByPixel(), images(70), images(3), POOLS, {"odd": Odd()})
+    evidence, faults = evidence_of(
+        ByPixel(), score_normal(ByPixel(), images(70), POOLS, {"odd": Odd()}), images(3), POOLS, {"odd": Odd()}
+    )
     assert faults == {}
     assert evidence.normal["odd"].tolist() == [1.0] * 70
     assert evidence.test["odd"].tolist() == [1.0] * 3
     assert evidence.maps is not None
-    unpooled, faults = evidence_of(ByImage(), images(3), images(3), POOLS, {"odd": Odd()})
+    unpooled, faults = evidence_of(
+        ByImage(), score_normal(ByImage(), images(3), POOLS, {"odd": Odd()}), images(3), POOLS, {"odd": Odd()}
+    )
     assert (unpooled.test.keys(), faults) == ({"-"}, {})
 
 

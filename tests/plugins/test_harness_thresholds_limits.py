@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from scipy.stats import genpareto, median_abs_deviation
+from scipy.stats import gamma, genpareto, median_abs_deviation
 
 import harness_thresholds
-from harness import Threshold, UsageError, spell
+from harness import Threshold, TooFewError, UsageError, spell
 from harness.plugin.registry import Registry
-from harness_thresholds.limits import Conformal, Mean, MeanStd, MedianMad, Quantile
+from harness_thresholds.guarantees import Conformal, Tolerance
+from harness_thresholds.limits import Mean, MeanStd, MedianMad, Quantile
 from harness_thresholds.tail import Pot, fit_pareto
 
 scores = arrays.arrays(np.float64, st.integers(1, 60), elements=st.floats(-1e6, 1e6))
-NORMAL_ONLY = [Mean(), MeanStd(), MedianMad(), Quantile(), Conformal(), Pot()]
+NORMAL_ONLY = [Mean(), MeanStd(), MedianMad(), Quantile(), Pot()]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def test_quantile_is_numpys(normal: np.ndarray, q: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("alpha", "n", "place"), [(0.05, 42, 41), (0.05, 19, 19), (0.05, 39, 38), (0.5, 3, 2), (0.01, 42, 42)]
+    ("alpha", "n", "place"), [(0.05, 42, 41), (0.05, 19, 19), (0.05, 39, 38), (0.5, 3, 2), (0.01, 99, 99)]
 )
 def test_conformal_is_the_order_statistic_that_counts_the_new_image_too(alpha: float, n: int, place: int) -> None:
     assert Conformal(alpha=alpha).fit(np.arange(1, n + 1)[::-1]) == place
@@ -59,6 +60,36 @@ def test_conformal_keeps_false_alarms_at_its_share_where_the_quantile_does_not(n
     assert 0.03 < alarms["conformal"] < 0.058
     assert alarms["quantile"] > alarms["conformal"]
     assert n > 42 or alarms["quantile"] > 0.06
+
+
+@pytest.mark.parametrize(("alpha", "n"), [(0.05, 59), (0.05, 100), (0.05, 299), (0.01, 299), (0.2, 30)])
+def test_tolerance_bounds_the_rate_itself_with_its_confidence(alpha: float, n: int) -> None:
+    drawn = np.random.default_rng(0).gamma(4.0, size=(3000, n))
+    rates = gamma(4.0).sf([Tolerance(alpha=alpha).fit(row) for row in drawn])
+    assert np.mean(rates <= alpha) > 0.94
+    place = int(np.searchsorted(np.sort(drawn[0]), Tolerance(alpha=alpha).fit(drawn[0])))
+    lower = np.sort(drawn, axis=1)[:, place - 1]
+    assert np.mean(gamma(4.0).sf(lower) <= alpha) < 0.95, "the next lower score does not promise it"
+
+
+@pytest.mark.parametrize(
+    ("threshold", "n", "needed"),
+    [(Tolerance(), 58, 59), (Tolerance(alpha=0.01), 298, 299), (Conformal(), 18, 19), (Conformal(alpha=0.01), 98, 99)],
+)
+def test_too_few_images_are_refused_with_the_number_that_is_needed(threshold: Threshold, n: int, needed: int) -> None:
+    scores = np.random.default_rng(0).gamma(4.0, size=needed)
+    assert threshold.fit(scores) == scores.max()
+    with pytest.raises(TooFewError, match=f"needs {needed} normal images, and there are {n}: collect 1 more"):
+        threshold.fit(scores[:n])
+
+
+def test_what_is_suggested_for_too_few_images_can_be_kept() -> None:
+    for kind in (Tolerance, Conformal):
+        for n in (2, 5, 12, 40):
+            with pytest.raises(TooFewError) as refused:
+                kind(alpha=0.001).fit(np.arange(n))
+            alpha = float(str(refused.value).rpartition("alpha=")[2].rstrip("]"))
+            assert kind(alpha=alpha).fit(np.arange(n)) == n - 1
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1])
@@ -122,7 +153,7 @@ def test_an_option_out_of_range_is_refused_by_name(registry: Registry, spelling:
 
 def test_all_are_offered(registry: Registry) -> None:
     assert list(registry.offers(Threshold)) == [
-        "conformal", "f1_oracle", "mean", "mean_std", "median_mad", "pot", "quantile"
+        "conformal", "f1_oracle", "mean", "mean_std", "median_mad", "pot", "quantile", "tolerance"
     ]  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def _fitting(table: Table, widths: Sequence[_Width], width: int) -> tuple[list[i
     """The columns that fit, and the headings of those that go: what the table can do without, then the last ones."""
     shown, dropped = list(range(len(widths))), []
     spare = [table.headings.index(heading) for heading in table.droppable if heading in table.headings]
-    for column in [*spare, *reversed(shown)]:
+    for column in [*spare, *(one for one in reversed(shown) if table.headings[one] not in table.kept)]:
         whole = sum(widths[one].whole + 2 for one in shown) <= width
         least = sum(widths[one].least + 2 for one in shown) <= width
         if whole or (least and column not in spare) or len(shown) == 1:
