@@ -254,6 +254,8 @@ class Dataset(Part):
     """Settings that suit it where none are asked for: image_size, epochs, batch_size, learning_rate, weights."""
     layout: ClassVar[str] = ""
     """One line that shows how its files lie under `root`."""
+    official: ClassVar[tuple[str, ...]] = ()
+    """All categories of a published data set, of which some may not be here; empty where there is no such list."""
 
     @abstractmethod
     def categories(self) -> tuple[str, ...]:

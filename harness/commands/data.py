@@ -47,12 +47,13 @@ def command(
         given = "no --data-root" if data_root is None else f"--data-root {str(data_root)!r} is not a folder"
         raise UsageError(f"{given}: {how_to_get(part)}")
     looked_at, faults = {}, {}
-    for category in some_of(categories, categories_of(part), "category"):
+    here = categories_of(part)
+    for category in some_of(categories, here, "category"):
         try:
             split = load(part, category, image_size)
             looked_at[category] = split, audit(split)
         except DataError as error:
             faults[category] = str(error)
-    click.echo(render(data_document(part, looked_at, faults), style), nl=False)
+    click.echo(render(data_document(part, here, looked_at, faults), style), nl=False)
     if faults or (strict and any(found.grave for _, found in looked_at.values())):
         ctx.exit(3)

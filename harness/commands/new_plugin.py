@@ -24,6 +24,8 @@ RUNS = {
     "threshold": "harness run --models dae --encoders conv --thresholds mean,{}",
     "metric": "harness leaderboard --metrics {}",
     "dataset": "harness run --models dae --encoders conv --dataset {}",
+    "executor": "harness run --models dae --encoders conv --executor {}",
+    "tracker": "harness run --models dae --encoders conv --tracker {}",
 }
 """How each kind is tried out."""
 

@@ -22,7 +22,7 @@ from harness.trials.observers import Observer
 from harness.trials.store import Store
 from harness.trials.trial import UNUSED, Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
-from harness.verdicts.reproduction import TOLERANCE, reproduce
+from harness.verdicts.reproduction import TOLERANCE, refuse_missing_parts, reproduce
 
 
 @click.command()
@@ -66,6 +66,7 @@ def command(
     judges = registry.choose(Threshold, thresholds)
     with Store(store) as opened:
         stored = _find(opened, key)
+    refuse_missing_parts(stored, registry)
     trial, device = stored.trial, hardware.device(device)
     dataset = open_dataset(registry, trial.dataset, data_root)
     if dataset.needs_root and data_root is None:

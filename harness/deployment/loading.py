@@ -66,11 +66,14 @@ def _make(registry: Registry, kind: type[P], text: str, saved: SavedModel, direc
     try:
         return registry.make(kind, text)
     except HarnessError as error:
+        needs = f"model {str(directory)!r} needs {kind.kind} {text!r}"
         source = saved.plugins.get(kind.kind, "a plugin that it does not name")
-        todo = "Install it, or give --plugin"
         if source.startswith(IN_PROCESS):
-            todo = "It was defined in the notebook or script that fitted it: give its class or file as a plugin"
-        raise ModelError(f"model {str(directory)!r} needs {kind.kind} {text!r} of {source}: {error} {todo}") from error
+            raise ModelError(
+                f"{needs}, which was defined in the notebook or script that fitted it, and not in a plugin: {error} "
+                "Give its class (plugins=[ThatClass]), or a .py file that has it with its hook (--plugin FILE.py)"
+            ) from error
+        raise ModelError(f"{needs} of {source}: {error} Install it, or give --plugin FILE.py") from error
 
 
 def _remarks(saved: SavedModel, registry: Registry) -> list[str]:

@@ -38,6 +38,16 @@ class Measured:
         """All metrics that it has figures of."""
         return tuple(dict.fromkeys((*self.metrics, *self.given)))
 
+    @property
+    def of_scores(self) -> bool:
+        """Whether it is made of scores that are here, as those of a store, and not of a row of an export."""
+        return self._ranking is not None
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether the counts of pixels are here that pixel metrics are made from."""
+        return self._pixels is not None
+
     def version(self, name: str) -> int:
         """Of a metric; 1 for one that is not here."""
         return self.metrics[name].version if name in self.metrics else self.given.get(name, (None, 1))[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,8 +13,13 @@ from harness.report.audit import finding_line
 from harness.report.table import Document, Table
 
 
-def data_document(dataset: Dataset, splits: Mapping[str, tuple[Split, Audit]], faults: Mapping[str, str]) -> Document:
-    """One row a category, and a line for each finding; `faults` are those that could not be loaded, with the reason."""
+def data_document(
+    dataset: Dataset, here: Sequence[str], splits: Mapping[str, tuple[Split, Audit]], faults: Mapping[str, str]
+) -> Document:
+    """One row a category, and a line for each finding; `faults` are those that could not be loaded, with the reason.
+
+    `here` are all categories whose files are there, whether they were looked at or not.
+    """
     rows = [_row(category, *looked_at) for category, looked_at in splits.items()]
     rows += [{"category": category, "fault": reason} for category, reason in faults.items()]
     columns: tuple[str, ...] = (
@@ -37,10 +42,19 @@ def data_document(dataset: Dataset, splits: Mapping[str, tuple[Split, Audit]], f
         numbers=frozenset({"train", "calibration", "good", "defective", "masks"}),
         folding=frozenset({"defects", "sizes", "incomplete", "findings", "fault"}),
         droppable=["fingerprint", "sizes", "defects"],
-        notes=[f"Homepage: {dataset.homepage}"] if dataset.homepage else [],
+        notes=[*_missing(dataset, here), *([f"Homepage: {dataset.homepage}"] if dataset.homepage else [])],
     )
     found = [finding_line(category, finding) for category, (_, audit) in splits.items() for finding in audit.findings]
     return Document(lambda: [table], lambda: rows, ("dataset", "licence", *columns), [found] if found else [])
+
+
+def _missing(dataset: Dataset, here: Sequence[str]) -> list[str]:
+    """Which of the published categories are not here, in a sentence; nothing where all are, or nobody knows."""
+    missing = [name for name in dataset.official if name not in here]
+    if not missing:
+        return []
+    count = len(dataset.official) - len(missing)
+    return [f"{count} of {len(dataset.official)} categories are here. Not here: {', '.join(missing)}."]
 
 
 def _row(category: str, split: Split, audit: Audit) -> dict[str, Any]:

@@ -252,9 +252,12 @@ class Results:
     ) -> str:
         """What `report` writes; the style is html or md. Raises UsageError."""
         folder = self.source.path
-        if self.source.is_export:
-            raise UsageError(f"{str(folder)!r} is an export, which has no images: a report needs the store")
-        if not any(outcome.status == "done" for outcome in self.source.outcomes):
+        if self.source.is_export and style == "html":
+            raise UsageError(
+                f"{str(folder)!r} is an export, which has no images: an HTML report needs the store. A report in "
+                "markdown, as REPORT.md, can be made of an export as well"
+            )
+        if not self.source.is_export and not any(outcome.status == "done" for outcome in self.source.outcomes):
             raise UsageError(
                 f"the store {str(folder)!r} has no finished trial: `harness run --store {folder}` makes some"
             )
@@ -329,7 +332,8 @@ def _is_of(verdict: Verdict, pools: Sequence[str] | None) -> bool:
 def _rootless(source: Source) -> frozenset[str]:
     """The data sets, as they are spelt, that need no folder; one whose plugin is gone is taken to need one."""
     offers = source.registry.offers(Dataset)
-    spelt = {outcome.trial.dataset for outcome in source.outcomes}
+    outcomes = [*source.outcomes, *(verdict.outcome for verdict in source.exported)]
+    spelt = {outcome.trial.dataset for outcome in outcomes}
     return frozenset(
         text
         for text in spelt

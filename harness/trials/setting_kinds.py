@@ -144,11 +144,16 @@ class Share:
 
 @dataclass(frozen=True)
 class Wholes:
-    """Whole numbers from 0, as in `0,1,2` or `range(3)`; each counts once."""
+    """Whole numbers from 0, as in `0,1,2` or `range(3)`; each counts once.
+
+    A bare number of Python or TOML is refused: some mean by 2 the seed 2, and others two seeds.
+    """
 
     metavar: str = "LIST"
 
     def read(self, value: Any) -> tuple[int, ...]:
+        if not isinstance(value, str | bool | Iterable) and (number := _whole(value)) is not None:
+            raise ValueError(f"expected [{number}] for this one, or range({number}) for so many")
         found = [_whole(item) for item in _items(value, "whole numbers")]
         numbers = [number for number in found if number is not None and number >= 0]
         if not numbers or len(numbers) < len(found):

@@ -63,7 +63,9 @@ class Settings:
     )
     data_root: Path | None = declared(Place("FOLDER"), None, "Folder that holds the data set.")
     categories: tuple[str, ...] = declared(Names(), "all", "Categories of the data set, or all.")
-    seeds: tuple[int, ...] = declared(Wholes(), "0", "Seeds: whole numbers from 0, one fit for each.")
+    seeds: tuple[int, ...] = declared(
+        Wholes(), "0", "Seeds, one fit for each: whole numbers from 0, as 0,1,2; in Python range(3) too."
+    )
     epochs: int | None = declared(Whole(1), None, "Passes over the normal images.", usual=Run.epochs)
     image_size: int | None = declared(Whole(1), None, "Height and width in pixels.", usual=Run.image_size)
     batch_size: int | str | None = declared(

@@ -69,16 +69,31 @@ def metric_faults(verdicts: Sequence[Verdict], names: Iterable[str]) -> list[str
                 f"{earlier} verdicts have an earlier definition of it, and are not ranked by it: fit them again"
             )
         done = [verdict for verdict in verdicts if verdict.status == "done"]
-        if done and all(verdict.metric(name) is None for verdict in done):
-            found.setdefault(name, _MISSING_PIXELS if _is_of_pixels(verdicts, name) else _MISSING)
+        pixels, undefined = _is_of_pixels(verdicts, name), all(verdict.metric(name) is None for verdict in done)
+        if pixels and (older := len({verdict.outcome.id for verdict in done if _lacks_counts(verdict)})):
+            found.setdefault(name, f"{older} {'trial' if older == 1 else 'trials'} {_BEFORE_COUNTS}")
+        elif done and undefined:
+            here = all(verdict.measured.of_scores if verdict.measured else verdict.outcome.evidence for verdict in done)
+            found.setdefault(name, _MISSING_PIXELS if pixels else _UNDEFINED if here else _MISSING)
     return [f"metric {name}: {fault}" for name, fault in found.items()]
 
 
 _MISSING = "no verdict here has it: an export holds those that it was written with"
+_UNDEFINED = "it is not defined (nan) for any verdict here, as where all test images are of one class"
 _MISSING_PIXELS = (
-    "no verdict here has it: it takes error maps and masks, images of that defect kind if one is asked for, and "
-    "trials fitted since these counts are kept; an export holds the metrics that it was written with"
+    "no verdict here has it: it takes error maps and masks, and images of that defect kind if one is asked for; an "
+    "export holds the metrics that it was written with"
 )
+_BEFORE_COUNTS = (
+    "here were stored before the counts of pixels were kept that it is made from. `harness run --store NEW` with the "
+    "same settings fits them again, and `harness merge OLD NEW --into BOTH` brings the counts to the old trials"
+)
+
+
+def _lacks_counts(verdict: Verdict) -> bool:
+    """Whether a trial of a store has pixel metrics, but none of the counts that others could be made from."""
+    measured = verdict.measured
+    return bool(measured and measured.of_scores and not measured.has_pixels and verdict.outcome.record.pixels)
 
 
 def _is_of_pixels(verdicts: Sequence[Verdict], name: str) -> bool:

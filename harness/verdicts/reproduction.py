@@ -11,11 +11,11 @@ import numpy as np
 from harness.api import Threshold
 from harness.errors import DataError, UsageError
 from harness.plugin.in_process import IN_PROCESS
-from harness.plugin.registry import KINDS
+from harness.plugin.registry import KINDS, Registry
 from harness.plugin.spec import parse
 from harness.trials.observers import Observer
 from harness.trials.record import Record
-from harness.trials.trial import Evidence, Outcome
+from harness.trials.trial import UNUSED, Evidence, Outcome
 from harness.trials.worker import Worker
 from harness.verdicts.judging import judge
 
@@ -77,16 +77,10 @@ def reproduce(
 ) -> Reproduction:
     """Fit a stored trial again and compare.
 
-    Raises UsageError where its data set cannot be asked for as it is, or where a part of it was never in a plugin.
+    Raises UsageError where its data set cannot be asked for as it is, or where no plugin here has one of its parts.
     """
     trial, evidence = stored.trial, stored.evidence
-    for kind, maker in stored.record.plugins.items():
-        name = parse(getattr(trial, kind, kind))[0]
-        if maker.startswith(IN_PROCESS) and kind in KINDS and name not in worker.registry.offers(KINDS[kind]):
-            raise UsageError(
-                f"{kind} {name!r} was defined in the notebook or script that fitted this trial, and no plugin has it: "
-                "save it with its hook in a .py file and give --plugin FILE.py"
-            )
+    refuse_missing_parts(stored, worker.registry)
     if evidence is None:
         return Reproduction(
             stored, "impossible", f"it has no scores, but is stored as {stored.status}: {stored.reason}"
@@ -112,6 +106,26 @@ def reproduce(
     elif all(difference.share <= tolerance for difference in differences):
         result = "within tolerance"
     return Reproduction(stored, result, "", differences, changed)
+
+
+def refuse_missing_parts(stored: Outcome, registry: Registry) -> None:
+    """Raises UsageError that says where a part came from which no plugin offers here, and what to do."""
+    pools = stored.evidence.test if stored.evidence else {}
+    wanted = [(kind, getattr(stored.trial, kind, ""), maker) for kind, maker in stored.record.plugins.items()]
+    wanted += [("pool", pool, stored.record.pools.get(pool, "")) for pool in pools if pool != UNUSED]
+    for kind, spelt, maker in wanted:
+        if kind not in KINDS or not spelt or parse(spelt)[0] in registry.offers(KINDS[kind]):
+            continue
+        name = parse(spelt)[0]
+        if maker.startswith(IN_PROCESS):
+            raise UsageError(
+                f"{kind} {name!r} was defined in the notebook or script that fitted this trial, and no plugin has it: "
+                "save it with its hook in a .py file and give --plugin FILE.py"
+            )
+        raise UsageError(
+            f"{kind} {name!r} of this trial came from {maker or 'a plugin'}, which is not here: install it, or give "
+            "--plugin FILE.py"
+        )
 
 
 def changes(stored: Record, now: Record) -> Iterator[Change]:

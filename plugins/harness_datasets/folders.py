@@ -214,9 +214,6 @@ class FolderDataset(FolderLayout):
 class OfficialLayout(FolderLayout):
     """A published data set, of which any subset of categories may be there."""
 
-    official: ClassVar[tuple[str, ...]]
-    """The names of all its categories."""
-
     def find(self, root: Path) -> Mapping[str, Path]:
         """The official categories that have a folder."""
         return {name: root / name for name in self.official if is_folder(root / name)}

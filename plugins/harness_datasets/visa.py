@@ -23,6 +23,11 @@ class Visa(FileDataset):
     homepage = "https://github.com/amazon-science/spot-diff"
     layout = f"{TABLE}, <category>/Data/Images/Normal and Anomaly/0000.JPG, <category>/Data/Masks/Anomaly/0000.png"
 
+    official = (
+        *("candle", "capsules", "cashew", "chewinggum", "fryum", "macaroni1", "macaroni2", "pcb1", "pcb2", "pcb3"),
+        *("pcb4", "pipe_fryum"),
+    )
+
     def find(self, root: Path) -> Mapping[str, Path]:
         """The objects of the table that have a folder."""
         if not (root / TABLE).is_file():

@@ -145,6 +145,16 @@ def test_data_is_strict_about_grave_findings_only(tmp_path: Path) -> None:
     assert "parts: passed over. 1 file or folder is passed over: 1 x no image by its name (.txt)." in shown.stdout
 
 
+def test_data_says_which_categories_of_a_published_data_set_are_not_there(tmp_path: Path) -> None:
+    for category in ("juice_bottle", "pushpins"):
+        lit(tmp_path / "loco" / category, dict.fromkeys(SCREW, 120))
+    words = ["data", "--dataset", "mvtec_loco", "--data-root", str(tmp_path / "loco"), "--image-size", "24"]
+    missing = "2 of 5 categories are here. Not here: breakfast_box, screw_bag, splicing_connectors."
+    assert missing in " ".join(call(*words, "--categories", "pushpins", "--format", "md").stdout.split())
+    own = call("data", "--data-root", str(tmp_path / "loco" / "pushpins"), "--image-size", "24", "--format", "md")
+    assert "categories are here" not in own.stdout
+
+
 def test_folders_of_ones_own_are_found_without_a_word_of_how_they_are_laid_out(tmp_path: Path) -> None:
     root = str(lit(tmp_path / "Teile", dict.fromkeys(SCREW, 120)))
     (row,) = json.loads(call("data", "--data-root", root, "--image-size", "24", "--format", "json").stdout)

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from harness.commands import main
 from harness.commands.new_plugin import RUNS as KINDS
+from harness.plugin.registry import HOOKS
 
 
 def new_plugin(*arguments):
@@ -116,3 +117,17 @@ def test_a_kind_that_is_none_is_refused(tmp_path):
     result = new_plugin("glow", "--kind", "modle", "--directory", str(tmp_path))
     assert result.exit_code == 2
     assert "'modle' is not one of 'model', 'encoder', 'loss', 'pool', 'threshold', 'metric', 'dataset'" in result.stderr
+
+
+def test_there_is_a_template_for_every_hook():
+    assert set(KINDS) == {kind.kind for kind in HOOKS}
+
+
+@pytest.mark.parametrize("kind", ["executor", "tracker"])
+def test_what_goes_around_a_run_is_checked_and_works_as_a_plugin_file(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    new_plugin(f"my_{kind}", "--kind", kind)
+    module = f"anomaly-my-{kind}/anomaly_my_{kind}.py"
+    result = CliRunner().invoke(main, ["check", f"my_{kind}", "--plugin", module])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1].endswith("0 failed, 0 skipped")

@@ -97,7 +97,8 @@ def test_what_an_older_harness_stored_is_shown_and_marked_and_not_ranked_beside_
     assert not call("leaderboard", "--store", old, "--rank-by", "pixel_auroc", "--format", "md").stderr
     missing = call("leaderboard", "--store", old, "--metrics", "aupro[max_fpr=0.05]", "--format", "csv")
     assert missing.exit_code == 0
-    assert "trials fitted since these counts are kept" in missing.stderr
+    assert "2 trials here were stored before the counts of pixels were kept that it is made from" in missing.stderr
+    assert "`harness merge OLD NEW --into BOTH` brings the counts to the old trials" in missing.stderr
     assert {row["aupro[max_fpr=0.05]"] for row in csv.DictReader(missing.stdout.splitlines())} == {""}
     out = tmp_path / "old.jsonl"
     assert call("export", "--store", old, "--out", out).exit_code == 0

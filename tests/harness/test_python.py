@@ -57,6 +57,15 @@ class Largest(harness.Threshold):
         return float(normal.max())
 
 
+class Nowhere(harness.ScoreMetric):
+    """Defined nowhere."""
+
+    name = "nowhere"
+
+    def value(self, ranking: Any) -> float:
+        return float("nan")
+
+
 class Missed(harness.CountMetric):
     """How many anomalous images are called normal, of all anomalous ones."""
 
@@ -269,7 +278,7 @@ def test_it_runs_in_a_thread_and_twice_and_after_an_exception_and_leaves_the_pro
         run(models="none_such")
 
     def work() -> None:
-        found.append(run(models="trained[fail=interrupt]", seeds=0))
+        found.append(run(models="trained[fail=interrupt]", seeds=[0]))
         found.append(run(models="mean_image,trained"))
 
     thread = threading.Thread(target=work)
@@ -373,6 +382,12 @@ def test_a_leaderboard_can_be_judged_anew_ranked_anew_and_had_in_every_format(ru
         results.leaderboard(thresholds="hihgest")
 
 
+def test_a_metric_that_is_defined_nowhere_is_said_to_be_so_and_blamed_on_no_export(run: Run) -> None:
+    shown = repr(run().leaderboard(metrics=Nowhere))
+    assert "metric nowhere: it is not defined (nan) for any verdict here" in shown
+    assert "export" not in shown
+
+
 def test_frames_have_one_row_a_verdict_and_the_columns_of_csv(run: Run, asked: dict[str, Any]) -> None:
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     results = run(models="mean_image,brightest", seeds=range(2))
@@ -430,8 +445,10 @@ def test_a_store_and_an_export_open_as_the_results_that_they_are_of(
     assert CliRunner().invoke(main, words).exit_code == 0
     read = harness.open(str(export), thresholds="highest", plugins=asked["plugins"])
     assert repr(read) == repr(opened)
-    with pytest.raises(harness.UsageError, match="is an export, which has no images: a report needs the store"):
+    with pytest.raises(harness.UsageError, match="is an export, which has no images: an HTML report needs the store"):
         read.report(tmp_path / "report.html")
+    summary = read.report(tmp_path / "report.md").read_text()
+    assert summary == opened.report(tmp_path / "of_store.md").read_text()
     with pytest.raises(harness.StoreError, match="no store at"):
         harness.open(tmp_path / "nowhere")
     with pytest.raises(harness.UsageError, match="no threshold 'men'. Did you mean 'mean'?"):
@@ -498,7 +515,7 @@ def test_a_kept_model_that_is_not_there_or_lacks_its_part_is_one_clear_line(
     with pytest.raises(harness.UsageError, match="no model 'zzz'"):
         harness.load("zzz", store=asked["store"])
     with pytest.raises(
-        harness.ModelError, match="It was defined in the notebook or script that fitted it: give its class"
+        harness.ModelError, match="which was defined in the notebook or script that fitted it, and not in a plugin"
     ):
         harness.load(detector.directory, plugins=asked["plugins"])
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -239,7 +240,16 @@ def test_a_missing_store_root_or_plugin_is_one_clear_line(bench: Bench, tmp_path
     nowhere = CliRunner().invoke(main, ["reproduce", "abc", "--store", str(tmp_path / "nowhere")])
     assert (nowhere.exit_code, "no store at" in nowhere.stderr) == (2, True)
     plain = CliRunner().invoke(main, ["reproduce", bench.trials()[0].id, "--store", str(bench.store)])
-    assert (plain.exit_code, "no dataset 'dots'" in plain.stderr) == (2, True)
+    assert plain.exit_code == 2
+    assert re.search(
+        r"dataset 'dots' of this trial came from .*\.py \w+, which is not here: install it, or", plain.stderr
+    )
+    parted = bench.plugin.with_name("parted.py")  # all but the model
+    parted.write_text(bench.plugin.read_text().replace('name = "trained"', 'name = "other"'))
+    words = ["reproduce", bench.trials()[0].id, "--store", str(bench.store), "--plugin", str(parted)]
+    partly = CliRunner().invoke(main, words)
+    assert (partly.exit_code, "impossible" in partly.output) == (2, False)
+    assert "of this trial came from" in partly.stderr
     with Store(bench.store, write=True) as opened:
         (found,) = opened.outcomes()
         rooted = Outcome(found.trial._replace(dataset="mvtec_ad"), "done", "", "f00d", found.evidence, found.record)

@@ -99,7 +99,7 @@ def test_a_default_of_a_data_set_that_is_none_is_one_clear_line(defaults: dict[s
     ("name", "spellings", "expected"),
     [
         ("seeds", ["0,1,2", range(3), [0, 1, 2, 1], np.arange(3), ("0", "1", 2)], (0, 1, 2)),
-        ("seeds", [1, "1", [np.int64(1)]], (1,)),
+        ("seeds", ["1", [1], [np.int64(1)]], (1,)),
         ("models", ["dae,cae[latent_dim=3]", ["dae", "cae[latent_dim=3]"]], ("dae", "cae[latent_dim=3]")),
         ("models", [Mine, [Mine], (Mine,)], (Mine,)),
         ("models", ["dae", ["dae"]], ("dae",)),

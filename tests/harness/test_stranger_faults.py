@@ -192,8 +192,12 @@ def test_merging_brings_the_pixel_counts_that_an_equal_trial_lacks(words: list[s
         assert store.pixels(trial_id) is not None
 
 
-def test_one_whole_number_of_numpy_is_a_seed() -> None:
-    assert Settings.of({"seeds": np.int64(2)}).seeds == (2,)
+def test_a_number_alone_is_refused_as_seeds_since_it_may_mean_that_seed_or_so_many() -> None:
+    assert Settings.of({"seeds": [np.int64(2)]}).seeds == (2,)
+    assert Settings.of({"seeds": "2"}).seeds == (2,), "as on the command line, where a list is meant"
+    for number in (2, np.int64(2)):
+        with pytest.raises(UsageError, match=r"expected \[2\] for this one, or range\(2\) for so many"):
+            Settings.of({"seeds": number})
     with pytest.raises(UsageError, match="seeds is true"):
         Settings.of({"seeds": True})
 
