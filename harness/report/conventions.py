@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from harness.api import Threshold
-from harness.conventions import Convention, Effect, Judged, Models, effects, judged
+from harness.conventions import AUPRO, Convention, Effect, Judged, Models, effects, judged
 from harness.conventions.choices import NEVER, USUAL
 from harness.metrics.pools import EVERY_POOL
 from harness.plugin.in_process import choose
@@ -107,7 +107,7 @@ def _row(group: Sequence[Effect]) -> list[str]:
     furthest = max((effect.furthest for effect in group), key=abs)
     return [
         group[0].convention.words,
-        HEADINGS.get(group[0].figure, in_words(group[0].figure)),
+        {**HEADINGS, AUPRO: "AUPRO"}.get(group[0].figure, in_words(group[0].figure)),
         f"{fmean(effect.mean for effect in group):+.3f}",
         f"{furthest:+.3f}",
         f"{fmean(known):.2f}" if known else "",

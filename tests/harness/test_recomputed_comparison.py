@@ -204,3 +204,40 @@ def test_distances_by_method_follow_from_the_rows(name: str, numbers: list[Numbe
         assert (float(cells[-2]), float(cells[-1])) == pytest.approx((distance, reach), abs=0.00051)
         checked += 1
     assert checked >= 4
+
+
+def test_what_conventions_reach_and_chance_would_follows_from_the_rows(name: str, numbers: list[Number]) -> None:
+    store = LEADERBOARDS / "results" / f"{name}.jsonl"
+    words = ["compare", "--against", "kumar_2025", "--conventions", "--store", str(store), "--format", "md"]
+    page = CliRunner().invoke(main, words).stdout
+    total = (
+        r"(\d+) of (\d+) numbers within one test image as judged here, (\d+) under some convention; ([\d.]+) expected"
+    )
+    (printed,) = re.findall(total, page)
+    rows = [json.loads(line) for line in store.read_text(encoding="utf-8").splitlines()]
+    under = [alternatives(number, rows) for number in numbers]
+    near = [reaches(number, [number.ours.mean()]) for number in numbers]
+    some = [reaches(number, [number.ours.mean(), *others]) for number, others in zip(numbers, under, strict=True)]
+    chance = 0.0
+    for number in numbers:
+        beside = [(o, others) for o, others in zip(numbers, under, strict=True) if o.place == number.place]
+        chance += float(np.mean([reaches(number, [o.ours.mean(), *others]) for o, others in beside]))
+    assert (int(printed[0]), int(printed[1]), int(printed[2])) == (sum(near), len(numbers), sum(some))
+    assert float(printed[3]) == pytest.approx(chance, abs=0.051)
+
+
+def reaches(number: Number, values: list[float]) -> bool:
+    step = 1 / number.images + 1e-12
+    return any(number.published - 0.005 - step <= value <= number.published + 0.01 + step for value in values)
+
+
+def alternatives(number: Number, rows: list[dict[str, Any]]) -> list[float]:
+    """Our means by one other pool, or by one other threshold."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in rows:
+        method = (row["model"], row["encoder"], row["loss"])
+        protocol = (row["status"], row["image_size"], row["holdout"], row["category"])
+        one_otherwise = (row["pool"] == "mean") != (row["threshold"] == "mean")
+        if one_otherwise and method == number.method and protocol == ("done", 256, 0.0, number.category):
+            found[row["pool"], row["threshold"]].append(row[number.metric])
+    return [float(np.mean(values)) for values in found.values()]
