@@ -18,15 +18,24 @@ from harness.commands import main
 ROOT = Path(__file__).parent.parent
 
 
+PAGES = sorted(
+    path
+    for path in ROOT.glob("**/*.md")
+    if not {"results", "golden", "corpus"} & set(path.parts)
+    and not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+)
+"""What people read, pages of results aside."""
+
+
 def readme_commands() -> list[str]:
-    """The indented `harness ...` lines of the README."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return [line.strip() for line in text.splitlines() if line.startswith("    harness ")]
+    """The indented `harness ...` lines of all pages, each once."""
+    lines = (line for page in PAGES for line in page.read_text(encoding="utf-8").splitlines())
+    return sorted({line.strip() for line in lines if line.startswith("    harness ")})
 
 
 @pytest.mark.parametrize("command", readme_commands())
-def test_every_command_of_the_readme_is_understood(command: str) -> None:
-    words = shlex.split(command)[1:]
+def test_every_command_that_a_page_prints_is_understood(command: str) -> None:
+    words = shlex.split(command, comments=True)[1:]
     context = main.make_context("harness", [], resilient_parsing=True)
     subcommand = main.get_command(context, words[0])
     assert subcommand is not None, command
@@ -45,10 +54,17 @@ def test_the_plugin_that_the_readme_shows_is_the_one_that_is_tested_as_printed()
     assert shown.group() == tested.group()
 
 
-def test_every_promise_of_the_readme_names_tests_that_exist() -> None:
-    promises = (
-        (ROOT / "README.md").read_text(encoding="utf-8").partition("## What it promises")[2].partition("\n## ")[0]
-    )
+def test_the_first_page_is_short_and_every_page_that_a_page_names_is_there() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1200
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+            if not target.startswith(("http", "mailto:")):
+                assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} names {target}"
+
+
+def test_every_promise_names_tests_that_exist() -> None:
+    page = (ROOT / "harness" / "trials" / "README.md").read_text(encoding="utf-8")
+    promises = page.partition("## What it promises")[2].partition("\n## ")[0]
     named = [re.findall(r"`(test_\w+\.py)`", row) for row in promises.splitlines() if row.startswith("| ")][1:]
     assert len(named) > 10
     assert all(named), "every row has a test"

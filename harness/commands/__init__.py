@@ -7,7 +7,6 @@ import importlib
 import pkgutil
 import signal
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
@@ -62,6 +61,7 @@ _SUMMARIES = {
     "compare": "Set our numbers beside published ones: equivalent, different or inconclusive, and against chance.",
     "conventions": "Judge the same fits under the conventions that papers seldom state, and say what moves.",
     "data": "Show what a data set holds, and what is odd about its images.",
+    "doctor": "Show what a bug report needs: versions, machine, packages, variables and plugins.",
     "export": "Write verdicts with their provenance as JSON lines.",
     "latency": "Measure how long a kept model takes to decide, engine by engine.",
     "leaderboard": "Show the ranked results of a store.",
@@ -78,15 +78,23 @@ _SUMMARIES = {
 """Said here so that `--help` needs no import; a test keeps it equal to each command's own first line."""
 
 
-def _version() -> str:
-    try:
-        return version("anomaly-harness")
-    except PackageNotFoundError:
-        return "not installed"
+def _show_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from harness.trials.installation import in_one_line
+
+        click.echo(f"harness {in_one_line()}")
+        ctx.exit()
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(_version(), prog_name="harness")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show version, commit, Python, torch and device, and end.",
+)
 def main() -> None:
     """See which anomaly detector to trust, how far, and why."""
     if hasattr(sys.stdout, "reconfigure"):  # a terminal that cannot show a character gets a question mark for it

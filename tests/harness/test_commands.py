@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from harness.commands import _SUMMARIES, main
+from harness.trials import installation
 
 
 def call(*words: str) -> Result:
@@ -209,3 +210,33 @@ def test_the_leaderboard_shows_a_store_again_with_other_thresholds_and_pools(tmp
     (row,) = json.loads(result.stdout)
     assert (row["threshold"], row["pool"], row["oracle"]) == ("peek", "max", True)
     assert "no pool 'mead'" in call("leaderboard", *common, "--pools", "mead").stderr
+
+
+def test_the_version_says_what_a_bug_report_needs_in_one_line() -> None:
+    (line,) = call("--version").stdout.splitlines()
+    assert re.fullmatch(
+        r"harness \S+( \(commit \w+(-dirty)?\))?, Python 3\.\d+\.\d+, torch \S+, (cpu|cuda|mps) \(.+ cores\)", line
+    ), line
+
+
+def test_the_doctor_names_versions_plugins_and_faults_but_no_folder_and_no_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise RuntimeError('not today')")
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    rows = {row["what"]: row["found"] for row in json.loads(call("doctor", "--plugin", str(broken), "--format", "json").stdout)}  # fmt: skip
+    assert rows["HARNESS_CACHE"] == "set, a path"
+    assert rows["OMP_NUM_THREADS"] == "3"
+    assert "not today" in rows["plugin broken"]
+    assert {"harness", "commit", "python", "system", "device", "torch", "numpy", "plugin autoencoders"} <= rows.keys()
+    assert str(tmp_path) not in str(rows)
+    assert str(Path.home()) not in str(rows)
+
+
+def test_the_commit_is_the_one_that_was_installed_or_that_is_checked_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Installed:
+        def read_text(self, name: str) -> str:
+            return '{"url": "https://example.org", "vcs_info": {"vcs": "git", "commit_id": "0123456789abcdef"}}'
+
+    monkeypatch.setattr(installation, "distribution", lambda name: Installed())
+    assert installation.commit() == "0123456789"

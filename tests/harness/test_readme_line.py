@@ -1,9 +1,8 @@
-"""The README's way from benchmark to line, walked as it is printed."""
+"""The way from benchmark to line, walked as harness/deployment/README.md prints it."""
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import signal
 import subprocess
@@ -17,15 +16,14 @@ from PIL import Image
 
 from harness.commands import main
 
-README = Path(__file__).parent.parent.parent / "README.md"
+README = Path(__file__).parents[2] / "harness" / "deployment" / "README.md"
 SMALL = ["--image-size", "32", "--epochs", "1", "--batch-size", "4", "--jobs", "1", "--device", "cpu"]
 """Added to what is printed, which takes minutes."""
 
 
 def commands(subcommand: str) -> list[list[str]]:
-    section = re.search(r"^## From benchmark to line$.*?^## ", README.read_text(), flags=re.MULTILINE | re.DOTALL)
-    assert section is not None
-    found = [shlex.split(line)[1:] for line in section.group().splitlines() if line.startswith("    harness ")]
+    lines = README.read_text(encoding="utf-8").splitlines()
+    found = [shlex.split(line)[1:] for line in lines if line.startswith("    harness ")]
     return [words for words in found if words[0] == subcommand]
 
 

@@ -17,7 +17,7 @@ from harness.commands import main
 from harness.commands.run import command
 from harness.trials.settings import SETTINGS, Settings, find, table
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[2] / "harness" / "trials" / "README.md"
 MARKS = re.compile(r"(?<=<!-- settings: a test writes this table -->\n).*?(?=<!-- end of settings -->)", re.DOTALL)
 
 
@@ -31,7 +31,7 @@ class Mine(Model):
     def score(self, images: Any) -> Any: ...
 
 
-def test_the_table_of_settings_in_the_readme_is_the_one_that_the_settings_make() -> None:
+def test_the_table_of_settings_in_the_readme_of_trials_is_the_one_that_the_settings_make() -> None:
     text = README.read_text(encoding="utf-8")
     made = MARKS.sub(lambda _: f"\n{table()}\n", text)
     if os.environ.get("UPDATE_GOLDEN") == "1":

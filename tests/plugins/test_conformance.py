@@ -33,6 +33,12 @@ VARIANTS = {
 }
 """Choices with code of their own."""
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tracker writes to a folder beside the caller, which is not to be this checkout."""
+    monkeypatch.chdir(tmp_path)
+
+
 REGISTRY = Registry.discover(environ={"HARNESS_PLUGINS": ""})
 
 
