@@ -30,7 +30,7 @@ PAGES = sorted(
 def readme_commands() -> list[str]:
     """The indented `harness ...` lines of all pages, each once."""
     lines = (line for page in PAGES for line in page.read_text(encoding="utf-8").splitlines())
-    return sorted({line.strip() for line in lines if line.startswith("    harness ")})
+    return sorted({line.strip().removesuffix("\\").strip() for line in lines if line.startswith("    harness ")})
 
 
 @pytest.mark.parametrize("command", readme_commands())

@@ -33,6 +33,7 @@ VARIANTS = {
 }
 """Choices with code of their own."""
 
+
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tracker writes to a folder beside the caller, which is not to be this checkout."""
