@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
+from harness.api import PixelCounts
 from harness.metrics.pixel import PixelEvidence, PixelMetrics, curves, pixel_average_precision
 from harness.metrics.pixel.measuring import MOST_KINDS, OTHER
 
@@ -255,3 +256,14 @@ def test_evidence_of_another_format_is_refused_with_its_number() -> None:
     data = PixelMetrics().evidence().to_bytes()
     with pytest.raises(ValueError, match="has format 9, this harness reads format 1"):
         PixelEvidence.from_bytes(data[:4] + b"\x09" + data[5:])
+
+
+def test_pixels_within_an_interval_count_for_average_precision_as_in_a_random_order() -> None:
+    labels = np.repeat([1, 0], [40, 60])
+    shuffles = (np.random.default_rng(seed).permutation(100) for seed in range(100))
+    expected = np.mean([average_precision_score(labels, order) for order in shuffles])
+    starts, overlap = np.zeros(1, np.int32), np.ones(1)
+    counts = PixelCounts(starts, np.ones(1, np.int8), np.array([60.0]), np.array([40.0]), overlap)
+    assert curves.average_precision(counts) == pytest.approx(expected, abs=0.03)
+    tied = counts._replace(spread=np.zeros(1, np.int8))
+    assert curves.average_precision(tied) == pytest.approx(0.4), "of one score all are found at once"

@@ -88,14 +88,13 @@ Change = tuple[str, int, int, Callable[[], str | None]]
 
 
 def _of_cosmic_ray(source: str) -> Iterator[Change]:
+    nodes, waiting = [], [get_ast(source)]
+    while waiting:  # in the order in which cosmic-ray itself counts
+        nodes.append(waiting.pop())
+        waiting += reversed(getattr(nodes[-1], "children", []))
     for name in FROM_COSMIC_RAY:
         operator = get_operator(f"core/{name}")()
-        places = []
-        waiting = [get_ast(source)]
-        while waiting:  # in the order in which cosmic-ray itself counts
-            node = waiting.pop()
-            places += [(node, *start) for start, _ in operator.mutation_positions(node)]
-            waiting += reversed(getattr(node, "children", []))
+        places = [(node, *start) for node in nodes for start, _ in operator.mutation_positions(node)]
         for occurrence, (node, line, column) in enumerate(places):
             if node.parent is not None and node.parent.type == "parameters":
                 continue  # the star before parameters that have names is no multiplication
@@ -127,14 +126,15 @@ def _of_our_own(source: str) -> Iterator[Change]:
     def spliced(start: int, end: int, text: bytes) -> str:
         return (raw[:start] + text + raw[end:]).decode()
 
+    tree = ast.parse(source)
     parts_of_texts = {
         id(part)
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(tree)
         if isinstance(node, ast.JoinedStr)
         for part in ast.walk(node)
         if part is not node
     }
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.BoolOp):
             for clause in node.values:
                 others = [value for value in node.values if value is not clause]
@@ -170,6 +170,8 @@ class _LeftOut:
         self._spans: list[tuple[tuple[int, int], tuple[int, int]]] = []
         self._scopes: list[tuple[int, int, str]] = []
         self._cached: list[int] = []
+        self._bodies: list[tuple[int, int]] = []
+        self._statements: dict[int, range] = {}
         self._visit(self._tree, "")
 
     def __call__(self, line: int, column: int, operator: str) -> bool:
@@ -183,28 +185,11 @@ class _LeftOut:
 
     def lines_run_on_import(self, line: int) -> bool:
         """Whether a line runs when the module is imported, or just once in a process."""
-        return all(not (start <= line <= end) for start, end in self.bodies)
+        return all(not (start <= line <= end) for start, end in self._bodies)
 
     def statement(self, line: int) -> range:
         """The lines of the innermost statement there, up to its body."""
-        found = range(line, line + 1)
-        for node in ast.walk(self._tree):
-            if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0):
-                body = getattr(node, "body", None)
-                end = body[0].lineno - 1 if body else node.end_lineno or 0
-                if line <= end:
-                    found = range(node.lineno, max(end, node.lineno) + 1)
-        return found
-
-    @property
-    def bodies(self) -> list[tuple[int, int]]:
-        """First and last lines of the bodies of functions whose results are not kept."""
-        return [
-            (node.body[0].lineno, node.end_lineno or 0)
-            for node in ast.walk(self._tree)
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            and not any(map(_speeds_up, node.decorator_list))
-        ]
+        return self._statements.get(line, range(line, line + 1))
 
     def _leave_out(self, node: ast.AST | None) -> None:
         if node is not None and hasattr(node, "lineno"):
@@ -212,6 +197,13 @@ class _LeftOut:
             self._spans.append((start, end))  # type: ignore[arg-type]
 
     def _visit(self, node: ast.AST, scope: str) -> None:
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            end = body[0].lineno - 1 if body else node.end_lineno or 0
+            lines = range(node.lineno, max(end, node.lineno) + 1)
+            self._statements |= dict.fromkeys(lines, lines)  # what is visited later lies within
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not any(map(_speeds_up, node.decorator_list)):
+            self._bodies.append((node.body[0].lineno, node.end_lineno or 0))  # of those whose results are not kept
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 scope = f"{scope}.{node.name}"

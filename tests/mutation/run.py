@@ -262,7 +262,7 @@ def run(room: Room, arguments: argparse.Namespace, results: Path) -> None:
     if arguments.again:
         known = {key: one for key, one in known.items() if one["status"] in NOTICED}
     asking.import_once((*asking.IMPORTED_ONCE, *asking.WITH_TORCH) if room.torch else asking.IMPORTED_ONCE)
-    until = time.monotonic() + 60 * arguments.minutes
+    until, main = time.monotonic() + 60 * arguments.minutes, os.getpid()
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder, os.fdopen(os.dup(1), "w") as terminal:
         copy = Copy(arguments.repository, Path(folder))
         base = Baseline(room, copy, results.parent / "baseline")
@@ -272,7 +272,8 @@ def run(room: Room, arguments: argparse.Namespace, results: Path) -> None:
 
         def ask_about(some: Iterable[Any], collected: Any) -> None:
             for mutant in some:
-                if time.monotonic() > until:
+                killed = collected is not None and os.getppid() != main  # and leaves no orphan at work
+                if time.monotonic() > until or killed:
                     break
                 started, code = time.monotonic(), mutant.change()
                 result = judge(mutant, code, base, copy, arguments.most, collected)
