@@ -192,6 +192,14 @@ def test_a_plugin_for_another_contract_gets_one_line_and_the_others_go_on(
     assert problem in broken.problems[0]
 
 
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_a_plugin_that_fails_on_what_only_a_later_contract_has_is_told_so(tmp_path: Path, where: str) -> None:
+    lines = ["import harness.of_tomorrow", f"CONTRACT = harness_contract = {CONTRACT + 1}"]
+    registry = discovered(tmp_path, "\n".join(lines if where == "after" else lines[::-1]))
+    ((problem,),) = (broken.problems for broken in registry.broken)
+    assert problem.startswith(f"is made for contract {CONTRACT + 1}, and this harness has contract {CONTRACT}")
+
+
 def test_a_plugin_may_say_the_contract_of_today_or_none(tmp_path: Path) -> None:
     for declared in (f"harness_contract = {CONTRACT}", ""):
         assert discovered(tmp_path, FINE + TWO.format(option="k: int = 1") + declared).broken == []

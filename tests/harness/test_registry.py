@@ -9,6 +9,8 @@ import pytest
 
 from harness import Threshold, UsageError
 from harness.api import Model
+from harness.plugin import in_process
+from harness.plugin.faults import fault_of
 from harness.plugin.in_process import broken
 from harness.plugin.registry import Registry
 
@@ -278,3 +280,27 @@ def test_a_module_in_this_process_can_be_registered(dots_plugin: Path) -> None:
     plugin = registry.register(module, "notebook")
     assert registry.make(Threshold, "here").name == "here"
     assert plugin.problems == []
+
+
+def test_a_module_whose_hook_did_not_fit_can_be_registered_again_once_it_does() -> None:
+    import types
+
+    registry, module = discover(HARNESS_PLUGINS=""), types.ModuleType("notebook")
+    exec(GOOD_PLUGIN.format(cls="A", name="here").replace("thresholds()", "thresholds(config)"), module.__dict__)
+    assert "config" in registry.register(module, "notebook").problems[0]
+    exec(GOOD_PLUGIN.format(cls="A", name="here"), module.__dict__)
+    assert registry.register(module, "notebook").problems == []
+    assert registry.make(Threshold, "here").name == "here"
+
+
+@pytest.mark.parametrize("name", [None, 3, b"bytes"])
+def test_a_name_that_is_no_text_is_quoted(name: object) -> None:
+    part = type("Odd", (Threshold,), {"name": name, "fit": lambda self, normal: 0.0})
+    assert fault_of(part, Threshold).startswith(f"whose name is {name!r}, expected lower case letters")
+
+
+def test_all_stands_for_every_part_only_where_it_is_asked_for_alone(dots_plugin: Path) -> None:
+    registry = Registry.discover([dots_plugin], environ={"HARNESS_PLUGINS": ""})
+    assert len(in_process.choose(registry, Model, ["all"])) > 1
+    with pytest.raises(UsageError, match="no model 'all'"):
+        in_process.choose(registry, Model, ["all", "trained"])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import Threshold, UsageError, spell
-from harness.plugin.options import describe, option_types, read, write
+from harness.plugin.options import describe, option_types, read, same, write
 from harness.plugin.spec import make, parse, split_list
 
 
@@ -167,3 +167,11 @@ def test_every_finite_number_survives_writing(value: float) -> None:
 
 def test_a_type_nobody_foresaw_is_described_by_its_name() -> None:
     assert describe(list) == str(list)
+
+
+def test_parts_of_two_classes_are_not_the_same_option_even_where_they_are_spelt_alike() -> None:
+    other = dataclass(type("Many", (Many,), {}))
+    assert same(Many(), Many(k=3.0))
+    assert not same(Many(), Many(k=4.0))
+    assert spell(other()) == spell(Many())
+    assert not same(Many(), other())

@@ -179,8 +179,8 @@ def judge(mutant: Any, code: str, base: Baseline, copy: Copy, most_s: float, col
     import asking
 
     tests = base.askable(mutant)
-    total, chosen = 0.0, {}
-    for test, seconds in sorted(tests.items(), key=lambda item: item[1]):
+    total, chosen, own = 0.0, {}, Path(mutant.path).stem
+    for test, seconds in sorted(tests.items(), key=lambda item: (own not in item[0].partition("::")[0], item[1])):
         total += seconds
         if chosen and total > most_s:
             break

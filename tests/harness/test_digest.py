@@ -1,0 +1,65 @@
+"""The digest of a part's code tells whether it would compute something else."""
+
+from __future__ import annotations
+
+import types
+
+import pytest
+
+from harness import Threshold
+from harness.plugin.digest import digest_of
+
+CODE = """
+def {helper}(scores):
+    return scores.max() * {factor}
+
+GAIN = {gain}
+
+class Part(Threshold):
+    name = "part"
+    bounds = {bounds}
+
+    def fit(self, normal):
+        return {helper}(normal) * GAIN[0]
+"""
+PLAIN = {"helper": "helper", "factor": 2, "gain": "(1, 2)", "bounds": "{'low': 0, 'high': 1}"}
+
+
+def digest(**changed: object) -> str:
+    """Of a class as of a notebook, whose source is nowhere."""
+    module = types.ModuleType("a_notebook")
+    module.Threshold = Threshold  # type: ignore[attr-defined]
+    exec(CODE.format(**PLAIN | changed), module.__dict__)
+    found = digest_of(module.Part)
+    assert len(found) == 8
+    return found
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"factor": 3},
+        {"helper": "another"},
+        *(
+            {"gain": gain}
+            for gain in ("(1, 3)", "[2, 1]", "{0: 1}", "{0: 2}", "{1: 1}", "('1', 2)", "{1, 2}", "{1, 3}")
+        ),
+        {"bounds": "{'low': 0, 'high': 2}"},
+        {"bounds": "{'low': 0, 'top': 1}"},
+        {"bounds": "{'low': 0}"},
+        {"bounds": "None"},
+    ],
+    ids=str,
+)
+def test_another_constant_function_or_attribute_is_another_digest(changed: dict[str, object]) -> None:
+    assert digest(**changed) != digest()
+
+
+def test_the_order_in_which_a_mapping_or_a_set_was_filled_makes_no_difference() -> None:
+    assert digest(bounds="{'high': 1, 'low': 0}") == digest()
+    assert digest(gain="{1, 300, 7}") == digest(gain="{7, 1, 300}")
+
+
+def test_collections_that_differ_in_one_value_have_digests_of_their_own() -> None:
+    values = ("{0: 1}", "{0: 2}", "{1: 1}", "{1, 2}", "{1, 3}", "(1, 2)", "(1, 3)")
+    assert len({digest(gain=value) for value in values}) == len(values)
