@@ -53,6 +53,10 @@ class HarnessWarning(UserWarning):
     """Something to know that stops nothing, as that a plugin cannot be loaded."""
 
 
+class LeftOutWarning(HarnessWarning):
+    """Something stored was left out, because it is damaged; a command that says so ends with exit code 3."""
+
+
 def where_raised(error: BaseException) -> str:
     """An error that nobody foresaw in one line, with the file and line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)

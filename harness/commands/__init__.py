@@ -42,10 +42,11 @@ class Commands(click.Group):
             formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> object:
+        from harness.commands._left_out import said_and_counted
         from harness.plugin.printed import kept_apart
 
         try:
-            with kept_apart():
+            with kept_apart(), said_and_counted(ctx):
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             ctx.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))

@@ -9,14 +9,21 @@ from pathlib import Path
 from typing import Self
 
 from harness.errors import StoreError
-from harness.trials.migrations import VERSION, migrate
+from harness.trials.migrations import VERSION, migrate, tables
+from harness.trials.rows import seal
 
 FILE_NAME = "store.sqlite"
 _APPLICATION = 0x616E6F6D
+_LARGEST = 256 << 20
+"""Bytes of one value or row; the pixel counts and maps of a million images have less."""
+_FIRST_WITH_DIGESTS = 3
+"""The version of the tables before which a store has no digests."""
 _WAIT_SECONDS = 60.0
 """How long a writer waits for another run on the same store."""
 
 _TROUBLES = {
+    sqlite3.SQLITE_CORRUPT: "its file is damaged; `harness merge` brings what can still be read into another store",
+    sqlite3.SQLITE_TOOBIG: f"it holds a value of more than {_LARGEST >> 20} MiB, which no harness has written",
     sqlite3.SQLITE_BUSY: f"another process has kept it to itself for {_WAIT_SECONDS:.0f} s: wait for that one's end",
     sqlite3.SQLITE_FULL: "the disk is full; what was stored before is whole, and the same command goes on from there",
     sqlite3.SQLITE_READONLY: "it is readonly: expected a folder and a file in it that can be written",
@@ -49,6 +56,7 @@ class Database:
                 timeout=_WAIT_SECONDS,
                 isolation_level=None,
             )
+            self._distrust()
             self._db.execute("PRAGMA synchronous = EXTRA" if write else "PRAGMA query_only = ON")
             self._prepare(write)
 
@@ -61,6 +69,32 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _distrust(self) -> None:
+        """Let a file that came from elsewhere run nothing and fill no memory."""
+        self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST)
+        self._db.execute("PRAGMA trusted_schema = OFF")
+        self._db.execute("PRAGMA cell_size_check = ON")
+        if hasattr(self._db, "setconfig"):  # from Python 3.12 on
+            for setting, on in (("DEFENSIVE", True), ("ENABLE_TRIGGER", False), ("ENABLE_VIEW", False)):
+                self._db.setconfig(getattr(sqlite3, f"SQLITE_DBCONFIG_{setting}"), on)
+
+    def _refuse_other_tables(self, version: int, *, write: bool) -> None:
+        """See that tables are what the harness makes them. Raises StoreError.
+
+        Others, triggers and views stay unread. Where something is to be written they are refused.
+        """
+        of_sqlite = "name LIKE 'sqlite!_%' ESCAPE '!'"
+        found = dict(self._db.execute(f"SELECT name, sql FROM sqlite_master WHERE NOT ({of_sqlite})").fetchall())  # noqa: S608
+        wanted = tables(version)
+        for name, sql in wanted.items():
+            if found.pop(name, None) != sql:
+                raise StoreError(f"store {str(self.folder)!r}: its table {name!r} is not as a harness makes it")
+        if write and found:
+            raise StoreError(
+                f"store {str(self.folder)!r} has {min(found)!r:.60}, which no harness has made and may change what is "
+                "written: `harness merge` brings its trials into a store without it"
+            )
 
     def _prepare(self, write: bool) -> None:
         version, application = (
@@ -79,11 +113,16 @@ class Database:
                 f"store {str(self.folder)!r} has version {version}, this harness reads version {VERSION}: "
                 "give another --store, or use the harness that wrote it"
             )
+        if version < 1:
+            raise StoreError(f"store {str(self.folder)!r} has version {version}, expected 1 to {VERSION}")
+        self._refuse_other_tables(version, write=write)
         if version < VERSION and not write:
             self._work_on_a_copy()
         if version < VERSION or write:
             with self._transaction() as db:  # so that a store that cannot be written is noticed before the first fit
                 migrate(db)
+                if version < _FIRST_WITH_DIGESTS and write:
+                    seal(db)
 
     def _work_on_a_copy(self) -> None:
         """Leave the file as it is and go on with a temporary one, which SQLite removes when it is closed."""
@@ -91,6 +130,7 @@ class Database:
         self._db.backup(copy)
         self._db.close()
         self._db = copy
+        self._distrust()
 
     def _has_tables(self) -> bool:
         return bool(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])

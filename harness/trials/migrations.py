@@ -19,6 +19,13 @@ def _pixel_evidence(db: sqlite3.Connection) -> None:
     )
 
 
+def _digests(db: sqlite3.Connection) -> None:
+    db.execute(
+        "CREATE TABLE digests (trial TEXT NOT NULL, what TEXT NOT NULL, digest TEXT NOT NULL, "
+        "PRIMARY KEY (trial, what)) WITHOUT ROWID"
+    )
+
+
 _VERSION_1 = """
 CREATE TABLE test_sets (
     fingerprint TEXT PRIMARY KEY,
@@ -57,10 +64,21 @@ CREATE TABLE thumbnails (
 );
 """
 
-STEPS: tuple[Step, ...] = (_trials_with_scores_and_pictures, _pixel_evidence)
+STEPS: tuple[Step, ...] = (_trials_with_scores_and_pictures, _pixel_evidence, _digests)
 """The step at n leads from version n to n + 1. None is ever changed, and tests/golden has a store of each version."""
 VERSION = len(STEPS)
 """The version of the tables that this harness reads and writes."""
+
+
+def tables(version: int) -> dict[str, str]:
+    """The tables of a version, with the statement that makes each."""
+    db = sqlite3.connect(":memory:")
+    try:
+        for step in STEPS[:version]:
+            step(db)
+        return dict(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
+    finally:
+        db.close()
 
 
 def migrate(db: sqlite3.Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -13,13 +14,34 @@ from typing import Any
 import numpy as np
 
 from harness.api import FloatArray
-from harness.errors import StoreError
+from harness.errors import HarnessWarning, LeftOutWarning, StoreError
 from harness.metrics.pixel import PixelEvidence
 from harness.trials.database import Database
 from harness.trials.pictures import Maps, Thumbnail, pack_mask, unpack_mask
 from harness.trials.record import Record
+from harness.trials.rows import (
+    AT_A_TIME,
+    MAPS,
+    PIXELS,
+    THUMBNAILS,
+    Row,
+    forget,
+    forget_other_ids,
+    ids_in_order,
+    keep_digest,
+    lost_ids,
+    pack,
+    picture_fault,
+    picture_row,
+    put_evidence,
+    read_rows,
+    thumbnail_rows,
+)
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.trials.typed import read, written
+
+_MOST_OF_MAPS = 256 << 20
+"""Bytes of all small maps of a trial, far above what the harness keeps: a few bytes may claim to be many."""
 
 
 class Store(Database):
@@ -28,12 +50,16 @@ class Store(Database):
     def ids(self) -> list[str]:
         """The ids of all trials, sorted."""
         with self._explained():
-            return [row[0] for row in self._db.execute("SELECT id FROM trials ORDER BY id")]
+            return sorted(str(one) for one in ids_in_order(self._db)[0])
 
     def done(self) -> set[str]:
-        """The ids of all trials that need no fit."""
-        with self._explained():
-            return {row[0] for row in self._db.execute("SELECT id FROM trials WHERE status = 'done'")}
+        """The ids of all trials that need no fit: they are done, and what lies here of them is what was stored."""
+        return {row.id for row in self._rows() if row.status == "done" and not row.fault()}
+
+    def damaged(self) -> dict[str, str]:
+        """Why a trial is not what was stored, by its id."""
+        lost = dict.fromkeys(self._lost(), "it is gone")
+        return {**lost, **{str(row.id): fault for row in self._rows() if (fault := row.fault())}}
 
     def seconds(self) -> dict[str, float]:
         """What each finished trial took to fit and to score, by its key."""
@@ -47,11 +73,10 @@ class Store(Database):
     def has_done(self, trial_id: str) -> bool:
         """Whether another run may have finished this trial in the meantime."""
         with self._explained():
-            found = self._db.execute("SELECT 1 FROM trials WHERE id = ? AND status = 'done'", (trial_id,))
-            return found.fetchone() is not None
+            return any(row.status == "done" and not row.fault() for row in read_rows(self._db, [trial_id]))
 
     def put(self, outcome: Outcome) -> None:
-        """Keep an outcome. One that is done is never replaced; one that is not is replaced by a later try."""
+        """Keep an outcome. One that is done is never replaced; one that is not, or is damaged, is by a later try."""
         row = (
             outcome.id,
             outcome.trial.key,
@@ -62,35 +87,21 @@ class Store(Database):
             outcome.record.finished_at or datetime.now(UTC).isoformat(timespec="seconds"),
         )
         with self._transaction() as db:
+            for found in read_rows(db, [outcome.id]):
+                if found.fault():
+                    forget(db, outcome.id)
+            forget_other_ids(db, outcome.id, outcome.trial.key, outcome.fingerprint)
             kept = db.execute(
                 "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
                 " status = excluded.status, reason = excluded.reason, record = excluded.record,"
                 " finished_at = excluded.finished_at WHERE trials.status != 'done'",
                 row,
             )
-            if outcome.evidence is None or not kept.rowcount:
+            if not kept.rowcount:
                 return
-            evidence = outcome.evidence
-            db.execute(
-                "INSERT OR IGNORE INTO test_sets VALUES (?, ?, ?)",
-                (outcome.fingerprint, json.dumps(evidence.paths), json.dumps(evidence.defects)),
-            )
-            db.executemany(
-                "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)",
-                [
-                    (outcome.id, pool, _pack(evidence.normal[pool]), _pack(evidence.test[pool]))
-                    for pool in evidence.test
-                ],
-            )
-            if evidence.maps is not None:
-                values, largest = evidence.maps
-                db.execute(
-                    "INSERT OR REPLACE INTO maps VALUES (?, ?, ?, ?, ?)",
-                    (outcome.id, *values.shape[1:], largest, zlib.compress(np.ascontiguousarray(values).data, 1)),
-                )
-
-            if evidence.pixels is not None:
-                db.execute("INSERT OR REPLACE INTO pixels VALUES (?, ?)", (outcome.id, evidence.pixels.to_bytes()))
+            if outcome.evidence is not None:
+                put_evidence(db, outcome.id, outcome.fingerprint, outcome.evidence)
+            keep_digest(db, outcome.id)
 
     def lacking(self, pools: Iterable[str]) -> set[str]:
         """The ids of finished trials of models that take a pool, without the scores of one of these."""
@@ -110,8 +121,9 @@ class Store(Database):
         with self._transaction() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO scores VALUES (?, ?, ?, ?)",
-                [(outcome.id, pool, _pack(now.normal[pool]), _pack(now.test[pool])) for pool in now.test],
+                [(outcome.id, pool, pack(now.normal[pool]), pack(now.test[pool])) for pool in now.test],
             )
+            keep_digest(db, outcome.id)
         said = outcome.record
         self.amend(outcome.id, lambda record: replace(record, pools=said.pools, pool_faults=said.pool_faults))
         both = before.test.keys() & now.test.keys()
@@ -121,33 +133,45 @@ class Store(Database):
     def amend(self, trial_id: str, change: Callable[[Record], Record]) -> bool:
         """Make something else of what is remembered of a trial; False where the store has no such trial."""
         with self._transaction() as db:
-            found = db.execute("SELECT record FROM trials WHERE id = ?", (trial_id,)).fetchone()
+            found = next(iter(read_rows(db, [trial_id])), None)
             if found is not None:
-                record = change(self._record(trial_id, found[0]))
+                if fault := found.fault():
+                    raise StoreError(f"store {str(self.folder)!r}: trial {trial_id}: {fault}")
+                record = change(self._record(trial_id, found.record))
                 db.execute("UPDATE trials SET record = ? WHERE id = ?", (_text(record), trial_id))
+                keep_digest(db, trial_id)
         return found is not None
 
     def maps(self, trial_id: str) -> Maps | None:
-        """The small error maps of a trial's test images; None where there are none."""
-        with self._explained():
-            asked = "SELECT height, width, largest, deflated FROM maps WHERE trial = ?"
-            found = self._db.execute(asked, (trial_id,)).fetchone()
-        if found is None:
-            return None
-        height, width, largest, deflated = found
+        """The small error maps of a trial's test images; None where there are none, or they are damaged."""
         try:
-            return Maps(np.frombuffer(zlib.decompress(deflated), np.uint8).reshape(-1, height, width), largest)
-        except (TypeError, ValueError, zlib.error) as error:
-            raise StoreError(f"store {str(self.folder)!r}: maps of trial {trial_id} are damaged: {error}") from error
+            found = self._picture(MAPS, trial_id)
+            if found is None:
+                return None
+            _, height, width, largest, deflated = found
+            inflate = zlib.decompressobj()
+            values = inflate.decompress(deflated, _MOST_OF_MAPS)
+            if inflate.unconsumed_tail or not inflate.eof:
+                raise ValueError(f"they are cut, or have more than {_MOST_OF_MAPS >> 20} MiB")
+            return Maps(np.frombuffer(values, np.uint8).reshape(-1, height, width), largest)
+        except (StoreError, TypeError, ValueError, zlib.error) as error:
+            self._left_out(f"the maps of trial {trial_id}: {error}")
+            return None
 
     def pixels(self, trial_id: str) -> PixelEvidence | None:
         """What pixel metrics of a trial follow from; None where none was kept."""
-        with self._explained():
-            found = self._db.execute("SELECT packed FROM pixels WHERE trial = ?", (trial_id,)).fetchone()
+        found = self._picture(PIXELS, trial_id)
         try:
-            return found and PixelEvidence.from_bytes(found[0])
-        except ValueError as error:
+            return None if found is None else PixelEvidence.from_bytes(found[1])
+        except (TypeError, ValueError) as error:
             raise StoreError(f"store {str(self.folder)!r}: trial {trial_id}: {error}") from error
+
+    def _picture(self, what: str, trial_id: str) -> tuple[Any, ...] | None:
+        with self._explained():
+            row = picture_row(self._db, what, trial_id)
+            if row is not None and (fault := picture_fault(self._db, what, trial_id, row)):
+                raise StoreError(f"store {str(self.folder)!r}: trial {trial_id}: {fault}")
+        return row
 
     def pictured(self) -> set[str]:
         """The fingerprints of the data whose test images have thumbnails."""
@@ -161,22 +185,31 @@ class Store(Database):
                 "INSERT OR IGNORE INTO thumbnails VALUES (?, ?, ?, ?)",
                 ((fingerprint, at, small.jpeg, pack_mask(small.mask)) for at, small in enumerate(thumbnails)),
             )
+            keep_digest(db, fingerprint, THUMBNAILS)
 
     def thumbnails(self, fingerprint: str) -> list[Thumbnail]:
-        """Thumbnails of the test images of some data, in their order; empty where none were kept."""
-        with self._explained():
-            found = self._db.execute(
-                "SELECT jpeg, mask FROM thumbnails WHERE fingerprint = ? ORDER BY position", (fingerprint,)
-            ).fetchall()
-        return [Thumbnail(jpeg, unpack_mask(mask)) for jpeg, mask in found]
+        """Thumbnails of the test images of some data, in their order; none where they are damaged."""
+        try:
+            with self._explained():
+                found = thumbnail_rows(self._db, fingerprint)
+                fault = picture_fault(self._db, THUMBNAILS, fingerprint, [value for pair in found for value in pair])
+            if fault:
+                raise ValueError(fault)
+            return [Thumbnail(jpeg, unpack_mask(mask)) for jpeg, mask in found]
+        except (StoreError, OSError, SyntaxError, TypeError, ValueError) as error:
+            self._left_out(f"the pictures of the data {fingerprint}: {error}")
+            return []
 
     def put_from(self, other: Store, outcome: Outcome) -> None:
         """Keep an outcome of another store with the pictures that lie beside it there."""
         evidence = outcome.evidence
         if evidence is not None:
-            outcome = replace(
-                outcome, evidence=replace(evidence, maps=other.maps(outcome.id), pixels=other.pixels(outcome.id))
-            )
+            try:
+                pixels = other.pixels(outcome.id)
+            except StoreError as error:
+                other._left_out(str(error))
+                pixels = None
+            outcome = replace(outcome, evidence=replace(evidence, maps=other.maps(outcome.id), pixels=pixels))
             self.put_thumbnails(outcome.fingerprint, other.thumbnails(outcome.fingerprint))
         self.put(outcome)
 
@@ -188,12 +221,13 @@ class Store(Database):
             rows = {
                 table: other._db.execute(f"SELECT * FROM {table} WHERE trial = ?", (trial_id,)).fetchall()  # noqa: S608
                 for table in lacking
-                if other._has(table, trial_id)
+                if other._picture(table, trial_id) is not None
             }
         for table, found in rows.items():
             with self._transaction() as db:
                 places = ", ".join("?" * len(found[0]))
                 db.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({places})", found)  # noqa: S608
+                keep_digest(db, trial_id, table)
 
     def _has(self, table: str, trial_id: str) -> bool:
         return self._db.execute(f"SELECT 1 FROM {table} WHERE trial = ?", (trial_id,)).fetchone() is not None  # noqa: S608
@@ -203,40 +237,74 @@ class Store(Database):
 
         Pixel evidence takes longer to read than all else, and comes where it is asked for.
         """
-        wanted = None if ids is None else set(ids)
-        with self._one_moment() as db:
-            test_sets = {
-                fingerprint: (tuple(json.loads(paths)), tuple(json.loads(defects)))
-                for fingerprint, paths, defects in db.execute("SELECT * FROM test_sets")
-            }
-            scores: dict[str, list[tuple[str, bytes, bytes]]] = {}
-            for trial, *rest in db.execute("SELECT trial, pool, normal, test FROM scores ORDER BY pool"):
-                scores.setdefault(trial, []).append((rest[0], rest[1], rest[2]))
-            rows = db.execute(
-                "SELECT id, key, fingerprint, status, reason, record, finished_at FROM trials ORDER BY key, fingerprint"
-            ).fetchall()
-        for trial_id, key, fingerprint, status, reason, record, finished_at in rows:
-            if wanted is not None and trial_id not in wanted:
+        unsealed = 0
+        for row in self._rows(ids):
+            unsealed += row.kept is None
+            try:
+                if fault := row.fault():
+                    raise StoreError(f"store {str(self.folder)!r}: trial {row.id}: {fault}")
+                outcome = self._outcome(row, with_pixels=with_pixels)
+            except StoreError as error:
+                self._left_out(str(error))
                 continue
-            evidence = None
-            if status == "done":
-                paths, defects = test_sets[fingerprint]
-                kept = scores.get(trial_id, [])
-                evidence = Evidence(
-                    normal={pool: self._scores(trial_id, normal) for pool, normal, _ in kept},
-                    test={pool: self._scores(trial_id, test, len(paths)) for pool, _, test in kept},
-                    defects=defects,
-                    paths=paths,
-                    pixels=self.pixels(trial_id) if with_pixels else None,
-                )
-            yield Outcome(
-                trial=self._trial(trial_id, key),
-                status=status,
-                reason=reason,
-                fingerprint=fingerprint,
-                evidence=evidence,
-                record=self._record(trial_id, record, finished_at),
+            yield outcome
+        for lost in self._lost() if ids is None else ():
+            self._left_out(f"trial {lost}: it was stored and is gone")
+        if unsealed:
+            where = f"store {str(self.folder)!r} was written before trials had digests"
+            warnings.warn(f"{where}: whether it was altered cannot be told", HarnessWarning, stacklevel=2)
+
+    def _rows(self, ids: Iterable[str] | None = None) -> Iterator[Row]:
+        """Trials as they lie here, some at a time, each lot as it was at one moment whatever others write."""
+        with self._explained():
+            every, faults = ids_in_order(self._db)
+        for fault in faults:
+            self._left_out(fault)
+        wanted = None if ids is None else set(ids)
+        chosen = [one for one in every if wanted is None or one in wanted]
+        for start in range(0, len(chosen), AT_A_TIME):
+            with self._one_moment() as db:
+                lot = list(read_rows(db, chosen[start : start + AT_A_TIME]))
+            yield from lot
+
+    def _left_out(self, what: str) -> None:
+        where = f"store {str(self.folder)!r}: "
+        warnings.warn(f"left out: {where * (where not in what)}{what}", LeftOutWarning, stacklevel=3)
+
+    def _lost(self) -> list[str]:
+        with self._explained():
+            return lost_ids(self._db)
+
+    def _outcome(self, row: Row, *, with_pixels: bool) -> Outcome:
+        """What a sound row says. Raises StoreError."""
+        evidence = None
+        if row.status == "done":
+            paths, defects = self._test_set(row)
+            evidence = Evidence(
+                normal={pool: self._scores(row.id, normal) for pool, normal, _ in row.scores},
+                test={pool: self._scores(row.id, test, len(paths)) for pool, _, test in row.scores},
+                defects=defects,
+                paths=paths,
+                pixels=self.pixels(row.id) if with_pixels else None,
             )
+        return Outcome(
+            trial=Trial.read(json.loads(row.key)),
+            status=row.status,
+            reason=row.reason,
+            fingerprint=row.fingerprint,
+            evidence=evidence,
+            record=self._record(row.id, row.record, row.finished_at),
+        )
+
+    def _test_set(self, row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names and defect kinds of the test images of a trial. Raises StoreError."""
+        try:
+            paths, defects = (read(json.loads(text), tuple[str, ...], "it") for text in row.test_set or ())
+            if len(paths) != len(defects):
+                raise ValueError(f"there are {len(paths)} names and {len(defects)} defect kinds")
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"store {str(self.folder)!r}: the test images of trial {row.id}: {error}") from error
+        return paths, defects
 
     def _scores(self, trial_id: str, packed: bytes, images: int | None = None) -> FloatArray:
         """Scores of so many images, or of any number. Raises StoreError."""
@@ -251,12 +319,6 @@ class Store(Database):
             )
         return scores
 
-    def _trial(self, trial_id: str, key: str) -> Trial:
-        try:
-            return Trial.read(json.loads(key))
-        except ValueError as error:
-            raise StoreError(f"store {str(self.folder)!r}: trial {trial_id} cannot be read: {error}") from error
-
     def _record(self, trial_id: str, text: str, finished_at: str = "") -> Record:
         try:
             told = json.loads(text, parse_constant=lambda _: None)
@@ -264,7 +326,7 @@ class Store(Database):
             if None in losses:  # an older harness has kept NaN; what a fit reported after that says nothing
                 told["loss_history"] = losses[: losses.index(None)]
             found: Record = read({**told, "finished_at": finished_at}, Record)
-        except ValueError as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise StoreError(f"store {str(self.folder)!r}: the record of trial {trial_id}: {error}") from error
         return found
 
@@ -281,7 +343,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _finite(inner) for name, inner in value.items()}
     return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _pack(scores: FloatArray) -> bytes:
-    return np.ascontiguousarray(scores, dtype="<f8").tobytes()
