@@ -24,6 +24,7 @@ from harness.plugin.in_process import broken, choose, register, registry_with
 from harness.plugin.registry import Registry
 from harness.trials import hardware
 from harness.trials.saved_model import find
+from harness.trials.setting_kinds import path_of
 from harness.trials.settings import SETTINGS
 
 
@@ -139,8 +140,8 @@ def load(
     Warns of what to know before it is trusted. Raises UsageError, ModelError, UnavailableError.
     """
     registry = registry_with(SETTINGS["plugins"].read(plugins, "plugins"))
-    directory = directory_of(os.fsdecode(model), Path(os.fsdecode(store)))
-    weights = None if weights_dir is None else Path(os.fsdecode(weights_dir))
+    directory = directory_of(str(path_of(model, "model")) if model != "" else "", path_of(store, "store"))
+    weights = None if weights_dir is None else path_of(weights_dir, "weights_dir")
     loaded = loading.load(directory, registry, hardware.device(device), weights)
     for remark in (*broken(registry), *loaded.remarks):
         warnings.warn(remark, HarnessWarning, stacklevel=2)

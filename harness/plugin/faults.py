@@ -48,6 +48,8 @@ def _fault(part: object, kind: type[Part]) -> str:
     if issubclass(part, OracleThreshold) and part.oracle is not True:
         return "an OracleThreshold that says it is no oracle: its rows would not be marked"
     if issubclass(part, Model):
+        if isinstance(part.uses, str):
+            return f"whose uses is {part.uses!r}, expected a set, as frozenset({{{part.uses!r}}})"
         odd = [axis for axis in part.uses if axis not in AXES]
         if odd:
             return f"whose uses has {unknown('axis', str(odd[0]), AXES)}"

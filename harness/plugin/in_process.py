@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any, TypeVar
 from harness.api import Part
 from harness.errors import UsageError, unknown
 from harness.plugin.digest import digest_of
+from harness.plugin.faults import fault_of
 from harness.plugin.hookspecs import hookimpl
-from harness.plugin.options import SUPPORTED, options_of, same
+from harness.plugin.options import describe, fits, option_types, options_of, same
 from harness.plugin.registry import HOOKS, KINDS, Plugin, Registry
 from harness.plugin.spec import spell
 
@@ -82,7 +84,10 @@ def _register_class(registry: Registry, part: type[Part]) -> None:
     kind = KINDS.get(getattr(part, "kind", ""))
     if kind is None:
         raise UsageError(f"{part.__name__} is a part of no kind: expected a subclass of harness.Model, say")
-    offer = registry.offers(kind).get(getattr(part, "name", ""))
+    if fault := fault_of(part, kind):
+        said = re.sub("^which ", "it ", re.sub("^whose ", "its ", fault))
+        raise UsageError(f"{part.__name__} cannot be used as a {kind.kind}: {said}")
+    offer = registry.offers(kind).get(part.name)
     if offer is not None and _same(offer.part, part):
         return
     if offer is not None:
@@ -118,13 +123,19 @@ def _same(known: type[Part], given: type[Part]) -> bool:
 
 def _again(registry: Registry, kind: type[P], given: Part) -> P:
     """The part that a worker makes of an instance's spelling. Raises UsageError where that is another one."""
+    for name, wanted in option_types(type(given)).items():
+        if not fits(value := getattr(given, name), wanted):
+            raise UsageError(
+                f"{kind.kind} {type(given).name!r} has the option {name} = {value!r:.60}: expected {describe(wanted)}"
+            )
     spelt = spell(given)
     made = registry.make(kind, spelt)
     for option in options_of(type(given)):
         asked, became = getattr(given, option.name), getattr(made, option.name)
         if not same(asked, became):
             raise UsageError(
-                f"{kind.kind} {type(given).name!r} has the option {option.name} = {asked!r}, which its spelling "
-                f"{spelt!r} makes {became!r}: expected {SUPPORTED}; the texts of a tuple may have no dash"
+                f"{kind.kind} {type(given).name!r} has the option {option.name} = {asked!r}, and its spelling "
+                f"{spelt!r} makes {became!r} of it: choose another value (a text may not be 'none' where none is "
+                "allowed, and those of a tuple may have no dash)"
             )
     return made

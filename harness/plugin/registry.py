@@ -220,6 +220,8 @@ class Registry:
                 self._manager.unregister(name=key)
             return
         self._modules[key] = plugin
+        if not plugin.problems and not self._manager.get_hookcallers(module):
+            plugin.problems.append("has no hook: expected a function such as harness_models with @hookimpl before it")
 
     def _misnamed(self, module: object) -> Iterable[str]:
         """Hooks that pluggy would pass over in silence."""

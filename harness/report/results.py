@@ -27,7 +27,7 @@ from harness.report.leaderboard import leaderboard_document
 from harness.report.shown import Shown
 from harness.report.table import Document
 from harness.trials.setting import Setting
-from harness.trials.setting_kinds import Parts
+from harness.trials.setting_kinds import Number, Parts, path_of
 from harness.trials.settings import SETTINGS, Chosen
 from harness.trials.store import Store
 from harness.trials.trial import UNUSED, Outcome
@@ -146,36 +146,36 @@ class Results:
     def _repr_html_(self) -> str:
         return self.leaderboard().text("html")
 
-    def judged(
-        self, thresholds: Any = None, pools: Any = None, rank_by: str | None = None, metrics: Any = None
-    ) -> Results:
+    def judged(self, thresholds: Any = None, pools: Any = None, rank_by: Any = None, metrics: Any = None) -> Results:
         """The same trials judged by other thresholds and pools, at no fit. Raises UsageError.
 
-        Thresholds, pools and metrics are given as to `harness.run`; None keeps what there is.
+        All are given as thresholds are to `harness.run`: names, instances or classes. None keeps what there is.
         """
         read = {"thresholds": thresholds, "pools": pools}
         given = {name: SETTINGS[name].read(value, name) for name, value in read.items() if value is not None}
         if metrics is not None:
             given["metrics"] = _METRICS.read(metrics, "metrics")
-        if not given and rank_by in (None, self.rank_by):
+        if rank_by is not None:
+            (ranking,) = _RANKING.read(rank_by, "rank_by")
+            in_process.register(self.source.registry, [ranking])
+            given["rank_by"] = _spelt(ranking)
+        if not given:
             return self
-        again = replace(self, **given, rank_by=self.rank_by if rank_by is None else rank_by)
+        again = replace(self, **given)
         again.asked  # noqa: B018  what is wrong with a metric is told here
         return again
 
     @overload
-    def leaderboard(
-        self, thresholds: Any = ..., pools: Any = ..., rank_by: str | None = ..., metrics: Any = ...
-    ) -> Shown: ...
+    def leaderboard(self, thresholds: Any = ..., pools: Any = ..., rank_by: Any = ..., metrics: Any = ...) -> Shown: ...
     @overload
     def leaderboard(
-        self, thresholds: Any = ..., pools: Any = ..., rank_by: str | None = ..., metrics: Any = ..., *, format: str
+        self, thresholds: Any = ..., pools: Any = ..., rank_by: Any = ..., metrics: Any = ..., *, format: str
     ) -> str: ...
     def leaderboard(
         self,
         thresholds: Any = None,
         pools: Any = None,
-        rank_by: str | None = None,
+        rank_by: Any = None,
         metrics: Any = None,
         *,
         format: str | None = None,  # noqa: A002
@@ -192,7 +192,7 @@ class Results:
 
         `data_root` holds the images, for models that were kept. Raises UsageError.
         """
-        root = None if data_root is None else Path(os.fsdecode(data_root))
+        root = None if data_root is None else path_of(data_root, "data_root")
         return Shown(conventions_document(judged_under(self.source, threshold, root, device)))
 
     @overload
@@ -214,9 +214,11 @@ class Results:
         Two numbers may lie `margin` apart, above 0 and below 1, and still be the same. With `conventions`, it is said
         by which of them a number could be reached.
         """
-        if not 0 < margin < 1:
-            raise UsageError(f"margin is {margin!r}: expected a number between 0 and 1, such as {MARGIN}")
-        compared = compare(load_published(os.fsdecode(against)), self.verdicts, margin)
+        try:
+            margin = Number(0, below=1, least_allowed=False).read(margin)
+        except ValueError as error:
+            raise UsageError(f"margin is {margin!r}: {error}, such as {MARGIN}") from error
+        compared = compare(load_published(str(path_of(against, "against"))), self.verdicts, margin)
         under = judged_under(self.source, self.thresholds[:1], None, "auto") if conventions else None
         shown = Shown(comparison_document(compared, under))
         return shown if format is None else shown.text(format)
@@ -233,7 +235,9 @@ class Results:
 
         In HTML all thresholds are there unless some are asked for.
         """
-        file = Path(os.fsdecode(out))
+        file = path_of(out, "out")
+        if file.suffix.lower() not in ("", ".html", ".htm", ".md"):
+            raise UsageError(f"out is {str(file)!r}: expected a name that ends in .html or .md")
         style = "md" if file.suffix == ".md" else "html"
         wanted = self.judged("all" if thresholds is None and style == "html" else thresholds)
         text = wanted.report_text(style, against=against, title=title)
@@ -261,7 +265,7 @@ class Results:
             raise UsageError(
                 f"the store {str(folder)!r} has no finished trial: `harness run --store {folder}` makes some"
             )
-        published = load_published(os.fsdecode(against)) if against is not None else None
+        published = None if against is None else load_published(str(path_of(against, "against")))
         about: dict[str, Any] = {
             "ranked_by": self.asked.names[0],
             "metrics": self.asked.names,
@@ -290,6 +294,7 @@ class Results:
         return polars_frame(self.rows)
 
 
+_RANKING = Setting("rank_by", Parts(Metric, several=False), RANKED_BY, "The metric that ranks.")
 _METRICS = Setting("metrics", Parts(Metric), (), "Metrics to show beside those that every verdict has, or all.")
 
 
@@ -307,7 +312,7 @@ def open_results(
     registry = in_process.registry_with(SETTINGS["plugins"].read(plugins, "plugins"))
     for line in in_process.broken(registry):
         warnings.warn(line, HarnessWarning, stacklevel=2)
-    return opened(Path(os.fsdecode(source)), registry, thresholds, pools)
+    return opened(path_of(source, "source"), registry, thresholds, pools)
 
 
 def opened(

@@ -44,6 +44,8 @@ def in_pools(
     model: Model, scores: Scores, images: Images, pools: Mapping[str, Pool]
 ) -> tuple[dict[str, FloatArray], FloatArray | None]:
     """What a model made of some images as scores (N,) by pool, and maps (N, H, W) if any. Raises TrainingError."""
+    if not isinstance(scores, Scores):
+        raise TrainingError(f"{model.name} gave {scores!r:.60} as scores: expected harness.Scores")
     maps = None if scores.maps is None else np.asarray(scores.maps).view()
     if maps is not None:
         if len(maps) != len(images):

@@ -184,7 +184,7 @@ class Parts:
 
     def read(self, value: Any) -> tuple[str | Part | type[Part], ...]:
         kind = self.kind.kind
-        expected = f"a comma list of {kind} names, or 'all'" if self.several else f"the name of a {kind}"
+        expected = f"a comma list of {kind} names, or 'all'" if self.several else f"the name of one {kind}"
         parts = (value,) if isinstance(value, Part) or inspect.isclass(value) else tuple(_items(value, expected))
         for part in parts:
             if not (isinstance(part, str | self.kind) or (inspect.isclass(part) and issubclass(part, self.kind))):
@@ -204,9 +204,11 @@ class Plugins:
     metavar: str = "FILE.py"
 
     def read(self, value: Any) -> tuple[Path | ModuleType | type[Part], ...]:
-        one = isinstance(value, str | os.PathLike | ModuleType) or inspect.isclass(value)
+        several = (
+            isinstance(value, Iterable) and not isinstance(value, str | os.PathLike) and not inspect.isclass(value)
+        )
         found: list[Path | ModuleType | type[Part]] = []
-        for item in (value,) if one else tuple(value) if isinstance(value, Iterable) else ():
+        for item in value if several else (value,):
             if isinstance(item, str | os.PathLike):
                 found.append(Path(os.fsdecode(item)))
             elif isinstance(item, ModuleType) or (inspect.isclass(item) and issubclass(item, Part)):
@@ -214,6 +216,13 @@ class Plugins:
             else:
                 raise ValueError("expected paths of Python files, modules, or classes of parts")
         return tuple(found)
+
+
+def path_of(value: Any, called: str) -> Path:
+    """The path that a caller gave under this name. Raises UsageError for what is no path."""
+    if not isinstance(value, str | os.PathLike):
+        raise UsageError(f"{called} is {value!r:.60}: expected a path")
+    return Path(os.fsdecode(value))
 
 
 def _items(value: Any, expected: str) -> list[Any]:

@@ -176,7 +176,9 @@ def read(file: Path) -> list[Row]:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"results {str(file)!r} cannot be read: {error}") from error
+        raise UsageError(
+            f"results {str(file)!r} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error
     rows = []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():

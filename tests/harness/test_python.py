@@ -225,7 +225,11 @@ def test_reproduce_says_what_to_do_about_a_part_that_was_never_in_a_plugin(
         ({"epoch": 3}, "no setting 'epoch'. Did you mean 'epochs'?"),
         ({"models": "mean_imgae"}, "no model 'mean_imgae'. Did you mean 'mean_image'?"),
         ({"models": Largest}, "models is <class"),
-        ({"models": harness.Model}, "cannot be used"),
+        ({"models": harness.Model}, "Model cannot be used as a model: it does not define fit, score"),
+        ({"dataset": ["dots", "synthetic"]}, "expected the name of one dataset"),
+        ({"plugins": 3}, "plugins is 3: expected paths of Python files, modules, or classes of parts"),
+        ({"plugins": [json]}, "json cannot be used: has no hook: expected a function such as harness_models"),
+        ({"seeds": 3}, "seeds is 3: expected [3] for this one, or range(3) for so many"),
         ({"data_root": "nowhere"}, "data_root 'nowhere' is not a folder"),
         ({"categories": "lagre"}, "no category 'lagre'. Did you mean 'large'?"),
         ({"store": "/proc/nowhere"}, "store '/proc/nowhere' cannot be made"),
@@ -236,6 +240,34 @@ def test_a_wrong_request_is_one_clear_line(run: Run, more: dict[str, Any], said:
     with pytest.raises(harness.HarnessError, match=re.escape(said)) as caught:
         run(**more)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_wrong_about_results_is_one_clear_line(run: Run, tmp_path: Path) -> None:
+    results = run()
+    for ask, said in [
+        (lambda: harness.open(None), "source is None: expected a path"),  # type: ignore[arg-type]
+        (lambda: harness.load(3), "model is 3: expected a path"),  # type: ignore[arg-type]
+        (lambda: results.compare(None), "against is None: expected a path"),  # type: ignore[arg-type]
+        (lambda: results.compare("kumar_2025", margin="wide"), "margin is 'wide': expected a number above 0"),  # type: ignore[arg-type]
+        (lambda: results.leaderboard(rank_by=3), "rank_by is 3: int is no metric"),
+        (lambda: results.report(tmp_path / "report.pdf"), "expected a name that ends in .html or .md"),
+        (lambda: harness.open(tmp_path / "no.jsonl"), "no.jsonl' cannot be read: No such file or directory"),
+    ]:
+        with pytest.raises(harness.UsageError, match=re.escape(said)):
+            ask()
+    assert results.leaderboard(rank_by=Missed)
+
+
+def test_a_model_that_gives_no_scores_is_told_what_was_expected(run: Run) -> None:
+    @dataclass
+    class Silent(Brighter):
+        name = "silent"
+
+        def score(self, images: harness.Images) -> Any:
+            return None
+
+    (row,) = run(models=Silent).rows
+    assert row["reason"] == "silent gave None as scores: expected harness.Scores"
 
 
 def test_parts_that_a_record_cannot_remember_are_refused(run: Run) -> None:
@@ -260,9 +292,7 @@ def test_parts_that_a_record_cannot_remember_are_refused(run: Run) -> None:
         harness.UsageError, match="Plain takes gain, which a record cannot remember: make it a dataclass"
     ):
         run(models=Plain(3.0))
-    with pytest.raises(
-        harness.UsageError, match="option note = 3, which its spelling 'odd.note=3.' makes '3': expected"
-    ):
+    with pytest.raises(harness.UsageError, match="model 'odd' has the option note = 3: expected text"):
         run(models=Odd(note=3))  # type: ignore[arg-type]
 
 
