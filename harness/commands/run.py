@@ -25,6 +25,14 @@ from harness.trials.saved_model import ModelFolder, read
 from harness.trials.schedule import RunSummary
 from harness.trials.trial import Outcome
 
+_AFTER_THE_DEMO = (
+    "What to do next:\n"
+    "  harness leaderboard                  each category by itself\n"
+    "  harness report --out report.html     the images, with what each method sees in them\n"
+    "  harness data --data-root FOLDER      what your own images hold, before anything is fitted\n"
+    "  harness run --data-root FOLDER       the same on your own images"
+)
+
 
 @click.command()
 @setting_options
@@ -51,8 +59,11 @@ def command(ctx: click.Context, /, **given: Any) -> None:
             watching = [None if quiet else display(), PluginLines(), events]
             finished = fit(planned, [observer for observer in watching if observer], warn)
         code = finished.exit_code
-        click.echo(render(finished.results.document, style), nl=False)
+        shown = finished.results.overall if planned.demo else finished.results.document
+        click.echo(render(shown, style), nl=False)
         _summarise(finished.summary, settings.store, say_reasons=style in OF_ROWS)
+        if planned.demo:
+            click.echo(_AFTER_THE_DEMO, err=True)
         for remark in finished.remarks:
             warn(remark)
         _tell_of_limits(finished.results.source.outcomes)

@@ -59,16 +59,23 @@ _SETTINGS = (
 
 
 def leaderboard_document(
-    verdicts: Iterable[Verdict], ranked_by: str = RANKED_BY, metrics: Sequence[str] = ()
+    verdicts: Iterable[Verdict], ranked_by: str = RANKED_BY, metrics: Sequence[str] = (), *, overall: bool = False
 ) -> Document:
     """For people, ranked tables with floors; for programs, one row for each verdict, so each seed has its own.
 
-    Tables have columns for these metrics in addition to METRICS.
+    Tables have columns for these metrics in addition to METRICS. `overall` leaves out those of single categories, where
+    there is one of their mean.
     """
     every = list(verdicts)
     reasons = _unfinished(every)
+
+    def shown() -> list[Board]:
+        found = boards(every, ranked_by)
+        means = [board for board in found if board.category is None]
+        return means if overall and means else list(found)
+
     return Document(
-        tables=lambda: [_table(board, ranked_by, metrics) for board in boards(every, ranked_by)],
+        tables=lambda: [_table(board, ranked_by, metrics) for board in shown()],
         rows=lambda: _rows(every),
         frame=lambda: list(ranking_rows(boards(every, ranked_by), metrics)),
         remarks=[reasons] if reasons else [],

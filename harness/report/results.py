@@ -130,6 +130,12 @@ class Results:
         return leaderboard_document(self.verdicts, ranked_by, self.asked.names)
 
     @property
+    def overall(self) -> Document:
+        """The same without the tables of single categories, where there is one of their mean."""
+        ranked_by, *_ = self.asked.names
+        return leaderboard_document(self.verdicts, ranked_by, self.asked.names, overall=True)
+
+    @property
     def rows(self) -> list[dict[str, Any]]:
         """One a verdict, with the columns of `--format csv`."""
         return [dict(row) for row in self.document.rows()]

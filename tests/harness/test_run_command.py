@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -400,3 +401,16 @@ def test_a_plugin_file_that_was_edited_is_said_to_be_other_code_than_stored_tria
         plugin.write_text(dots_plugin.read_text() + addition)
         done = CliRunner().invoke(main, words)
         assert (done.exit_code, said in done.stderr) == (0, expected), done.output
+
+
+def test_the_demo_ends_in_one_table_and_says_what_to_do_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["run", "--models", "dae", "--losses", "mse", "--categories", "tile,pill", "--epochs", "1", "--jobs", "1"]
+    done = CliRunner().invoke(main, [*asked, "--image-size", "32", "--format", "md"])
+    assert done.exit_code == 0, done.output
+    (title,) = [line for line in done.stdout.splitlines() if line.startswith("### ")]
+    assert "mean over categories" in title
+    next_steps = re.findall(r"^  harness (.+?)(?:   .*)?$", done.stderr, flags=re.MULTILINE)
+    assert [step.split()[0] for step in next_steps] == ["leaderboard", "report", "data", "run"]
+    each = CliRunner().invoke(main, [*next_steps[0].split(), "--format", "md"])
+    assert each.stdout.count("### ") == 3
