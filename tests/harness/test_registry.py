@@ -83,7 +83,7 @@ def test_the_built_in_plugins_come_by_the_same_door_and_none_is_broken() -> None
         ("def broken(:", "cannot be imported: SyntaxError"),
         (GOOD_PLUGIN.format(cls="A", name="a").replace("harness_thresholds", "harness_treshold"), "Did you mean 'harness_thresholds'?"),
         (GOOD_PLUGIN.format(cls="A", name="a").replace("@hookimpl", ""), "without @hookimpl"),
-        (GOOD_PLUGIN.format(cls="A", name="a").replace("thresholds()", "thresholds(config)"), "config"),
+        (GOOD_PLUGIN.format(cls="A", name="a").replace("thresholds()", "thresholds(config)"), "has a hook that does not fit"),
         (GOOD_PLUGIN.format(cls="A", name="a").replace("return [A]", "return [3]"), "expected a subclass of harness.Threshold"),
         (GOOD_PLUGIN.format(cls="A", name="a").replace("return [A]", "return 7"), "'int' object is not iterable"),
         (GOOD_PLUGIN.format(cls="A", name="a").replace("return [A]", "return [1/0]"), "ZeroDivisionError: division by zero"),
@@ -304,3 +304,19 @@ def test_all_stands_for_every_part_only_where_it_is_asked_for_alone(dots_plugin:
     assert len(in_process.choose(registry, Model, ["all"])) > 1
     with pytest.raises(UsageError, match="no model 'all'"):
         in_process.choose(registry, Model, ["all", "trained"])
+
+
+def test_a_class_of_this_process_may_come_again_unless_its_code_is_another() -> None:
+    import types
+
+    def part(code: str) -> type[Threshold]:
+        module = types.ModuleType("notebook")
+        exec(code, module.__dict__)
+        return module.A
+
+    code = GOOD_PLUGIN.format(cls="A", name="here")
+    registry, first = discover(HARNESS_PLUGINS=""), part(code)
+    in_process.register(registry, [first, part(code)])
+    assert registry.offers(Threshold)["here"].part is first
+    with pytest.raises(UsageError, match="threshold 'here' of this process has the name of one that here .* offers"):
+        in_process.register(registry, [part(code.replace("max", "min"))])
