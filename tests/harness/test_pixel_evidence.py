@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -13,6 +17,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 from harness.api import PixelCounts
 from harness.metrics.pixel import PixelEvidence, PixelMetrics, curves, pixel_average_precision
 from harness.metrics.pixel.measuring import MOST_KINDS, OTHER
+from harness.metrics.pixel.tally import Tally
 
 TOLERANCE = 1e-4
 KINDS = ("good", "crack", "good", "spot", "spot", "crack", "dent", "dent")
@@ -237,6 +242,8 @@ def test_more_kinds_than_can_be_told_apart_are_counted_together() -> None:
     assert len(evidence.kinds) == MOST_KINDS + 1
     assert evidence.counts(OTHER).defective.sum() == 2 * 5
     assert evidence.counts().defective.sum() == 2 * n
+    again = kept(np.tile(maps, (2, 1, 1)), np.tile(masks, (2, 1, 1)), tuple(f"kind {i}" for i in range(n)) * 2)
+    assert again.counts("kind 3").defective.sum() == 2 * 2, "a kind that was there before the limit stays itself"
 
 
 @given(st.integers(0, 400), st.integers(0, 255))
@@ -267,3 +274,61 @@ def test_pixels_within_an_interval_count_for_average_precision_as_in_a_random_or
     assert curves.average_precision(counts) == pytest.approx(expected, abs=0.03)
     tied = counts._replace(spread=np.zeros(1, np.int8))
     assert curves.average_precision(tied) == pytest.approx(0.4), "of one score all are found at once"
+
+
+def described_as(**changed: object) -> bytes:
+    """Evidence of two images whose description says something else."""
+    maps = np.arange(32.0).reshape(2, 4, 4)
+    data = kept(maps, (maps > 20).astype(np.uint8), ("good", "crack")).to_bytes()
+    body = zlib.decompress(data[5:])
+    size = 4 + struct.unpack_from("<I", body)[0]
+    head = json.dumps(json.loads(body[4:size]) | changed).encode()
+    return data[:5] + zlib.compress(struct.pack("<I", len(head)) + head + body[size:])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("kinds", value) for value in ("ab", None, ["good", 3], ["crack", "crack"], ["good"], ["a", "b", "c"])),
+        *(("regions", value) for value in ("12", None, [1], [1, -1], [1, 2.0], [1, 1 << 53])),
+        *(("bytes", value) for value in ("11111111", None, [1] * 7, [1] * 9, [0] * 8, [9] * 8, [1.0] * 8)),
+        *(("intervals", value) for value in (None, -1, 1.0, "1", True)),
+        *(("origin", value) for value in (None, "0", float("inf"), float("nan"))),
+    ],
+)
+def test_a_description_that_no_evidence_has_is_quoted(field: str, value: object) -> None:
+    PixelEvidence.from_bytes(described_as())
+    with pytest.raises(ValueError, match="pixel evidence is described as"):
+        PixelEvidence.from_bytes(described_as(**{field: value}))
+
+
+@pytest.mark.parametrize("intervals", [0, 1, 1000])
+def test_as_many_counts_as_are_described_are_expected(intervals: int) -> None:
+    with pytest.raises(ValueError, match="bytes of counts, expected"):
+        PixelEvidence.from_bytes(described_as(intervals=intervals))
+
+
+@pytest.mark.parametrize(
+    ("starts", "spread", "wrong"),
+    [([5, 5], [0, 0], "do not ascend"), ([5, 4], [0, 0], "do not ascend"), ([4, 5], [0, 33], "more than all scores")],
+)
+def test_intervals_that_overlap_or_are_wider_than_all_scores_are_refused(
+    starts: list[int], spread: list[int], wrong: str
+) -> None:
+    def read(starts: list[int], spread: list[int]) -> PixelEvidence:
+        tally = Tally(np.array(starts, np.int32), np.array(spread, np.int8), np.ones((3, 2)))
+        return PixelEvidence.from_bytes(PixelEvidence(("good",), tally).to_bytes())
+
+    assert read([4, 5], [0, 32]).tally.starts.tolist() == [4, 5]
+    with pytest.raises(ValueError, match=wrong):
+        read(starts, spread)
+
+
+def test_a_hundred_thousand_different_scores_are_kept_in_a_twelfth_as_many_intervals() -> None:
+    rng = np.random.default_rng(0)
+    masks = np.zeros((40, 50, 50), np.uint8)
+    masks[20:, 20:30, 20:30] = 1
+    maps = rng.normal(size=masks.shape) + masks
+    evidence = kept(maps, masks, ("good",) * 20 + ("crack",) * 20)
+    assert len(evidence.tally.starts) < len(np.unique(maps)) / 12
+    assert len(evidence.to_bytes()) < 32_000, "about four bytes an interval"
