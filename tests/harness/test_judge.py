@@ -176,3 +176,22 @@ def test_held_out_images_are_not_fitted_on(share: float, kept: int) -> None:
     assert not set(fitted.paths) & set(calibration.paths)
     assert list(fitted.paths) == sorted(fitted.paths)
     assert hold_out(images, share, seed=3)[1].paths == calibration.paths
+
+
+def test_a_threshold_that_says_it_is_an_oracle_is_marked_as_one_whatever_it_is_given() -> None:
+    says_so = type("SaysSo", (Highest,), {"oracle": True})
+    says_no = type("SaysNo", (Spy,), {"oracle": False})
+    assert [verdict.oracle for verdict in judge(outcome(), [Highest(), says_so(), says_no()])] == [False, True, True]
+
+
+def test_what_a_trial_has_without_a_limit_stays_where_its_threshold_failed_and_has_no_interval() -> None:
+    class Failing(Threshold):
+        name = "failing"
+
+        def fit(self, normal: np.ndarray) -> float:
+            raise ZeroDivisionError("by zero")
+
+    (verdict,) = judge(outcome(pixels={"aupro_0.30": 0.75}), [Failing()])
+    assert (verdict.status, verdict.counts) == ("error", None)
+    assert verdict.metric("aupro_0.30") == 0.75
+    assert verdict.interval("aupro_0.30") is None
