@@ -33,6 +33,7 @@ from harness.api import (
     TrackedTrial,
     Tracker,
 )
+from harness.audit.statistics import statistics_of as image_statistics
 from harness.errors import (
     DataError,
     HarnessError,
@@ -118,6 +119,7 @@ __all__ = [
     "conformal_place",
     "grey_depth",
     "hookimpl",
+    "image_statistics",
     "images_needed",
     "list_images",
     "load",

@@ -88,6 +88,11 @@ class PlannedRun:
         )
 
     @property
+    def floors(self) -> list[Model]:
+        """What is fitted beside its cells, for orientation."""
+        return self.registry.floors() if self.settings.floors else []
+
+    @property
     def rootless(self) -> tuple[str, ...]:
         """Its data set as it is spelt, where that needs no folder."""
         return () if self.axes.dataset.needs_root else (spell(self.axes.dataset),)
@@ -168,8 +173,9 @@ def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str]
         start = run_start(planned.cells, planned.axes.dataset, store, refits=worker.workplace.keep is not None)
         with told.following(start) as observer:
             cells, executor = planned.cells, planned.executor
-            summary = carry_out(cells, store=store, worker=worker, executor=executor, observer=observer)
-        outcomes = list(store.outcomes(summary.ids))
+            about: Any = {"store": store, "worker": worker, "executor": executor, "floors": planned.floors}
+            summary = carry_out(cells, **about, observer=observer)
+        outcomes = list(store.outcomes([*summary.ids, *summary.floors]))
     remarks = (*_of_other_code(outcomes, planned.registry), *_of_changes(summary), *_of_unasked(summary, executor))
     results = Results(
         Source(settings.store, planned.registry, outcomes),

@@ -42,6 +42,8 @@ class Model(Part):
     kind = "model"
     uses: ClassVar[frozenset[str]] = frozenset()
     """Which of encoder, loss, pool and training (epochs, batch size, learning rate) it takes; others show as `-`."""
+    floor: ClassVar[bool] = False
+    """Whether it looks at next to nothing, so that others have to beat it: fitted beside each run, never ranked."""
     default_pool: ClassVar[str] = "mean"
     """The pool, as it is spelt, that turns its maps into image scores when none is asked for."""
 

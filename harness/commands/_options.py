@@ -11,7 +11,7 @@ import click
 from harness.plugin import in_process
 from harness.plugin.spec import split_list
 from harness.report.formats import FORMATS
-from harness.verdicts.leaderboard import RANKED_BY
+from harness.verdicts.rows import RANKED_BY
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -61,17 +61,18 @@ class _AsWritten(click.ParamType[Any]):
 
 
 def _option(setting: Setting) -> Callable[[F], F]:
-    said = setting.default_in_words
+    said, names = setting.default_in_words, list(setting.options)
     about: dict[str, Any] = {"help": setting.help + (f"  [default: {said}]" if said else ""), "default": None}
     if isinstance(setting.kind, Flag):
         about |= {"is_flag": True}
+        names = [f"{name}/--no-{name.removeprefix('--')}" for name in names] if setting.default else names
     else:
         about |= {"type": _AsWritten(setting), "metavar": setting.kind.metavar}
     if setting.bare is not None:
         about |= {"is_flag": False, "flag_value": setting.bare}
     if setting.several_options:
         about |= {"multiple": True}
-    return click.option(*setting.options, setting.name, **about)
+    return click.option(*names, setting.name, **about)
 
 
 def _read_config(ctx: click.Context, param: click.Parameter, file: Path | None) -> None:

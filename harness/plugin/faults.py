@@ -34,6 +34,11 @@ def needs_options(part: type[Part]) -> bool:
     return bool(part.needs_options or getattr(part, "generic", False))
 
 
+def is_floor(part: type[Part]) -> bool:
+    """Whether a part is a model that looks at next to nothing, which runs fit beside those that are asked for."""
+    return bool(getattr(part, "floor", False))
+
+
 def _fault(part: object, kind: type[Part]) -> str:
     if not (inspect.isclass(part) and issubclass(part, kind)):
         return f"expected a subclass of harness.{kind.__name__}"

@@ -24,7 +24,7 @@ from harness.api import Dataset, Encoder, Executor, Loss, Metric, Model, Part, P
 from harness.errors import HarnessError, UsageError, unknown
 from harness.plugin import hookspecs
 from harness.plugin.contract import misfit, misfit_of_source
-from harness.plugin.faults import fault_of, named, needs_options
+from harness.plugin.faults import fault_of, is_floor, named, needs_options
 from harness.plugin.spec import make, parse, split_list
 
 P = TypeVar("P", bound=Part)
@@ -149,19 +149,23 @@ class Registry:
         return make(cast("type[P]", offer.part), options, f"{kind.kind} {name!r}", self.make)
 
     def choose(self, kind: type[P], text: str) -> list[P]:
-        """The parts of a comma list, or of `all`, which leaves out those that need options or are in `left_out`.
+        """The parts of a comma list, or of `all`, less floors, those that need options and what is in `left_out`.
 
         Raises UsageError.
         """
         if text.strip() == "all":
             known = self.offers(kind).items()
-            return [
-                self.make(kind, name) for name, one in known if not needs_options(one.part) and not self._unmade(one)
-            ]
+            usual = {name: one for name, one in known if not (needs_options(one.part) or is_floor(one.part))}
+            return [self.make(kind, name) for name, one in usual.items() if not self._unmade(one)]
         parts = [self.make(kind, item) for item in split_list(text)]
         if not parts:
             raise UsageError(f"no {kind.kind} in {text!r}: expected a comma list, or 'all'")
         return parts
+
+    def floors(self) -> list[Model]:
+        """The models that runs fit beside those that are asked for."""
+        offers = self.offers(Model).items()
+        return [self.make(Model, name) for name, one in offers if is_floor(one.part) and not one.rivals]
 
     @property
     def broken(self) -> list[Plugin]:

@@ -16,8 +16,8 @@ from harness.published.printed import Printed
 from harness.published.protocol import differences, needs_limit
 from harness.published.table import PublishedTable, Row
 from harness.trials.trial import UNUSED, Trial
-from harness.verdicts.leaderboard import Stat, stat
 from harness.verdicts.methods import Method, method_of
+from harness.verdicts.rows import Stat, stat
 from harness.verdicts.verdict import PIXEL_METRICS, Verdict
 
 CALLED = {"wide_resnet50_2": "wide_resnet50", "wide_resnet101_2": "wide_resnet101"}
@@ -109,6 +109,8 @@ def compare(table: PublishedTable, verdicts: Iterable[Verdict], margin: float = 
     done: dict[Trial, list[Verdict]] = {}
     unfinished: set[Trial] = set()
     for verdict in verdicts:
+        if verdict.outcome.record.floor:
+            continue  # it is no method that a paper could have
         if verdict.status == "done":
             done.setdefault(verdict.trial, []).append(verdict)
         else:

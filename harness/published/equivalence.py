@@ -13,7 +13,7 @@ from typing import Literal
 
 from harness.api import Interval
 from harness.published.printed import Printed
-from harness.verdicts.leaderboard import Stat
+from harness.verdicts.rows import Stat
 
 MARGIN = 0.10
 """Two numbers less far apart are taken for the same; one of .15 or more no longer tells methods apart."""

@@ -7,7 +7,7 @@ from statistics import fmean
 from harness.api import Counts
 from harness.metrics.intervals import mean_with_interval
 from harness.plugin.spec import parse
-from harness.verdicts.leaderboard import BoardRow
+from harness.verdicts.rows import BoardRow
 
 FALSE_ALARMS, MISSES = "false alarms", "misses"
 NOTE = "False alarms: normal images called anomalous; misses: defective ones called normal; in brackets 95 %."

@@ -9,10 +9,12 @@ from typing import NamedTuple
 from harness.metrics.significance import critical_difference
 from harness.published.comparison import Comparison
 from harness.report.cases import Json, case_of
+from harness.report.leaderboard import marks_of, title_of
 from harness.trials.latencies import Setting
 from harness.trials.trial import UNUSED
-from harness.verdicts.leaderboard import Board, BoardRow, merit
+from harness.verdicts.leaderboard import Board
 from harness.verdicts.methods import Method, Track
+from harness.verdicts.rows import BoardRow, merit
 from harness.verdicts.speed import median_latency
 from harness.verdicts.verdict import PIXEL_METRICS, Verdict
 
@@ -31,6 +33,8 @@ class Figure(NamedTuple):
     """Its 95 % interval, or its range over seeds."""
     published: Sequence[Comparison] = ()
     """Published numbers for the same metric under the same protocol."""
+    marks: str = ""
+    """Which floors it does not beat."""
 
 
 class Entry(NamedTuple):
@@ -45,7 +49,6 @@ class Entry(NamedTuple):
     rank: int | None
     floor: bool
     oracle: bool
-    beats_floors: bool
     cells: Sequence[Figure]
     case: str
     """The name of the case that a click opens; empty for a floor."""
@@ -62,33 +65,33 @@ class Shared(NamedTuple):
     metrics: Sequence[str]
 
 
-def entries_of(at: int, board: Board, shared: Shared) -> list[Entry]:
+def entries_of(at: int, board: Board, shared: Shared, ranked_by: str) -> list[Entry]:
     """The rows of one board, which is number `at`: its methods, then its floors."""
     track = "test labels: oracle" if board.track.oracle else "normal images"
     place = (at, board.category or MEAN, track, _data_of(board.track))
     found = [
         Entry(
             *place,
-            method=shared.names[line.method._replace(threshold="")],
+            method=title_of(line, board) if floor else shared.names[line.method._replace(threshold="")],
             threshold=line.method.threshold,
             rank=line.rank,
-            floor=False,
+            floor=floor,
             oracle=board.track.oracle,
-            beats_floors=line.beats_floors,
             cells=[
-                *(_figure(line, metric, shared.published) for metric in shared.metrics),
+                *(_figure(line, metric, shared.published, ranked_by) for metric in shared.metrics),
                 *_measured(line, shared.setting),
             ],
             case=case_of(_behind(line)[0]),
             notes=_notes(board, line),
         )
-        for line in board.lines
+        for lines, floor in ((board.lines, False), (board.fitted_floors, True))
+        for line in lines
     ]
     for name, floor in board.floors.items():
         known = [floor.get(metric) for metric in shared.metrics]
         cells = [Figure(None, "") if value is None else Figure(value, f"{value:.3f}") for value in known]
         cells += [Figure(None, "")] * (2 if shared.setting is None else 3)
-        found.append(Entry(*place, name, "", None, True, board.track.oracle, True, cells, "", ()))
+        found.append(Entry(*place, name, "", None, True, board.track.oracle, cells, "", ()))
     return found
 
 
@@ -118,7 +121,7 @@ class PublishedNumbers:
         ]
 
 
-def _figure(line: BoardRow, metric: str, published: PublishedNumbers) -> Figure:
+def _figure(line: BoardRow, metric: str, published: PublishedNumbers, ranked_by: str) -> Figure:
     found = line.stats.get(metric)
     if found is None:
         return Figure(None, "")
@@ -126,7 +129,7 @@ def _figure(line: BoardRow, metric: str, published: PublishedNumbers) -> Figure:
     bounds = f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
     if not interval and metric in _BOUNDED and found.sd is not None:
         bounds = f"{found.low:.2f} to {found.high:.2f}"
-    return Figure(found.mean, f"{found.mean:.3f}", bounds, published(line, metric))
+    return Figure(found.mean, f"{found.mean:.3f}", bounds, published(line, metric), marks_of(line, metric, ranked_by))
 
 
 def _measured(line: BoardRow, setting: Setting | None) -> list[Figure]:

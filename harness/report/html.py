@@ -13,12 +13,13 @@ from harness.published.comparison import Compared
 from harness.report.cases import cases, name_plainly, title_of
 from harness.report.comparison import comparison_tables
 from harness.report.entries import PublishedNumbers, Shared, critical_differences, entries_of
-from harness.report.leaderboard import FLOOR_MARK, HEADINGS, heading_of
+from harness.report.leaderboard import FITTED_FLOOR_MARK, FLOOR_MARK, HEADINGS, MARKS, heading_of
 from harness.report.metric_names import in_words
 from harness.report.repeat import command_of
 from harness.trials.store import Store
-from harness.verdicts.leaderboard import RANKED_BY, boards, unfinished
+from harness.verdicts.leaderboard import boards, unfinished
 from harness.verdicts.methods import Method
+from harness.verdicts.rows import RANKED_BY
 from harness.verdicts.speed import common_setting
 from harness.verdicts.verdict import Verdict
 
@@ -95,7 +96,7 @@ def _context(
     setting = common_setting(verdict.outcome for verdict in done)
     columns = {metric: heading_of(ranked[0] if ranked else None, metric) for metric in (*HEADINGS, ranked_by, *metrics)}
     shared = Shared(names, PublishedNumbers(compared.comparisons if compared else ()), setting, list(columns))
-    entries = [entry for at, board in enumerate(ranked) for entry in entries_of(at, board, shared)]
+    entries = [entry for at, board in enumerate(ranked) for entry in entries_of(at, board, shared, ranked_by)]
     made, environments = _provenance(done, names, rootless)
     content = cases(done, store, names)
     content["ranked_by"] = list(columns).index(ranked_by)
@@ -104,16 +105,17 @@ def _context(
     return {
         "headings": [*columns.values(), "AUPRO", "fit s", *["latency ms"] * (setting is not None)],
         "setting": setting,
-        "bounded": [*columns].index("accuracy"),
         "ranked_by": in_words(ranked_by),
         "mark": FLOOR_MARK,
+        "fitted_mark": FITTED_FLOOR_MARK,
+        "meaning": MARKS,
         "entries": entries,
         "categories": _distinct(entry.category for entry in entries),
         "tracks": _distinct(entry.track for entry in entries),
         "sources": _distinct(entry.data for entry in entries),
         "thresholds": _distinct(entry.threshold for entry in entries if entry.threshold),
-        "trials": len({verdict.outcome.id for verdict in done}),
-        "methods": len({verdict.trial.method for verdict in done}),
+        "trials": len({verdict.outcome.id for verdict in done if not verdict.outcome.record.floor}),
+        "methods": len({verdict.trial.method for verdict in done if not verdict.outcome.record.floor}),
         "random": any(verdict.trial.weights == "random" for verdict in done),
         "unfinished": sorted(unfinished(verdicts).items()),
         "comparison": comparison_tables(compared) if compared else None,

@@ -11,8 +11,9 @@ from harness.report.ranking import ranking_rows
 from harness.report.table import Document, Table
 from harness.trials.latencies import Setting
 from harness.trials.trial import UNUSED
-from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, boards, unfinished
+from harness.verdicts.leaderboard import Board, boards, unfinished
 from harness.verdicts.methods import Method
+from harness.verdicts.rows import RANKED_BY, BoardRow
 from harness.verdicts.speed import COLUMN as LATENCY
 from harness.verdicts.speed import common_setting, median_latency
 from harness.verdicts.verdict import METRICS, Verdict
@@ -27,6 +28,12 @@ HEADINGS = {
     "average_precision": "AP",
 }
 FLOOR_MARK = "▽"
+FITTED_FLOOR_MARK = "▼"
+MARKS = {
+    FLOOR_MARK: "does not beat a constant answer",
+    FITTED_FLOOR_MARK: "does not beat a floor that looks at next to nothing, such as global statistics",
+}
+"""What marks of figures mean."""
 AUROC_INTERVAL = "AUROC 95 %"
 COMMON = "common seeds"
 _DROPPABLE = (
@@ -77,7 +84,7 @@ def leaderboard_document(
     return Document(
         tables=lambda: [_table(board, ranked_by, metrics) for board in shown()],
         rows=lambda: _rows(every),
-        frame=lambda: list(ranking_rows(boards(every, ranked_by), metrics)),
+        frame=lambda: list(ranking_rows(boards(every, ranked_by), metrics, ranked_by)),
         remarks=[reasons] if reasons else [],
     )
 
@@ -86,13 +93,18 @@ def _rows(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """One row for each verdict, with its latency if any was measured."""
     setting = common_setting(verdict.outcome for verdict in verdicts)
     if setting is None:
-        return [verdict.row() for verdict in verdicts]
+        return [_row(verdict) for verdict in verdicts]
     measured = [median_latency([verdict.outcome], setting) for verdict in verdicts]
     said = ["" if value is None else str(setting) for value in measured]
     return [
-        {**verdict.row(), LATENCY: value, "latency_setting": where}
+        {**_row(verdict), LATENCY: value, "latency_setting": where}
         for verdict, value, where in zip(verdicts, measured, said, strict=True)
     ]
+
+
+def _row(verdict: Verdict) -> dict[str, Any]:
+    """A verdict's columns, and whether its model is a floor."""
+    return {**verdict.row(), "floor": verdict.outcome.record.floor}
 
 
 def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
@@ -114,13 +126,13 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
     more = {metric: heading_of(board, metric) for metric in metrics if metric not in METRICS}
     headings += [*more.values(), *([LATENCY] * (setting is not None))]
     rows = []
-    for line in board.lines:
-        row = [str(line.rank or ""), line.method.title, false_alarms(line), misses(line)]
+    for line in (*board.lines, *board.fitted_floors):
+        row = [str(line.rank or ""), title_of(line, board), false_alarms(line), misses(line)]
         row += [_setting(line.method, name) for name in varying]
-        row += [_figure(line, metric) for metric in METRICS]
+        row += [figure_of(line, metric, ranked_by) for metric in METRICS]
         row[at:at] = [_extra(line, name, categories, ranked_by) for name in extra]
         row[at_auroc:at_auroc] = [_bounds(line, "auroc")] * bounded
-        row += [_figure(line, metric) for metric in more]
+        row += [figure_of(line, metric, ranked_by) for metric in more]
         row += [_latency(line, setting)] * (setting is not None)
         rows.append(row)
     for name, floor in board.floors.items():
@@ -209,12 +221,35 @@ def _setting(method: Method, name: str) -> str:
     return UNUSED if _is_unused(method, name) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _figure(line: BoardRow, metric: str) -> str:
-    """`0.813`; accuracies that do not beat the floors are marked."""
+def title_of(line: BoardRow, board: Board) -> str:
+    """What a row is called: `dae + vgg16 + mse`; a fitted floor below others `global statistics`."""
+    return line.method.title.replace("_", " ") if line in board.fitted_floors else line.method.title
+
+
+def figure_of(line: BoardRow, metric: str, ranked_by: str) -> str:
+    """`0.813`, marked where an accuracy does not beat constant answers, or what ranks it no fitted floor."""
     found = line.stats.get(metric)
     if found is None:
         return UNUSED
-    return f"{FLOOR_MARK if metric == 'accuracy' and not line.beats_floors else ''}{found.mean:.3f}"
+    return f"{marks_of(line, metric, ranked_by)}{found.mean:.3f}"
+
+
+def marks_of(line: BoardRow, metric: str, ranked_by: str) -> str:
+    """Which floors a row does not beat: constant answers by its accuracy, and fitted ones by what it is ranked by."""
+    constant = metric == "accuracy" and not line.beats_floors
+    fitted = metric == ranked_by and not line.beats_fitted_floors(metric)
+    return FLOOR_MARK * constant + FITTED_FLOOR_MARK * fitted
+
+
+def floor_notes(board: Board, ranked_by: str) -> list[str]:
+    """What the marks of a board mean, of those that it has."""
+    notes = []
+    if any(not line.beats_floors for line in (*board.lines, *board.fitted_floors)):
+        notes.append(f"{FLOOR_MARK} accuracy does not beat a constant answer.")
+    if any(not line.beats_fitted_floors(ranked_by) for line in board.lines):
+        names = " or ".join(dict.fromkeys(title_of(line, board) for line in board.fitted_floors))
+        notes.append(f"{FITTED_FLOOR_MARK} {in_words(ranked_by)} does not beat {names}, which sees next to nothing.")
+    return notes
 
 
 def _uneven(board: Board) -> bool:
@@ -253,8 +288,7 @@ def _latency(line: BoardRow, setting: Setting | None) -> str:
 
 def _notes(board: Board, ranked_by: str, setting: Setting | None, metrics: Sequence[str]) -> list[str]:
     notes = [*board.notes, _ranking(board, in_words(ranked_by))]
-    if any(not line.beats_floors for line in board.lines):
-        notes.append(f"{FLOOR_MARK} accuracy does not beat a constant answer.")
+    notes += floor_notes(board, ranked_by)
     if board.category is None:
         notes.append("Means give each category the same weight; pooled gives each image the same weight.")
     several = any(line.seeds > 1 for line in board.lines)

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.verdicts.leaderboard import Board, BoardRow
+from harness.verdicts.leaderboard import Board
+from harness.verdicts.rows import BoardRow
 from harness.verdicts.verdict import METRICS
 
 OVERALL = "mean over categories"
 """What stands for the category in rows that are a mean over several."""
 
 
-def ranking_rows(boards: Sequence[Board], metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The tables' rows from the first to the last, without the floors; a mean that is not defined is None."""
+def ranking_rows(boards: Sequence[Board], metrics: Sequence[str], ranked_by: str) -> Iterator[dict[str, Any]]:
+    """The tables' rows from the first to the last, without constant answers; a mean that is not defined is None."""
     shown = [*METRICS, *(name for name in metrics if name not in METRICS)]
     for board in boards:
-        for line in board.lines:
+        for line in (*board.lines, *board.fitted_floors):
             yield {
                 "dataset": board.track.dataset,
                 "category": board.category or OVERALL,
@@ -28,6 +29,8 @@ def ranking_rows(boards: Sequence[Board], metrics: Sequence[str]) -> Iterator[di
                 "seeds": line.seeds,
                 **_means(line, shown),
                 "beats_floors": line.beats_floors,
+                "floor": line in board.fitted_floors,
+                "beats_fitted_floors": line.beats_fitted_floors(ranked_by),
             }
 
 

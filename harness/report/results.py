@@ -34,7 +34,7 @@ from harness.trials.trial import UNUSED, Outcome
 from harness.verdicts import exports
 from harness.verdicts.asked import AskedMetrics, asked_metrics, metric_faults, with_metrics
 from harness.verdicts.judging import judge
-from harness.verdicts.leaderboard import RANKED_BY
+from harness.verdicts.rows import RANKED_BY
 from harness.verdicts.verdict import Verdict
 
 if TYPE_CHECKING:

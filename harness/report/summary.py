@@ -10,12 +10,13 @@ from harness.printable import printable
 from harness.published.comparison import Compared
 from harness.report.comparison import comparison_tables
 from harness.report.formats.markdown import markdown_tables
-from harness.report.leaderboard import FLOOR_MARK, heading_of
+from harness.report.leaderboard import floor_notes, heading_of, marks_of, title_of
 from harness.report.repeat import command_of
 from harness.report.table import Table
 from harness.trials.trial import UNUSED, Trial
-from harness.verdicts.leaderboard import RANKED_BY, Board, BoardRow, boards, unfinished
+from harness.verdicts.leaderboard import Board, boards, unfinished
 from harness.verdicts.methods import labels
+from harness.verdicts.rows import RANKED_BY, BoardRow
 from harness.verdicts.verdict import Verdict
 
 MOST = 10
@@ -39,9 +40,9 @@ def summary(
     tables = []
     for board in ranked:
         if board.category is None:
-            tables += [_best(board, metrics), _winners(board, ranked_by)]
+            tables += [_best(board, metrics, ranked_by), _winners(board, ranked_by)]
         elif board.track not in overall:
-            tables.append(_best(board, metrics))
+            tables.append(_best(board, metrics, ranked_by))
     tables += comparison_tables(compared)[0] if compared else []
     missing = [
         f"- {status}: {len(cells)} cell{'s' if len(cells) > 1 else ''}, such as {cells[0]}: {reason}"
@@ -52,17 +53,21 @@ def summary(
     return "\n\n".join([*parts, _made(verdicts, rootless)]) + "\n"
 
 
-def _best(board: Board, metrics: Sequence[str]) -> Table:
+def _best(board: Board, metrics: Sequence[str], ranked_by: str) -> Table:
     names = labels(line.method for line in board.lines)
     rows = [
-        [str(line.rank or ""), names[line.method], *(_figure(line, metric) for metric in metrics)]
+        [str(line.rank or ""), names[line.method], *(_figure(line, metric, ranked_by) for metric in metrics)]
         for line in board.lines[:MOST]
+    ]
+    rows += [
+        ["", title_of(line, board), *(_figure(line, metric, ranked_by) for metric in metrics)]
+        for line in board.fitted_floors
     ]
     rows += [
         ["", name, *(f"{floor[metric]:.3f}" if metric in floor else UNUSED for metric in metrics)]
         for name, floor in board.floors.items()
     ]
-    notes = [f"{FLOOR_MARK} accuracy does not beat a constant answer; the last two rows are constant answers."]
+    notes = ["The last two rows are constant answers.", *floor_notes(board, ranked_by)]
     notes += [f"{len(board.lines) - MOST} more methods are not shown."] if len(board.lines) > MOST else []
     headings = ["#", "method", *(heading_of(board, metric) for metric in metrics)]
     return Table(_title(board), headings, rows, frozenset(headings) - {"method"}, [" ".join(notes)])
@@ -76,7 +81,15 @@ def _winners(board: Board, ranked_by: str) -> Table:
         name = labels(line.method for line in part.lines)[best.method]
         tied = sum(line.rank == best.rank for line in part.lines) - 1
         name += f", and {tied} more" if tied else ""
-        rows.append([part.category or "", name, _figure(best, ranked_by), _figure(best, "accuracy"), f"{floor:.3f}"])
+        rows.append(
+            [
+                part.category or "",
+                name,
+                _figure(best, ranked_by, ranked_by),
+                _figure(best, "accuracy", ranked_by),
+                f"{floor:.3f}",
+            ]
+        )
     headings = ["category", "best", heading_of(board, ranked_by), "its accuracy", "floor"]
     return Table("Best of each category", headings, rows, frozenset(headings[2:]))
 
@@ -88,12 +101,12 @@ def _title(board: Board) -> str:
     return " · ".join(parts)
 
 
-def _figure(line: BoardRow, metric: str) -> str:
+def _figure(line: BoardRow, metric: str, ranked_by: str) -> str:
     """`▽0.813 (0.72 to 0.88)`."""
     found = line.stats.get(metric)
     if found is None:
         return "-"
-    mark = FLOOR_MARK if metric == "accuracy" and not line.beats_floors else ""
+    mark = marks_of(line, metric, ranked_by)
     interval = line.verdict and line.verdict.interval(metric)
     return f"{mark}{found.mean:.3f}" + (f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else "")
 

@@ -106,6 +106,7 @@ class Fitting:
             calibrated_on=where,
             threads=_threads(model),
             default_pool=model.default_pool,
+            floor=bool(model.floor),
             pools=provenance.strange_pools(evidence.test, self.registry),
             pool_faults=faults,
             resolved={str(name): str(value) for name, value in model.resolved(encoder).items()},

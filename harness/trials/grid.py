@@ -13,6 +13,8 @@ from harness.plugin.options import nested_parts
 from harness.plugin.spec import spell
 from harness.trials.trial import UNUSED, Trial
 
+FLOOR_PRECISION = "fp32"
+"""Of all floors, so that runs of any precision share them."""
 _MIXED = 100
 """For so many methods the order is such that each part occurs early."""
 
@@ -54,6 +56,7 @@ class _Method(NamedTuple):
     trains: bool
     weights: str
     versions: str
+    precision: str
     reason: str
 
 
@@ -77,7 +80,7 @@ def plan(axes: Axes) -> Iterator[Cell]:
             axes.batch_size if method.trains else 0,
             axes.learning_rate if method.trains else 0.0,
             axes.holdout,
-            axes.precision,
+            method.precision,
             method.weights,
             method.versions,
             axes.calibrate,
@@ -100,6 +103,7 @@ def _methods(axes: Axes) -> Iterator[_Method]:
             trains="training" in model.uses,
             weights=axes.weights if pretrained else UNUSED,
             versions=", ".join(f"{type(part).name} {part.version}" for part in parts if part.version > 1),
+            precision=FLOOR_PRECISION if model.floor else axes.precision,
             reason=_misfit(used_encoder, axes.image_size),
         )
         if method[:3] not in seen:

@@ -56,6 +56,8 @@ class Record:
     """What the data lacks; empty if it is complete."""
     grave: Mapping[str, str] = field(default_factory=dict)
     """Grave findings on the images, by name, in a sentence each; see harness/audit."""
+    floor: bool = False
+    """Whether its model is a floor, which is shown below the methods and not ranked among them."""
     asked_batch_size: int | None = None
     """The batch size that was asked for, if memory was only enough for a smaller one."""
     finished_at: str = ""

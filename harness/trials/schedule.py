@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.api import Dataset, Executor, Split
+from harness.api import Dataset, Executor, Model, Split
 from harness.errors import HarnessError, UnavailableError, where_raised
 from harness.plugin.spec import spell
 from harness.trials.auditing import Auditor
+from harness.trials.floors import Floors
 from harness.trials.grid import Cell
 from harness.trials.observers import Observer, RunStart
 from harness.trials.pictures import thumbnails
@@ -23,6 +24,8 @@ class RunSummary:
 
     ids: list[str] = field(default_factory=list)
     """All its trials, whether fitted now or earlier."""
+    floors: list[str] = field(default_factory=list)
+    """The trials of floors beside them, which count as none of them."""
     found: int = 0
     fitted: int = 0
     unfinished: list[Outcome] = field(default_factory=list)
@@ -50,10 +53,19 @@ def run_start(cells: Sequence[Cell], dataset: Dataset, store: Store, *, refits: 
 
 
 def carry_out(
-    plan: Iterable[Cell], *, store: Store, worker: Worker, executor: Executor, observer: Observer
+    plan: Iterable[Cell],
+    *,
+    store: Store,
+    worker: Worker,
+    executor: Executor,
+    observer: Observer,
+    floors: Sequence[Model] = (),
 ) -> RunSummary:
-    """Fit what the store lacks. Finished trials are in the store whenever this stops, however it stops."""
-    schedule = _Schedule(store, worker, observer)
+    """Fit what the store lacks, and these floors beside it.
+
+    Finished trials are in the store whenever this stops, however it stops.
+    """
+    schedule = _Schedule(store, worker, observer, floors)
     for outcome in _outcomes(executor, schedule.missing(plan), worker, observer):
         if schedule.awaits(outcome):
             schedule.settle(outcome)
@@ -86,16 +98,17 @@ def _key_of(outcome: Outcome) -> str:
 class _Schedule:
     """Gives out the trials of a plan that the store lacks, and stores their outcomes."""
 
-    def __init__(self, store: Store, worker: Worker, observer: Observer) -> None:
+    def __init__(self, store: Store, worker: Worker, observer: Observer, floors: Sequence[Model]) -> None:
         self._store, self._worker, self._observer = store, worker, observer
         self._auditor = Auditor(observer)
+        self._floors = Floors(floors, worker, store, self._auditor.remembered)
         self._keep = worker.workplace.keep
         self._known, self._pictured = store.done(), store.pictured()
         self._lacking = store.lacking(worker.workplace.pools)
         self._awaited: dict[str, Trial] = {}
         self._unusable: dict[str, str] = {}
         """Why the data of a category cannot be loaded."""
-        self.tally = RunSummary()
+        self.tally = RunSummary(floors=self._floors.ids)
 
     @property
     def awaited(self) -> list[Trial]:
@@ -137,8 +150,10 @@ class _Schedule:
                 continue
             wanted = self._wanted(trial, split.fingerprint)
             if wanted is None:
+                self._floors.fit_beside(trial, split)
                 continue
             self._auditor.look(trial.category, split)
+            self._floors.fit_beside(trial, split)
             if split.fingerprint not in self._pictured:
                 self._store.put_thumbnails(split.fingerprint, thumbnails(split.test))
                 self._pictured.add(split.fingerprint)

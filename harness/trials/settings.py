@@ -152,6 +152,13 @@ class Settings:
         "Keep each trial's model in STORE/models, for `harness predict`; a trial that is stored without it is fitted "
         "again. Its limit is of the first threshold and pool, and can be set otherwise later.",
     )
+    floors: bool = declared(
+        Flag(),
+        True,
+        "Fit the floors too, such as global_statistics, which look at next to nothing: rows that do not beat them are "
+        "marked.",
+        in_words="on",
+    )
     quiet: bool = declared(Flag(), False, "Show no progress.")
     log_json: str | None = declared(
         Text("[FILE|-]"),

@@ -1,4 +1,4 @@
-"""Verdicts to ranked rows: over seeds, over categories, with the floors that a constant answer sets."""
+"""Verdicts to ranked rows: over seeds, over categories, with the floors of constant answers and of fitted models."""
 
 from __future__ import annotations
 
@@ -8,135 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from operator import itemgetter
 from statistics import fmean
-from typing import NamedTuple
 
 from harness.api import Counts
-from harness.trials.trial import Outcome
 from harness.verdicts.methods import Method, Track, method_of
-from harness.verdicts.seeds import common_seeds, outlying_seeds
-from harness.verdicts.verdict import METRICS, PIXEL_METRICS, Verdict
-
-RANKED_BY = "balanced_accuracy"
-"""The default: no constant answer reaches more than one half, however few images are normal."""
-
-
-class Stat(NamedTuple):
-    """A metric over seeds."""
-
-    mean: float
-    sd: float | None
-    """Sample standard deviation; None for one seed."""
-    low: float
-    high: float
-    n: int
-
-
-def stat(values: Sequence[float]) -> Stat:
-    """Mean, spread and range of at least one value."""
-    n, first = len(values), values[0]
-    if n == 1:
-        return Stat(first, None, first, first, 1)
-    mean = fmean(values)
-    squares = sum((value - mean) ** 2 for value in values)  # statistics.stdev takes 30 times as long
-    return Stat(mean, math.sqrt(squares / (n - 1)), min(values), max(values), n)
-
-
-@dataclass(eq=False)  # and not frozen, which takes three times as long to make, a hundred thousand times
-class BoardRow:
-    """One row of a board. Its figures are computed when they are asked for, since most rows are never looked at."""
-
-    method: Method
-    floor: float
-    """The accuracy of the better constant answer."""
-    verdicts: Sequence[Verdict] = ()
-    """The verdicts behind a row on one category, in the order of seeds."""
-    parts: Sequence[BoardRow] = ()
-    """The rows behind a mean over categories, one for each."""
-    rank: int | None = None
-    """From 1; ties share; None for a method that lacks categories which others have."""
-    common: frozenset[int] | None = None
-    """The seeds that every row of its table has, where rows differ in theirs: it is ranked on these."""
-    known: tuple[str, float | None] | None = None
-    """A metric and what `worth` found of it: a row is ranked in its category, and again in the mean over categories."""
-
-    @cached_property
-    def stats(self) -> Mapping[str, Stat]:
-        """Statistics of each metric: over seeds on one category, otherwise over the means of categories."""
-        return {
-            metric: stat(values)
-            for metric in (*METRICS, *PIXEL_METRICS, *self.asked)
-            if (values := self._values(metric))
-        }
-
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """The metrics that were asked for beside METRICS."""
-        return self.parts[0].asked if self.parts else _asked(self.verdicts[0])
-
-    def mean(self, metric: str) -> float | None:
-        """The metric's mean alone; None where it is not defined on every category."""
-        return _mean(self._values(metric))
-
-    def worth(self, metric: str) -> float | None:
-        """The metric's mean over the seeds that every row of its category has: what rows are ranked by."""
-        if self.known is None or self.known[0] != metric:
-            self.known = metric, self._worth(metric)
-        return self.known[1]
-
-    def _worth(self, metric: str) -> float | None:
-        if self.parts:
-            means = [part.worth(metric) for part in self.parts]
-            known = [mean for mean in means if mean is not None]
-            return _mean(known) if len(known) == len(means) else None
-        if not self.common:
-            return self.mean(metric)
-        values = [v.metric(metric) for v in self.verdicts if v.trial.seed in self.common]
-        return _mean([value for value in values if value is not None])
-
-    @property
-    def seeds(self) -> int:
-        """The number of seeds; over categories, the smallest number on any of them."""
-        return min(part.seeds for part in self.parts) if self.parts else len(self.verdicts)
-
-    @property
-    def categories(self) -> int:
-        """The number of categories behind it."""
-        return len(self.parts) or 1
-
-    @property
-    def beats_floors(self) -> bool:
-        """Whether its accuracy is above that of both constant answers."""
-        return (self.mean("accuracy") or 0.0) > self.floor
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """The only verdict behind it, if there is just one; it has the intervals."""
-        return self.verdicts[0] if len(self.verdicts) == 1 else None
-
-    @property
-    def pooled_accuracy(self) -> float:
-        """The accuracy over the images of all categories together."""
-        counts = [verdict.counts for part in self.parts or [self] for verdict in part.verdicts if verdict.counts]
-        return sum(c.right_normal + c.right_abnormal for c in counts) / sum(c.n_normal + c.n_abnormal for c in counts)
-
-    @property
-    def outcomes(self) -> list[Outcome]:
-        """The trials behind it, on all its categories."""
-        return [verdict.outcome for part in self.parts or [self] for verdict in part.verdicts]
-
-    @property
-    def outlying_seeds(self) -> tuple[int, ...]:
-        """Seeds far from the others."""
-        return outlying_seeds(self.verdicts, RANKED_BY)
-
-    def _values(self, metric: str) -> list[float]:
-        if not self.parts:
-            return [value for verdict in self.verdicts if (value := verdict.metric(metric)) is not None]
-        means = [mean for part in self.parts if (mean := part.mean(metric)) is not None]
-        return means if len(means) == len(self.parts) else []
+from harness.verdicts.rows import RANKED_BY, BoardRow, higher_is_better
+from harness.verdicts.seeds import common_seeds
+from harness.verdicts.verdict import METRICS, Verdict
 
 
 @dataclass(frozen=True)
@@ -155,16 +34,13 @@ class Board:
     notes: Sequence[str] = ()
     parts: Sequence[Board] = ()
     """The categories that a mean is over."""
+    fitted_floors: Sequence[BoardRow] = ()
+    """Models that look at next to nothing, best first; they have no rank."""
 
     @property
     def common(self) -> frozenset[int] | None:
         """The seeds that every row has and is ranked on; empty where there is none, None where rows do not differ."""
         return self.lines[0].common if self.lines else None
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    """None of no values; of one value that value, which `fmean` takes far longer to find."""
-    return fmean(values) if len(values) > 1 else values[0] if values else None
 
 
 def floors_of(n_normal: int, n_abnormal: int) -> Mapping[str, Counts]:
@@ -173,6 +49,10 @@ def floors_of(n_normal: int, n_abnormal: int) -> Mapping[str, Counts]:
         "all anomalous": Counts(0, n_normal, n_abnormal, n_abnormal),
         "all normal": Counts(n_normal, n_normal, 0, n_abnormal),
     }
+
+
+_ByData = dict[tuple[str, str], list[Verdict]]
+"""Category and fingerprint to verdicts."""
 
 
 def boards(verdicts: Iterable[Verdict], ranked_by: str = RANKED_BY) -> list[Board]:
@@ -194,14 +74,20 @@ def _nothing_collected() -> Iterator[None]:
 
 
 def _boards(verdicts: Iterable[Verdict], ranked_by: str) -> Iterator[Board]:
-    tracks: dict[Track, dict[tuple[str, str], list[Verdict]]] = {}
+    tracks: dict[Track, _ByData] = {}
+    floors: dict[Track, _ByData] = {}
     for verdict in verdicts:
         if verdict.status == "done":
             trial = verdict.trial
             track = Track(trial.dataset, trial.image_size, verdict.oracle)
-            tracks.setdefault(track, {}).setdefault((trial.category, verdict.outcome.fingerprint), []).append(verdict)
-    for track, by_data in sorted(tracks.items()):
-        singles = {data: _category_board(track, data[0], by_data[data], ranked_by) for data in sorted(by_data)}
+            among = floors if verdict.outcome.record.floor else tracks
+            among.setdefault(track, {}).setdefault((trial.category, verdict.outcome.fingerprint), []).append(verdict)
+    for track, by_data in sorted((track, tracks.get(track) or floors[track]) for track in floors | tracks):
+        beside = floors.get(track, {}) if track in tracks else {}  # where nothing else was fitted, floors are ranked
+        singles = {
+            data: _category_board(track, data[0], by_data[data], ranked_by, beside.get(data, ()))
+            for data in sorted(by_data)
+        }
         newest = {data[0]: data for data in sorted(by_data, key=lambda data: _finished_at(by_data[data]))}
         grave = {data: _grave(by_data[data]) for data in by_data}
         if len(newest) > 1:  # if the data of a category changed, its last version counts
@@ -227,6 +113,8 @@ def unfinished(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], list[str]]:
     done = {verdict.trial for verdict in every if verdict.status == "done"}
     reasons: dict[tuple[str, str], list[str]] = {}
     for verdict in every:
+        if verdict.outcome.record.floor and verdict.status == "skipped":
+            continue  # what the methods beside it say
         if verdict.status != "done" and (verdict.outcome.status == "done" or verdict.trial not in done):
             cell = f"{verdict.trial.category} · {verdict.trial.method} · seed {verdict.trial.seed}"
             cells = reasons.setdefault((verdict.status, verdict.reason), [])
@@ -242,7 +130,10 @@ def _by_method(verdicts: Iterable[Verdict]) -> dict[Method, list[Verdict]]:
     return groups
 
 
-def _category_board(track: Track, category: str, verdicts: Sequence[Verdict], ranked_by: str) -> Board:
+def _category_board(
+    track: Track, category: str, verdicts: Sequence[Verdict], ranked_by: str, beside: Sequence[Verdict]
+) -> Board:
+    """The board of one category; beside its rows, those of fitted floors."""
     counts = verdicts[0].counts
     assert counts is not None
     constant = floors_of(counts.n_normal, counts.n_abnormal)
@@ -254,16 +145,39 @@ def _category_board(track: Track, category: str, verdicts: Sequence[Verdict], ra
     floor = _best_accuracy(floors)
     groups = _by_method(verdicts)
     common = common_seeds(groups.values())
-    lines = [
+    judged = {_judged_as(method) for method in groups}
+    below: dict[tuple[str, float, str], list[BoardRow]] = {}
+    for row in _rows(_by_method(beside), floor):
+        if _judged_as(row.method) in judged:
+            below.setdefault(_judged_as(row.method), []).append(row)
+    lines = _rows(groups, floor, common, below)
+    fitted = [row for rows in below.values() for row in rows]
+    ranked, seen = _ranked(lines, ranked_by, 1), _ranked(fitted, ranked_by, 0)
+    return Board(track, category, ranked, floors, counts.n_normal, counts.n_abnormal, fitted_floors=seen)
+
+
+def _rows(
+    groups: Mapping[Method, list[Verdict]],
+    floor: float,
+    common: frozenset[int] | None = None,
+    below: Mapping[tuple[str, float, str], Sequence[BoardRow]] | None = None,
+) -> list[BoardRow]:
+    """A row for each method on one category, with the fitted floors that are judged as it is."""
+    return [
         BoardRow(
             method,
             floor,
             verdicts=sorted(group, key=lambda verdict: verdict.trial.seed) if len(group) > 1 else group,
             common=common,
+            below=below.get(_judged_as(method), ()) if below else (),
         )
         for method, group in groups.items()
     ]
-    return Board(track, category, _ranked(lines, ranked_by, 1), floors, counts.n_normal, counts.n_abnormal)
+
+
+def _judged_as(method: Method) -> tuple[str, float, str]:
+    """What decides, beside the scores, what a limit is."""
+    return method.threshold, method.holdout, method.calibrate
 
 
 def _overall_board(track: Track, singles: Sequence[Board], ranked_by: str) -> Board:
@@ -276,14 +190,20 @@ def _overall_board(track: Track, singles: Sequence[Board], ranked_by: str) -> Bo
         for name in singles[0].floors
     }
     floor = _best_accuracy(floors)
-    methods: dict[Method, list[BoardRow]] = {}
-    for board in singles:
-        for line in board.lines:
-            methods.setdefault(line.method, []).append(line)
-    lines = [BoardRow(method, floor, parts=parts) for method, parts in methods.items()]
+    lines = _over([line for board in singles for line in board.lines], floor)
+    fitted = _over([line for board in singles for line in board.fitted_floors], floor)
     n_normal, n_abnormal = sum(board.n_normal for board in singles), sum(board.n_abnormal for board in singles)
     ranked = _ranked(lines, ranked_by, len(singles))
-    return Board(track, None, ranked, floors, n_normal, n_abnormal, parts=singles)
+    whole = [line for line in _ranked(fitted, ranked_by, 0) if line.categories == len(singles)]
+    return Board(track, None, ranked, floors, n_normal, n_abnormal, parts=singles, fitted_floors=whole)
+
+
+def _over(lines: Iterable[BoardRow], floor: float) -> list[BoardRow]:
+    """A row for each method that is the mean of its rows on categories."""
+    methods: dict[Method, list[BoardRow]] = {}
+    for line in lines:
+        methods.setdefault(line.method, []).append(line)
+    return [BoardRow(method, floor, parts=parts) for method, parts in methods.items()]
 
 
 def _best_accuracy(floors: Mapping[str, Mapping[str, float]]) -> float:
@@ -301,7 +221,7 @@ def _metrics_of(floors: Mapping[str, Counts]) -> dict[str, dict[str, float]]:
 
 
 def _ranked(lines: Sequence[BoardRow], ranked_by: str, categories: int) -> list[BoardRow]:
-    """Best first, ties sharing a rank; methods that lack categories come last, unranked."""
+    """Best first, ties sharing a rank; those of other than so many categories come last, unranked."""
     sign = 1 if not lines or higher_is_better(lines[0], ranked_by) else -1
 
     def worth(line: BoardRow) -> float:
@@ -313,25 +233,7 @@ def _ranked(lines: Sequence[BoardRow], ranked_by: str, categories: int) -> list[
     ranks: dict[float, int] = {}
     for position, (key, line) in enumerate(whole, 1):
         line.rank = ranks.setdefault(key, position)
-    return [line for _, line in whole] + [line for _, _, line in ordered if line.categories < categories]
-
-
-def higher_is_better(line: BoardRow, metric: str) -> bool:
-    """Whether a higher value of this metric is better."""
-    if line.parts:
-        return higher_is_better(line.parts[0], metric)
-    measured = line.verdicts[0].measured
-    return measured is None or metric not in measured.metrics or measured.metrics[metric].higher_is_better
-
-
-def merit(line: BoardRow, metric: str) -> float:
-    """What a row is ranked by, negative where lower is better, so that more is better; 0 where it is not defined."""
-    worth = line.worth(metric) or 0.0
-    return worth if higher_is_better(line, metric) else -worth
-
-
-def _asked(verdict: Verdict) -> tuple[str, ...]:
-    return verdict.measured.names if verdict.measured else ()
+    return [line for _, line in whole] + [line for _, _, line in ordered if line.categories != categories]
 
 
 def _finished_at(verdicts: Sequence[Verdict]) -> str:

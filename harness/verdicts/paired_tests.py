@@ -14,8 +14,9 @@ from harness.metrics.significance import (
     compare_decisions,
     critical_difference,
 )
-from harness.verdicts.leaderboard import Board, BoardRow, merit
+from harness.verdicts.leaderboard import Board
 from harness.verdicts.methods import labels
+from harness.verdicts.rows import BoardRow, merit
 
 ALPHA = 0.05
 """A p below it, corrected for the number of pairs, tells two methods apart."""

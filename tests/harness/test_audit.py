@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from harness.api import Dataset, Finding, Images, Ranking, Split
 from harness.audit import Audit, audit
 from harness.audit.duplicates import near_pairs
-from harness.audit.floor import global_statistics_scores
 from harness.audit.shortcuts import clues
 from harness.audit.statistics import NAMES, statistics_of
+from harness.errors import TrainingError
 from harness.plugin.registry import Registry
+from harness_floors import GlobalStatistics
 
 Facts = dict[str, NDArray[np.generic]]
 RNG = np.random.default_rng(0)
@@ -170,15 +171,19 @@ def test_the_floor_of_global_statistics_is_a_mahalanobis_distance() -> None:
     others = RNG.normal(size=(50, 4)) * [3, 2, 3, 4]
     centred = others - train.mean(axis=0)
     exact = np.einsum("ij,jk,ik->i", centred, np.linalg.inv(np.cov(train.T)), centred)
-    assert global_statistics_scores(train, others) == pytest.approx(exact, rel=0.02)
+    floor = GlobalStatistics()
+    floor.learn(train)
+    assert floor.distances(others) == pytest.approx(exact, rel=0.02)
 
 
 def test_the_floor_takes_statistics_that_never_vary_and_one_training_image() -> None:
-    train = np.array([[1.0, 5.0]])
-    assert global_statistics_scores(train, np.array([[1.0, 5.0], [2.0, 5.0]]))[0] == pytest.approx(0)
-    assert np.isfinite(global_statistics_scores(np.ones((9, 3)), np.full((2, 3), 2.0))).all()
-    with pytest.raises(ValueError, match="no training images"):
-        global_statistics_scores(np.empty((0, 2)), train)
+    floor = GlobalStatistics()
+    floor.learn(np.array([[1.0, 5.0]]))
+    assert floor.distances(np.array([[1.0, 5.0], [2.0, 5.0]]))[0] == pytest.approx(0)
+    floor.learn(np.ones((9, 3)))
+    assert np.isfinite(floor.distances(np.full((2, 3), 2.0))).all()
+    with pytest.raises(TrainingError, match="no training images"):
+        floor.learn(np.empty((0, 2)))
 
 
 def real(shared: Path, category: str) -> Split:
@@ -198,5 +203,6 @@ def test_bottle_has_nothing_grave(shared: Path) -> None:
     one = real(shared, "bottle")
     found = audit(one)
     assert found.grave == ()
-    scores = global_statistics_scores(found.train, found.test)
-    assert Ranking(scores, one.test.labels).auroc() == pytest.approx(0.757, abs=0.03)
+    floor = GlobalStatistics()
+    floor.learn(found.train)
+    assert Ranking(floor.distances(found.test), one.test.labels).auroc() == pytest.approx(0.757, abs=0.03)

@@ -30,7 +30,7 @@ def parts(tmp_path: Path) -> Path:
 def run(parts: Path, dots_plugin: Path, store: Path, *words: str) -> Result:
     given = ["--dataset", "folder", "--data-root", str(parts), "--image-size", "24", "--plugin", str(dots_plugin)]
     place = ["--store", str(store), "--device", "cpu", "--jobs", "1"]
-    return CliRunner().invoke(main, ["run", *given, *place, "--models", "mean_image", *words])
+    return CliRunner().invoke(main, ["run", *given, *place, "--models", "mean_image", "--no-floors", *words])
 
 
 def test_a_run_tells_what_is_grave_once_and_each_trial_remembers_it(

@@ -90,7 +90,20 @@ def test_validation_images_travel_to_other_machines() -> None:
 def test_a_run_says_once_on_what_limits_are_set_and_records_it(tmp_path: Path, holdout: str) -> None:
     plugin, store = tmp_path / "apart.py", tmp_path / "runs"
     plugin.write_text(PLUGIN)
-    words = ["run", "--plugin", plugin, "--dataset", "apart", "--models", "level", "--image-size", 4, "--store", store]
+    words = [
+        "run",
+        "--no-floors",
+        "--plugin",
+        plugin,
+        "--dataset",
+        "apart",
+        "--models",
+        "level",
+        "--image-size",
+        4,
+        "--store",
+        store,
+    ]
     words += [
         "--holdout",
         holdout,

@@ -160,16 +160,17 @@ def test_folders_of_ones_own_are_found_without_a_word_of_how_they_are_laid_out(t
     root = str(lit(tmp_path / "Teile", dict.fromkeys(SCREW, 120)))
     (row,) = json.loads(call("data", "--data-root", root, "--image-size", "24", "--format", "json").stdout)
     assert (row["dataset"], row["category"]) == ("folder", "Teile")
-    (cell, *_) = json.loads(call("run", "--data-root", root, "--dry-run", "--format", "json").stdout)
+    (cell, *_) = json.loads(call("run", "--no-floors", "--data-root", root, "--dry-run", "--format", "json").stdout)
     assert (cell["dataset"], cell["category"]) == ("folder", "Teile")
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert "no mvtec_ad in" in call("run", "--data-root", str(empty), "--dry-run").stderr
+    assert "no mvtec_ad in" in call("run", "--no-floors", "--data-root", str(empty), "--dry-run").stderr
 
 
 def test_where_nothing_was_fitted_no_metric_is_blamed(dots_plugin: Path, tmp_path: Path) -> None:
     words = [
         "run",
+        "--no-floors",
         "--plugin",
         str(dots_plugin),
         "--dataset",
@@ -204,7 +205,19 @@ def test_the_leaderboard_of_an_empty_store_is_a_usage_error(tmp_path: Path) -> N
 
 def test_the_leaderboard_shows_a_store_again_with_other_thresholds_and_pools(tmp_path: Path, dots_plugin: Path) -> None:
     common = ["--plugin", str(dots_plugin), "--store", str(tmp_path)]
-    run = ["run", *common, "--dataset", "dots", "--categories", "large", "--models", "mean_image", "--device", "cpu"]
+    run = [
+        "run",
+        "--no-floors",
+        *common,
+        "--dataset",
+        "dots",
+        "--categories",
+        "large",
+        "--models",
+        "mean_image",
+        "--device",
+        "cpu",
+    ]
     assert call(*run, "--thresholds", "highest").exit_code == 0
     result = call("leaderboard", *common, "--thresholds", "peek", "--pools", "max", "--format", "json")
     (row,) = json.loads(result.stdout)

@@ -165,7 +165,9 @@ def test_a_model_with_a_loss_of_its_own_is_run_and_recorded_with_who_made_both(t
     discovered(tmp_path, NESTED)
     options = ["--models", "masked[loss=ssim[window=7]]", "--categories", "pill", "--image-size", "16", "--jobs", "1"]
     data = ["--dataset", "synthetic[n_train=4,n_test_good=3,n_test_defective=4]", "--store", str(tmp_path / "runs")]
-    done = CliRunner().invoke(main, ["run", *options, *data, "--plugin", str(tmp_path / "stranger.py"), "--quiet"])
+    done = CliRunner().invoke(
+        main, ["run", "--no-floors", *options, *data, "--plugin", str(tmp_path / "stranger.py"), "--quiet"]
+    )
     assert done.exit_code == 0, done.output
     with Store(tmp_path / "runs") as store:
         (outcome,) = store.outcomes()

@@ -27,7 +27,20 @@ def run(tmp_path: Path):
     def run(*words: str) -> Result:
         plugin = ("--plugin", PLUGINS / "contrary.py", "--store", tmp_path / "runs")
         kind = () if "--dataset" in words else ("--dataset", "contrary")
-        return call("run", *plugin, *kind, "--device", "cpu", "--jobs", "1", "--quiet", "--format", "json", *words)
+        return call(
+            "run",
+            "--no-floors",
+            *plugin,
+            *kind,
+            "--device",
+            "cpu",
+            "--jobs",
+            "1",
+            "--quiet",
+            "--format",
+            "json",
+            *words,
+        )
 
     return run
 

@@ -133,7 +133,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
             Image.fromarray(pixels).save(place / f"{index}.png")
     common = f"--store {folder / 'runs'} --data-root {folder / 'parts'} --dataset folder --image-size {SIZE}".split()
     models = ["--models", "mean_image,mean_image[gain=3],brightest", "--plugin", str(DOTS), "--device", "cpu"]
-    done = CliRunner().invoke(main, ["run", *common, *models, "--jobs", "1", "--keep-models"])
+    done = CliRunner().invoke(main, ["run", "--no-floors", *common, *models, "--jobs", "1", "--keep-models"])
     assert done.exit_code == 0, done.output
     return folder
 

@@ -20,7 +20,7 @@ from harness.trials.latencies import Latency
 from harness.trials.store import Store
 
 RUN = [
-    "run", "--dataset", "synthetic[n_train=6,n_test_good=2,n_test_defective=2]", "--categories", "bottle",
+    "run", "--no-floors", "--dataset", "synthetic[n_train=6,n_test_good=2,n_test_defective=2]", "--categories", "bottle",
     "--encoders", "conv[widths=4-4-4-4]", "--losses", "mse", "--image-size", "32", "--epochs", "1", "--quiet",
     "--jobs", "1", "--keep-models",
 ]  # fmt: skip

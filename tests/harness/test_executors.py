@@ -133,7 +133,7 @@ def test_a_trial_that_hangs_is_ended_when_its_time_is_over_also_with_one_job(
 
 
 def test_an_executor_that_cannot_end_a_trial_is_refused_with_a_limit(tmp_path: Path) -> None:
-    words = ["run", "--executor", "ray", "--trial-minutes", "5", "--store", str(tmp_path)]
+    words = ["run", "--no-floors", "--executor", "ray", "--trial-minutes", "5", "--store", str(tmp_path)]
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 2
     assert "executor 'ray' cannot end a trial that is late: give --isolate as well" in result.output
@@ -182,7 +182,18 @@ def test_numbers_of_other_libraries_in_what_a_model_tells_do_not_stop_a_run(
     anchor = "    def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:\n        assert"
     assert anchor in source
     plugin.write_text(source.replace(anchor, telling + anchor))
-    words = ["run", "--plugin", str(plugin), "--store", str(tmp_path / "runs"), "--device", "cpu", "--jobs", jobs]
+    words = [
+        "run",
+        "--no-floors",
+        "--plugin",
+        str(plugin),
+        "--store",
+        str(tmp_path / "runs"),
+        "--device",
+        "cpu",
+        "--jobs",
+        jobs,
+    ]
     words += ["--dataset", "dots", "--categories", "large", "--models", "trained", "--encoders", "plain"]
     words += ["--losses", "absolute", "--thresholds", "highest", "--seeds", "0,1"]
     result = CliRunner().invoke(main, words)
@@ -213,6 +224,7 @@ def test_jobs_give_the_same_rows_as_one_after_another(dots_plugin: Path, tmp_pat
     for jobs in ("1", "3"):
         words = [
             "run",
+            "--no-floors",
             "--plugin",
             str(dots_plugin),
             "--store",

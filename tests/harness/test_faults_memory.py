@@ -42,6 +42,7 @@ def run(tmp_path: Path, dots_plugin: Path) -> Run:
         plugin.write_text(source.replace("assert encoder is not None", greedy.replace("RAISE", raising)))
         words = [
             "run",
+            "--no-floors",
             "--plugin",
             str(plugin),
             "--store",
@@ -153,7 +154,16 @@ def test_a_configuration_can_ask_for_an_automatic_batch(run: Run, tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.parametrize(("rate", "last"), [("1e30", "nan"), ("1e6", "inf")])
 def test_a_loss_that_explodes_is_an_error_with_its_epoch_and_no_scores(tmp_path: Path, rate: str, last: str) -> None:
-    words = ["run", "--store", str(tmp_path / "runs"), "--dataset", "synthetic[n_train=8]", "--categories", "tile"]
+    words = [
+        "run",
+        "--no-floors",
+        "--store",
+        str(tmp_path / "runs"),
+        "--dataset",
+        "synthetic[n_train=8]",
+        "--categories",
+        "tile",
+    ]
     words += ["--models", "feature_ae,dae", "--encoders", "conv", "--losses", "mse", "--image-size", "32"]
     words += ["--epochs", "3", "--precision", "fp32", "--lr", rate, "--jobs", "1", "--device", "cpu"]
     result = CliRunner().invoke(main, words)

@@ -50,7 +50,17 @@ class Bench:
         self.started: list[subprocess.Popen[str]] = []
 
     def words(self, seeds: int, *more: str) -> list[str]:
-        words = [sys.executable, "-m", "harness", "run", "--plugin", str(self.plugin), "--store", str(self.store)]
+        words = [
+            sys.executable,
+            "-m",
+            "harness",
+            "run",
+            "--no-floors",
+            "--plugin",
+            str(self.plugin),
+            "--store",
+            str(self.store),
+        ]
         words += ["--dataset", "dots", "--categories", "large", "--models", f"trained[diary={self.diary}]"]
         words += ["--encoders", "plain", "--losses", "absolute", "--thresholds", "highest", "--device", "cpu"]
         return [*words, "--seeds", ",".join(map(str, range(seeds))), *more]

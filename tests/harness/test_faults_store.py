@@ -47,6 +47,7 @@ def outcome(seed: int, picture_bytes: int = 0) -> Outcome:
 def run(plugin: Path, folder: Path, *more: str) -> Result:
     words = [
         "run",
+        "--no-floors",
         "--plugin",
         str(plugin),
         "--store",

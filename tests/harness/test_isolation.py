@@ -143,7 +143,7 @@ def test_a_part_that_is_described_wrongly_is_refused(told: dict[str, object]) ->
 
 
 def test_a_whole_run_is_isolated_and_says_what_is_left_out(tmp_path: Path) -> None:
-    words = ["run", "--isolate", "--plugin", str(SPY), "--models", "spy", "--categories", "tile"]
+    words = ["run", "--no-floors", "--isolate", "--plugin", str(SPY), "--models", "spy", "--categories", "tile"]
     words += ["--image-size", "32", "--device", "cpu", "--jobs", "1", "--quiet", "--format", "json"]
     result = CliRunner().invoke(main, [*words, "--store", str(tmp_path / "runs")])
     assert result.exit_code == 0, result.output

@@ -102,6 +102,7 @@ def test_a_category_larger_than_memory_is_decoded_fitted_scored_and_judged(
     (tmp_path / "brightness.py").write_text(PLUGIN)
     words = [
         "run",
+        "--no-floors",
         "--plugin",
         "brightness.py",
         "--models",

@@ -13,7 +13,8 @@ from harness.report.leaderboard import leaderboard_document
 from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.judging import judge
-from harness.verdicts.leaderboard import RANKED_BY, Board, boards, unfinished
+from harness.verdicts.leaderboard import Board, boards, unfinished
+from harness.verdicts.rows import RANKED_BY
 from harness.verdicts.seeds import outlying_seeds
 from harness.verdicts.verdict import Verdict
 

@@ -20,9 +20,10 @@ from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.exports import row_of, verdict_of
 from harness.verdicts.judging import judge
-from harness.verdicts.leaderboard import RANKED_BY, boards
+from harness.verdicts.leaderboard import boards
 from harness.verdicts.methods import labels
 from harness.verdicts.paired_tests import PairedTests, paired_tests
+from harness.verdicts.rows import RANKED_BY
 from harness.verdicts.verdict import Verdict
 
 TRIAL = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")

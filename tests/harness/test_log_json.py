@@ -25,7 +25,17 @@ def words(tmp_path: Path, dots_plugin: Path) -> list[str]:
     options = (
         "--dataset dots --categories large,small --encoders plain --losses absolute --thresholds highest --device cpu"
     )
-    return ["run", "--plugin", str(dots_plugin), "--store", str(tmp_path / "runs"), *options.split(), "--jobs", "1"]
+    return [
+        "run",
+        "--no-floors",
+        "--plugin",
+        str(dots_plugin),
+        "--store",
+        str(tmp_path / "runs"),
+        *options.split(),
+        "--jobs",
+        "1",
+    ]
 
 
 def call(*words: object) -> Result:

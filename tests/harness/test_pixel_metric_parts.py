@@ -28,7 +28,18 @@ def call(*arguments: object) -> Result:
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("pixels") / "runs"
     plugin = Path(__file__).parent.parent / "plugin_files" / "dots.py"
-    words = ["run", "--plugin", plugin, "--dataset", "dots", "--categories", "large,small", "--models", "mean_image"]
+    words = [
+        "run",
+        "--no-floors",
+        "--plugin",
+        plugin,
+        "--dataset",
+        "dots",
+        "--categories",
+        "large,small",
+        "--models",
+        "mean_image",
+    ]
     done = call(*words, "--image-size", 16, "--jobs", 1, "--device", "cpu", "--store", store, "--quiet")
     assert done.exit_code == 0, done.output
     return store

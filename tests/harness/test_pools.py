@@ -97,7 +97,9 @@ class Place:
 
     def run(self, *arguments: object) -> Result:
         settings = ("--image-size", 16, "--dataset", "synthetic[n_train=4,n_test_good=3,n_test_defective=4]")
-        done = self.call("run", "--models", "plain", "--categories", "pill", "--jobs", 1, *settings, *arguments)
+        done = self.call(
+            "run", "--no-floors", "--models", "plain", "--categories", "pill", "--jobs", 1, *settings, *arguments
+        )
         assert done.exit_code == 0, done.output
         return done
 
@@ -182,7 +184,7 @@ def test_a_pool_that_fails_costs_no_trial_and_its_reason_is_shown(place: Place, 
 
 def test_an_unknown_pool_and_a_bad_option_are_refused_with_what_was_expected(place: Place) -> None:
     for text, reason in (("powr", "Did you mean 'power'?"), ("topk[share=2]", "share is 2, expected more than 0")):
-        refused = place.call("run", "--pools", text)
+        refused = place.call("run", "--no-floors", "--pools", text)
         assert refused.exit_code == 2
         assert reason in refused.stderr
 

@@ -42,7 +42,9 @@ def test_a_loud_plugin_leaves_stdout_to_the_table(loud: Path, tmp_path: Path, jo
     words = f"--dataset dots --categories large --models trained --encoders plain --losses absolute --jobs {jobs}"
     words += f" --seeds 0,1 --thresholds highest --device cpu --quiet --format {style} --store {tmp_path / 'runs'}"
     done = subprocess.run(
-        [sys.executable, "-m", "harness", "run", "--plugin", str(loud), *words.split()], capture_output=True, text=True
+        [sys.executable, "-m", "harness", "run", "--no-floors", "--plugin", str(loud), *words.split()],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout) if style == "json" else done.stdout.splitlines()[1:]
@@ -103,7 +105,7 @@ def test_a_plugin_that_leaves_costs_its_own_trial(dots_plugin: Path, tmp_path: P
     file.write_text(dots_plugin.read_text().replace("assert encoder is not None", leave))
     words = "--dataset dots --categories large --models trained --encoders plain --losses absolute --seeds 0,1"
     words += f" --thresholds highest --device cpu --jobs {jobs} --format json --store {tmp_path / 'runs'}"
-    done = CliRunner().invoke(main, ["run", "--plugin", str(file), *words.split()])
+    done = CliRunner().invoke(main, ["run", "--no-floors", "--plugin", str(file), *words.split()])
     assert done.exit_code == 3, done.output
     rows = {row["seed"]: row for row in json.loads(done.stdout)}
     assert (rows[0]["status"], rows[1]["status"]) == ("error", "done")

@@ -43,7 +43,17 @@ def test_in_a_terminal_the_running_trial_is_shown_live(tmp_path: Path, dots_plug
     plugin = tmp_path / "slow.py"
     slow = "import time; time.sleep(0.3); run.report("
     plugin.write_text(dots_plugin.read_text().replace("run.report(", slow))
-    words = [sys.executable, "-m", "harness", "run", "--plugin", str(plugin), "--store", str(tmp_path / "runs")]
+    words = [
+        sys.executable,
+        "-m",
+        "harness",
+        "run",
+        "--no-floors",
+        "--plugin",
+        str(plugin),
+        "--store",
+        str(tmp_path / "runs"),
+    ]
     words += [
         "--dataset",
         "dots",

@@ -93,6 +93,7 @@ def asked(tmp_path: Path, dots_plugin: Path) -> dict[str, Any]:
         "store": tmp_path / "runs",
         "device": "cpu",
         "jobs": 1,
+        "floors": False,
         "quiet": True,
     }
 
@@ -103,7 +104,7 @@ def run(asked: dict[str, Any]) -> Run:
 
 
 def as_command(asked: dict[str, Any], *more: str) -> list[str]:
-    words = ["run", "--plugin", str(asked["plugins"][0]), "--dataset", "dots", "--encoders", "plain"]
+    words = ["run", "--no-floors", "--plugin", str(asked["plugins"][0]), "--dataset", "dots", "--encoders", "plain"]
     words += ["--models", str(asked["models"]), "--losses", "absolute", "--thresholds", "highest"]
     return [*words, "--categories", "large", "--store", str(asked["store"]), "--device", "cpu", "--jobs", "1", *more]
 

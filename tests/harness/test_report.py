@@ -118,6 +118,7 @@ def test_a_run_leaves_what_its_report_shows(tmp_path: Path, dots_plugin: Path) -
     store, out = tmp_path / "runs", tmp_path / "report.html"
     run = [
         "run",
+        "--no-floors",
         "--dataset",
         "dots",
         "--models",
@@ -268,7 +269,9 @@ def _threshold() -> Any:
 )
 def test_the_command_of_a_trial_finds_that_trial_in_its_store(options: str, tmp_path: Path, dots_plugin: Path) -> None:
     where = ["--plugin", str(dots_plugin), "--store", str(tmp_path), "--quiet", "--format", "csv"]
-    first = CliRunner().invoke(main, ["run", "--dataset", "dots", "--categories", "small", *options.split(), *where])
+    first = CliRunner().invoke(
+        main, ["run", "--no-floors", "--dataset", "dots", "--categories", "small", *options.split(), *where]
+    )
     assert "1 fitted, 0 already there" in first.stderr, first.output
     with Store(tmp_path) as store:
         (made,) = store.outcomes()

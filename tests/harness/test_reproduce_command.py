@@ -36,7 +36,18 @@ class Bench:
         self.plugin.write_text(self.source)
 
     def run(self, *more: str) -> Result:
-        words = ["run", "--plugin", str(self.plugin), "--store", str(self.store), "--device", "cpu", "--jobs", "1"]
+        words = [
+            "run",
+            "--no-floors",
+            "--plugin",
+            str(self.plugin),
+            "--store",
+            str(self.store),
+            "--device",
+            "cpu",
+            "--jobs",
+            "1",
+        ]
         words += ["--dataset", "dots", "--categories", "large", "--models", f"trained[diary={self.diary}]"]
         words += ["--encoders", "plain", "--losses", "absolute", "--thresholds", "highest"]
         return CliRunner().invoke(main, [*words, *more])
@@ -292,7 +303,7 @@ def test_a_float32_fit_of_a_network_that_ran_beside_another_is_made_again_bit_fo
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    harness("run", *words, *crossed, "--precision", "fp32", "--jobs", "2")
+    harness("run", "--no-floors", *words, *crossed, "--precision", "fp32", "--jobs", "2")
     with Store(tmp_path / "runs") as opened:
         key = opened.ids()[0]
     (row,) = json.loads(harness("reproduce", key, *words, "--format", "json"))

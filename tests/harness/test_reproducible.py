@@ -18,7 +18,17 @@ from harness.trials.trial import Outcome
 
 def run(store: Path, jobs: int, **environ: str) -> list[Outcome]:
     """What `harness run` keeps of two small fits, with the threads that the machine's own rules give them."""
-    words = [sys.executable, "-m", "harness", "run", "--store", str(store), "--dataset", "synthetic[n_train=8]"]
+    words = [
+        sys.executable,
+        "-m",
+        "harness",
+        "run",
+        "--no-floors",
+        "--store",
+        str(store),
+        "--dataset",
+        "synthetic[n_train=8]",
+    ]
     words += ["--categories", "bottle", "--models", "dae", "--encoders", "conv", "--losses", "mse", "--seeds", "0,1"]
     words += ["--image-size", "64", "--epochs", "1", "--batch-size", "8", "--device", "cpu", "--precision", "fp32"]
     inherited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}

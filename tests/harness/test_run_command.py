@@ -73,7 +73,7 @@ def run(tmp_path: Path, dots_plugin: Path) -> Run:
             "--losses",
             "absolute",
         ]
-        words += ["--thresholds", "highest", "--categories", "large,small"]
+        words += ["--thresholds", "highest", "--categories", "large,small", "--no-floors"]
         return CliRunner().invoke(main, [*words, *arguments])
 
     return call
@@ -326,7 +326,7 @@ def test_sigterm_stops_a_run_with_143_and_a_whole_store(tmp_path: Path, dots_plu
     )
     words = [sys.executable, "-m", "harness", "run", "--plugin", str(slow), "--store", str(tmp_path / "runs")]
     words += ["--dataset", "dots", "--categories", "large", "--models", "mean_image,slow", "--encoders", "plain"]
-    words += ["--losses", "absolute", "--thresholds", "highest", "--device", "cpu"]
+    words += ["--losses", "absolute", "--thresholds", "highest", "--device", "cpu", "--no-floors"]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:

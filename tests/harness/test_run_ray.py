@@ -24,7 +24,18 @@ from harness.commands.run import command as run_command
 from harness.errors import StoreError
 from harness.trials.store import Store
 
-WORDS = ["run", "--dataset", "dots", "--encoders", "plain", "--losses", "absolute", "--thresholds", "highest"]
+WORDS = [
+    "run",
+    "--no-floors",
+    "--dataset",
+    "dots",
+    "--encoders",
+    "plain",
+    "--losses",
+    "absolute",
+    "--thresholds",
+    "highest",
+]
 SMALL = {"object_store_memory": 100 * 2**20, "include_dashboard": False, "num_cpus": 2}
 
 

@@ -21,7 +21,7 @@ def words(tmp_path: Path, dots_plugin: Path) -> list[str]:
         for file in (dots_plugin, STRANGERS / "relay.py", STRANGERS / "logbook.py")
         for word in ("--plugin", str(file))
     ]
-    return ["run", *plugins, *options.split(), "--thresholds", "highest", "--device", "cpu"]
+    return ["run", "--no-floors", *plugins, *options.split(), "--thresholds", "highest", "--device", "cpu"]
 
 
 def call(*words: object) -> Result:

@@ -67,7 +67,16 @@ def test_numbers_that_a_plugin_draws_are_drawn_again_by_the_next_without_a_word(
 
 
 def test_a_run_names_the_plugin_once(tmp_path: Path, dots_plugin: Path) -> None:
-    words = ["run", "--plugin", str(dots_plugin), "--plugin", str(PLUGINS / "vandals.py"), "--dataset", "dots"]
+    words = [
+        "run",
+        "--no-floors",
+        "--plugin",
+        str(dots_plugin),
+        "--plugin",
+        str(PLUGINS / "vandals.py"),
+        "--dataset",
+        "dots",
+    ]
     words += ["--categories", "large,small", "--seeds", "0,1", "--models", "vandal[harm=4]", "--device", "cpu"]
     result = CliRunner().invoke(main, [*words, "--jobs", "1", "--store", str(tmp_path / "runs"), "--format", "json"])
     assert result.exit_code == 0, result.output

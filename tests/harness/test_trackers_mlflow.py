@@ -29,7 +29,7 @@ pytestmark = [
 @pytest.fixture
 def words(tmp_path: Path, dots_plugin: Path) -> list[str]:
     options = "--dataset dots --categories large,small --encoders plain --losses absolute --device cpu --jobs 1"
-    return ["run", "--plugin", str(dots_plugin), "--store", str(tmp_path / "runs"), *options.split()]
+    return ["run", "--no-floors", "--plugin", str(dots_plugin), "--store", str(tmp_path / "runs"), *options.split()]
 
 
 def call(*words: object) -> Result:

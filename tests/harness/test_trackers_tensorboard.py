@@ -18,7 +18,16 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def words(tmp_path: Path, dots_plugin: Path) -> list[str]:
     options = "--dataset dots --categories large,small --encoders plain --losses absolute --device cpu --jobs 1"
     asked = ["--tracker", f"tensorboard[folder={tmp_path / 'events'}]"]
-    return ["run", "--plugin", str(dots_plugin), "--store", str(tmp_path / "runs"), *options.split(), *asked]
+    return [
+        "run",
+        "--no-floors",
+        "--plugin",
+        str(dots_plugin),
+        "--store",
+        str(tmp_path / "runs"),
+        *options.split(),
+        *asked,
+    ]
 
 
 def call(*words: object) -> Result:

@@ -131,7 +131,8 @@ function showBoard() {
       entry.source === source &&
       (!wanted.category || entry.category === wanted.category) &&
       (!wanted.track || entry.track === wanted.track) &&
-      (entry.floor || ((!wanted.threshold || entry.threshold === wanted.threshold) && words.every((word) => entry.method.toLowerCase().includes(word)))),
+      ((entry.floor && (!entry.threshold || !wanted.threshold || entry.threshold === wanted.threshold)) ||
+        (!entry.floor && (!wanted.threshold || entry.threshold === wanted.threshold) && words.every((word) => entry.method.toLowerCase().includes(word)))),
   );
   shown.sort(compare);
   const kept = new Set(shown);
@@ -224,7 +225,7 @@ function showCost(holder, cost, { label, unit, none }) {
   });
   if (floor !== null) {
     scale.add("line", { class: "dashed", x1: 44, x2: scale.width - 12, y1: scale.y(floor), y2: scale.y(floor) });
-    scale.add("text", { x: scale.width - 14, y: scale.y(floor) - 5, "text-anchor": "end" }, "best constant answer");
+    scale.add("text", { x: scale.width - 14, y: scale.y(floor) - 5, "text-anchor": "end" }, "best floor");
   }
   for (const { entry, x, y } of points) {
     const dot = scale.add("circle", { class: "dot", cx: scale.x(x), cy: scale.y(y), r: entry.number && points.length <= 40 ? 8.5 : 4 });
