@@ -638,6 +638,6 @@ def test_the_python_lines_of_the_readme_do_what_they_are_shown_for(
             trial = next(row["trial"] for row in names["results"] if row["model"] == "dae")
             line = line.replace("1143c4e8", trial[:8])
         exec(line, names)
-    assert {row["model"] for row in names["results"]} == {"dae", "cae", "brighter[gain=2]"}
+    assert {row["model"] for row in names["results"]} == {"dae", "cae", "brighter[gain=2]", "global_statistics"}
     assert {row["status"] for row in names["results"]} == {"done"}
     assert (tmp_path / "report.html").stat().st_size > 50_000
