@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.commands import main
+from harness.commands._examples import EXAMPLES
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,9 +29,12 @@ PAGES = sorted(
 
 
 def readme_commands() -> list[str]:
-    """The indented `harness ...` lines of all pages, each once."""
+    """The indented `harness ...` lines of all pages, and the examples of each command's help, each once."""
     lines = (line for page in PAGES for line in page.read_text(encoding="utf-8").splitlines())
-    return sorted({line.strip().removesuffix("\\").strip() for line in lines if line.startswith("    harness ")})
+    examples = {line for lines in EXAMPLES.values() for line in lines}
+    return sorted(
+        examples | {line.strip().removesuffix("\\").strip() for line in lines if line.startswith("    harness ")}
+    )
 
 
 @pytest.mark.parametrize("command", readme_commands())

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from harness.commands._examples import epilog
 from harness.errors import HarnessError, unknown
 from harness.printable import printable
 
@@ -27,6 +28,7 @@ class Commands(click.Group):
             return None
         module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
+        command.epilog = epilog(cmd_name)
         return command
 
     def resolve_command(

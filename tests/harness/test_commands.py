@@ -29,6 +29,7 @@ def test_every_command_is_in_the_help_with_its_own_first_line() -> None:
         assert command is not None
         first_line = (command.help or "").split("\n")[0]
         assert first_line == _SUMMARIES[name], name
+        assert "Examples:\n    harness " in call(name, "--help").stdout
         assert f"{name} {first_line}" in shown
 
 
