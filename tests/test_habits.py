@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import shutil
@@ -94,3 +95,11 @@ def test_the_notes_of_the_release_in_hand_can_be_found() -> None:
     section = runpy.run_path(str(ROOT / ".ci" / "release.py"))["section"]
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     assert len(section(version)) > 500
+
+
+def test_the_api_reference_is_what_the_docstrings_make() -> None:
+    made = runpy.run_path(str(ROOT / ".ci" / "reference.py"))["page"]()
+    file = ROOT / "plugins" / "reference.md"
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        file.write_text(made, encoding="utf-8")
+    assert made == file.read_text(encoding="utf-8"), "stale: python .ci/reference.py > plugins/reference.md"
