@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -59,7 +60,8 @@ def _signature(value: Any) -> str:
     if inspect.isclass(value) and not dataclasses.is_dataclass(value):
         return ""  # a kind of part is subclassed, and not called
     try:
-        return str(inspect.signature(value)).replace("'", "").removesuffix(" -> None")
+        shown = str(inspect.signature(value)).replace("'", "").removesuffix(" -> None")
+        return re.sub(r"<\w+ (?:\w+\.)*(\w+)[^>]* at 0x\w+>", r"\1", shown)  # a default that has no spelling of its own
     except (TypeError, ValueError):
         return ""
 
