@@ -61,6 +61,7 @@ from harness.plugin.spec import spell
 
 if TYPE_CHECKING:
     from harness.deployment.kept import Judgement, LoadedModel, load
+    from harness.recommending import recommend
     from harness.report.results import Results
     from harness.report.results import open_results as open  # noqa: A004  as `harness.open`, it hides nothing
     from harness.running import run
@@ -130,6 +131,7 @@ __all__ = [
     "pixel_curves",
     "read_image",
     "read_mask",
+    "recommend",
     "replacing",
     "run",
     "spell",
@@ -145,6 +147,7 @@ _LAZY = {
     "Results": ("harness.report.results", "Results"),
     "load": ("harness.deployment.kept", "load"),
     "open": ("harness.report.results", "open_results"),
+    "recommend": ("harness.recommending", "recommend"),
     "run": ("harness.running", "run"),
 }
 """What is imported when it is first asked for, so that a plugin's `import harness` costs little."""

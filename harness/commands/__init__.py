@@ -73,6 +73,7 @@ _SUMMARIES = {
     "new-plugin": "Write a working plugin package to start from.",
     "pack": "Write a kept model as one graph, from pixels to decision, for another runtime.",
     "predict": "Judge images with a kept model: score, limit and decision of each.",
+    "recommend": "Recommend a detector for a folder of photos, say how far to trust it, and keep it.",
     "report": "Write what a store holds as one HTML file, or as markdown for a pull request.",
     "reproduce": "Fit a stored trial again; say whether its scores are equal, and what has changed since.",
     "run": "Cross models, encoders, losses, categories and seeds; fit what is missing; show the leaderboard.",

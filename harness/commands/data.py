@@ -10,6 +10,7 @@ from harness.audit import audit
 from harness.commands._options import format_option, plugin_option, some_of
 from harness.errors import DataError, UsageError
 from harness.plugin.registry import Registry
+from harness.recommending.written import write_photos
 from harness.report.data import data_document
 from harness.report.formats import render
 from harness.trials.datasets import categories_of, how_to_get, load, open_dataset, usual_dataset
@@ -20,6 +21,9 @@ from harness.trials.datasets import categories_of, how_to_get, load, open_datase
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder that holds the data set.")
 @click.option("--categories", default="all", show_default=True, help="Comma list of categories, or all.")
 @click.option("--image-size", type=click.IntRange(1), default=256, show_default=True, help="Size to decode to.")
+@click.option(
+    "--write", type=click.Path(path_type=Path), help="Write the images as a folder of photos: good/ and bad/<defect>/."
+)
 @click.option("--strict", is_flag=True, help="Exit with 3 where a finding is grave.")
 @format_option
 @plugin_option
@@ -30,6 +34,7 @@ def command(
     data_root: Path | None,
     categories: str,
     image_size: int,
+    write: Path | None,
     strict: bool,
     style: str,
     plugin_files: tuple[Path, ...],
@@ -54,6 +59,9 @@ def command(
             looked_at[category] = split, audit(split)
         except DataError as error:
             faults[category] = str(error)
+    for category, (split, _) in looked_at.items() if write is not None else ():
+        assert write is not None
+        write_photos(split, write if len(looked_at) == 1 else write / category)
     click.echo(render(data_document(part, here, looked_at, faults), style), nl=False)
     if faults or (strict and any(found.grave for _, found in looked_at.values())):
         ctx.exit(3)

@@ -58,17 +58,18 @@ def page(
     """
     templates = files("harness.report") / "templates"
     style, script = ((templates / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    return _template().render(
+    return template("report.html.j2").render(
         **_context(verdicts, store, ranked_by, metrics, rootless, compared),
         title=title,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         style=style,
         script=script,
-        policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}",
+        policy=f"default-src 'none'; img-src data:; style-src {style_hash(style)}; script-src {style_hash(script)}",
     )
 
 
-def _template() -> Template:
+def template(name: str) -> Template:
+    """A template of this room, which escapes whatever it shows."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -78,7 +79,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def _context(
@@ -126,7 +127,7 @@ def _context(
     }
 
 
-def _hash(text: str) -> str:
+def style_hash(text: str) -> str:
     """The digest by which a content security policy allows this one script or style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
 

@@ -55,7 +55,9 @@ def usual_dataset(registry: Registry, root: Path | None) -> str:
     """The data set that is meant where none is named: the images of the demo, MVTec AD, or one's own folders."""
     if root is None:
         return "synthetic"
-    for name in ("mvtec_ad", "folder"):
+    for name in ("mvtec_ad", "folder", "photos"):
+        if name not in registry.offers(Dataset):
+            continue
         dataset = open_dataset(registry, name, root)
         with suppress(HarnessError):
             dataset.categories()

@@ -5,8 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-GOOD_NAMES = ("good", "ok", "okay", "normal", "pass", "passed", "nominal", "defect_free", "defect-free", "0")
+GOOD_NAMES = ("good", "ok", "okay", "normal", "pass", "passed", "nominal", "defect_free", "defect-free", "io", "0")
 """Folders of normal images, in lower case."""
+
+BAD_NAMES = (
+    *("bad", "ng", "nok", "nio", "not_ok", "not ok", "defect", "defects", "defective", "faulty", "fault", "broken"),
+    *(
+        "anomaly",
+        "anomalies",
+        "anomalous",
+        "abnormal",
+        "reject",
+        "rejects",
+        "rejected",
+        "fail",
+        "failed",
+        "broken",
+        "1",
+    ),
+)
+"""Folders of defective images, in lower case."""
+
+MASK_NAMES = ("ground_truth", "ground truth", "groundtruth", "masks", "mask", "gt", "labels")
+"""Folders of masks, in lower case."""
 
 _ENDINGS = ("", "_mask", "-mask", "_gt", "_groundtruth", "_ground_truth", "_label", "_seg")
 """What may follow an image's name in the name of its mask, in lower case; the first that is there is taken."""
@@ -18,6 +39,16 @@ Masks = Mapping[str, tuple[Path, ...]]
 def means_good(name: str) -> bool:
     """Whether a folder of this name holds normal images: `Good`, `OK `, `normal`, `0`."""
     return name.strip().lower() in GOOD_NAMES
+
+
+def means_bad(name: str) -> bool:
+    """Whether a folder of this name holds defective images of any kind: `Bad`, `NG`, `defects`."""
+    return name.strip().lower() in BAD_NAMES
+
+
+def means_masks(name: str) -> bool:
+    """Whether a folder of this name holds masks, which are no photos."""
+    return name.strip().lower() in MASK_NAMES
 
 
 def masks_by_name(folder: Path, files: Iterable[Path]) -> Masks:

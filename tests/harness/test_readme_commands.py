@@ -49,6 +49,8 @@ def walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]
         words = [str(tmp_path / "mvtec_ad") if word == "/data/mvtec_ad" else word for word in words]
         if words[0] == "run":
             words += SMALL if "--data-root" in words else [*SMALL, "--categories", "tile"]
+        if words[0] == "recommend":
+            words += ["--image-size", "32", "--minutes", "0.001"]
         if words[0] == "reproduce":
             with Store(Path("runs")) as store:
                 whole = (o for o in store.outcomes() if o.status == "done" and o.trial.dataset == "mvtec_ad")

@@ -1,0 +1,126 @@
+"""The way from a folder of photos to the detector that is recommended for it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.audit.duplicates import groups
+from harness.errors import DataError
+from harness.plugin.in_process import registry_with
+from harness.recommending.asked import Asked
+from harness.recommending.detectors import backbone_at_hand, detectors
+from harness.recommending.keeping import Kept, keep
+from harness.recommending.photos import Photos, photos_in
+from harness.recommending.trying import EPOCHS, Try, settings_for, tries
+from harness.report.progress import tell
+from harness.report.recommendation import Recommendation, Suspect, Tried
+from harness.trials.trial import UNUSED
+from harness.verdicts.choosing import Candidate, Choice, choose, share_for
+
+IMAGE_SIZE = 256
+MINUTES = 10
+_SUSPECTS = 5
+"""So many good photos are named at most that look least like the others."""
+
+
+def recommend(folder: Any, *, minutes: Any = MINUTES, quiet: bool = False, **settings: Any) -> Recommendation:
+    """Try detectors on a folder of photos for so many minutes, and keep the one that a written rule chooses.
+
+    The folder holds good/ and bad/ by any usual names, MVTec AD's layout, or good photos alone. Of `harness.run`'s
+    settings it takes seeds (one), image_size, max_false_alarms, defect_rate, weights_dir, store, device and plugins.
+    Raises UsageError, DataError and ModelError.
+    """
+    return recommended(Asked.of(folder, minutes, **settings), (lambda line: None) if quiet else tell)
+
+
+def recommended(asked: Asked, say: Callable[[str], None]) -> Recommendation:
+    """The same for what was asked, telling how far it is. Raises HarnessError."""
+    shared = asked.settings
+    size = shared.image_size or IMAGE_SIZE
+    registry = registry_with(shared.plugins)
+    photos = photos_in(registry, asked.place, size)
+    split = photos.split
+    say(f"{len(split.train)} good photos, {int(split.test.labels.sum())} bad ones, read at {size} px")
+    backbone, missing = backbone_at_hand(registry, shared.weights_dir, size)
+    if backbone is None:
+        say(f"no published weights are at hand, so features are random: {missing}")
+    found = tries(detectors(registry, backbone), photos, asked.given, asked.minutes, say)
+    done = [one for one in found if one.done]
+    if not done:
+        raise DataError(f"no detector could be fitted: {found[0].reason}")
+    share = shared.max_false_alarms or share_for(len(split.train))
+    assert share is not None, "fewer good photos were refused"
+    choice = _choice(done, groups(split.train.pixels), share, shared.seeds[0])
+    threshold = f"conformal[alpha={share!r}]"
+    best = done[choice.chosen]
+    chosen = settings_for(best.detector, photos, asked.given, thresholds=(threshold,), keep_models=True)
+    kept = keep(chosen, photos, choice.limit, registry)
+    return _answer(asked, photos, found, choice, kept, threshold, missing if backbone is None else "")
+
+
+def _choice(done: list[Try], group: NDArray[np.intp], share: float, seed: int) -> Choice:
+    candidates = [Candidate(one.detector.name, one.good, one.tested(bad=True), cost) for cost, one in enumerate(done)]
+    fresh = [one.tested(bad=False) for one in done]
+    return choose(candidates, group, done[0].kinds, share, seed, fresh if len(fresh[0]) else None)
+
+
+def _answer(
+    asked: Asked, photos: Photos, found: list[Try], choice: Choice, kept: Kept, threshold: str, missing: str
+) -> Recommendation:
+    done = [one for one in found if one.done]
+    best = done[choice.chosen]
+    train = photos.split.train
+    order = np.argsort(-best.good)[:_SUSPECTS]
+    suspects = [Suspect(train.paths[at], float(best.good[at])) for at in order if best.good[at] > choice.limit]
+    test = photos.split.test
+    return Recommendation(
+        place=str(asked.place),
+        name=best.detector.name,
+        n_good=len(train),
+        choice=choice,
+        threshold=threshold,
+        good=best.good,
+        bad=best.tested(bad=True),
+        fresh_good=best.tested(bad=False),
+        bad_names=tuple(path for path, wrong in zip(test.paths, test.labels.tolist(), strict=True) if wrong),
+        kinds=tuple(best.kinds),
+        images=photos.split,
+        kept=kept.folder,
+        milliseconds=kept.milliseconds,
+        megabytes=kept.megabytes,
+        tried=tuple(_told(one) for one in found),
+        findings=photos.audit.findings,
+        suspects=tuple(suspects),
+        synthetic=False,
+        missing_weights=missing,
+        defect_rate=asked.settings.defect_rate,
+        max_false_alarms=asked.settings.max_false_alarms,
+        command=_command(best, photos, asked, threshold),
+    )
+
+
+def _told(one: Try) -> Tried:
+    if not one.done:
+        return Tried(one.detector.name, reason=one.reason)
+    bad = one.tested(bad=True)
+    auroc = Candidate(one.detector.name, one.good, bad, 0).auroc if len(bad) else None
+    return Tried(one.detector.name, auroc, one.seconds)
+
+
+def _command(best: Try, photos: Photos, asked: Asked, threshold: str) -> str:
+    """What fits the chosen detector once more and keeps it with the same limit."""
+    detector, settings = best.detector, asked.settings
+    words = ["harness", "run", "--dataset", photos.dataset, "--data-root", str(photos.root), "--models", detector.model]
+    words += ["--encoders", detector.encoder] if detector.encoder != UNUSED else []
+    words += ["--losses", detector.loss] if detector.loss != UNUSED else []
+    words += ["--epochs", str(EPOCHS)] if detector.trained else []
+    words += ["--calibrate", "crossfit", "--thresholds", threshold, "--seeds", str(settings.seeds[0])]
+    words += ["--image-size", str(settings.image_size)] if settings.image_size else []
+    words += ["--weights-dir", str(settings.weights_dir)] if settings.weights_dir else []
+    words += ["--store", str(settings.store)] if str(settings.store) != "runs" else []
+    return shlex.join([*words, "--keep-models"])

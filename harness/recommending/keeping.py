@@ -1,0 +1,69 @@
+"""The recommended detector, kept as a model with the recommended limit, and what it costs to use."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.deployment.loading import load
+from harness.errors import ModelError
+from harness.files import replacing
+from harness.plugin.registry import Registry
+from harness.recommending.photos import Photos
+from harness.recommending.trying import fitted
+from harness.trials.saved_model import read
+from harness.trials.settings import Settings
+
+NAME = "recommended"
+"""What the kept model is called in the folder of models."""
+_TIMED = 8
+"""Photos that it is timed on, one at a time."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A kept model, and what it costs."""
+
+    folder: Path
+    limit: float
+    milliseconds: float
+    """For one photo on this machine, the median; reading the file is not counted."""
+    megabytes: float
+    """On the disk."""
+
+
+def keep(settings: Settings, photos: Photos, limit: float, registry: Registry) -> Kept:
+    """Fit it to all good photos, as `harness run --keep-models` does, and call what is kept `recommended`.
+
+    Raises ModelError where its limit is not the recommended one, and HarnessError where it cannot be kept.
+    """
+    finished = fitted(settings)
+    (outcome,) = finished.results.source.outcomes
+    found = finished.keep.of(outcome.id) if finished.keep else None
+    if found is None:
+        raise ModelError(outcome.unkept or f"the model could not be kept: {outcome.reason or 'nothing was written'}")
+    saved = read(found)
+    if not np.isclose(saved.limit, limit, rtol=1e-5, atol=0):
+        raise ModelError(f"the kept model's limit is {saved.limit:.6g}, and {limit:.6g} was recommended: run it again")
+    target = found.with_name(NAME)
+    with replacing(target) as draft:
+        shutil.copytree(found, draft)
+    shutil.rmtree(found)
+    size = sum(file.stat().st_size for file in target.iterdir())
+    return Kept(settings.store / "models" / NAME, saved.limit, _milliseconds(target, photos, registry), size / 1e6)
+
+
+def _milliseconds(folder: Path, photos: Photos, registry: Registry) -> float:
+    detector = load(folder, registry)
+    some = [np.array(photos.split.train.pixels[at : at + 1]) for at in range(min(_TIMED, len(photos.split.train)))]
+    detector.decide_at_once(some[0])  # the first of all takes longest
+    taken = []
+    for one in some:
+        started = time.perf_counter()
+        detector.decide_at_once(one)
+        taken.append(time.perf_counter() - started)
+    return 1000 * float(np.median(taken))

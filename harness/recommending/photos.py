@@ -1,0 +1,70 @@
+"""What a folder of photos is: which data set reads it, and its one category, loaded and audited."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.api import Dataset, Split
+from harness.audit import Audit, audit
+from harness.errors import DataError, HarnessError, UsageError
+from harness.images.decoding import shown
+from harness.plugin.registry import Registry
+from harness.trials.datasets import categories_of, load, open_dataset
+from harness.verdicts.choosing import FEWEST
+
+READERS = ("folder", "photos")
+"""The data sets that read one's own folders, the most particular layout first."""
+
+
+@dataclass(frozen=True)
+class Photos:
+    """One kind of part, as its data set reads it."""
+
+    dataset: str
+    """As it is spelt."""
+    root: Path
+    category: str
+    split: Split
+    audit: Audit
+
+
+def photos_in(registry: Registry, place: Path, image_size: int) -> Photos:
+    """The photos of a folder, or of a table (CSV) that lists them. Raises UsageError, DataError in one line."""
+    if not place.exists():
+        raise UsageError(f"no folder {shown(place)}: expected a folder with good/ and bad/, or one of good photos")
+    dataset, root = _dataset(registry, place)
+    categories = categories_of(dataset)
+    if len(categories) > 1:
+        names = ", ".join(categories[:5]) + (", ..." if len(categories) > 5 else "")
+        raise UsageError(
+            f"{shown(place)} holds {len(categories)} kinds of part ({names}): a detector learns one, so give one of "
+            f"them, such as {shown(place / categories[0])}"
+        )
+    split = load(dataset, categories[0], image_size)
+    if len(split.train) < FEWEST:
+        n = len(split.train)
+        raise DataError(
+            f"{shown(place)} holds {n} good photo{'' if n == 1 else 's'}: at least {FEWEST} are needed to set any "
+            f"limit, and 59 for one that keeps false alarms at 5 %; collect {FEWEST - n} more"
+        )
+    return Photos(dataset.name, root, categories[0], split, audit(split))
+
+
+def _dataset(registry: Registry, place: Path) -> tuple[Dataset, Path]:
+    """The first data set that finds photos there. Raises UsageError, DataError."""
+    if place.is_file():
+        if "table" not in registry.offers(Dataset):
+            raise UsageError(f"{shown(place)} is a file: expected a folder of photos")
+        return open_dataset(registry, f"table[file={place.name}]", place.parent), place.parent
+    said = ""
+    for name in READERS:
+        if name in registry.offers(Dataset):
+            dataset = open_dataset(registry, name, place)
+            try:
+                dataset.categories()
+            except HarnessError as error:
+                said = str(error)
+                continue
+            return dataset, place
+    raise DataError(f"{shown(place)} holds no photos that any data set here reads: {said}")

@@ -1,0 +1,122 @@
+"""Trying detectors one after another while there is time, each scoring good photos that it had not seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.api import GOOD, FloatArray
+from harness.errors import HarnessError
+from harness.recommending.detectors import Detector
+from harness.recommending.photos import Photos
+from harness.running import FinishedRun, fit, plan_run
+from harness.trials.settings import Settings
+from harness.trials.trial import UNUSED, Outcome
+
+EPOCHS = 20
+"""Of a detector that is trained: few, for it is there to be compared with and seldom chosen."""
+
+
+@dataclass(frozen=True)
+class Try:
+    """A detector that was tried, or why it was not."""
+
+    detector: Detector
+    outcome: Outcome | None = None
+    seconds: float = 0.0
+    reason: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether it has scores."""
+        return self.outcome is not None and self.outcome.evidence is not None
+
+    @property
+    def pool(self) -> str:
+        """By which its images are scored."""
+        assert self.outcome is not None
+        assert self.outcome.evidence is not None
+        return UNUSED if UNUSED in self.outcome.evidence.test else self.outcome.record.default_pool
+
+    @property
+    def good(self) -> FloatArray:
+        """(N,), scores of the good photos, each by a model that had not seen it."""
+        assert self.outcome is not None
+        assert self.outcome.evidence is not None
+        return self.outcome.evidence.normal[self.pool]
+
+    def tested(self, *, bad: bool) -> FloatArray:
+        """Scores of the photos that nothing was fitted to: the bad ones, or good ones where there are some."""
+        assert self.outcome is not None
+        evidence = self.outcome.evidence
+        assert evidence is not None
+        return np.asarray(evidence.test[self.pool][evidence.labels == bad])
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kind of defect of each bad photo."""
+        assert self.outcome is not None
+        assert self.outcome.evidence is not None
+        return [kind for kind in self.outcome.evidence.defects if kind != GOOD]
+
+
+def settings_for(detector: Detector, photos: Photos, given: Mapping[str, Any], **more: Any) -> Settings:
+    """The settings of `harness run` that fit this detector to these photos; those that are given are shared by all."""
+    used = {"models": detector.model, "dataset": photos.dataset, "data_root": photos.root, "calibrate": "crossfit"}
+    used |= {} if detector.encoder == UNUSED else {"encoders": detector.encoder}
+    used |= {} if detector.loss == UNUSED else {"losses": detector.loss}
+    used |= {"epochs": EPOCHS} if detector.trained else {}
+    shared = {name: value for name, value in given.items() if name not in ("max_false_alarms", "defect_rate", "quiet")}
+    return Settings.of({**shared, **used, **more})
+
+
+def tries(
+    wanted: Iterable[Detector], photos: Photos, given: Mapping[str, Any], minutes: float, say: Callable[[str], None]
+) -> list[Try]:
+    """Fit each detector that is not in the store yet, from cheap to dear; the first one whatever time it takes.
+
+    None is begun when less is left than twice the time of the dearest so far. Raises HarnessError where none is done.
+    """
+    begun, dearest, found = time.monotonic(), 0.0, list[Try]()
+    queue = list(wanted)
+    for number, detector in enumerate(queue, 1):
+        left = 60 * minutes - (time.monotonic() - begun)
+        if any(one.done for one in found) and left < 2 * dearest:  # the one that is chosen is fitted once more
+            found.append(Try(detector, reason="no time was left"))
+            continue
+        say(f"{number} of {len(queue)}: {detector.name} ({_minutes(left)} left)")
+        started = time.monotonic()
+        found.append(_tried(detector, photos, given))
+        dearest = max(dearest, time.monotonic() - started)
+        if found[-1].reason:
+            say(f"{detector.name} was left out: {found[-1].reason}")
+    return found
+
+
+def _tried(detector: Detector, photos: Photos, given: Mapping[str, Any]) -> Try:
+    started = time.monotonic()
+    try:
+        finished = fitted(settings_for(detector, photos, given))
+    except HarnessError as error:
+        return Try(detector, reason=str(error))
+    (outcome,) = finished.results.source.outcomes
+    seconds = time.monotonic() - started
+    return Try(detector, outcome, seconds, "" if outcome.evidence is not None else outcome.reason)
+
+
+def fitted(settings: Settings) -> FinishedRun:
+    """A run of one trial, about which nothing is said. Raises HarnessError."""
+    return fit(plan_run(settings, _nothing), [], _nothing)
+
+
+def _nothing(line: str) -> None:
+    """Where nothing is to be said."""
+
+
+def _minutes(seconds: float) -> str:
+    seconds = max(0.0, seconds)
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

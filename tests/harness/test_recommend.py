@@ -1,0 +1,175 @@
+"""From a folder of photos to a detector: what people have, what they get, and what is said where it is too little."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+import harness
+from harness.commands import main
+from harness.recommending import answering
+from harness.recommending import detectors as trying
+from harness.trials.saved_model import read
+
+SIZE = ("--image-size", "32")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_cheap_detectors() -> Iterator[None]:
+    """Random features at 32 px: the way is the same, and takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trying, "FROZEN", ("gaussian", "knn"))
+        patch.setattr(trying, "TRAINED", ())
+        patch.setattr(answering, "backbone_at_hand", lambda *_: (None, "none are wanted here"))
+        yield
+
+
+def photo(seed: int, *, bad: bool = False) -> Image.Image:
+    random = np.random.default_rng(seed)
+    pixels = random.integers(90, 120, (32, 32, 3), np.uint8)
+    if bad:
+        pixels[10:22, 10:22] = 255
+    return Image.fromarray(pixels)
+
+
+def photos(folder: Path, good: int, bad: Mapping[str, int], name: str = "good", bad_name: str = "bad") -> Path:
+    for kind, n in {"": good, **bad}.items():
+        place = folder / bad_name / kind if kind else folder / name
+        place.mkdir(parents=True, exist_ok=True)
+        for at in range(n):
+            photo(1000 * len(kind) + at, bad=bool(kind)).save(place / f"{at}.png")
+    return folder
+
+
+def recommend(*words: object) -> Result:
+    return CliRunner().invoke(main, ["recommend", *map(str, words), *SIZE])
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    place = tmp_path_factory.mktemp("line")
+    photos(place / "parts", 24, {"scratch": 5, "dent": 4}, name="OK", bad_name="NG")
+    (place / "parts" / "OK" / "broken.jpg").write_bytes(b"\xff\xd8no picture")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        return place, recommend("parts", "--minutes", 1, "--defect-rate", "0.2%")
+
+
+def test_the_answer_is_one_screen_in_words_of_the_line(answered: tuple[Path, Result]) -> None:
+    _, result = answered
+    assert result.exit_code == 0, result.output
+    first, *lines = result.stdout.splitlines()
+    assert first.endswith("on random features, limit from 24 good images, each scored by a model that had not seen it")
+    said = {line[:15].strip(): line[15:] for line in lines}
+    assert " of 24 good parts" in said["false alarms"]
+    assert "with 95 % confidence; to show at most 1 % collect" in said["false alarms"]
+    assert "0 of 9 bad parts   at most 28 %; found: dent 4 of 4, scratch 5 of 5" in said["misses"]
+    assert "of 10,000 parts a day 20 are defective" in said["a day"]
+    assert "1 photo cannot be read and is left out. (OK/broken.jpg)" in said["photos"]
+    assert "random, which is much weaker" in said["weights"]
+    assert "harness predict runs/models/recommended PHOTOS" in said["kept as"]
+
+
+def test_the_kept_model_decides_at_the_recommended_limit(answered: tuple[Path, Result]) -> None:
+    place, _ = answered
+    model = read(place / "runs" / "models" / "recommended")
+    assert model.trial.calibrate == model.calibrated_on == "crossfit"
+    loaded = harness.load(place / "runs" / "models" / "recommended")
+    judged = loaded.predict(place / "parts" / "NG")
+    assert {one.decision for one in judged} == {"anomalous"}
+    assert max(one.p_value for one in judged) == pytest.approx(1 / 25)
+
+
+def test_the_printed_command_makes_the_same_model_with_the_same_limit(
+    answered: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, result = answered
+    (line,) = (line for line in result.stdout.splitlines() if line.startswith("made again"))
+    words = shlex.split(line.removeprefix("made again"))
+    monkeypatch.chdir(place)
+    done = CliRunner().invoke(main, [*words[1:], "--store", "again"])
+    assert done.exit_code == 0, done.output
+    (again,) = (place / "again" / "models").iterdir()
+    one, other = (read(folder) for folder in (again, place / "runs" / "models" / "recommended"))
+    assert (one.limit, one.id, one.weights_hash) == (other.limit, other.id, other.weights_hash)
+
+
+def test_the_page_opens_from_a_disk_and_shows_what_the_screen_says(answered: tuple[Path, Result]) -> None:
+    place, _ = answered
+    page = (place / "recommendation.html").read_text(encoding="utf-8")
+    assert "http" not in page.replace("http-equiv", "")
+    assert "limit from 24 good images" in page
+    assert "no photo that chooses also reports" in page.lower()
+    assert page.count('<line class="bad"') == 9
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "said"),
+    [
+        (2, {}, "holds 2 good photos: at least 4 are needed to set any limit"),
+        (0, {}, "no photos at all: detectors learn from good photos"),
+        (0, {"scratch": 3}, "holds no good photos, and 3 bad ones"),
+    ],
+)
+def test_too_few_photos_are_one_line_that_says_what_is_needed(
+    tmp_path: Path, good: int, bad: Mapping[str, int], said: str
+) -> None:
+    result = recommend(photos(tmp_path / "parts", good, bad), "--store", tmp_path / "runs")
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_several_kinds_of_part_are_refused_with_their_names(tmp_path: Path) -> None:
+    for part in ("nut", "bolt"):
+        photos(tmp_path / part, 5, {"scratch": 1}, name="train/good", bad_name="test")
+    result = recommend(tmp_path)
+    assert result.exit_code == 2
+    assert "holds 2 kinds of part (bolt, nut): a detector learns one" in result.stderr
+
+
+def test_the_layout_of_mvtec_counts_false_alarms_on_its_own_good_test_images(tmp_path: Path) -> None:
+    photos(tmp_path / "nut", 8, {"scratch": 3}, name="train/good", bad_name="test")
+    for at in range(5):
+        (tmp_path / "nut" / "test" / "good").mkdir(exist_ok=True)
+        photo(77 + at).save(tmp_path / "nut" / "test" / "good" / f"{at}.png")
+    answer = harness.recommend(tmp_path / "nut", store=tmp_path / "runs", image_size=32, minutes=0.1, quiet=True)
+    assert answer.choice.false_alarms.of == 5
+    assert "good parts that were kept for testing" in str(answer)
+
+
+def test_little_time_tries_one_detector_and_says_which_were_not(tmp_path: Path) -> None:
+    place = photos(tmp_path / "parts", 6, {"scratch": 2})
+    answer = harness.recommend(place, store=tmp_path / "runs", image_size=32, minutes=0.0001, quiet=True)
+    assert [one.reason for one in answer.tried] == ["", "no time was left"]
+    assert "not tried" in dict(answer.lines)
+
+
+def test_wrong_requests_are_one_line(tmp_path: Path) -> None:
+    for words, said in (
+        ((tmp_path / "nowhere",), "no folder"),
+        ((tmp_path, "--minutes", "never"), "--minutes is 'never': expected a number above 0"),
+        ((tmp_path, "--seeds", "0,1"), "--seeds is 2 seeds: a recommendation takes one"),
+    ):
+        result = recommend(*words)
+        assert result.exit_code == 2
+        assert said in result.stderr
+
+
+def test_images_of_a_data_set_become_a_folder_of_photos(tmp_path: Path) -> None:
+    words = ["data", "--dataset", "synthetic", "--categories", "tile", "--image-size", "16", "--format", "json"]
+    done = CliRunner().invoke(main, [*words, "--write", str(tmp_path / "parts")])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)
+    assert len(list((tmp_path / "parts" / "good").iterdir())) > 10
+    assert {kind.name for kind in (tmp_path / "parts" / "bad").iterdir()}
+    again = CliRunner().invoke(main, [*words, "--write", str(tmp_path / "parts")])
+    assert again.exit_code == 2
+    assert "is not empty" in again.stderr
