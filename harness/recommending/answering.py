@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.audit.duplicates import groups
-from harness.errors import DataError
+from harness.errors import DataError, TooFewError
+from harness.metrics.guarantees import images_needed
 from harness.plugin.in_process import registry_with
 from harness.recommending.asked import Asked
 from harness.recommending.detectors import backbone_at_hand, detectors
@@ -20,7 +21,7 @@ from harness.recommending.trying import EPOCHS, Try, settings_for, tries
 from harness.report.progress import tell
 from harness.report.recommendation import Recommendation, Suspect, Tried
 from harness.trials.trial import UNUSED
-from harness.verdicts.choosing import Candidate, Choice, choose, share_for
+from harness.verdicts.choosing import Candidate, Choice, Promise, choose, share_for
 
 IMAGE_SIZE = 256
 MINUTES = 10
@@ -45,6 +46,7 @@ def recommended(asked: Asked, say: Callable[[str], None]) -> Recommendation:
     registry = registry_with(shared.plugins)
     photos = photos_in(registry, asked.place, size)
     split = photos.split
+    promise = _promise(shared.max_false_alarms, len(split.train))
     say(f"{len(split.train)} good photos, {int(split.test.labels.sum())} bad ones, read at {size} px")
     backbone, missing = backbone_at_hand(registry, shared.weights_dir, size)
     if backbone is None:
@@ -53,25 +55,34 @@ def recommended(asked: Asked, say: Callable[[str], None]) -> Recommendation:
     done = [one for one in found if one.done]
     if not done:
         raise DataError(f"no detector could be fitted: {found[0].reason}")
-    share = shared.max_false_alarms or share_for(len(split.train))
-    assert share is not None, "fewer good photos were refused"
-    choice = _choice(done, groups(split.train.pixels), share, shared.seeds[0])
-    threshold = f"conformal[alpha={share!r}]"
+    choice = _choice(done, groups(split.train.pixels), promise, shared.seeds[0])
     best = done[choice.chosen]
-    chosen = settings_for(best.detector, photos, asked.given, thresholds=(threshold,), keep_models=True)
+    chosen = settings_for(best.detector, photos, asked.given, thresholds=promise.threshold, keep_models=True)
     kept = keep(chosen, photos, choice.limit, registry)
-    return _answer(asked, photos, found, choice, kept, threshold, missing if backbone is None else "")
+    return _answer(asked, photos, found, choice, kept, missing if backbone is None else "")
 
 
-def _choice(done: list[Try], group: NDArray[np.intp], share: float, seed: int) -> Choice:
+def _promise(asked: float | None, n: int) -> Promise:
+    """What the limit is to keep, of n good photos. Raises TooFewError where they are too few for what is asked."""
+    if asked is None:
+        share = share_for(n)
+        assert share is not None, "fewer good photos were refused"
+        return Promise(share)
+    if n < (needed := images_needed(asked)):
+        raise TooFewError(
+            f"{n} good photos cannot keep false alarms at {100 * asked:g} % with 95 % confidence: {needed} are needed, "
+            f"so collect {needed - n} more, or leave --max-false-alarms out"
+        )
+    return Promise(asked, confident=True)
+
+
+def _choice(done: list[Try], group: NDArray[np.intp], promise: Promise, seed: int) -> Choice:
     candidates = [Candidate(one.detector.name, one.good, one.tested(bad=True), cost) for cost, one in enumerate(done)]
     fresh = [one.tested(bad=False) for one in done]
-    return choose(candidates, group, done[0].kinds, share, seed, fresh if len(fresh[0]) else None)
+    return choose(candidates, group, done[0].kinds, promise, seed, fresh if len(fresh[0]) else None)
 
 
-def _answer(
-    asked: Asked, photos: Photos, found: list[Try], choice: Choice, kept: Kept, threshold: str, missing: str
-) -> Recommendation:
+def _answer(asked: Asked, photos: Photos, found: list[Try], choice: Choice, kept: Kept, missing: str) -> Recommendation:
     done = [one for one in found if one.done]
     best = done[choice.chosen]
     train = photos.split.train
@@ -83,7 +94,6 @@ def _answer(
         name=best.detector.name,
         n_good=len(train),
         choice=choice,
-        threshold=threshold,
         good=best.good,
         bad=best.tested(bad=True),
         fresh_good=best.tested(bad=False),
@@ -100,7 +110,7 @@ def _answer(
         missing_weights=missing,
         defect_rate=asked.settings.defect_rate,
         max_false_alarms=asked.settings.max_false_alarms,
-        command=_command(best, photos, asked, threshold),
+        command=_command(best, photos, asked, choice.promise),
     )
 
 
@@ -112,14 +122,14 @@ def _told(one: Try) -> Tried:
     return Tried(one.detector.name, auroc, one.seconds)
 
 
-def _command(best: Try, photos: Photos, asked: Asked, threshold: str) -> str:
+def _command(best: Try, photos: Photos, asked: Asked, promise: Promise) -> str:
     """What fits the chosen detector once more and keeps it with the same limit."""
     detector, settings = best.detector, asked.settings
     words = ["harness", "run", "--dataset", photos.dataset, "--data-root", str(photos.root), "--models", detector.model]
     words += ["--encoders", detector.encoder] if detector.encoder != UNUSED else []
     words += ["--losses", detector.loss] if detector.loss != UNUSED else []
     words += ["--epochs", str(EPOCHS)] if detector.trained else []
-    words += ["--calibrate", "crossfit", "--thresholds", threshold, "--seeds", str(settings.seeds[0])]
+    words += ["--calibrate", "crossfit", "--thresholds", promise.threshold, "--seeds", str(settings.seeds[0])]
     words += ["--image-size", str(settings.image_size)] if settings.image_size else []
     words += ["--weights-dir", str(settings.weights_dir)] if settings.weights_dir else []
     words += ["--store", str(settings.store)] if str(settings.store) != "runs" else []

@@ -46,7 +46,6 @@ class Recommendation:
     name: str
     n_good: int
     choice: Choice
-    threshold: str
     good: FloatArray = field(repr=False)
     """(N,), scores of the good photos, each by a model that had not seen it."""
     bad: FloatArray = field(repr=False)

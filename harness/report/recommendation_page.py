@@ -74,7 +74,8 @@ def explained(answer: Recommendation) -> list[str]:
     """What the numbers mean, and by which rule the detector was chosen."""
     choice = answer.choice
     return [
-        f"The limit is set for false alarms on {100 * choice.share:g} % of new good parts, on average. It is one of "
+        f"The limit is set for false alarms on {100 * choice.promise.share:g} % of new good parts, "
+        f"{'with 95 % confidence' if choice.promise.confident else 'on average'}. It is one of "
         "the scores of the good photos, none of which the model that scored it had seen; the kept model is fitted to "
         "all of them once more.",
         f"The rule: the highest AUROC; of detectors within {TIE} of it the cheapest, in the order in which they were "

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.api import BoolArray, FloatArray, Ranking
-from harness.metrics.guarantees import at_most, conformal_place, images_needed
+from harness.metrics.guarantees import at_most, conformal_place, images_needed, tolerance_place
 from harness.metrics.significance import mcnemar
 
 TIE = 0.005
@@ -79,8 +79,8 @@ class Choice:
 
     chosen: int
     """The place of the detector among the candidates."""
-    share: float
-    """Of false alarms, that its limit is set for."""
+    promise: Promise
+    """What its limit keeps."""
     limit: float
     false_alarms: Count
     misses: Count | None
@@ -115,9 +115,26 @@ def share_for(n: int) -> float | None:
     return next((share for share in SHARES if conformal_place(n, share) is not None), None)
 
 
-def limit_at(scores: FloatArray, share: float) -> float:
-    """The conformal limit of scores (N,), or the highest where they are too few for this share."""
-    place = conformal_place(len(scores), share)
+@dataclass(frozen=True)
+class Promise:
+    """What a limit is to keep: a share of false alarms on average, or with 95 % confidence."""
+
+    share: float
+    confident: bool = False
+
+    @property
+    def threshold(self) -> str:
+        """The threshold that sets such limits, as it is spelt."""
+        return f"{'tolerance' if self.confident else 'conformal'}[alpha={self.share!r}]"
+
+    def place(self, n: int) -> int | None:
+        """Which of n ascending scores keeps it, counted from 1; None where n is too few."""
+        return tolerance_place(n, self.share, 0.95) if self.confident else conformal_place(n, self.share)
+
+
+def limit_at(scores: FloatArray, promise: Promise) -> float:
+    """The limit that keeps a promise, from scores (N,), or the highest of them where they are too few."""
+    place = promise.place(len(scores))
     return float(np.sort(scores)[(place or len(scores)) - 1])
 
 
@@ -125,7 +142,7 @@ def choose(
     candidates: Sequence[Candidate],
     good_groups: NDArray[np.intp],
     kinds: Sequence[str],
-    share: float,
+    promise: Promise,
     seed: int = 0,
     fresh_good: Sequence[FloatArray] | None = None,
 ) -> Choice:
@@ -145,21 +162,21 @@ def choose(
         others = [Candidate(one.name, one.good[good], one.bad[bad], one.cost) for one in candidates]
         at = _best(others)
         steady += at == chosen
-        limit = limit_at(others[at].good, share)
+        limit = limit_at(others[at].good, promise)
         alarms[~good] = candidates[at].good[~good] > limit
         missed[~bad] = candidates[at].bad[~bad] <= limit
-    limit = limit_at(candidates[chosen].good, share)
+    limit = limit_at(candidates[chosen].good, promise)
     if fresh_good is not None:
         alarms = np.asarray(fresh_good[chosen] > limit)
     counted, found = Counter(kinds), Counter(kind for kind, one in zip(kinds, missed.tolist(), strict=True) if not one)
     return Choice(
         chosen=chosen,
-        share=share,
+        promise=promise,
         limit=limit,
         false_alarms=Count(int(alarms.sum()), len(alarms)),
         misses=Count(int(missed.sum()), len(missed)) if len(kinds) else None,
         found={kind: (found[kind], n) for kind, n in sorted(counted.items())},
-        runners_up=_runners_up(candidates, chosen, share),
+        runners_up=_runners_up(candidates, chosen, promise),
         steady=steady,
         folds=folds,
     )
@@ -184,9 +201,9 @@ def _dealt(groups: NDArray[np.intp], seed: int, strata: NDArray[np.intp] | None 
     return np.asarray(fold[np.searchsorted(numbers, groups)])
 
 
-def _runners_up(candidates: Sequence[Candidate], chosen: int, share: float) -> list[RunnerUp]:
+def _runners_up(candidates: Sequence[Candidate], chosen: int, promise: Promise) -> list[RunnerUp]:
     """The others, best first, each tested against the chosen one on all images at limits of the same share."""
-    right = [_right(one, share) for one in candidates]
+    right = [_right(one, promise) for one in candidates]
     found = []
     for at, one in enumerate(candidates):
         if at != chosen:
@@ -195,6 +212,6 @@ def _runners_up(candidates: Sequence[Candidate], chosen: int, share: float) -> l
     return sorted(found, key=lambda one: (-one.auroc if one.auroc == one.auroc else 0.0, one.p or 0.0))
 
 
-def _right(candidate: Candidate, share: float) -> BoolArray:
-    limit = limit_at(candidate.good, share)
+def _right(candidate: Candidate, promise: Promise) -> BoolArray:
+    limit = limit_at(candidate.good, promise)
     return np.concatenate([candidate.good <= limit, candidate.bad > limit])

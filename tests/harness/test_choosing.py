@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import at_most
-from harness.verdicts.choosing import FEWEST, SHARES, Candidate, Choice, Count, choose, limit_at, share_for
+from harness.verdicts.choosing import FEWEST, SHARES, Candidate, Choice, Count, Promise, choose, limit_at, share_for
 
 
 def drawn(name: str, cost: int, apart: float, n: int = 40, m: int = 20, seed: int = 0) -> Candidate:
@@ -18,7 +18,7 @@ def drawn(name: str, cost: int, apart: float, n: int = 40, m: int = 20, seed: in
 
 def chosen(candidates: list[Candidate], share: float = 0.05, **more: object) -> Choice:
     n, m = len(candidates[0].good), len(candidates[0].bad)
-    return choose(candidates, np.arange(n), ["scratch", "dent"] * (m // 2), share, **more)
+    return choose(candidates, np.arange(n), ["scratch", "dent"] * (m // 2), Promise(share), **more)
 
 
 def test_the_detector_that_tells_best_is_chosen_and_ties_go_to_the_cheaper() -> None:
@@ -71,7 +71,7 @@ def test_the_lowest_share_is_taken_that_the_good_images_suffice_for(n: int) -> N
     assert (share is None) == (n < FEWEST)
     if share is not None:
         scores = np.arange(n, dtype=float)
-        assert np.mean(scores > limit_at(scores, share)) <= share
+        assert np.mean(scores > limit_at(scores, Promise(share))) <= share
         assert n < 99 or share == SHARES[0]
 
 
@@ -83,7 +83,7 @@ def test_good_photos_that_chose_nothing_are_what_alarms_are_counted_on() -> None
 
 def test_without_bad_photos_the_cheapest_is_taken_and_misses_are_not_known() -> None:
     one, other = drawn("dear", 1, 1.0, m=0), drawn("cheap", 0, 1.0, m=0)
-    found = choose([one, other], np.arange(40), [], 0.05)
+    found = choose([one, other], np.arange(40), [], Promise(0.05))
     assert (found.chosen, found.misses, found.found) == (1, None, {})
     assert found.runners_up[0].p is None
 
@@ -91,13 +91,13 @@ def test_without_bad_photos_the_cheapest_is_taken_and_misses_are_not_known() -> 
 def test_copies_of_a_photo_are_never_judged_by_what_the_others_set() -> None:
     scores = np.array([0.0] * 10 + [5.0] * 10)
     group = np.array([*range(10), *[10] * 10])
-    found = choose([Candidate("one", scores, np.full(4, 9.0), 0)], group, ["a"] * 4, 0.2)
+    found = choose([Candidate("one", scores, np.full(4, 9.0), 0)], group, ["a"] * 4, Promise(0.2))
     assert found.false_alarms.wrong == 10
 
 
 @given(st.integers(0, 5), st.integers(6, 60), st.sampled_from([0.01, 0.05, 0.2]))
 def test_so_many_more_good_images_bound_the_rate_and_one_fewer_does_not(k: int, n: int, share: float) -> None:
-    found = Choice(0, 0.05, 0.0, Count(k, n), None, {}, (), 5, 5)
+    found = Choice(0, Promise(0.05), 0.0, Count(k, n), None, {}, (), 5, 5)
     more = found.more_good_images(share)
     if more:
         assert at_most(k, n + more) <= share < at_most(k, n + more - 1)

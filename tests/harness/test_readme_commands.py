@@ -106,6 +106,14 @@ def test_every_command_of_the_audit_s_page_does_what_it_is_shown_for(walk) -> No
         assert (done.exit_code, "findings" in done.output) == (0, True), f"{words}\n{done.output}"
 
 
+def test_every_command_of_the_recommending_page_does_what_it_is_shown_for(walk) -> None:
+    words = ["data", "--dataset", "synthetic", "--categories", "tile", "--image-size", "32", "--write", "parts"]
+    assert walk(words).exit_code == 0
+    for words in printed("harness/recommending/README.md"):
+        done = walk(words)
+        assert (done.exit_code, "made again" in done.output) == (0, True), f"{words}\n{done.output}"
+
+
 def test_every_command_of_the_conventions_page_does_what_it_is_shown_for(walk) -> None:
     for words in printed("harness/conventions/README.md"):
         done = walk(words)

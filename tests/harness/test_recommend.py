@@ -152,6 +152,12 @@ def test_little_time_tries_one_detector_and_says_which_were_not(tmp_path: Path) 
     assert "not tried" in dict(answer.lines)
 
 
+def test_a_share_of_false_alarms_that_so_few_photos_cannot_keep_is_refused(tmp_path: Path) -> None:
+    result = recommend(photos(tmp_path / "parts", 6, {"scratch": 2}), "--max-false-alarms", "5%")
+    assert result.exit_code == 2
+    assert "59 are needed, so collect 53 more" in result.stderr
+
+
 def test_wrong_requests_are_one_line(tmp_path: Path) -> None:
     for words, said in (
         ((tmp_path / "nowhere",), "no folder"),
