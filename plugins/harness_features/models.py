@@ -114,12 +114,12 @@ class FrozenFeatures(Model):
 class Neighbours(FrozenFeatures):
     """Distance to the nearest of a memory of normal patches; which are remembered is the subclass's to say."""
 
-    memory: int = 2_500
-    """Patches that are remembered, at most: about 1 % of those of 250 images of 256x256."""
+    memory: int | None = None
+    """Patches that are remembered, at most; by default 1 % of all, but at least 2,500 and at most 10,000."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.memory < 1:
+        if self.memory is not None and self.memory < 1:
             raise ValueError(f"memory is {self.memory}, expected at least 1 patch")
 
     def _learn(self, normal: Images, run: Run) -> nn.Module:
@@ -144,20 +144,23 @@ class PatchCore(Neighbours):
     """Distance to the nearest of a memory that leaves no normal patch far from it, chosen greedily from all."""
 
     name = "patchcore"
-    version = 2  # 1 drew its memory by chance
+    version = (
+        3  # 1 drew its memory by chance; 2 chose 2,500 patches whatever their number, by distances in 128 directions
+    )
     source = "https://arxiv.org/abs/2106.08265 (Roth et al., CVPR 2022)"
 
     coreset: Literal["greedy", "random"] = "greedy"
     """`random` is what models of version 1 were kept with; `random_memory` is the model that goes by it."""
 
     def _remembered(self, normal: Images, run: Run) -> Tensor:
-        if self.coreset == "random":
-            return self._patches.sample(normal, self.memory, run.seed)
-        from harness_features.neighbours import k_center_greedy, projection
+        from harness_features.neighbours import k_center_greedy, projection, usual_memory
 
+        count = self.memory or usual_memory(self._patches.count(normal))
+        if self.coreset == "random":
+            return self._patches.sample(normal, count, run.seed)
         directions = projection(self._patches.channels(normal), run.seed)
         points = self._patches.projected(normal, directions)
-        return self._patches.at(normal, k_center_greedy(points, self.memory, run.seed))
+        return self._patches.at(normal, k_center_greedy(points, count, run.seed))
 
 
 @dataclass

@@ -7,16 +7,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-CANDIDATES = 50_000
-"""The greedy choice is from at most so many patches, so that its memory and time do not grow with the data."""
 ROWS = 1024
 """How many patches are looked up at a time."""
 AT_ONCE = 2048
 """Patches that a greedy choice looks at between two passes over all of them."""
 SHORTLIST = 4
 """For so many of the patches that seem nearest the distance is computed exactly."""
-PROJECTED = 128
-"""The number of dimensions in which the greedy choice measures distance, as in PatchCore."""
+PROJECTED = 320
+"""In at most so many dimensions the greedy choice measures distance: what Johnson and Lindenstrauss ask for 300,000
+patches at a distortion of .9. Version 2 had 128, which are fewer than the features of a small encoder."""
+SHARE = 0.01
+"""The share of the patches that a greedy choice remembers where nothing else is asked, as in PatchCore."""
+FEWEST, MOST = 2_500, 10_000
+"""The bounds of that: a hundredth of a few images would be too few, and time and memory must not grow with the data."""
+
+
+def usual_memory(patches: int) -> int:
+    """How many of so many patches a greedy choice remembers, at most, where nothing else is asked."""
+    return min(max(FEWEST, int(SHARE * patches)), MOST)
 
 
 class NearestNeighbour(nn.Module):

@@ -17,6 +17,7 @@ from harness.testing import toy_images
 from harness.testing.toys import ToyEncoder
 from harness_features import FeatureAE, PaDiM, PatchCore, RandomMemory
 from harness_features.maps import enlargement
+from harness_features.neighbours import usual_memory
 from harness_features.patches import Patches
 
 RUN = Run(image_size=64, epochs=2, batch_size=8, learning_rate=1e-3, weights="random")
@@ -141,6 +142,13 @@ def test_a_memory_has_the_size_asked_for():
     for model in (PatchCore(memory=37), RandomMemory(memory=37), PatchCore(memory=37, coreset="random")):
         model.fit(toy_images(8), encoder=ToyEncoder(), loss=None, run=RUN)
         assert model.state()["detector.memory"].shape == (37, 16)
+
+
+def test_patchcore_remembers_a_hundredth_of_many_patches_and_never_too_few_or_too_many():
+    assert [usual_memory(patches) for patches in (1, 250_000, 327_680, 10**9)] == [2_500, 2_500, 3_276, 10_000]
+    model = PatchCore()
+    model.fit(toy_images(8), encoder=ToyEncoder(), loss=None, run=RUN)
+    assert len(model.state()["detector.memory"]) == 8 * 8 * 8, "all of them where they are fewer"
 
 
 def test_patchcore_remembers_what_chance_does_not_come_upon():
