@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from harness.plugin import in_process
-from harness.plugin.spec import split_list
+from harness.plugin.grammar import split_names
 from harness.report.formats import FORMATS
 from harness.verdicts.rows import RANKED_BY
 
@@ -70,4 +70,4 @@ def plugin_option(command: F) -> F:
 
 def some_of(text: str, known: Sequence[str], kind: str) -> list[str]:
     """The items of a comma list, or all. Raises UsageError with a suggestion."""
-    return in_process.some_of(split_list(text), known, kind)
+    return in_process.some_of(split_names(text), known, kind)

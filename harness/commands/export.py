@@ -11,6 +11,7 @@ from harness.commands._options import plugin_option, store_option
 from harness.errors import UsageError
 from harness.metrics.pools import stored_pools
 from harness.plugin.registry import Registry
+from harness.printable import command as shell_command
 from harness.trials.store import Store
 from harness.verdicts import exports as results
 from harness.verdicts.asked import asked_metrics
@@ -35,7 +36,9 @@ def command(
         outcomes = opened.outcomes(with_pixels=asked.of_pixels)
         rows = [results.row_of(v) for outcome in outcomes for v in judge(outcome, chosen, wanted, asked.parts)]
     if not rows:
-        raise UsageError(f"the store {str(store)!r} is empty: `harness run --store {store}` fills it")
+        raise UsageError(
+            f"the store {str(store)!r} is empty: `{shell_command('harness', 'run', '--store', store)}` fills it"
+        )
     if out is None:
         click.echo(results.write(rows), nl=False)
         return

@@ -13,6 +13,7 @@ from harness.deployment.engines import ENGINES
 from harness.deployment.kept import directory_of
 from harness.deployment.latency import TORCH, Place, Protocol, latencies
 from harness.errors import UsageError
+from harness.printable import command as shell_command
 from harness.report.formats import render
 from harness.report.latency import latency_document
 from harness.trials import hardware
@@ -98,6 +99,8 @@ def _keep(measured: Sequence[Latency], trial_id: str, folder: Path) -> None:
     with Store(folder, write=True) as store:
         kept = store.amend(trial_id, lambda record: record.with_latencies(measured))
     said = (
-        f"`harness leaderboard --store {folder}` shows it" if kept else f"{folder} has no trial {trial_id} to show it"
+        f"`{shell_command('harness', 'leaderboard', '--store', folder)}` shows it"
+        if kept
+        else f"{folder} has no trial {trial_id} to show it"
     )
     click.echo(f"{said}.", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from harness.commands._following import open_log, warn
 from harness.commands._options import format_option
 from harness.commands._settings import config_option, setting_options, settings_of
 from harness.commands._stopping import stoppable
+from harness.printable import command as shell_command
 from harness.printable import printable
 from harness.report.cells import cells_document
 from harness.report.events import TO_STDERR, Events
@@ -95,7 +95,7 @@ def _summarise(tally: RunSummary, store: Path, *, say_reasons: bool) -> None:
         )
     click.echo(
         f"{accounted(tally)}. Stored in {store}; "
-        f"`harness leaderboard --store {shlex.quote(str(store))}` shows it again.",
+        f"`{shell_command('harness', 'leaderboard', '--store', store)}` shows it again.",
         err=True,
     )
     sys.stderr.flush()
@@ -123,9 +123,9 @@ def _tell_of_models(tally: RunSummary, keep: ModelFolder, plugin_files: Sequence
     if doubts:
         first = min(doubts, key=lambda directory: bool(doubts[directory]))
         shown = first.relative_to(Path.cwd()) if first.is_relative_to(Path.cwd()) else first
-        plugins = "".join(f" --plugin {shlex.quote(str(file))}" for file in plugin_files)
+        plugins = [word for file in plugin_files for word in ("--plugin", file)]
         click.echo(
             f"{len(doubts)} model{'s' if len(doubts) > 1 else ''} kept. Judge images with one of them:\n"
-            f"  harness predict {shlex.quote(str(shown))} FOLDER_OF_IMAGES{plugins}",
+            f"  {shell_command('harness', 'predict', shown, 'FOLDER_OF_IMAGES', *plugins)}",
             err=True,
         )

@@ -91,7 +91,9 @@ class Detector:
         width, height, _ = form_of(file)
         scale = min(1, longest / max(width, height))
         shape = (max(1, round(width * scale)), max(1, round(height * scale)))
-        return np.asarray(Image.fromarray(read_image(file, max(shape)).pixels).resize(shape, RESAMPLING))
+        return np.asarray(
+            Image.fromarray(read_image(file, max(shape), self.dataset.read_depth).pixels).resize(shape, RESAMPLING)
+        )
 
     def decide(self, pixels: NDArray[np.uint8], names: tuple[str, ...] | None = None) -> Decided:
         """Judge images (N, H, W, 3), each on its own; names appear in errors. Raises TrainingError, ModelError."""

@@ -25,6 +25,7 @@ def load(directory: Path, registry: Registry, device: str = "cpu", weights_dir: 
     trial = saved.trial
     remarks = (*_remarks(saved, registry), *filter(None, [saved.doubt]))
     dataset = _make(registry, Dataset, trial.dataset, saved, directory)
+    dataset.read_depth = saved.depth
     model = _make(registry, Model, trial.model, saved, directory)
     encoder = None if trial.encoder == UNUSED else _make(registry, Encoder, trial.encoder, saved, directory)
     loss = None if trial.loss == UNUSED else _make(registry, Loss, trial.loss, saved, directory)

@@ -9,6 +9,7 @@ from harness.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9_]+")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NAMES = re.compile(r'\s*"(?:[^"\\]|\\.)*"\s*(?=,|$)|[^,]+', re.DOTALL)
 _HARMLESS = re.compile(r"[\w.+/-]+")
 """Texts that need no quotes, which is seen without trying."""
 
@@ -33,7 +34,7 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
             raise UsageError(f"{item!r} in {text!r} is not an option: expected option=value")
         if option in options:
             raise UsageError(f"{text!r} gives {option!r} twice")
-        options[option] = _unquoted(value)
+        options[option] = unquoted(value)
     return name, options
 
 
@@ -46,6 +47,12 @@ def quoted(value: str) -> str:
     except UsageError:
         plain = False
     return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def split_names(text: str) -> list[str]:
+    """The items of a comma list of names, which may hold brackets; those in double quotes keep them for `unquoted`."""
+    items = (item.group().strip() for item in _NAMES.finditer(text))
+    return [item for item in items if item]
 
 
 def _split(text: str, *, outermost: bool) -> list[str]:
@@ -69,7 +76,7 @@ def _split(text: str, *, outermost: bool) -> list[str]:
     return [stripped for stripped in (part.strip() for part in [*items, item]) if stripped]
 
 
-def _unquoted(value: str) -> str:
+def unquoted(value: str) -> str:
     """What stands in quotes; any other text is itself."""
     if not _QUOTED.fullmatch(value):
         return value

@@ -13,6 +13,7 @@ from harness.api import Part
 from harness.errors import UsageError, unknown
 from harness.plugin.digest import digest_of
 from harness.plugin.faults import fault_of
+from harness.plugin.grammar import unquoted
 from harness.plugin.hookspecs import hookimpl
 from harness.plugin.options import describe, fits, option_types, options_of, same
 from harness.plugin.registry import HOOKS, KINDS, Plugin, Registry
@@ -69,15 +70,19 @@ def choose(registry: Registry, kind: type[P], asked: Sequence[str | Part | type[
 
 
 def some_of(asked: Sequence[str], known: Sequence[str], kind: str) -> list[str]:
-    """These names in their order, each once, or all that are known. Raises UsageError with a suggestion."""
+    """These names in their order, each once, or all that are known. Raises UsageError with a suggestion.
+
+    A name in double quotes is read as JSON, so that `"all"` is what is called so.
+    """
     if tuple(asked) == ("all",):
         return list(known)
-    for name in asked:
+    names = [unquoted(name) for name in asked]
+    for name in names:
         if name not in known:
             raise UsageError(unknown(kind, name, known))
-    if not asked:
+    if not names:
         raise UsageError(f"no {kind} is asked for: expected a comma list, or 'all'")
-    return list(dict.fromkeys(asked))
+    return list(dict.fromkeys(names))
 
 
 def _register_class(registry: Registry, part: type[Part]) -> None:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from statistics import fmean
 
 from harness.conventions import Judged
+from harness.printable import command
 from harness.published.chance import Chance, chance_of, shuffled_of
 from harness.published.comparison import Compared, Comparison
 from harness.published.printed import Printed
@@ -217,7 +218,8 @@ def _notes(compared: Compared, comparable: Sequence[Comparison]) -> list[str]:
         if compared.margin >= TOO_WIDE:
             notes.append(f"A margin of {margin} tells methods hardly apart: see what shuffled rows come to.")
     if any(comparison.impossible for comparison in comparable):
-        notes.append(f"{IMPOSSIBLE_MARK} the published number contradicts others: `harness validate {table.name}`.")
+        why = command("harness", "validate", table.name)
+        notes.append(f"{IMPOSSIBLE_MARK} the published number contradicts others: `{why}`.")
     unsaid = [
         name.replace("_", " ")
         for name in ("setting", "image_size", "pool", "threshold")

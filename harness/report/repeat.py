@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from harness.printable import command, listed
 from harness.trials.trial import UNUSED, Trial
 
 
-def command_of(trial: Trial, rootless: Collection[str] = ()) -> str:
-    """The `harness run` command of one trial, quoted for a shell.
+def command_of(trial: Trial, rootless: Collection[str] = (), categories: Sequence[str] = ()) -> str:
+    """The `harness run` command of one trial, or of the same on several categories, quoted for a shell.
 
     Data sets that are not `rootless` get a placeholder in capitals for their folder. The device is left out.
     """
     options: dict[str, object] = {"dataset": trial.dataset}
     if trial.dataset not in rootless:
         options["data-root"] = "DATA_ROOT"
-    options["categories"] = trial.category
+    options["categories"] = listed(list(categories) or [trial.category])
     options["models"] = trial.model
     options |= {
         f"{axis}s" if axis == "encoder" else "losses": getattr(trial, axis)
@@ -33,6 +33,4 @@ def command_of(trial: Trial, rootless: Collection[str] = ()) -> str:
     options["precision"] = trial.precision
     if trial.weights != UNUSED:
         options["weights"] = trial.weights
-    return shlex.join(
-        ["harness", "run", *(word for name, value in options.items() for word in (f"--{name}", f"{value}"))]
-    )
+    return command("harness", "run", *(word for name, value in options.items() for word in (f"--{name}", value)))

@@ -17,6 +17,7 @@ from harness.metrics.pools import EVERY_POOL
 from harness.plugin import in_process
 from harness.plugin.registry import Registry
 from harness.plugin.spec import parse, spell
+from harness.printable import command
 from harness.published import load as load_published
 from harness.published.comparison import compare
 from harness.published.equivalence import MARGIN
@@ -268,9 +269,8 @@ class Results:
                 "markdown, as REPORT.md, can be made of an export as well"
             )
         if not self.source.is_export and not any(outcome.status == "done" for outcome in self.source.outcomes):
-            raise UsageError(
-                f"the store {str(folder)!r} has no finished trial: `harness run --store {folder}` makes some"
-            )
+            run = command("harness", "run", "--store", folder)
+            raise UsageError(f"the store {str(folder)!r} has no finished trial: `{run}` makes some")
         published = None if against is None else load_published(str(path_of(against, "against")))
         about: dict[str, Any] = {
             "ranked_by": self.asked.names[0],
@@ -327,7 +327,7 @@ def opened(
     """The same with these plugins, ranked by this metric and showing these. Raises UsageError, StoreError."""
     source = Source.of(path, registry)
     if not source.is_export and not source.outcomes:
-        raise UsageError(f"the store {str(path)!r} is empty: `harness run --store {path}` fills it")
+        raise UsageError(f"the store {str(path)!r} is empty: `{command('harness', 'run', '--store', path)}` fills it")
     results = Results(source).judged(thresholds, pools, rank_by, metrics)
     results.verdicts  # noqa: B018  what is wrong with thresholds and pools is told here, and not where they are shown
     return results

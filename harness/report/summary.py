@@ -132,7 +132,7 @@ def _made(verdicts: Sequence[Verdict], rootless: Collection[str]) -> str:
     for verdict in done:
         by_method.setdefault(verdict.trial._replace(category=""), []).append(verdict.trial.category)
     for trial, categories in by_method.items():
-        lines.append(command_of(trial._replace(category=",".join(dict.fromkeys(categories))), rootless))
+        lines.append(command_of(trial, rootless, list(dict.fromkeys(categories))))
     text = html.escape("\n".join(map(printable, lines)), quote=False)
     return (
         f"<details><summary>{len(done)} trials: data, versions, commands</summary>\n\n<pre>\n{text}\n</pre>\n</details>"

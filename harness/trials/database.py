@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from harness.errors import StoreError
+from harness.printable import command
 from harness.trials.migrations import VERSION, migrate, tables
 from harness.trials.rows import seal
 
@@ -47,7 +48,7 @@ class Database:
         elif folder.is_file():
             raise StoreError(f"{str(folder)!r} is a file: expected the folder of a store, or an export called *.jsonl")
         elif not self.path.is_file():
-            raise StoreError(f"no store at {str(folder)!r}: `harness run --store {folder}` makes one")
+            raise StoreError(f"no store at {str(folder)!r}: `{command('harness', 'run', '--store', folder)}` makes one")
         with self._explained():
             # Open for writing where possible, even to read: SQLite then repairs what a killed run left half written.
             self._db = sqlite3.connect(

@@ -157,6 +157,7 @@ class Fitting:
             calibration=evidence.normal,
             sizes=split.sizes,
             modes=split.modes,
+            depth=split.depth,
             threads=_threads(model),
             plugins={**makers.plugins, **provenance.pool_maker(pool, self.registry)},
             versions=provenance.versions(),

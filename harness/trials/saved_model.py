@@ -79,6 +79,8 @@ class SavedModel:
     """Kind of part to the distribution and version that it came from."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """The versions of packages at the fit."""
+    depth: int = 16
+    """Bits in use in 16-bit grey images, as for the fit: new ones are read in the same range."""
     calibrated_on: str = ""
     """Where the calibration images come from, as in Record; empty in models of before."""
     weights_hash: str = ""
@@ -220,6 +222,8 @@ def _described(saved: SavedModel, weights_hash: str) -> dict[str, Any]:
     }
     if saved.calibrated_on:
         said["calibrated_on"] = saved.calibrated_on
+    if saved.depth != SavedModel.depth:
+        said["depth"] = saved.depth
     return {**said, "digest": _digest(said)}
 
 
@@ -249,6 +253,7 @@ def _saved(found: Mapping[str, Any]) -> SavedModel:
         threads=typed.read(found["threads"], int | None, "threads"),
         plugins=typed.read(found["plugins"], Mapping[str, str], "plugins"),
         versions=typed.read(found["versions"], Mapping[str, str], "versions"),
+        depth=typed.read(found.get("depth", SavedModel.depth), int, "depth"),
         calibrated_on=typed.read(found.get("calibrated_on", ""), str, "calibrated_on"),
         weights_hash=typed.read(found["weights_sha256"], str, "weights_sha256"),
     )
@@ -256,6 +261,8 @@ def _saved(found: Mapping[str, Any]) -> SavedModel:
         raise ValueError(f"pool is {saved.pool!r}, but it has scores of {', '.join(calibration) or 'none'}")
     if not math.isfinite(saved.limit) or not all(np.isfinite(scores).all() for scores in calibration.values()):
         raise ValueError("its limit or a score is not finite")
+    if not 8 <= saved.depth <= 16:
+        raise ValueError(f"depth is {saved.depth}, expected 8 to 16 bits")
     if found["id"] != saved.id:
         raise ValueError(f"id is {found['id']!r:.40}, its trial and data give {saved.id!r}")
     return saved

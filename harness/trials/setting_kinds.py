@@ -16,7 +16,9 @@ from typing import Any, Protocol
 
 from harness.api import Part
 from harness.errors import UsageError
+from harness.plugin.grammar import split_names
 from harness.plugin.spec import split_list
+from harness.printable import listed
 
 
 class Kind(Protocol):
@@ -163,13 +165,20 @@ class Wholes:
 
 @dataclass(frozen=True)
 class Names:
-    """Names as a comma list or a list, or `all`."""
+    """Names as a comma list or a list, or `all`; in a comma list, a name in double quotes keeps commas and blanks."""
 
     metavar: str = "LIST"
 
     def read(self, value: Any) -> tuple[str, ...]:
-        names = _items(value, "a comma list, or 'all'")
-        if not names or not all(isinstance(name, str) for name in names):
+        if isinstance(value, str):
+            return self._some(split_names(value))
+        names = list(value) if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes) else []
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError("expected a comma list, or 'all'")
+        return self._some([name if name == "all" else listed([name]) for name in names])
+
+    def _some(self, names: list[str]) -> tuple[str, ...]:
+        if not names:
             raise ValueError("expected a comma list, or 'all'")
         return tuple(dict.fromkeys(names))
 

@@ -14,6 +14,7 @@ from harness.metrics.limits import finite, limit_of
 from harness.metrics.measured import Measured
 from harness.metrics.pools import EVERY_POOL
 from harness.plugin.spec import spell
+from harness.printable import command
 from harness.trials.trial import UNUSED, Evidence, Outcome
 from harness.verdicts.verdict import SingleImages, Verdict
 
@@ -117,5 +118,7 @@ def _unscored(outcome: Outcome, pool: str) -> tuple[str, str]:
     """The status and the reason of a verdict by a pool that a trial has no scores of."""
     if fault := outcome.record.pool_faults.get(pool):
         return "error", fault
-    again = f"`harness run --pools '{pool}'`, with the options of this run, fits it again and scores it so"
+    again = (
+        f"`{command('harness', 'run', '--pools', pool)}`, with the options of this run, fits it again and scores it so"
+    )
     return "skipped", f"it was not scored by pool {pool}, and error maps are not kept: {again}"
