@@ -14,7 +14,8 @@ from harness.plugin.registry import KINDS, Registry
 from harness.plugin.spec import parse, spell
 from harness.report.events import TO_STDERR, Events, opened_log
 from harness.report.progress import PluginLines, accounted, describe, display, tell
-from harness.report.results import Results, Source
+from harness.report.results import Results
+from harness.report.source import Source
 from harness.trackers.asked import trackers_of
 from harness.trackers.tracking import Tracking
 from harness.trials import hardware

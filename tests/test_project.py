@@ -111,7 +111,9 @@ def test_the_wheel_holds_the_core_the_plugins_and_the_published_tables_and_nothi
     assert {"kumar_2025.toml", "image_auroc.toml"} <= tables
     assert "harness/py.typed" in names
     kinds = {Path(name).suffix for name in names if not name.startswith("anomaly_harness-")}
-    assert kinds == {".py", ".typed", ".txt", ".toml", ".css", ".js", ".j2"}, "nothing binary, nothing of data or tests"
+    assert kinds == {".py", ".typed", ".txt", ".toml", ".css", ".js", ".j2", ".pub"}, (
+        "nothing binary, nothing of data or tests"
+    )
     assert not [name for name in names if name.startswith(("/", "..")) or "test_" in name]
     assert wheel.stat().st_size < 1_000_000
     with zipfile.ZipFile(wheel) as archive:

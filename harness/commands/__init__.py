@@ -77,7 +77,9 @@ _SUMMARIES = {
     "report": "Write what a store holds as one HTML file, or as markdown for a pull request.",
     "reproduce": "Fit a stored trial again; say whether its scores are equal, and what has changed since.",
     "run": "Cross models, encoders, losses, categories and seeds; fit what is missing; show the leaderboard.",
+    "site": "Write static pages of a folder of exports: an index, and a page for each data set.",
     "validate": "Recompute what a published table claims.",
+    "verify": "Check an export, fit some of its trials again, and sign what came of it.",
 }
 """Said here so that `--help` needs no import; a test keeps it equal to each command's own first line."""
 

@@ -32,7 +32,12 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "harness run --data-root /data/mvtec_ad --models dae,cae --encoders all --seeds 0,1,2",
         "harness run --plugin glow.py --models glow,dae --dry-run",
     ),
+    "site": ("harness site leaderboards/results --out site",),
     "validate": ("harness validate kumar_2025", "harness validate my_table.csv"),
+    "verify": (
+        "harness verify theirs.jsonl",
+        "harness verify theirs.jsonl --sample 3 --seed 20261128 --data-root /data/mvtec_ad --key ~/verify.pem",
+    ),
 }
 
 

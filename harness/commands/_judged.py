@@ -17,9 +17,13 @@ def judged(
     plugin_files: Sequence[Path] = (),
     rank_by: str | None = None,
     metrics: str | None = None,
+    *,
+    verified: bool = False,
+    trust: Sequence[Path] = (),
 ) -> Results:
     """All verdicts by these thresholds and pools, with these metrics; an export (.jsonl) has what it was written with.
 
     Raises UsageError where there are none.
     """
-    return opened(source, Registry.discover(plugin_files), thresholds, pools, rank_by, metrics)
+    registry = Registry.discover(plugin_files)
+    return opened(source, registry, thresholds, pools, rank_by, metrics, verified=verified, trust=trust)

@@ -68,6 +68,23 @@ def plugin_option(command: F) -> F:
     )(command)
 
 
+def trust_option(command: F) -> F:
+    """--trust PATH, any number of times."""
+    return click.option(
+        "--trust",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="A public key (.pub), or a folder of them, whose notes count beside those that ship; may be repeated.",
+    )(command)
+
+
+def verified_option(command: F) -> F:
+    """--verified."""
+    return click.option(
+        "--verified", is_flag=True, help="Only what somebody who is trusted has fitted again, with the same scores."
+    )(command)
+
+
 def some_of(text: str, known: Sequence[str], kind: str) -> list[str]:
     """The items of a comma list, or all. Raises UsageError with a suggestion."""
     return in_process.some_of(split_names(text), known, kind)

@@ -8,6 +8,7 @@ import click
 
 from harness.commands._judged import judged
 from harness.commands._options import format_option, plugin_option, source_option
+from harness.printable import printable
 from harness.published import load
 from harness.published.equivalence import MARGIN
 
@@ -27,7 +28,9 @@ from harness.published.equivalence import MARGIN
 @source_option
 @format_option
 @plugin_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     against: str,
     thresholds: str,
     pools: str | None,
@@ -44,4 +47,7 @@ def command(
     """
     load(against)  # a name that is wrong is told before a large store is read
     results = judged(store, thresholds, pools, plugin_files)
+    for fault in results.source.faults:
+        click.echo(printable(f"harness: {fault}"), err=True)
     click.echo(results.compare(against, margin=margin, conventions=conventions, format=style), nl=False)
+    ctx.exit(3 if results.source.faults else 0)

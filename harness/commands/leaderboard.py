@@ -8,7 +8,14 @@ from pathlib import Path
 import click
 
 from harness.commands._judged import judged
-from harness.commands._options import format_option, plugin_option, rank_option, source_option
+from harness.commands._options import (
+    format_option,
+    plugin_option,
+    rank_option,
+    source_option,
+    trust_option,
+    verified_option,
+)
 from harness.commands._settings import setting_option
 from harness.printable import printable
 from harness.report.formats import OF_ROWS, render
@@ -30,10 +37,14 @@ _NO_DECISIONS = "No tests on the same images: the export does not say on which e
 @click.option(
     "--significance", is_flag=True, help="Say which methods differ by more than chance; in csv and json, only that."
 )
+@verified_option
+@trust_option
 @source_option
 @format_option
 @plugin_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     thresholds: str | None,
     max_false_alarms: str | None,
     defect_rate: str | None,
@@ -41,6 +52,8 @@ def command(
     rank_by: str,
     metrics: str | None,
     significance: bool,
+    verified: bool,
+    trust: tuple[Path, ...],
     store: Path,
     style: str,
     plugin_files: tuple[Path, ...],
@@ -49,7 +62,7 @@ def command(
     asked = {"thresholds": thresholds, "max_false_alarms": max_false_alarms, "defect_rate": defect_rate}
     settings = Settings.of(asked, "command line")
     metrics = ",".join([*filter(None, [metrics]), *settings.metrics]) or None
-    results = judged(store, settings.thresholds, pools, plugin_files, rank_by, metrics)
+    results = judged(store, settings.thresholds, pools, plugin_files, rank_by, metrics, verified=verified, trust=trust)
     verdicts, (rank_by, *_) = results.verdicts, results.asked.names
     for fault in results.faults:
         click.echo(printable(f"harness: {fault}"), err=True)
@@ -62,3 +75,4 @@ def command(
             tests = replace(tests, remarks=[*tests.remarks, [_NO_DECISIONS]])
         click.echo("\n" * (style == "md"), nl=False)
         click.echo(render(tests, style), nl=False)
+    ctx.exit(3 if results.source.faults else 0)

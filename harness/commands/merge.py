@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from harness.errors import UsageError
+from harness.plugin.registry import Registry
 from harness.printable import printable
 from harness.trials.record import Record
 from harness.trials.store import Store
@@ -30,7 +31,8 @@ def command(ctx: click.Context, sources: tuple[Path, ...], into: Path) -> None:
     """Bring the trials of several stores into one.
 
     SOURCES are stores, or exports (.jsonl), which merge into one export. Same trial and same scores is one record;
-    same trial and other scores is a conflict: it is reported, nothing is overwritten, and the exit code is 3.
+    same trial and other scores, or another verdict on them, is a conflict: it is reported, nothing is overwritten, and
+    the exit code is 3. A row that does not follow from its scores is left out, which is told as well.
     """
     bring = _merge_exports if into.suffix == ".jsonl" else _merge_stores
     for source in sources:
@@ -38,26 +40,34 @@ def command(ctx: click.Context, sources: tuple[Path, ...], into: Path) -> None:
             raise UsageError(
                 f"{str(source)!r} and {str(into)!r} are not of one kind: expected stores, or .jsonl exports"
             )
-    added, same, conflicts = bring(sources, into)
+    added, same, conflicts, faults = bring(sources, into)
+    for fault in faults:
+        click.echo(printable(f"left out: {fault}"), err=True)
     for conflict in conflicts:
         click.echo(f"conflict: {printable(conflict)}", err=True)
     click.echo(f"{added} added to {into}, {same} already there, {len(conflicts)} in conflict", err=True)
-    if conflicts:
-        ctx.exit(3)
+    ctx.exit(3 if conflicts or faults else 0)
 
 
-def _merge_exports(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list[str]]:
-    earlier = results.read(into) if into.exists() else []
-    merged = merge([(str(into), earlier), *((str(source), results.read(source)) for source in sources)])
+def _merge_exports(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list[str], list[str]]:
+    registry = Registry.discover()
+    target = results.read(into, registry) if into.exists() else None
+    if target is not None and target.faults:
+        more = f" (and {len(target.faults) - 1} more)" if len(target.faults) > 1 else ""
+        raise UsageError(f"{target.faults[0]}{more}: nothing was merged, which would lose it")
+    earlier = list(target.rows) if target else []
+    read = [results.read(source, registry) for source in sources]
+    merged = merge([(str(into), earlier), *((str(export.file), export.rows) for export in read)])
     try:
         results.save(merged.rows, into)
     except OSError as error:
         raise UsageError(f"--into {str(into)!r} cannot be written: {error.strerror}") from error
     known = {id(row) for row in earlier}
-    return sum(id(row) not in known for row in merged.rows), merged.same, merged.conflicts
+    added = sum(id(row) not in known for row in merged.rows)
+    return added, merged.same, merged.conflicts, [fault for export in read for fault in export.faults]
 
 
-def _merge_stores(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list[str]]:
+def _merge_stores(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list[str], list[str]]:
     added, same, conflicts = 0, 0, []
     with ExitStack() as stack:
         opened = [
@@ -82,7 +92,7 @@ def _merge_stores(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list
                     conflicts.append(
                         f"{trial.category} · {trial.method} · seed {trial.seed}: {source} has other scores than {into}"
                     )
-    return added, same, conflicts
+    return added, same, conflicts, []
 
 
 def _hashes(outcome: Outcome) -> dict[str, str]:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from harness.commands._options import plugin_option, rank_option, store_option
+from harness.commands._options import plugin_option, rank_option, store_option, trust_option, verified_option
 from harness.errors import UsageError
 from harness.files import write_text
 from harness.plugin.registry import Registry
 from harness.printable import printable
 from harness.published import load
-from harness.report.results import Results, Source
+from harness.report.results import Results
+from harness.report.source import Source
 
 
 @click.command()
@@ -31,6 +32,8 @@ from harness.report.results import Results, Source
 @click.option("--metrics", help="Comma list of more metrics to show, or all.")
 @click.option("--against", metavar="NAME", help="A published source, or the path of one, to set beside ours.")
 @click.option("--title", default="Anomaly detectors compared", show_default=True, help="What stands above it.")
+@verified_option
+@trust_option
 @store_option
 @plugin_option
 def command(
@@ -42,13 +45,15 @@ def command(
     metrics: str | None,
     against: str | None,
     title: str,
+    verified: bool,
+    trust: tuple[Path, ...],
     store: Path,
     plugin_files: tuple[Path, ...],
 ) -> None:
     """Write what a store holds as one HTML file, or as markdown for a pull request."""
     if against:
         load(against)  # a name that is wrong is told before a large store is read
-    opened = Results(Source.of(store, Registry.discover(plugin_files)))
+    opened = Results(Source.of(store, Registry.discover(plugin_files), trust), verified=verified)
     results = opened.judged(thresholds or {"html": "all", "md": "mean"}[style], pools, rank_by, metrics)
     text = results.report_text(style, against=against, title=title)
     for fault in results.faults:

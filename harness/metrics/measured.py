@@ -52,6 +52,11 @@ class Measured:
         """Of a metric; 1 for one that is not here."""
         return self.metrics[name].version if name in self.metrics else self.given.get(name, (None, 1))[1]
 
+    def follows(self, name: str) -> bool:
+        """Whether its value is worked out from counts or scores, and not read from a row."""
+        metric = self.metrics.get(name)
+        return isinstance(metric, CountMetric) or (isinstance(metric, ScoreMetric) and self._ranking is not None)
+
     def value(self, name: str, counts: Counts | None) -> float | None:
         """A metric's value; None where it is not defined or not to be had, as from a row of another version."""
         metric = self.metrics.get(name)

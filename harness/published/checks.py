@@ -45,7 +45,13 @@ def check(table: PublishedTable) -> list[Finding]:
         methods.setdefault(row.method, []).append(row)
     for mean in table.means:
         findings += _mean_findings(table, mean, methods[mean.method])
-    return [*findings, *_hard_categories(table), *_unchecked(table)]
+    return [*_left_out(table), *findings, *_hard_categories(table), *_unchecked(table)]
+
+
+def _left_out(table: PublishedTable) -> Iterator[Finding]:
+    """Rows of an export that its own scores do not give."""
+    for fault in table.left_out:
+        yield Finding(table.name, "", "rows", "", "impossible", "derived", fault)
 
 
 def _row_findings(table: PublishedTable, row: Row) -> Iterator[Finding]:
@@ -254,6 +260,9 @@ def _unchecked(table: PublishedTable) -> Iterator[Finding]:
         yield remark(category, "no counts, so its rates stand unchecked: give n_normal and n_abnormal, or the data set")
     if table.unread:
         yield remark("columns", f"not read: {', '.join(table.unread)}")
+    if table.unscored:
+        text = f"{table.unscored} came without scores, so that no more than their arithmetic was checked"
+        yield remark("rows", text)
     if table.without_numbers:
         yield remark("rows", f"{table.without_numbers} without a number are left out")
 

@@ -6,6 +6,7 @@ import csv
 import io
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -62,7 +63,10 @@ def official_counts(dataset: str) -> Mapping[str, SplitCounts]:
 
 def _read(path: Path, lookup: Any) -> PublishedTable:
     if path.suffix.lower() == ".jsonl":
-        return build(path.stem, table_of(results.read(path)), str(path), lookup)
+        export = results.read(path)
+        table = build(path.stem, table_of(export.rows), str(path), lookup)
+        unscored = sum(verdict.status == "done" and verdict.proof == "stated" for verdict in export.verdicts)
+        return replace(table, left_out=tuple(export.faults), unscored=unscored)
     text = _text_of(path)
     where = printable(str(path))
     if path.suffix.lower() == ".csv":

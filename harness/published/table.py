@@ -131,3 +131,7 @@ class PublishedTable:
     """Columns of a CSV that are not known here."""
     without_numbers: int = 0
     """Rows that were left out because all their metrics are blank."""
+    left_out: tuple[str, ...] = ()
+    """Of an export of ours: what does not follow from its scores or is damaged, a line each."""
+    unscored: int = 0
+    """Of an export of ours: rows without the scores that their figures follow from."""

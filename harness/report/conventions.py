@@ -20,7 +20,7 @@ from harness.trials import hardware
 from harness.trials.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from harness.report.results import Source
+    from harness.report.source import Source
 
 COLUMNS = (
     "dataset",

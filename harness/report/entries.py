@@ -10,6 +10,7 @@ from harness.metrics.significance import critical_difference
 from harness.published.comparison import Comparison
 from harness.report.cases import Json, case_of
 from harness.report.leaderboard import marks_of, title_of
+from harness.report.verified import of_line
 from harness.trials.latencies import Setting
 from harness.trials.trial import UNUSED
 from harness.verdicts.leaderboard import Board
@@ -151,6 +152,8 @@ def _notes(board: Board, line: BoardRow) -> list[str]:
         notes.append(f"{line.categories} of {len(board.parts)} categories, so not ranked")
     if line.seeds > 1:
         notes.append(f"{line.seeds} seeds")
+    if said := of_line(line):
+        notes.append(f"verified {said}")
     if line.outlying_seeds:
         notes.append(f"far from the others: seed {', '.join(map(str, line.outlying_seeds))}")
     return notes

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
+from harness.report import verified
 from harness.report.alarms import FALSE_ALARMS, MISSES, NOTE, defect_rate_of, false_alarms, misses, of_a_day
 from harness.report.metric_names import in_words
 from harness.report.ranking import ranking_rows
 from harness.report.table import Document, Table
+from harness.report.verdict_rows import verdict_rows
 from harness.trials.latencies import Setting
 from harness.trials.trial import UNUSED
 from harness.verdicts.leaderboard import Board, boards, unfinished
-from harness.verdicts.methods import Method
+from harness.verdicts.methods import Method, Track
 from harness.verdicts.rows import RANKED_BY, BoardRow
 from harness.verdicts.speed import COLUMN as LATENCY
 from harness.verdicts.speed import common_setting, median_latency
@@ -36,6 +37,7 @@ MARKS = {
 """What marks of figures mean."""
 AUROC_INTERVAL = "AUROC 95 %"
 COMMON = "common seeds"
+STATED = "AS STATED: the export has no scores that these ranks follow from"
 _DROPPABLE = (
     "normal",
     "abnormal",
@@ -83,28 +85,10 @@ def leaderboard_document(
 
     return Document(
         tables=lambda: [_table(board, ranked_by, metrics) for board in shown()],
-        rows=lambda: _rows(every),
+        rows=lambda: verdict_rows(every),
         frame=lambda: list(ranking_rows(boards(every, ranked_by), metrics, ranked_by)),
         remarks=[reasons] if reasons else [],
     )
-
-
-def _rows(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """One row for each verdict, with its latency if any was measured."""
-    setting = common_setting(verdict.outcome for verdict in verdicts)
-    if setting is None:
-        return [_row(verdict) for verdict in verdicts]
-    measured = [median_latency([verdict.outcome], setting) for verdict in verdicts]
-    said = ["" if value is None else str(setting) for value in measured]
-    return [
-        {**_row(verdict), LATENCY: value, "latency_setting": where}
-        for verdict, value, where in zip(verdicts, measured, said, strict=True)
-    ]
-
-
-def _row(verdict: Verdict) -> dict[str, Any]:
-    """A verdict's columns, and whether its model is a floor."""
-    return {**verdict.row(), "floor": verdict.outcome.record.floor}
 
 
 def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
@@ -124,7 +108,8 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
     headings[at_auroc:at_auroc] = [AUROC_INTERVAL] * bounded
     setting = common_setting(outcome for line in board.lines for outcome in line.outcomes)
     more = {metric: heading_of(board, metric) for metric in metrics if metric not in METRICS}
-    headings += [*more.values(), *([LATENCY] * (setting is not None))]
+    checked = any(verified.of_line(line) for line in board.lines)
+    headings += [*more.values(), *([LATENCY] * (setting is not None)), *[verified.HEADING] * checked]
     rows = []
     for line in (*board.lines, *board.fitted_floors):
         row = [str(line.rank or ""), title_of(line, board), false_alarms(line), misses(line)]
@@ -133,14 +118,14 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
         row[at:at] = [_extra(line, name, categories, ranked_by) for name in extra]
         row[at_auroc:at_auroc] = [_bounds(line, "auroc")] * bounded
         row += [figure_of(line, metric, ranked_by) for metric in more]
-        row += [_latency(line, setting)] * (setting is not None)
+        row += [_latency(line, setting)] * (setting is not None) + [verified.of_line(line)] * checked
         rows.append(row)
     for name, floor in board.floors.items():
         row = ["", name, *_FLOOR_RATES[name], *("" for _ in varying), *(f"{floor[metric]:.3f}" for metric in METRICS)]
         row[at:at] = [""] * len(extra)
         row[at_auroc:at_auroc] = [""] * bounded
         row += [f"{floor[metric]:.3f}" if metric in floor else UNUSED for metric in more]
-        row += [""] * (setting is not None)
+        row += [""] * (setting is not None) + [""] * checked
         rows.append(row)
     return Table(
         title=_title(board, shared),
@@ -176,8 +161,12 @@ def _title(board: Board, shared: Sequence[str]) -> str:
     scope = "mean over categories" if board.category is None else board.category
     parts = [board.track.dataset, scope, f"{board.n_normal} normal and {board.n_abnormal} anomalous test images"]
     parts += [f"{board.track.image_size} px", *shared]
-    parts += ["ORACLE: thresholds saw test labels"] if board.track.oracle else []
-    return " · ".join(parts)
+    return " · ".join([*parts, *warnings_of(board.track)])
+
+
+def warnings_of(track: Track) -> list[str]:
+    """What must be said of all rows of a track, for its title."""
+    return ["ORACLE: thresholds saw test labels"] * track.oracle + [STATED] * track.stated
 
 
 def _settings(methods: Sequence[Method]) -> tuple[list[str], list[str]]:
@@ -288,6 +277,11 @@ def _latency(line: BoardRow, setting: Setting | None) -> str:
 
 def _notes(board: Board, ranked_by: str, setting: Setting | None, metrics: Sequence[str]) -> list[str]:
     notes = [*board.notes, _ranking(board, in_words(ranked_by))]
+    more = [metric for metric in metrics if metric not in METRICS]
+    if not board.track.stated and (said := [in_words(metric) for metric in more if _is_stated(board, metric)]):
+        notes.append(f"As the export states, and not worked out again: {', '.join(said)}.")
+    if checked := verified.of_board(board):
+        notes.append(checked)
     notes += floor_notes(board, ranked_by)
     if board.category is None:
         notes.append("Means give each category the same weight; pooled gives each image the same weight.")
@@ -314,6 +308,12 @@ def _of_a_day(line: BoardRow, defect_rate: float) -> str:
     if normal is None or abnormal is None:
         return ""
     return f"{line.method.title}: {of_a_day(1 - normal.mean, 1 - abnormal.mean, defect_rate)}."
+
+
+def _is_stated(board: Board, metric: str) -> bool:
+    """Whether some row of a board has a metric that its export merely states."""
+    lines = [part for line in board.lines for part in line.parts or [line]]
+    return any(metric in line.stats and not v.follows(metric) for line in lines for v in line.verdicts)
 
 
 def _ranking(board: Board, metric: str) -> str:

@@ -10,10 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from harness.api import Dataset, Metric, Part, PixelMetric, Pool, Threshold
+from harness.api import Dataset, Metric, Part
 from harness.errors import HarnessWarning, UsageError
 from harness.files import write_text
-from harness.metrics.pools import EVERY_POOL
 from harness.plugin import in_process
 from harness.plugin.registry import Registry
 from harness.plugin.spec import parse, spell
@@ -26,72 +25,19 @@ from harness.report.conventions import conventions_document, judged_under
 from harness.report.frames import pandas_frame, polars_frame
 from harness.report.leaderboard import leaderboard_document
 from harness.report.shown import Shown
+from harness.report.source import Source
 from harness.report.table import Document
 from harness.trials.setting import Setting
 from harness.trials.setting_kinds import Number, Parts, path_of
 from harness.trials.settings import SETTINGS, Chosen
 from harness.trials.store import Store
-from harness.trials.trial import UNUSED, Outcome
-from harness.verdicts import exports
-from harness.verdicts.asked import AskedMetrics, asked_metrics, metric_faults, with_metrics
-from harness.verdicts.judging import judge
+from harness.verdicts.asked import AskedMetrics, asked_metrics, metric_faults
 from harness.verdicts.rows import RANKED_BY
 from harness.verdicts.verdict import Verdict
 
 if TYPE_CHECKING:
     import pandas
     import polars
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where verdicts come from: the trials of a store, or an export, whose thresholds and pools are fixed."""
-
-    path: Path
-    registry: Registry
-    outcomes: Sequence[Outcome] = ()
-    exported: Sequence[Verdict] = ()
-
-    @classmethod
-    def of(cls, path: Path, registry: Registry) -> Source:
-        """All that a store or an export (.jsonl) holds now. Raises StoreError, UsageError."""
-        if path.suffix == ".jsonl":
-            return cls(path, registry, exported=[exports.verdict_of(row) for row in exports.read(path)])
-        with Store(path) as store:
-            return cls(path, registry, list(store.outcomes()))
-
-    @property
-    def is_export(self) -> bool:
-        """Whether it is a file of JSON lines."""
-        return self.path.suffix == ".jsonl"
-
-    def judged(
-        self, thresholds: Chosen, pools: Chosen | None, metrics: Sequence[Metric] = (), with_pixels: bool = False
-    ) -> list[Verdict]:
-        """All verdicts by these thresholds and pools, with these metrics. Raises UsageError.
-
-        None takes the pool that each model suits. Pixel counts are read where a metric, or the caller, needs them.
-        """
-        in_process.register(self.registry, (*thresholds, *(pools or ())))
-        chosen = in_process.choose(self.registry, Threshold, thresholds)
-        wanted: list[str] | None = None
-        if pools is not None:
-            stored = pools == (EVERY_POOL,)
-            wanted = [EVERY_POOL] if stored else [spell(one) for one in in_process.choose(self.registry, Pool, pools)]
-        if not self.is_export:
-            outcomes = self.outcomes
-            if with_pixels or any(isinstance(metric, PixelMetric) for metric in metrics):
-                with Store(self.path) as store:
-                    outcomes = list(store.outcomes([outcome.id for outcome in outcomes], with_pixels=True))
-            return [verdict for outcome in outcomes for verdict in judge(outcome, chosen, wanted, metrics)]
-        spelt = {spell(threshold) for threshold in chosen}
-        every = (with_metrics(verdict, metrics) for verdict in self.exported)
-        found = [one for one in every if one.threshold in spelt and _is_of(one, wanted)]
-        if not found:
-            raise UsageError(
-                f"{str(self.path)!r} has no verdict of {', '.join(sorted(spelt))}: expected what `harness export` wrote"
-            )
-        return found
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,11 +52,21 @@ class Results:
     """Shown beside those that every verdict has."""
     remarks: tuple[str, ...] = ()
     """What was said of the run beside its progress, such as plugins that could not be loaded."""
+    verified: bool = False
+    """Whether only those count whose trial was fitted again, with the same scores, by somebody who is trusted."""
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
         """What each threshold makes of each trial's scores of each pool."""
-        return self.source.judged(self.thresholds, self.pools, self.asked.parts)
+        found = self.source.judged(self.thresholds, self.pools, self.asked.parts)
+        if not self.verified:
+            return found
+        kept = [verdict for verdict in found if verdict.verified]
+        if not kept:
+            raise UsageError(
+                f"none of {len(found)} verdicts of {str(self.source.path)!r} is verified: see `harness verify`"
+            )
+        return kept
 
     @cached_property
     def asked(self) -> AskedMetrics:
@@ -121,8 +77,9 @@ class Results:
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong with metrics that were asked for, a line for each."""
-        return metric_faults(self.verdicts, self.asked.names)
+        """What was left out of an export, and what is wrong with metrics that were asked for; a line for each."""
+        of_metrics = metric_faults(self.verdicts, self.asked.names)
+        return [*self.source.faults, *self.source.notes.faults, *of_metrics]
 
     @property
     def document(self) -> Document:
@@ -309,35 +266,44 @@ def _spelt(one: str | Part | type[Part]) -> str:
 
 
 def open_results(
-    source: str | os.PathLike[str], *, thresholds: Any = "mean", pools: Any = None, plugins: Any = ()
+    source: str | os.PathLike[str],
+    *,
+    thresholds: Any = "mean",
+    pools: Any = None,
+    plugins: Any = (),
+    verified: bool = False,
+    trust: Sequence[str | os.PathLike[str]] = (),
 ) -> Results:
     """What a store holds, or an export that `harness export` wrote (a .jsonl). Raises UsageError, StoreError.
 
-    Plugins are Python files, modules, or classes of parts, beside the plugins installed.
+    Plugins are Python files, modules, or classes of parts, beside the plugins installed. `verified` takes only what
+    somebody has fitted again who is trusted: whose public key ships, or is in a file or folder of `trust`.
     """
     registry = in_process.registry_with(SETTINGS["plugins"].read(plugins, "plugins"))
     for line in in_process.broken(registry):
         warnings.warn(line, HarnessWarning, stacklevel=2)
-    return opened(path_of(source, "source"), registry, thresholds, pools)
+    places = [path_of(place, "trust") for place in trust]
+    return opened(path_of(source, "source"), registry, thresholds, pools, verified=verified, trust=places)
 
 
 def opened(
-    path: Path, registry: Registry, thresholds: Any, pools: Any, rank_by: str | None = None, metrics: Any = None
+    path: Path,
+    registry: Registry,
+    thresholds: Any,
+    pools: Any,
+    rank_by: str | None = None,
+    metrics: Any = None,
+    *,
+    verified: bool = False,
+    trust: Sequence[Path] = (),
 ) -> Results:
     """The same with these plugins, ranked by this metric and showing these. Raises UsageError, StoreError."""
-    source = Source.of(path, registry)
+    source = Source.of(path, registry, trust)
     if not source.is_export and not source.outcomes:
         raise UsageError(f"the store {str(path)!r} is empty: `{command('harness', 'run', '--store', path)}` fills it")
-    results = Results(source).judged(thresholds, pools, rank_by, metrics)
+    results = Results(source, verified=verified).judged(thresholds, pools, rank_by, metrics)
     results.verdicts  # noqa: B018  what is wrong with thresholds and pools is told here, and not where they are shown
     return results
-
-
-def _is_of(verdict: Verdict, pools: Sequence[str] | None) -> bool:
-    """Whether `judge` would have given it for these pools."""
-    usual = [verdict.outcome.record.default_pool or verdict.pool]
-    among = verdict.pool in (UNUSED, *(usual if pools is None else pools))
-    return among or pools == [EVERY_POOL] or verdict.status != "done"
 
 
 def _rootless(source: Source) -> frozenset[str]:

@@ -10,9 +10,10 @@ from harness.printable import printable
 from harness.published.comparison import Compared
 from harness.report.comparison import comparison_tables
 from harness.report.formats.markdown import markdown_tables
-from harness.report.leaderboard import floor_notes, heading_of, marks_of, title_of
+from harness.report.leaderboard import floor_notes, heading_of, marks_of, title_of, warnings_of
 from harness.report.repeat import command_of
 from harness.report.table import Table
+from harness.report.verified import of_board
 from harness.trials.trial import UNUSED, Trial
 from harness.verdicts.leaderboard import Board, boards, unfinished
 from harness.verdicts.methods import labels
@@ -68,6 +69,7 @@ def _best(board: Board, metrics: Sequence[str], ranked_by: str) -> Table:
         for name, floor in board.floors.items()
     ]
     notes = ["The last two rows are constant answers.", *floor_notes(board, ranked_by)]
+    notes += [said] if (said := of_board(board)) else []
     notes += [f"{len(board.lines) - MOST} more methods are not shown."] if len(board.lines) > MOST else []
     headings = ["#", "method", *(heading_of(board, metric) for metric in metrics)]
     return Table(_title(board), headings, rows, frozenset(headings) - {"method"}, [" ".join(notes)])
@@ -97,8 +99,7 @@ def _winners(board: Board, ranked_by: str) -> Table:
 def _title(board: Board) -> str:
     scope = f"mean over {len(board.parts)} categories" if board.category is None else board.category
     parts = [board.track.dataset, scope, f"{board.n_normal} normal and {board.n_abnormal} anomalous test images"]
-    parts += [f"{board.track.image_size} px"] + (["ORACLE: thresholds saw test labels"] if board.track.oracle else [])
-    return " · ".join(parts)
+    return " · ".join([*parts, f"{board.track.image_size} px", *warnings_of(board.track)])
 
 
 def _figure(line: BoardRow, metric: str, ranked_by: str) -> str:

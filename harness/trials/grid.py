@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from harness.api import Dataset, Encoder, Loss, Model, Part
 from harness.plugin.options import nested_parts
+from harness.plugin.registry import Registry
 from harness.plugin.spec import spell
 from harness.trials.trial import UNUSED, Trial
 
@@ -102,13 +103,25 @@ def _methods(axes: Axes) -> Iterator[_Method]:
             loss=spell(used_loss) if used_loss else UNUSED,
             trains="training" in model.uses,
             weights=axes.weights if pretrained else UNUSED,
-            versions=", ".join(f"{type(part).name} {part.version}" for part in parts if part.version > 1),
+            versions=versions_of(parts),
             precision=FLOOR_PRECISION if model.floor else axes.precision,
             reason=_misfit(used_encoder, axes.image_size),
         )
         if method[:3] not in seen:
             seen.add(method[:3])
             yield method
+
+
+def versions_of(parts: Iterable[Part]) -> str:
+    """The parts whose version is above 1, as a trial has them: `dae 2`, joined by commas."""
+    return ", ".join(f"{type(part).name} {part.version}" for part in parts if part.version > 1)
+
+
+def versions_here(trial: Trial, registry: Registry) -> str:
+    """What a trial's versions would be with the parts that are installed. Raises UsageError for one that is not."""
+    spelt = ((Model, trial.model), (Encoder, trial.encoder), (Loss, trial.loss))
+    parts: list[Part] = [registry.make(kind, text) for kind, text in spelt if text != UNUSED]
+    return versions_of([*parts, *(inner for part in parts for inner in nested_parts(part))])
 
 
 def _mixed(methods: list[_Method]) -> Iterable[_Method]:

@@ -10,6 +10,7 @@ from harness.errors import UsageError, unknown
 from harness.metrics.measured import Measured
 from harness.plugin.registry import Registry
 from harness.plugin.spec import parse, spell, split_list
+from harness.verdicts.judging import ScoredImages
 from harness.verdicts.verdict import METRICS, PIXEL_METRICS, Verdict
 
 
@@ -48,11 +49,12 @@ def asked_metrics(registry: Registry, texts: Iterable[str]) -> AskedMetrics:
 
 
 def with_metrics(verdict: Verdict, parts: Sequence[Metric]) -> Verdict:
-    """A verdict that was read from a row, with what these metrics make of its counts, and of what the row says."""
+    """A verdict that was read from a row, with what these metrics make of its counts, its scores, and what it says."""
     if not parts:
         return verdict
     given = verdict.measured.given if verdict.measured else None
-    return replace(verdict, measured=Measured(parts, given=given))
+    ranking = verdict.images.ranking() if isinstance(verdict.images, ScoredImages) else None
+    return replace(verdict, measured=Measured(parts, ranking, given))
 
 
 def metric_faults(verdicts: Sequence[Verdict], names: Iterable[str]) -> list[str]:

@@ -16,6 +16,7 @@ from harness.metrics.pools import EVERY_POOL
 from harness.plugin.spec import spell
 from harness.printable import command
 from harness.trials.trial import UNUSED, Evidence, Outcome
+from harness.verdicts.packing import Packed, packed
 from harness.verdicts.verdict import SingleImages, Verdict
 
 NO_TEST_IMAGES = "there are no test images, so that nothing can be ranked; the model is fitted all the same"
@@ -43,6 +44,13 @@ class ScoredImages(SingleImages):
 
     def scores(self) -> str:
         return self.evidence.hash_of(self.pool)
+
+    def packed(self) -> Packed:
+        return packed(self.evidence, self.pool)
+
+    def ranking(self) -> Ranking:
+        """The scores beside the labels."""
+        return Ranking(self.evidence.test[self.pool], self.evidence.labels)
 
     def _called(self) -> BoolArray | None:
         """(N,), whether each test image is called anomalous."""

@@ -79,7 +79,7 @@ def _boards(verdicts: Iterable[Verdict], ranked_by: str) -> Iterator[Board]:
     for verdict in verdicts:
         if verdict.status == "done":
             trial = verdict.trial
-            track = Track(trial.dataset, trial.image_size, verdict.oracle)
+            track = Track(trial.dataset, trial.image_size, verdict.oracle, not verdict.follows(ranked_by))
             among = floors if verdict.outcome.record.floor else tracks
             among.setdefault(track, {}).setdefault((trial.category, verdict.outcome.fingerprint), []).append(verdict)
     for track, by_data in sorted((track, tracks.get(track) or floors[track]) for track in floors | tracks):

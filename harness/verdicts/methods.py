@@ -15,6 +15,8 @@ class Track(NamedTuple):
     dataset: str
     image_size: int
     oracle: bool
+    stated: bool = False
+    """Whether what rows are ranked by does not follow from scores that are here, but is merely said by an export."""
 
 
 class Method(NamedTuple):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from harness.api import BoolArray, Counts, Interval
 from harness.metrics.intervals import auroc_interval, mean_of_rates_interval, wilson
@@ -22,6 +23,27 @@ METRIC_VERSION = 1
 """Rises when a metric's definition changes; verdicts of different versions are not ranked together."""
 
 
+Proof = Literal["", "recomputed", "limit stated", "stated"]
+"""How far the figures of a verdict were worked out here: all, as of a store, which is empty; those of images, from
+scores that an export brought along; these at a limit by a threshold that is not installed; or none."""
+
+
+class Checked(NamedTuple):
+    """What somebody who is trusted found when the trial of a verdict was fitted again."""
+
+    result: str
+    """equal, within tolerance or different."""
+    by: str
+    """The name of the key that signed it."""
+    at: str
+    """UTC."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the scores came out as stated."""
+        return self.result != "different"
+
+
 class SingleImages:
     """How a verdict judges single test images. This is the one that does not know, as of a trial that was skipped."""
 
@@ -37,6 +59,10 @@ class SingleImages:
 
     def scores(self) -> str | None:
         """16 hexadecimal digits of the scores behind the verdict, equal only where every score is."""
+        return None
+
+    def packed(self) -> Mapping[str, Any] | None:
+        """The scores themselves, as an export has them; None where they are not here."""
         return None
 
 
@@ -62,6 +88,15 @@ class Verdict:
     """How it judges single test images."""
     measured: Measured | None = field(default=None, compare=False, repr=False)
     """Figures of the metrics that were asked for beside METRICS and PIXEL_METRICS; None where none were."""
+    proof: Proof = field(default="", compare=False)
+    """How far its figures were worked out here."""
+    checked: Checked | None = field(default=None, compare=False)
+    """Whether its trial was fitted again by somebody who is trusted."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether somebody who is trusted has fitted its trial again and come to its scores."""
+        return self.checked is not None and self.checked.holds
 
     @property
     def trial(self) -> Trial:
@@ -79,6 +114,15 @@ class Verdict:
         else:
             value = self.measured.value(name, self.counts) if self.measured else None
         return None if value is None or value != value else float(value)
+
+    def follows(self, name: str) -> bool:
+        """Whether a metric was worked out here from scores, and is not merely said by the row of an export."""
+        if not self.proof or self.proof == "stated":
+            return not self.proof
+        if name in ("auroc", "average_precision"):
+            return True
+        asked = self.measured is not None and self.measured.follows(name)
+        return self.proof == "recomputed" and (name in METRICS or asked)
 
     def earlier(self, name: str) -> bool:
         """Whether the trial remembers a pixel metric by an earlier definition: shown in its row, and never compared."""

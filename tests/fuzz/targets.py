@@ -250,7 +250,7 @@ def results() -> Target:
     rows = [row_of(verdict) for outcome in made for verdict in judge(outcome, thresholds)]
 
     def take(path: Path) -> None:
-        merged = merge([("ours", rows), ("theirs", read(path))])
+        merged = merge([("ours", rows), ("theirs", read(path).rows)])
         verdicts = [verdict_of(row) for row in merged.rows]
         write(merged.rows)
         for style in _styles(path):

@@ -67,9 +67,9 @@ def main(golden: Path, work: Path, plugin: str) -> dict[str, object]:
     harness("merge", store, "--into", str(work / "merged"))
     with Store(work / "merged") as opened:
         found["merged"] = opened.ids()
-    save(read(Path(export)), work / "merged.jsonl")
+    save(read(Path(export)).rows, work / "merged.jsonl")
     harness("merge", export, "--into", str(work / "merged.jsonl"))
-    found["merged export"] = len(read(work / "merged.jsonl"))
+    found["merged export"] = len(read(work / "merged.jsonl").rows)
     said = harness("predict", str(models[0]), str(work / "images"), "--format", "json", "--plugin", plugin)
     found["predicted"] = [json.loads(line) for line in said.splitlines()]
 

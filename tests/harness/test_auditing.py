@@ -44,7 +44,7 @@ def test_a_run_tells_what_is_grave_once_and_each_trial_remembers_it(
     with Store(tmp_path / "runs") as store:
         assert [set(outcome.record.grave) for outcome in store.outcomes()] == [{"shortcut", "shift"}] * 2
     CliRunner().invoke(main, ["export", "--store", str(tmp_path / "runs"), "--out", str(tmp_path / "all.jsonl")])
-    assert all("shortcut" in row["provenance"]["grave"] for row in read(tmp_path / "all.jsonl"))
+    assert all("shortcut" in row["provenance"]["grave"] for row in read(tmp_path / "all.jsonl").rows)
     shown = CliRunner().invoke(main, ["leaderboard", "--store", str(tmp_path / "all.jsonl"), "--format", "md"])
     assert "GRAVE shortcut: The brightness alone" in shown.stdout
     again = run(parts, dots_plugin, tmp_path / "runs", "--seeds", "0,1")

@@ -192,8 +192,13 @@ def test_a_source_that_is_missing_or_malformed_changes_nothing(tmp_path: Path, r
     before = whole.read_text()
     (tmp_path / "cut.jsonl").write_text(before[:-20])
     result = call("merge", tmp_path / "cut.jsonl", "--into", whole)
-    assert result.exit_code == 2
-    assert f"results '{tmp_path / 'cut.jsonl'}', line 6 is not a verdict" in result.stderr
+    assert result.exit_code == 3
+    assert f"left out: results '{tmp_path / 'cut.jsonl'}', line 6 is not a verdict" in result.stderr
+    assert "0 added" in result.stderr
     assert whole.read_text() == before
+    into_cut = call("merge", whole, "--into", tmp_path / "cut.jsonl")
+    assert into_cut.exit_code == 2
+    assert "nothing was merged, which would lose it" in into_cut.stderr
+    assert (tmp_path / "cut.jsonl").read_text() == before[:-20]
     unwritable = call("merge", whole, "--into", "/proc/nowhere.jsonl")
     assert "--into '/proc/nowhere.jsonl' cannot be written" in unwritable.stderr

@@ -98,10 +98,10 @@ def test_what_a_newer_record_says_beyond_ours_is_kept(grown: Mapping[str, Any], 
         store.amend(outcome.id, lambda record: replace(record, threads=7))
         (again,) = store.outcomes()
     assert (again.record.unread, again.record.threads) == ({"joules": 12.5}, 7)
-    (row,) = read(work / "record.jsonl")
+    (row,) = read(work / "record.jsonl").rows
     assert row["provenance"]["joules"] == row_of(verdict_of(row))["provenance"]["joules"] == 12.5
     save([row], work / "again.jsonl")
-    assert read(work / "again.jsonl") == [row]
+    assert read(work / "again.jsonl").rows == [row]
 
 
 def test_a_trial_with_a_setting_that_only_a_newer_harness_knows_is_refused_in_a_line(
@@ -135,7 +135,7 @@ def test_todays_harness_reads_and_resumes_what_was_written_then(tmp_path: Path) 
     store = copied(tmp_path) / "store"
     rows = json.loads(call("leaderboard", "--store", store, "--format", "json").stdout)
     assert {row["trial"] for row in rows} == {MEAN_IMAGE, TRAINED}
-    assert [row_of(verdict_of(row))["trial"] for row in read(store / "export.jsonl")] == [MEAN_IMAGE, TRAINED]
+    assert [row_of(verdict_of(row))["trial"] for row in read(store / "export.jsonl").rows] == [MEAN_IMAGE, TRAINED]
     assert {read_model(kept).id for kept in (store / "models").iterdir()} == {MEAN_IMAGE, TRAINED}
 
 

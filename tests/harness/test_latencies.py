@@ -135,7 +135,7 @@ def test_the_mean_over_categories_has_the_mean_of_their_latencies() -> None:
 def test_an_export_carries_latencies(tmp_path: Path) -> None:
     file = tmp_path / "results.jsonl"
     save([row_of(verdict) for verdict in judged(outcome(ONE))], file)
-    (row,) = read(file)
+    (row,) = read(file).rows
     assert verdict_of(row).outcome.record.latency == (ONE,)
 
 

@@ -89,10 +89,10 @@ def test_a_test_set_with_one_class_only_is_not_judged_by_its_counts(tmp_path: Pa
 @pytest.mark.parametrize(
     ("metric", "off", "said"),
     [
-        ("accuracy", 0.01, "1/2 and 2/3 give 0.6000000, not 0.610000"),
-        ("normal_rate", 0.5, "1/2 and 2/3 give 0.5000000, not 1.000000"),
-        ("f1", 0.0001, "1/2 and 2/3 give 0.6666667, not 0.666767"),
-        ("balanced_accuracy", -0.02, "1/2 and 2/3 give 0.5833333, not 0.563333"),
+        ("accuracy", 0.01, "accuracy is 0.61, its counts give 0.6"),
+        ("normal_rate", 0.5, "normal_rate is 1, its counts give 0.5"),
+        ("f1", 0.0001, "f1 is 0.666767, its counts give 0.666667"),
+        ("balanced_accuracy", -0.02, "balanced_accuracy is 0.563333, its counts give 0.583333"),
     ],
 )
 def test_a_metric_that_does_not_follow_from_its_counts_is_impossible(
@@ -100,8 +100,9 @@ def test_a_metric_that_does_not_follow_from_its_counts_is_impossible(
 ) -> None:
     altered = row((0.1, 0.6, 0.7, 0.9, 0.3))
     altered[metric] += off
-    (finding,) = (found for found in check(read(file_of(tmp_path, altered))) if found.severity == "impossible")
-    assert (finding.metric, finding.place, finding.text) == (metric, "line 1", said)
+    found = check(read(file_of(tmp_path, row(seed=1), altered)))
+    (finding,) = (finding for finding in found if finding.severity == "impossible")
+    assert finding.text.endswith(f"line 1 is not a verdict: {said}")
 
 
 @given(st.integers(0, 30), st.integers(1, 30), st.integers(0, 30), st.integers(1, 30))
@@ -122,7 +123,7 @@ def test_the_command_validates_an_export(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["validate", str(file_of(tmp_path, altered, row(seed=1)))]).exit_code == 1
     file.write_text(file.read_text()[:-9])
     broken = CliRunner().invoke(main, ["validate", str(file)])
-    assert broken.exit_code == 2
+    assert broken.exit_code == 2, "nothing is left of it"
     assert "line 2 is not a verdict" in broken.stderr
 
 

@@ -49,6 +49,11 @@ def rows(shift: float = 0.0, threshold: Threshold | None = None, **changes: obje
     return [row_of(verdict) for verdict in judge(outcome, [threshold or AtHalf()], ["mean", "max"])]
 
 
+def unscored() -> list[Row]:
+    """The same as exports had them before they brought their scores along."""
+    return [{name: value for name, value in row.items() if name != "evidence"} for row in rows()]
+
+
 def failed(status: str = "error", reason: str = "loss is nan", fingerprint: str = "f00d", **changes: object) -> Row:
     outcome = Outcome(TRIAL._replace(**changes), status, reason, fingerprint)
     return row_of(next(judge(outcome, [AtHalf()], ["mean", "max"])))
@@ -101,22 +106,22 @@ def test_what_is_written_and_read_is_written_the_same_again(tmp_path: Path) -> N
     file = tmp_path / "results.jsonl"
     save(every, file)
     once = file.read_bytes()
-    save(read(file), file)
+    save(read(file).rows, file)
     assert file.read_bytes() == once
     assert len(once.splitlines()) == 3
     assert list(tmp_path.iterdir()) == [file], "no temporary file is left"
 
 
 def test_an_earlier_export_that_does_not_say_which_images_it_is_right_on_is_read(tmp_path: Path) -> None:
-    (row, _) = rows()
+    (row, _) = unscored()
     earlier = {name: value for name, value in row.items() if name != "right"}
-    assert read(saved(tmp_path, json.dumps(earlier))) == [{**row, "right": None}]
+    assert read(saved(tmp_path, json.dumps(earlier))).rows == [{**row, "right": None}]
 
 
 def test_an_earlier_export_has_the_interval_of_its_auroc_worked_out_anew(tmp_path: Path) -> None:
-    (row, _) = rows()
+    (row, _) = unscored()
     earlier = {**row, "auroc_low": 0.1, "auroc_high": 0.2}
-    assert read(saved(tmp_path, json.dumps(earlier))) == [row]
+    assert read(saved(tmp_path, json.dumps(earlier))).rows == [row]
 
 
 def test_the_same_row_twice_is_written_once() -> None:
@@ -134,19 +139,19 @@ def test_results_go_to_a_pipe_too(tmp_path: Path) -> None:
 
 def test_a_line_ends_at_a_line_feed_alone(tmp_path: Path) -> None:
     row = failed(reason="a\u2028b\x85c")
-    assert read(saved(tmp_path, json.dumps(row, ensure_ascii=False))) == [row]
+    assert read(saved(tmp_path, json.dumps(row, ensure_ascii=False))).rows == [row]
 
 
 def broken(**changes: object) -> str:
-    return json.dumps({**rows()[0], **changes})
+    return json.dumps({**unscored()[0], **changes})
 
 
 def test_a_row_of_an_earlier_export_is_read_by_the_names_that_it_has(tmp_path: Path) -> None:
-    row = rows()[0]
+    row = unscored()[0]
     old = {("lr" if name == "learning_rate" else name): value for name, value in row.items() if name != "right"}
     file = tmp_path / "old.jsonl"
     file.write_text(json.dumps(old))
-    assert read(file) == [{**row, "right": None}]
+    assert read(file).rows == [{**row, "right": None}]
 
 
 def test_a_threshold_that_fails_leaves_a_row_that_names_the_scores_it_failed_on() -> None:
@@ -155,7 +160,7 @@ def test_a_threshold_that_fails_leaves_a_row_that_names_the_scores_it_failed_on(
     assert failed["scores"] == judged["scores"], "so that merging does not take its trial for one that is not done"
 
 
-LACKING = {name: value for name, value in rows()[0].items() if name != "auroc"}
+LACKING = {name: value for name, value in unscored()[0].items() if name != "auroc"}
 
 
 @pytest.mark.parametrize(
@@ -190,15 +195,21 @@ LACKING = {name: value for name, value in rows()[0].items() if name != "auroc"}
 )  # fmt: skip
 def test_a_malformed_line_is_named_with_its_file_and_number(tmp_path: Path, line: str, said: str) -> None:
     file = saved(tmp_path, write(rows()).splitlines()[0], "", line)
-    with pytest.raises(UsageError) as caught:
-        read(file)
-    assert f"results '{file}', line 3 is not a verdict: " in str(caught.value)
-    assert said in str(caught.value)
-    assert len(str(caught.value)) < 400
+    export = read(file)
+    assert len(export.rows) == 1, "what is whole is read all the same"
+    (fault,) = export.faults
+    assert f"results '{file}', line 3 is not a verdict: " in fault
+    assert said in fault
+    assert len(fault) < 400
+
+
+def test_a_file_without_any_verdict_is_none(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="line 1 is not a verdict: Expecting"):
+        read(saved(tmp_path, "{", "{"))
 
 
 def test_the_largest_whole_number_of_64_bits_is_read(tmp_path: Path) -> None:
-    (row,) = read(saved(tmp_path, broken(limit=2**63 - 1)))
+    (row,) = read(saved(tmp_path, broken(limit=2**63 - 1))).rows
     assert row["limit"] == 2**63 - 1
 
 
@@ -206,7 +217,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="results '.*none.jsonl' cannot be read"):
         read(tmp_path / "none.jsonl")
     (tmp_path / "latin.jsonl").write_bytes(b"\xe9")
-    with pytest.raises(UsageError, match="cannot be read: 'utf-8' codec"):
+    with pytest.raises(UsageError, match="line 1 is not a verdict: 'utf-8' codec"):
         read(tmp_path / "latin.jsonl")
 
 
@@ -220,7 +231,9 @@ def test_the_same_verdict_with_other_scores_is_a_conflict_and_the_first_is_kept(
     assert merged.rows == rows()
     assert merged.same == 0
     assert len(merged.conflicts) == 2
-    assert "bottle · dae + conv + mse · seed 0 · pool mean: b has other scores" in merged.conflicts[0]
+    assert (
+        "bottle · dae + conv + mse · seed 0 · pool mean · threshold at_half: b has other scores" in merged.conflicts[0]
+    )
     assert f"than a ({rows()[0]['scores']})" in merged.conflicts[0]
 
 

@@ -1,0 +1,91 @@
+"""Where verdicts come from: the trials of a store, judged as often as one likes, or the rows of an export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.api import Metric, PixelMetric, Pool, Threshold
+from harness.errors import UsageError
+from harness.metrics.pools import EVERY_POOL
+from harness.plugin import in_process
+from harness.plugin.registry import Registry
+from harness.plugin.spec import spell
+from harness.trials.settings import Chosen
+from harness.trials.store import Store
+from harness.trials.trial import UNUSED, Outcome
+from harness.verdicts import exports
+from harness.verdicts.asked import with_metrics
+from harness.verdicts.judging import judge
+from harness.verdicts.verdict import Verdict
+from harness.verification.notes import NO_NOTES, Notes, beside
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where verdicts come from: the trials of a store, or an export, whose thresholds and pools are fixed."""
+
+    path: Path
+    registry: Registry
+    outcomes: Sequence[Outcome] = ()
+    exported: Sequence[Verdict] = ()
+    faults: Sequence[str] = ()
+    """What an export holds that does not follow from its scores or is damaged, and was left out; a line each."""
+    notes: Notes = NO_NOTES
+    """What those who are trusted have signed of its trials."""
+
+    @classmethod
+    def of(cls, path: Path, registry: Registry, trust: Sequence[Path] = ()) -> Source:
+        """All that a store or an export (.jsonl) holds now, with the notes beside it. Raises StoreError, UsageError.
+
+        Notes count where they were signed by a key that ships, or is in one of the files or folders to trust.
+        """
+        if path.suffix == ".jsonl":
+            export = exports.read(path, registry)
+            digests = [exports.digest_of(row) for row in export.rows] if beside(path) else ()
+            notes = Notes.beside(path, trust)
+            verdicts = notes.marked(export.verdicts, digests)
+            return cls(path, registry, exported=verdicts, faults=export.faults, notes=notes)
+        with Store(path) as store:
+            return cls(path, registry, list(store.outcomes()), notes=Notes.beside(path, trust))
+
+    @property
+    def is_export(self) -> bool:
+        """Whether it is a file of JSON lines."""
+        return self.path.suffix == ".jsonl"
+
+    def judged(
+        self, thresholds: Chosen, pools: Chosen | None, metrics: Sequence[Metric] = (), with_pixels: bool = False
+    ) -> list[Verdict]:
+        """All verdicts by these thresholds and pools, with these metrics. Raises UsageError.
+
+        None takes the pool that each model suits. Pixel counts are read where a metric, or the caller, needs them.
+        """
+        in_process.register(self.registry, (*thresholds, *(pools or ())))
+        chosen = in_process.choose(self.registry, Threshold, thresholds)
+        wanted: list[str] | None = None
+        if pools is not None:
+            stored = pools == (EVERY_POOL,)
+            wanted = [EVERY_POOL] if stored else [spell(one) for one in in_process.choose(self.registry, Pool, pools)]
+        if not self.is_export:
+            outcomes = self.outcomes
+            if with_pixels or any(isinstance(metric, PixelMetric) for metric in metrics):
+                with Store(self.path) as store:
+                    outcomes = list(store.outcomes([outcome.id for outcome in outcomes], with_pixels=True))
+            return self.notes.marked([v for outcome in outcomes for v in judge(outcome, chosen, wanted, metrics)])
+        spelt = {spell(threshold) for threshold in chosen}
+        every = (with_metrics(verdict, metrics) for verdict in self.exported)
+        found = [one for one in every if one.threshold in spelt and _is_of(one, wanted)]
+        if not found:
+            raise UsageError(
+                f"{str(self.path)!r} has no verdict of {', '.join(sorted(spelt))}: expected what `harness export` wrote"
+            )
+        return found
+
+
+def _is_of(verdict: Verdict, pools: Sequence[str] | None) -> bool:
+    """Whether `judge` would have given it for these pools."""
+    usual = [verdict.outcome.record.default_pool or verdict.pool]
+    among = verdict.pool in (UNUSED, *(usual if pools is None else pools))
+    return among or pools == [EVERY_POOL] or verdict.status != "done"
