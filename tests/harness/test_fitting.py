@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import Images, Model, Progress, Run, Scores, hookimpl
+from harness import Images, Model, Pool, Progress, Run, Scores, hookimpl
+from harness.metrics.pixel import curves
 from harness.plugin.registry import Registry
 from harness.trials.observers import Observer
 from harness.trials.trial import Outcome, Trial
@@ -78,3 +79,25 @@ def test_images_that_are_held_out_are_not_counted_as_fitted(worker: Worker) -> N
     assert held_out.record.n_train == 3
     assert len(held_out.evidence.normal["mean"]) == 3
     assert held_out.record.default_pool == "mean"
+
+
+def test_a_record_has_pixel_metrics_and_their_versions_only_of_a_model_that_makes_maps(worker: Worker) -> None:
+    with_maps, without = fitted(worker).record, fitted(worker, model="brightest", epochs=0, batch_size=0).record
+    assert with_maps.pixels.keys() == with_maps.pixel_versions.keys() == curves.VERSIONS.keys()
+    assert (without.pixels, without.pixel_versions) == (None, {})
+
+
+def test_a_record_names_the_plugins_of_strange_pools_alone(dots_plugin: Path) -> None:
+    class Least(Pool):
+        name = "least"
+
+        def score(self, maps: np.ndarray) -> np.ndarray:
+            return maps.min(axis=(1, 2))
+
+    module = types.ModuleType("strange")
+    module.harness_models = hookimpl(lambda: [Steps])  # type: ignore[attr-defined]
+    module.harness_pools = hookimpl(lambda: [Least])  # type: ignore[attr-defined]
+    registry = Registry.discover([dots_plugin])
+    plugin = registry.register(module, "strange", "a distribution", "1.5")
+    record = fitted(Worker(WorkerConfig(pools=("least", "mean")), registry)).record
+    assert record.pools == {"least": str(plugin)}

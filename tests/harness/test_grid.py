@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.api import Dataset, Encoder, Loss, Model
+from harness.api import Dataset, Encoder, Loss, Model, Part
 from harness.plugin.registry import Registry
 from harness.trials.grid import Axes, plan
 from harness.trials.trial import Trial
@@ -45,6 +45,18 @@ def test_every_part_is_met_in_the_first_trials(axes: Axes, dots_plugin: Path) ->
     assert {(trial.model, trial.seed) for trial in trials[:3]} == {("trained", 0), ("mean_image", 0)}
     assert {trial.encoder for trial in trials[:3]} == {"plain", "deep", "-"}
     assert [trial.seed for trial in trials[:9]] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_of_three_encoders_and_three_losses_the_first_three_trials_have_each_once(axes: Axes) -> None:
+    names = ("first", "second", "third")
+
+    def named(part: type[Part]) -> list[Part]:
+        return [type(name, (part,), {"name": name})() for name in names]
+
+    many = replace(axes, encoders=named(type(axes.encoders[0])), losses=named(type(axes.losses[0])), seeds=[0])
+    trials = [cell.trial for cell in plan(many)][:9]
+    assert {trial.encoder for trial in trials[:3]} == {trial.loss for trial in trials[:3]} == set(names)
+    assert len({(trial.encoder, trial.loss) for trial in trials}) == 9
 
 
 def test_an_axis_that_a_model_does_not_use_collapses_to_one_trial(axes: Axes, dots_plugin: Path) -> None:

@@ -37,6 +37,8 @@ def test_a_trial_that_another_run_finishes_in_the_meantime_is_not_fitted_again(
         executor = Serial()
         summary = carry_out(plan(), store=store, worker=worker, executor=executor, observer=Observer())
         assert len(store.done()) == 2
+        (fingerprint,) = {outcome.fingerprint for outcome in store.outcomes()}
+        assert len(store.thumbnails(fingerprint)) == 7, "of each test image, once"
     assert (summary.fitted, summary.found) == (1, 1)
     fits = diary.read_text().splitlines()
     assert fits == ["plain absolute 0", "plain absolute 1"], "the second is the other run's"
