@@ -1,8 +1,8 @@
-"""For who writes an executor: what it is handed, and what fits trials in other processes and on other machines.
+"""What you need to write an executor: the values that it is given, and how to fit trials elsewhere.
 
-An executor is handed trials, a worker and an observer. In this process `worker.perform(trial, observer)` fits one.
-For another machine send `RemoteWorker.of(worker)`, `portable(split)` and `makers(trial, worker.registry)` there, call
-`perform`, send back what it returns, and call `returned.kept_by(worker)` here. plugins/harness_ray does so.
+An executor is given trials, a worker and an observer. `worker.perform(trial, observer)` fits a trial in this process.
+To fit it on another machine, send `RemoteWorker.of(worker)`, `portable(split)` and `makers(trial, worker.registry)`
+there, call `perform`, send back its result, and call `returned.kept_by(worker)` here. plugins/harness_ray does this.
 """
 
 from harness.api import Executor, Progress, Split

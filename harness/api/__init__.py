@@ -1,4 +1,4 @@
-"""The contract: the kinds of part, and the values that pass between them and the harness."""
+"""The contract with plugins: the kinds of part, and the values that are passed between parts and the harness."""
 
 from harness.api.parts import (
     CountMetric,

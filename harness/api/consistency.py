@@ -1,4 +1,4 @@
-"""What images and splits have to be: a data set that gives something else costs that category."""
+"""Checks of the images and splits that a data set gives. If one fails, that category cannot be used."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from harness.api.values import Images, Split
 
 _AT_A_TIME = 64
-"""Masks that are looked at together, so that a data set larger than memory passes through."""
+"""How many masks are checked together, so that the data set may be larger than memory."""
 
 
 def fault_of_images(images: Images) -> str:
-    """Why these cannot be images; empty where they can. The values of masks are not looked at."""
+    """The reason why these images are invalid; empty if they are valid. The values of masks are not checked."""
     pixels, masks = images.pixels, images.masks
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3:
         return f"pixels are {_described(pixels)}, expected uint8 of shape (N, H, W, 3)"
@@ -39,9 +39,9 @@ def fault_of_images(images: Images) -> str:
 
 
 def fault_of_split(split: object) -> str:
-    """Why this cannot be a category; empty where it can.
+    """The reason why a split is invalid; empty if it is valid.
 
-    There may be no images to test on: models are fitted and kept all the same, and nothing can be ranked.
+    It may have no test images: models can still be fitted and kept, but not ranked.
     """
     if not isinstance(split, Split):
         return f"it is {split!r:.60}, a {type(split).__name__}: expected a harness.Split"

@@ -1,4 +1,4 @@
-"""The kinds of part: what a plugin subclasses."""
+"""The kinds of part. A plugin subclasses one of these classes for each part that it offers."""
 
 from __future__ import annotations
 
@@ -21,43 +21,43 @@ if TYPE_CHECKING:
 
 
 class Part(ABC):
-    """One choice on an axis. Subclasses are dataclasses whose fields, all with defaults, are their options."""
+    """One choice on an axis. A subclass may be a dataclass; its fields are its options, and all need defaults."""
 
     name: ClassVar[str]
-    """How it is spelt on the command line: lower case, digits, underscores."""
+    """Its name on the command line: lower case letters, digits and underscores."""
     kind: ClassVar[Literal["dataset", "encoder", "executor", "loss", "metric", "model", "pool", "threshold", "tracker"]]
     licence: ClassVar[str] = ""
     """SPDX identifier of the code, or of the images of a data set."""
     source: ClassVar[str] = ""
-    """The publication or page that it follows."""
+    """The publication or web page that it follows."""
     needs_options: ClassVar[bool] = False
-    """Whether it means nothing until an option is given; `all` leaves it out."""
+    """Whether it cannot be used without options. If so, `all` leaves it out."""
     version: ClassVar[int] = 1
-    """Raise it when equal options come to other numbers: old and new results are then never taken for one another."""
+    """Increase it when the same options give other numbers. Results of different versions are never mixed."""
 
 
 class Model(Part):
-    """Is fitted to normal images, then scores any image."""
+    """A detector: it is fitted to normal images and then scores any image."""
 
     kind = "model"
     uses: ClassVar[frozenset[str]] = frozenset()
-    """Which of encoder, loss, pool and training (epochs, batch size, learning rate) it takes; others show as `-`."""
+    """Which of encoder, loss, pool and training (epochs, batch size, learning rate) it uses; others show as `-`."""
     floor: ClassVar[bool] = False
     """Whether it looks at next to nothing, so that others have to beat it: fitted beside each run, never ranked."""
     default_pool: ClassVar[str] = "mean"
-    """The pool, as it is spelt, that turns its maps into image scores when none is asked for."""
+    """The spelling of the pool that turns its maps into image scores if no other pool is asked for."""
 
     def resolved(self, encoder: Encoder | None) -> Mapping[str, str]:
-        """What its options come to with this encoder where they leave that open, for the record."""
+        """What options that leave something open (`auto`) come to with this encoder. This is kept in the record."""
         return {}
 
     @abstractmethod
     def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
-        """Learn from normal images alone, forgetting any earlier fit. Raises TrainingError, UnavailableError."""
+        """Learn from normal images only, and forget any earlier fit. Raises TrainingError, UnavailableError."""
 
     @abstractmethod
     def score(self, images: Images) -> Scores:
-        """Score each image on its own: neither its neighbours nor its label may matter."""
+        """Score each image on its own. The score may depend neither on other images nor on a label."""
 
     def score_left_out(self, images: Images, without: Sequence[NDArray[np.intp]]) -> Scores:
         """Score images that it was fitted on, each as if those at these indices among the fitted had not been there.
@@ -67,20 +67,21 @@ class Model(Part):
         raise UnavailableError(f"model {self.name!r} cannot leave images out of what it has learned")
 
     def network(self) -> nn.Module:
-        """The fitted model as one module, from images (N, 3, H, W) in [0, 1] to maps (N, H, W), or to scores (N,).
+        """The fitted model as one torch module, from images (N, 3, H, W) in [0, 1] to maps (N, H, W) or scores (N,).
 
-        What else its forward takes may be left out, and `side_inputs` gives it. Raises UnavailableError, by default.
+        `forward` may have further inputs, all optional, whose values `side_inputs` gives. By default it raises
+        UnavailableError, and the model cannot be packed.
         """
         raise UnavailableError(
             f"model {self.name!r} cannot be packed, for it has no network(): see harness.Model.network"
         )
 
     def side_inputs(self, pixels: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
-        """What `network` takes beside images, by name, drawn from pixels (N, H, W, 3): by default nothing."""
+        """The further inputs of `network` by name, computed from pixels (N, H, W, 3); none by default."""
         return {}
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """What fitting learned, as named arrays; by default every attribute that is an array or a number."""
+        """What was learned by fitting, as named arrays. By default, every attribute that is an array or a number."""
         options = getattr(self, "__dataclass_fields__", {})
         return {
             name: np.asarray(value)
@@ -91,35 +92,34 @@ class Model(Part):
     def restore(
         self, state: Mapping[str, NDArray[Any]], *, encoder: Encoder | None, loss: Loss | None, run: Run
     ) -> None:
-        """Become the fitted model whose `state()` this was; scores are then equal."""
+        """Become the fitted model that gave this `state()`. Its scores must then be the same."""
         for name, value in state.items():
             setattr(self, name, value)
 
 
 class Encoder(Part):
-    """Turns images into feature maps. Normalisation belongs to it."""
+    """Turns images into feature maps. It normalises the images itself."""
 
     kind = "encoder"
     pretrained: ClassVar[bool] = False
-    """Whether it starts from published weights unless random ones are asked for."""
+    """Whether it starts from published weights, unless random ones are asked for."""
     reduction: int | None = None
-    """How many times smaller features are than images; None where it is only known once built."""
+    """How many times smaller the feature maps are than the images; None if that is known only after `build`."""
     bottleneck: ClassVar[bool] = False
-    """Whether autoencoders put a dense bottleneck after it unless told otherwise."""
+    """Whether autoencoders add a dense bottleneck behind it by default."""
 
     @abstractmethod
     def build(self, run: Run) -> nn.Module:
-        """A module from (N, 3, H, W) in [0, 1] to (N, channels, H/reduction, W/reduction), having both numbers.
+        """A module from (N, 3, H, W) in [0, 1] to (N, channels, H/reduction, W/reduction), with both as attributes.
 
-        Raises UnavailableError when its weights are out of reach; it never falls back to random ones.
+        Raises UnavailableError if its weights are out of reach. It must never use random weights instead.
         """
 
     def build_pyramid(self, run: Run, reductions: tuple[int, ...]) -> nn.Module:
-        """A module from (N, 3, H, W) in [0, 1] to a list of maps (N, any channels, H/r, W/r), one for each reduction r.
+        """A module from (N, 3, H, W) in [0, 1] to a list of maps (N, channels, H/r, W/r), one for each reduction r.
 
-        An encoder with an option that chooses the maps gives those instead, and its module says their `reductions`.
-
-        Raises UnavailableError as `build` does, and when it has no such maps; by default it has none.
+        An encoder whose options choose the maps gives those instead; its module then has the attribute `reductions`.
+        Raises UnavailableError as `build` does, and if there are no such maps, which is the default.
         """
         asked = " and ".join(map(str, reductions))
         raise UnavailableError(
@@ -128,23 +128,23 @@ class Encoder(Part):
 
 
 class Loss(Part):
-    """Says how far an output is from its target; trains models and makes the maps that score images."""
+    """Measures how far an output is from its target. It trains models and makes the error maps that score images."""
 
     kind = "loss"
     mean_of_map: ClassVar[bool] = True
-    """Whether calling it gives the mean of its error map."""
+    """Whether calling the loss gives the mean of its error map."""
     pretrained: ClassVar[bool] = False
-    """Whether it starts from published weights unless random ones are asked for."""
+    """Whether it starts from published weights, unless random ones are asked for."""
 
     def prepare(self, run: Run) -> None:
-        """Called by models before they use it; a loss with a network builds it here. Raises UnavailableError."""
+        """Models call this before they use the loss. A loss with a network builds it here. Raises UnavailableError."""
 
     @abstractmethod
     def error_map(self, output: Tensor, target: Tensor) -> Tensor:
-        """(N, 3, H, W) twice, in [0, 1], to (N, H, W): 0 where equal, differentiable in `output`."""
+        """Errors (N, H, W) between images (N, 3, H, W) in [0, 1]: 0 where equal, differentiable in `output`."""
 
     def __call__(self, output: Tensor, target: Tensor) -> Tensor:
-        """The scalar to minimise."""
+        """The scalar that training minimises."""
         return self.error_map(output, target).mean()
 
 
@@ -155,105 +155,105 @@ class Pool(Part):
 
     @abstractmethod
     def score(self, maps: FloatArray) -> FloatArray:
-        """Error maps (N, H, W) to scores (N,), each from its own map alone."""
+        """Scores (N,) of error maps (N, H, W). Each score depends on its own map only."""
 
     def tensor(self, maps: Tensor) -> Tensor:
-        """The same in torch, so that models can be packed with this pool. Raises PackingError, by default."""
+        """The same in torch, which packing a model needs. By default it raises PackingError."""
         raise PackingError(f"pool {self.name!r} cannot be packed, for it has no torch form: see harness.Pool.tensor")
 
 
 class Threshold(Part):
-    """Turns the scores of normal images into a limit; an image that scores above it is called anomalous."""
+    """Turns the scores of normal images into a limit. An image with a score above the limit is called anomalous."""
 
     kind = "threshold"
     oracle: ClassVar[bool] = False
-    """Whether it sees test labels; such rows are marked in every table and ranked apart."""
+    """Whether it sees test labels. Its rows are then marked in every table and ranked apart."""
 
     @abstractmethod
     def fit(self, normal: FloatArray) -> float:
-        """The limit, from the scores (N,) of normal images, in any order."""
+        """The limit for these scores (N,) of normal images, which are in no particular order."""
 
 
 class OracleThreshold(Threshold):
-    """A limit that no production line could have set: it is chosen with the test labels in hand."""
+    """A limit that no production line could have set, since it is chosen with the help of test labels."""
 
     oracle = True
 
     def fit(self, normal: FloatArray) -> float:
-        """Not possible without labels. Raises TypeError."""
+        """Raises TypeError, since labels are needed."""
         raise TypeError(f"{self.name} needs test labels: call fit_oracle")
 
     @abstractmethod
     def fit_oracle(self, scores: FloatArray, labels: BoolArray) -> float:
-        """The limit, from test scores (N,) and labels (N,), True for anomalous."""
+        """The limit for these test scores (N,) and labels (N,), which are True for anomalous."""
 
 
 class Metric(Part):
-    """Says in one number how good a detector is. Subclass CountMetric, ScoreMetric or PixelMetric."""
+    """One number that says how good a detector is. Subclass CountMetric, ScoreMetric or PixelMetric."""
 
     kind = "metric"
     title: ClassVar[str] = ""
-    """Its heading in tables; by default its spelling."""
+    """The heading of its column in tables; by default its spelling."""
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    """The lowest and the highest value that it can have; a value outside is refused."""
+    """Its lowest and highest possible value. A value outside this range is refused."""
     higher_is_better: ClassVar[bool] = True
     needs_limit: ClassVar[bool] = False
     """Whether it depends on the threshold."""
     version: ClassVar[int] = 1
-    """To be raised when its definition changes: values of different versions are never compared."""
+    """Increase it when the definition changes. Values of different versions are never compared."""
 
 
 class CountMetric(Metric):
-    """A metric of the decisions at a limit."""
+    """A metric of decisions: it depends on how many images lie on which side of the limit."""
 
     needs_limit = True
 
     @abstractmethod
     def value(self, counts: Counts) -> float:
-        """The number, from how many images of each class are called what they are; nan where it is not defined."""
+        """The metric, computed from how many images of each class are judged rightly; nan if it is not defined."""
 
     def interval(self, counts: Counts) -> Interval | None:
-        """Where it lies at 95 %, given so many images; by default nobody knows."""
+        """Its 95 % confidence interval for this number of images, the lower bound first; None if there is none."""
         return None
 
 
 class ScoreMetric(Metric):
-    """A metric of image scores and labels, whatever the limit."""
+    """A metric of image scores and labels. It does not depend on a limit."""
 
     @abstractmethod
     def value(self, ranking: Ranking) -> float:
-        """The number, from `ranking.scores` (N,) and `ranking.labels` (N,); nan where it is not defined."""
+        """The metric, computed from `ranking.scores` (N,) and `ranking.labels` (N,); nan if it is not defined."""
 
     def interval(self, ranking: Ranking) -> Interval | None:
-        """Where it lies at 95 %, given so many images; by default nobody knows."""
+        """Its 95 % confidence interval for this number of images, the lower bound first; None if there is none."""
         return None
 
 
 class PixelMetric(Metric):
-    """A metric of error maps against masks; it needs neither pool nor threshold."""
+    """A metric that compares error maps with masks. It needs neither a pool nor a threshold."""
 
     defect: str = ""
-    """The defect kind of the images that count, beside the good ones; empty for all. To be an option, as a field."""
+    """The only defect kind that counts, beside good images; empty for all. Make it a field to have it as an option."""
 
     @abstractmethod
     def value(self, pixels: PixelCounts) -> float:
-        """The number, from how many pixels score how high, as `harness.pixel_curves` reads them, or nan."""
+        """The metric of these counts of pixels by score, which `harness.pixel_curves` reads; nan if not defined."""
 
 
 class Dataset(Part):
-    """Loads the categories of one source of images."""
+    """Loads the images of one source, category by category."""
 
     kind = "dataset"
     root: Path | None = None
-    """The folder of `--data-root`, set by the harness."""
+    """The folder given as `--data-root`. The harness sets it."""
     read_depth: int = 16
-    """Bits in use in 16-bit grey images that `read` is given, set by the harness as in Split.depth."""
+    """How many bits are used in 16-bit grey images that `read` opens. The harness sets it from Split.depth."""
     needs_root: ClassVar[bool] = True
     """Whether it reads files from `root`."""
     homepage: ClassVar[str] = ""
-    """Where to get it."""
+    """The web page where the images can be found."""
     defaults: ClassVar[Mapping[str, Any]] = {}
-    """Settings that suit it where none are asked for: image_size, epochs, batch_size, learning_rate, weights."""
+    """Its own default settings, by name: image_size, epochs, batch_size, learning_rate, weights."""
     layout: ClassVar[str] = ""
     """One line that shows how its files lie under `root`."""
     official: ClassVar[tuple[str, ...]] = ()
@@ -261,19 +261,19 @@ class Dataset(Part):
 
     @abstractmethod
     def categories(self) -> tuple[str, ...]:
-        """What can be loaded, sorted. Raises DataError when `root` holds nothing of this layout."""
+        """The names of all categories, sorted. Raises DataError if `root` has no files in this layout."""
 
     def train_count(self, category: str) -> int | None:
-        """How many images a category has to fit on, where that is known without loading it; it foretells times."""
+        """The number of training images if it is known without loading them; used to estimate the time left."""
         return None
 
     @abstractmethod
     def load(self, category: str, image_size: int) -> Split:
-        """Every image resized to (image_size, image_size), in an order that never changes. Raises DataError."""
+        """All images of a category, resized to (image_size, image_size), always in the same order. Raises DataError."""
 
     def read(self, file: Path, image_size: int) -> NDArray[np.uint8]:
-        """(image_size, image_size, 3), one image file as `load` has it, so that new ones can be judged like those.
+        """Read one new image file as `load` does, as (image_size, image_size, 3), so that a fitted model can judge it.
 
-        By default it is turned upright, made RGB and resized as a whole. Raises DataError.
+        By default the image is turned upright, converted to RGB and resized as a whole. Raises DataError.
         """
         return read_image(file, image_size, self.read_depth).pixels

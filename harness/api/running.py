@@ -1,4 +1,4 @@
-"""The parts around a run: executors, which say where trials are fitted, and trackers, which are told of each trial."""
+"""The parts around a run: executors decide where trials are fitted, and trackers are told of each trial that ends."""
 
 from __future__ import annotations
 
@@ -16,81 +16,81 @@ if TYPE_CHECKING:
 
 
 class Executor(Part):
-    """Decides where trials are fitted. What it is handed is documented in `harness.executors`."""
+    """Decides where trials are fitted. `harness.executors` documents what it works with."""
 
     kind = "executor"
 
     def prepare(self, wanted: str) -> str | None:
-        """Called once before a run: the device that fits compute on when `wanted` is asked for, as torch spells it.
+        """Called once before a run. Returns the device that fits will use for what is `wanted`, as torch spells it.
 
-        None, the default, looks for it on this machine. Raises UsageError where the place asked for cannot be used.
+        None, the default, lets the harness choose a device of this machine. Raises UsageError.
         """
         return None
 
     def side_by_side(self, device: str, trials: int) -> int:
-        """How many of so many trials will share the cores of one machine; each is given that share as its threads."""
+        """How many of these trials will share the cores of one machine. Each fit gets its share of them as threads."""
         return 1
 
     @abstractmethod
     def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
-        """Outcomes in any order, one for each trial; tell `observer.progressed` how far fits are.
+        """Fit trials and yield one outcome for each, in any order. Report progress to `observer.progressed`.
 
-        Take the next trial only when it can start. A trial that is lost is an outcome with its reason; beside
-        interrupts only the loss of the place itself is raised, as UnavailableError.
+        Take the next trial only when it can start. If a trial is lost, yield an outcome with the reason. Raise
+        UnavailableError only if the whole place is lost.
         """
 
 
 @dataclass(frozen=True)
 class TrackedTrial:
-    """What a tracker is told of one trial."""
+    """What a tracker is told about one trial."""
 
     id: str
-    """The trial's id in the store: the same trial on the same data has the same id for ever."""
+    """The id of the trial in the store. The same trial on the same data always has the same id."""
     fingerprint: str
-    """Of the data; empty where the data could not be loaded."""
+    """The fingerprint of its data; empty if the data could not be loaded."""
     name: str
-    """For people, as `bottle · dae + conv + mse · seed 0`."""
+    """A name for people, such as `bottle · dae + conv + mse · seed 0`."""
     status: Literal["done", "error"]
     reason: str
-    """Why it failed; empty where it did not."""
+    """Why it failed; empty if it did not."""
     settings: Mapping[str, Any]
     """Data set, category, model, encoder, loss, seed and every other setting of the fit."""
     metrics: Mapping[str, float]
-    """Seconds, speed, and the leaderboard's figures as `metric/pool/threshold`; pixel metrics have no pool."""
+    """Times, speed, and the leaderboard's figures as `metric/pool/threshold`; pixel metrics have neither of the two."""
     losses: Sequence[float]
     """The training loss after each epoch."""
     made_by: Mapping[str, str]
     """Plugins, packages and the machine, with their versions."""
     command: str
-    """What a person types to make it again."""
+    """The command that makes this trial again."""
     page: Callable[[], str]
-    """Makes the trial's page of the report: HTML that fetches nothing."""
+    """Makes the page of the report for this trial, as HTML that loads nothing from elsewhere."""
 
 
 class Tracker(Part):
-    """Is told of each trial that ends, and writes it down elsewhere: a server, a folder, a chat.
+    """Is told about each trial that ends, and records it elsewhere: on a server, in a folder, in a chat.
 
-    `open` and `log` are called one after another in a thread of the tracker's own, which no trial waits for. Whatever
-    they raise, and a call that takes longer than `deadline_s`, ends the tracking and is said once.
+    `open`, `log` and `close` are called one after another, in a thread of their own that no trial waits for. An
+    exception, or a call that takes longer than `deadline_s`, ends the tracking; the user is told once.
     """
 
     kind = "tracker"
     deadline_s: ClassVar[float] = 30.0
-    """How long one call may take."""
+    """The seconds that one call may take."""
 
     def prepare(self) -> None:
-        """Called first, in the caller's thread: check what is asked for, and import packages, but ask no network.
+        """Called first, in the caller's thread. Check the options and import packages here, but do not use the network.
 
-        Modules that another thread imports are half made meanwhile. Raises UsageError where it cannot be used so.
+        Imports belong here, since a module is only half made while another thread imports it. Raises UsageError.
         """
 
     @abstractmethod
     def open(self) -> None:
-        """Called once before the first trial: connect, and find out which trials are there already."""
+        """Called once before the first trial. Connect, and find out which trials were recorded earlier."""
 
     @abstractmethod
     def log(self, trial: TrackedTrial) -> None:
-        """Write one trial down. It may be there from an earlier run: then replace it, or leave it as it is."""
+        """Record one trial. If it was recorded by an earlier run, replace it or leave it as it is."""
 
     def close(self) -> None:
         """Called once after the last trial."""

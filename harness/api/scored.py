@@ -1,4 +1,4 @@
-"""What metrics of images are made from: scores sorted once for all limits, and counts at one. Anomalous is positive."""
+"""What image metrics are computed from: sorted scores, and counts at one limit. Anomalous is the positive class."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many test images of each class are called rightly; rates are nan where their class is empty."""
+    """How many test images of each class are judged rightly. The rate of an empty class is nan."""
 
     right_normal: int
     n_normal: int
@@ -47,7 +47,7 @@ class Counts:
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall, in [0, 1]; 0 where no anomaly is found, nan where there is none."""
+        """Harmonic mean of precision and recall, in [0, 1]: 0 if no anomaly is found, nan if there is none."""
         if not self.n_abnormal:
             return NAN
         false_alarms, missed = self.n_normal - self.right_normal, self.n_abnormal - self.right_abnormal
@@ -55,9 +55,9 @@ class Counts:
 
 
 class Ranking:
-    """Scores (N,) and labels (N,), True for anomalous, sorted once.
+    """Scores (N,) with labels (N,), True for anomalous; they are sorted once.
 
-    Raises ValueError where shapes differ or a score is not finite.
+    Raises ValueError if the shapes differ or a score is not finite.
     """
 
     def __init__(self, scores: FloatArray, labels: BoolArray) -> None:
@@ -71,7 +71,7 @@ class Ranking:
         self._lists: tuple[list[float], list[float]] = self._normal.tolist(), self._abnormal.tolist()
 
     def counts(self, limit: float) -> Counts:
-        """What is right when a score above the limit is called anomalous. Raises ValueError for nan."""
+        """The counts if every score above the limit is called anomalous. Raises ValueError if the limit is nan."""
         if limit != limit:
             raise ValueError("the limit is nan: expected a number")
         normal, abnormal = self._lists  # in which bisect finds one limit far sooner than numpy does in its arrays
@@ -79,7 +79,7 @@ class Ranking:
         return Counts(bisect_right(normal, limit), len(normal), len(abnormal) - missed, len(abnormal))
 
     def auroc(self) -> float:
-        """Chance that an anomalous image scores above a normal one, ties counting half; nan where a class is empty."""
+        """How likely an anomalous image scores above a normal one; ties count half. nan if a class is empty."""
         if not len(self._normal) or not len(self._abnormal):
             return NAN
         below = self._normal.searchsorted(self._abnormal, side="left")
@@ -87,7 +87,7 @@ class Ranking:
         return float((below.sum() + not_above.sum()) / (2 * len(self._normal) * len(self._abnormal)))
 
     def average_precision(self) -> float:
-        """Precision averaged over the anomalous images as the limit falls, ties together; nan where there are none."""
+        """The mean precision over the anomalous images as the limit falls, ties together; nan if there are none."""
         if not len(self._abnormal):
             return NAN
         found = len(self._abnormal) - self._abnormal.searchsorted(self._abnormal, side="left")

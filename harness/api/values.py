@@ -1,4 +1,4 @@
-"""The values that pass between parts and the harness: images and their masks, a fit's settings, scores."""
+"""The values that are passed between parts and the harness: images with masks, the settings of a fit, scores."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ GOOD = "good"
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about the images of a category that a person should know before trusting a number made of them."""
+    """Something that a person should know about the images of a category before trusting results on them."""
 
     name: str
-    """What it is called, in lower case: `duplicates`, `shortcut`."""
+    """Its name in lower case, such as `duplicates` or `shortcut`."""
     sentence: str
     """One sentence for a person."""
     grave: bool = False
-    """Whether numbers made of these images may mean something else than they say."""
+    """Whether results on these images may be misleading."""
     count: int = 0
-    """Of the files or images it is about; 0 where it is about all."""
+    """The number of files or images that it is about; 0 if it is about all of them."""
     examples: tuple[str, ...] = ()
-    """Names of some of these."""
+    """The names of some of them."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """Images of one size with what is known of each; `pixels` and `masks` may be memory-mapped."""
+    """Images of one size, and what is known about each. `pixels` and `masks` may be memory-mapped."""
 
     pixels: NDArray[np.uint8]
     """(N, H, W, 3), RGB, 0 to 255."""
     paths: tuple[str, ...]
-    """N names, unique, relative to the category's folder, with forward slashes."""
+    """N different names, which are paths relative to the category's folder, with forward slashes."""
     defects: tuple[str, ...] = ()
-    """N defect kinds, `good` for a normal image; empty means that all are good."""
+    """N defect kinds, `good` for a normal image. If it is empty, all images are good."""
     masks: NDArray[np.uint8] | None = None
-    """(N, H, W), 1 where the image is defective and 0 elsewhere; None where the data set has no masks."""
+    """(N, H, W), 1 at defective pixels and 0 elsewhere; None if the data set has no masks."""
     facts: Mapping[str, NDArray[Any]] = field(default_factory=dict, compare=False, repr=False)
-    """What the files say of each image beside its pixels: names such as `width`, and (N,) numbers or texts each."""
+    """What the files tell about each image beside its pixels: a name, such as `width`, to (N,) numbers or texts."""
 
     def __post_init__(self) -> None:
         if not self.defects:
@@ -63,7 +63,7 @@ class Images:
         return np.array([kind != GOOD for kind in self.defects], dtype=bool)
 
     def take(self, chosen: slice | NDArray[np.intp]) -> Images:
-        """The images at a slice or at indices, in that order; a slice copies no pixels."""
+        """The images at a slice or at these indices, in that order. A slice does not copy pixels."""
         at = range(len(self))[chosen] if isinstance(chosen, slice) else [int(i) for i in chosen]
         return Images(
             pixels=self.pixels[chosen],
@@ -76,28 +76,28 @@ class Images:
 
 @dataclass(frozen=True)
 class Split:
-    """One category: normal images to fit on, and labelled ones to test on."""
+    """One category: normal images for fitting, and labelled images for testing."""
 
     train: Images
     test: Images
     incomplete: str = ""
-    """How the category differs from its official counts; empty when it does not, or when there are none."""
+    """How the numbers of images differ from official ones; empty if they do not, or if there are none."""
     sizes: tuple[str, ...] = ()
-    """The sizes of the source's own images, as `900x900`, most frequent first."""
+    """The sizes of the original images, such as `900x900`, the most frequent first."""
     modes: tuple[str, ...] = ()
-    """How their files hold pixels, as Pillow calls it (RGB, L, I;16), most frequent first."""
+    """The pixel modes of the original files in Pillow's words (RGB, L, I;16), the most frequent first."""
     source_hash: str = ""
-    """A hash of the source's content, from a data set that knows it; else the pixels are hashed."""
+    """A hash of the original content, if the data set knows one; otherwise the pixels are hashed."""
     findings: tuple[Finding, ...] = ()
-    """What was noticed about the files as they were read."""
+    """What was noticed while the files were read."""
     depth: int = 16
-    """Bits in use in its 16-bit grey images, as found over the training images."""
+    """How many bits are used in 16-bit grey images, as found over the training images."""
     calibration: Images | None = None
-    """Normal images that the source sets apart for limits (a validation split), neither fitted nor tested on."""
+    """Normal images of a validation split. They are used to set limits, and neither for fitting nor for testing."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change when any image, mask, name or label does."""
+        """16 hexadecimal digits that change whenever an image, mask, name or label changes."""
         digest = hashlib.sha256(self.source_hash.encode())
         kept_apart = [] if self.calibration is None else [self.calibration]
         for images in (self.train, self.test, *kept_apart):  # without any, as it was before there were some
@@ -112,25 +112,25 @@ class Split:
 
 @dataclass(frozen=True)
 class Progress:
-    """One step of a fit, as a model reports it."""
+    """A step of a fit, reported by the model."""
 
     epoch: int
     """From 1."""
     epochs: int
     loss: float
-    """Mean training loss of this epoch so far."""
+    """The mean training loss of this epoch so far."""
     images: int
-    """Training images seen since the last report."""
+    """The number of training images since the last report."""
     epoch_done: bool = True
 
 
 def _silent(progress: Progress) -> None:
-    """Report to nobody."""
+    """Ignore the report."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one fit is asked to do, and where."""
+    """The settings of one fit, and where it runs."""
 
     seed: int = 0
     image_size: int = 256
@@ -139,21 +139,21 @@ class Run:
     batch_size: int = 32
     learning_rate: float = 1e-4
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Of training; scores are always made in float32."""
+    """The precision of training. Scores are always computed in float32."""
     device: str = "cpu"
-    """As torch spells it."""
+    """The name of the device in torch, such as `cuda:1`."""
     weights: Literal["pretrained", "random"] = "pretrained"
     weights_dir: Path | None = None
-    """Where `<timm name>.safetensors` files lie; None asks timm's hub."""
+    """The folder of `<timm name>.safetensors` files; None downloads from timm's hub."""
     report: Callable[[Progress], None] = field(default=_silent, compare=False, repr=False)
-    """To be called once an epoch or more often, by models that train in epochs."""
+    """Models that train in epochs call this at least once an epoch."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """How anomalous images are, higher is more; at least one of the two is given."""
+    """Scores of images; higher is more anomalous. At least one of the two must be given."""
 
     maps: FloatArray | None = None
-    """(N, H, W), the error at each pixel."""
+    """(N, H, W), a score for each pixel."""
     images: FloatArray | None = None
-    """(N,), for a model whose image score is not a pool of its map."""
+    """(N,), from a model whose image scores are not computed from maps by a pool."""

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 CONTRACT = 1
-"""Rises when a plugin that keeps the contract would have to be changed; plugins/README.md has the policy."""
+"""The version in force. It rises only when working plugins would have to change; plugins/README.md has the policy."""
 ATTRIBUTE = "harness_contract"
-"""What a plugin's module calls the version that it is made for; without it, it is made for the first."""
+"""The module attribute by which a plugin says which version it was written for; without it, version 1 is assumed."""
 
 
 def misfit(module: object) -> str:
-    """Why a plugin cannot be used with this harness; empty when it can."""
+    """The reason why a plugin cannot be used with this harness; empty if it can."""
     try:
         wanted = getattr(module, ATTRIBUTE, 1)
     except Exception as error:  # a module may have a __getattr__ of its own
@@ -28,7 +28,7 @@ def misfit(module: object) -> str:
 
 
 def misfit_of_source(source: bytes) -> str:
-    """The same of a module that cannot be imported, as one that imports what only a later contract has."""
+    """The same for a module that cannot be imported, for example because it imports something of a later contract."""
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError):
@@ -42,23 +42,23 @@ def misfit_of_source(source: bytes) -> str:
 
 
 class Renamed(NamedTuple):
-    """A public name that is called otherwise now."""
+    """The replacement of a public name that was renamed."""
 
     now: str
     since: str
     removed_in: str
-    """Two minor versions later, when the old name goes."""
+    """The version that removes the old name, two minor versions after `since`."""
 
 
 RENAMED: Mapping[str, Renamed] = {
     "unknown": Renamed("unknown_name", "0.1", "0.3"),
     "shown": Renamed("path_text", "0.1", "0.3"),
 }
-"""Old names of the package `harness`, which are still understood."""
+"""Old public names of the package `harness` that still work, with a warning."""
 
 
 def current_name(old: str, stacklevel: int = 3) -> str:
-    """What an old public name is called now, with a DeprecationWarning. Raises AttributeError for any other name."""
+    """The new name of a renamed public name; warns of its removal. Raises AttributeError for any other name."""
     if old not in RENAMED:
         raise AttributeError(f"module 'harness' has no attribute {old!r}")
     renamed = RENAMED[old]

@@ -1,4 +1,4 @@
-"""Digests of code that was defined in this process: whether a part still is what its stored trials were made with."""
+"""Digests of code, to tell whether a part of a notebook has changed since its stored trials were fitted."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from harness.plugin.options import default_of, options_of, write
 
 
 def digest_of(code: type | types.ModuleType) -> str:
-    """8 hexadecimal digits of the code of a module or class; empty where none can be read.
+    """8 hexadecimal digits that change with the code of a module or class; empty if no code can be read.
 
-    Of a class, its own bases count as well, its attributes, and what its methods use of the same module: functions,
-    classes and plain values.
+    For a class, this includes its attributes, its base classes in the same module, and the functions, classes and plain
+    values of that module that its methods use.
     """
     said = [_source(code)] if isinstance(code, types.ModuleType) else list(_of_class(code, code.__module__, set()))
     known = [text for text in said if text]
@@ -43,7 +43,7 @@ def _of_class(code: type, module: str, seen: set[Any]) -> Iterator[str]:
 
 
 def _of_function(function: types.FunctionType, module: str, seen: set[Any]) -> Iterator[str]:
-    """A function, and what it takes from the module, or the function, that it was defined in."""
+    """The code of a function, and of what it uses from the module or function in which it was defined."""
     if function in seen:
         return
     seen.add(function)
@@ -64,19 +64,19 @@ def _of_function(function: types.FunctionType, module: str, seen: set[Any]) -> I
 
 
 def _global_names(code: types.CodeType) -> set[str]:
-    """What a function reads from its module, functions within it included."""
+    """The global names that a function reads, including those read by functions inside it."""
     found = {str(step.argval) for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     return found.union(*(_global_names(inner) for inner in code.co_consts if isinstance(inner, types.CodeType)))
 
 
 def _compiled(code: types.CodeType) -> str:
-    """A function whose source is nowhere, as of `exec`."""
+    """Stands for the source of a function that has none, such as one made by `exec`."""
     inner = [_compiled(one) if isinstance(one, types.CodeType) else _plain(one) for one in code.co_consts]
     return f"{code.co_code.hex()} {code.co_names} {inner}"
 
 
 def _plain(value: Any) -> str:
-    """A value without an inside of its own as text, or a collection of these; empty for anything else."""
+    """Text for a plain value, or for a collection of plain values; empty for any other object."""
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         return repr(value)
     if isinstance(value, tuple | list):
@@ -89,7 +89,7 @@ def _plain(value: Any) -> str:
 
 
 def _source(code: Any) -> str:
-    """The source; of a class in a notebook there is none, and that of its methods stands for it."""
+    """The source, or nothing. A class in a notebook often has none; then the sources of its methods stand for it."""
     try:
         return inspect.getsource(code)
     except (OSError, TypeError):
@@ -97,4 +97,4 @@ def _source(code: Any) -> str:
 
 
 _OF_DATACLASSES = frozenset(f"__{name}__" for name in ("init", "repr", "eq", "hash", "replace", "lt", "le", "gt", "ge"))
-"""Methods that `dataclass` writes, which follow from the options."""
+"""Methods that `dataclass` generates. They are left out, since they follow from the options."""

@@ -1,4 +1,4 @@
-"""What can be wrong with something that a plugin offers as a part."""
+"""Checks of what plugins offer as parts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from harness.errors import unknown
 from harness.plugin.options import fault_of_options
 
 AXES = ("encoder", "loss", "pool", "training")
-"""What a model may name in `uses`."""
+"""The names that are allowed in `Model.uses`."""
 
 
 def fault_of(part: object, kind: type[Part]) -> str:
-    """Why something is not a usable part of this kind; empty when it is. It raises nothing, whatever it is given."""
+    """The reason why an object is not a usable part of this kind; empty if it is. Never raises anything."""
     try:
         return _fault(part, kind)
     except Exception as error:  # a class may answer any question about itself with an exception
@@ -22,7 +22,7 @@ def fault_of(part: object, kind: type[Part]) -> str:
 
 
 def named(part: object) -> str:
-    """What something is called in a message about it, even where it cannot say."""
+    """How to call an object in a message, even if its own `repr` fails."""
     try:
         return repr(part)[:200]
     except Exception:
@@ -30,7 +30,7 @@ def named(part: object) -> str:
 
 
 def needs_options(part: type[Part]) -> bool:
-    """Whether a part means nothing until an option is given; plugins of before 0.2 say so as `generic`."""
+    """Whether a part is useless without options, so that `all` leaves it out. Before 0.2, this was called `generic`."""
     return bool(part.needs_options or getattr(part, "generic", False))
 
 

@@ -1,4 +1,4 @@
-"""The hooks. Each takes no arguments and returns classes; import heavy packages inside the function."""
+"""The hooks that a plugin may implement. They take no arguments and return classes. Import heavy packages inside."""
 
 from __future__ import annotations
 

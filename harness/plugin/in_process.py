@@ -22,28 +22,28 @@ from harness.plugin.spec import spell
 P = TypeVar("P", bound=Part)
 
 IN_PROCESS = "in this process"
-"""What stands for the distribution of such a part in records."""
+"""Stands in records where the distribution of an installed part would stand."""
 UNREAD = "unread"
-"""What stands for its version where its code cannot be read."""
+"""Stands in records where the version would stand, if the code of a part cannot be read."""
 
 
 def registry_with(plugins: Sequence[Any]) -> Registry:
-    """All installed plugins, and these files, modules and classes. Raises UsageError."""
+    """A registry of all installed plugins and of these files, modules and classes. Raises UsageError."""
     registry = Registry.discover([plugin for plugin in plugins if isinstance(plugin, Path)])
     register(registry, [plugin for plugin in plugins if not isinstance(plugin, Path)])
     return registry
 
 
 def broken(registry: Registry) -> list[str]:
-    """What is left out of which plugin, and why, a line for each."""
+    """One line for each thing that is left out of a plugin, with the reason."""
     problems = [f"plugin {plugin} {problem}" for plugin in registry.broken for problem in plugin.problems]
     return [*problems, *(f"plugin {line}" for line in registry.left_out)]
 
 
 def register(registry: Registry, given: Iterable[object]) -> None:
-    """Make these classes, the classes of these instances, and plugins that are modules known to a registry.
+    """Add to a registry: classes of parts, the classes of instances, and modules that are plugins.
 
-    What a plugin offers already stays as it is. Raises UsageError for what cannot be used as a part.
+    A class that a plugin offers already is not added again. Raises UsageError for a class that cannot be used.
     """
     for one in given:
         if isinstance(one, types.ModuleType):
@@ -55,9 +55,9 @@ def register(registry: Registry, given: Iterable[object]) -> None:
 
 
 def choose(registry: Registry, kind: type[P], asked: Sequence[str | Part | type[Part]]) -> list[P]:
-    """The parts that are spelt so, of these classes, or equal to these instances. Raises UsageError, with a suggestion.
+    """The parts that were asked for by spelling, by class or as instances. Raises UsageError, with a suggestion.
 
-    `all` alone stands for all that mean something without options.
+    The word `all` stands for every part that works without options.
     """
     if len(asked) == 1 and asked[0] == "all":
         return registry.choose(kind, "all")
@@ -70,9 +70,9 @@ def choose(registry: Registry, kind: type[P], asked: Sequence[str | Part | type[
 
 
 def some_of(asked: Sequence[str], known: Sequence[str], kind: str) -> list[str]:
-    """These names in their order, each once, or all that are known. Raises UsageError with a suggestion.
+    """The names that were asked for, in their order and each once; `all` gives all known ones. Raises UsageError.
 
-    A name in double quotes is read as JSON, so that `"all"` is what is called so.
+    A name in double quotes is read as JSON, so that `"all"` is a name like others.
     """
     if tuple(asked) == ("all",):
         return list(known)
@@ -121,13 +121,13 @@ def _refuse_faults(registry: Registry, plugin: Plugin) -> None:
 
 
 def _same(known: type[Part], given: type[Part]) -> bool:
-    """Whether two classes are one, or come of the same code, as where a plugin file was imported as well."""
+    """Whether two classes have the same code, as when a plugin file was also imported by the caller."""
     digest = digest_of(given)
     return known is given or (known.__qualname__ == given.__qualname__ and digest != "" and digest == digest_of(known))
 
 
 def _again(registry: Registry, kind: type[P], given: Part) -> P:
-    """The part that a worker makes of an instance's spelling. Raises UsageError where that is another one."""
+    """The part that a worker would make from an instance's spelling. Raises UsageError if the two differ."""
     for name, wanted in option_types(type(given)).items():
         if not fits(value := getattr(given, name), wanted):
             raise UsageError(

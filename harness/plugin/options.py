@@ -17,34 +17,34 @@ from harness.api import Part
 from harness.plugin.grammar import quoted
 
 SUPPORTED = "bool, int, float, str, Literal, a tuple of these, a kind of part such as Loss, or one of these or None"
-"""What an option may be."""
+"""The types that an option may have, in words."""
 
 MakePart = Callable[[type[Part], str], Part]
-"""Makes a part of a kind from its spelling, as a registry does."""
+"""Makes a part from its kind and its spelling; `Registry.make` is one."""
 
 _PLAIN: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}
 _BETWEEN = re.compile(r"(?<=[0-9.])-")
-"""What joins the numbers of a tuple; in `1e-05--2` that is the second dash."""
+"""A dash that separates two numbers of a tuple. In `1e-05--2` it is the second dash."""
 
 
 def options_of(cls: type[Part]) -> tuple[dataclasses.Field[Any], ...]:
-    """The dataclass fields of a part, in order; none where it is no dataclass."""
+    """The options of a part, which are its dataclass fields, in order; none if it is not a dataclass."""
     return tuple(f for f in dataclasses.fields(cls) if f.init) if dataclasses.is_dataclass(cls) else ()
 
 
 def default_of(option: dataclasses.Field[Any]) -> Any:
-    """An option's default; dataclasses.MISSING where it has none."""
+    """The default of an option; dataclasses.MISSING if it has none."""
     return option.default if option.default_factory is dataclasses.MISSING else option.default_factory()
 
 
 @cache  # of type hints, which Python compiles anew each time they are asked for
 def option_types(cls: type[Part]) -> dict[str, Any]:
-    """Each option's type. Raises NameError for one that cannot be looked up where the class is defined."""
+    """Option to type. Raises NameError for an annotation that the module of the class cannot resolve."""
     return {option.name: _type_of(cls, option) for option in options_of(cls)}
 
 
 def fault_of_options(cls: type[Part]) -> str:
-    """Why the options of a part cannot be spelt; empty when they can."""
+    """The reason why an option of a part cannot be used; empty if all can."""
     for option in options_of(cls):
         where = f"whose option {option.name!r}"
         if option.default is dataclasses.MISSING and option.default_factory is dataclasses.MISSING:
@@ -78,7 +78,7 @@ def fits(value: Any, wanted: Any) -> bool:
 
 
 def is_supported(wanted: Any) -> bool:
-    """Whether a value of this type can be read from text and written again."""
+    """Whether values of this type can be read from text and written as text."""
     arguments = typing.get_args(wanted)
     origin = typing.get_origin(wanted)
     if origin in (typing.Union, types.UnionType):
@@ -93,12 +93,12 @@ def is_supported(wanted: Any) -> bool:
 
 
 def is_kind(wanted: Any) -> bool:
-    """Whether a type is a kind of part."""
+    """Whether a type is a kind of part, such as Loss."""
     return inspect.isclass(wanted) and issubclass(wanted, Part) and isinstance(getattr(wanted, "kind", None), str)
 
 
 def nested_parts(part: Part) -> Iterator[Part]:
-    """The parts that a part takes as options, at any depth."""
+    """The parts among the options of a part, and among their options in turn."""
     for option in options_of(type(part)):
         value = getattr(part, option.name)
         if isinstance(value, Part):
@@ -107,9 +107,9 @@ def nested_parts(part: Part) -> Iterator[Part]:
 
 
 def read(text: str, wanted: Any, make_part: MakePart | None = None) -> Any:
-    """Text as a value of a type that is supported; numbers of a tuple are joined by dashes (32-64-128).
+    """Read a value of a supported type from text. The items of a tuple are joined by dashes, as in 32-64-128.
 
-    Raises ValueError, and what `make_part` raises.
+    Raises ValueError, and whatever `make_part` raises.
     """
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (typing.Union, types.UnionType):
@@ -136,7 +136,7 @@ def read(text: str, wanted: Any, make_part: MakePart | None = None) -> Any:
 
 
 def write(value: Any) -> str:
-    """The inverse of `read`; of a part, it is what `harness.plugin.spec.spell` gives."""
+    """Write a value as text that `read` understands; a part becomes its spelling."""
     if isinstance(value, Part):
         return spelling(value)
     if isinstance(value, bool) or value is None:
@@ -149,7 +149,7 @@ def write(value: Any) -> str:
 
 
 def spelling(part: Part) -> str:
-    """The shortest text that makes this part again: options at their defaults are left out."""
+    """The shortest text from which the part can be made again. Options that have their default are left out."""
     said = []
     for option in options_of(type(part)):
         value, default = getattr(part, option.name), default_of(option)
@@ -160,14 +160,14 @@ def spelling(part: Part) -> str:
 
 
 def same(value: Any, other: Any) -> bool:
-    """Whether two values of an option are equal; parts are, where they are of one class and spelt alike."""
+    """Whether two values of an option are equal. Parts are equal if they have the same class and the same spelling."""
     if isinstance(value, Part) and isinstance(other, Part):
         return type(value) is type(other) and spelling(value) == spelling(other)
     return bool(value == other)
 
 
 def describe(wanted: Any) -> str:
-    """A type in words, as in `one of reverse, forward, exact`."""
+    """A type in words for an error message, such as `one of reverse, forward, exact`."""
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (typing.Union, types.UnionType):
         return " or ".join("none" if a is type(None) else describe(a) for a in arguments)
@@ -193,7 +193,7 @@ def _read_tuple(text: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _type_of(cls: type[Part], option: dataclasses.Field[Any]) -> Any:
-    """The type of one option alone: what else is annotated in the class is none of our business."""
+    """The type of one option. It is resolved alone, since other annotations of the class may not be resolvable."""
     if not isinstance(option.type, str):
         return option.type
     owner = next(base for base in cls.__mro__ if option.name in vars(base).get("__annotations__", {}))

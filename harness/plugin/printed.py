@@ -1,7 +1,7 @@
-"""Keeps what plugins print apart from what the harness prints, so that a table on stdout stays one that programs read.
+"""Moves what plugins print from stdout to stderr, so that programs can read the tables that the harness prints.
 
-This changes the standard streams of the whole process: only the command line, and processes that the harness has
-started itself, may do so. `harness.run` lets prints be, for a notebook shows them where they belong.
+This replaces the standard streams of the whole process. Only the command line and worker processes may do that;
+`harness.run` leaves prints alone, and a notebook shows them below the cell.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from harness.plugin.registry import FILE_MODULE, GROUP
 from harness.printable import printable
 
 _OURS = frozenset({"harness", "click", "rich", "__main__"})
-"""No plugins, which is known without asking what is installed."""
+"""Top-level packages that are certainly no plugins, so that the installed packages need not be searched."""
 
 Aside = Callable[[str, str], None]
-"""Takes a plugin's name and a line that it has printed."""
+"""Is called with the name of a plugin and a line that it printed."""
 
 
 def on_stderr(plugin: str, line: str) -> None:
-    """A plugin's line, marked with its name."""
+    """Print the line of a plugin to stderr, marked with the plugin's name."""
     print(printable(f"[{plugin}] {line}"), file=sys.stderr, flush=True)
 
 
 class Apart:
-    """A text stream that hands on what is written to it, but for what plugins write: their lines are put aside."""
+    """A text stream that passes on what the harness writes, and hands the lines of plugins to `aside`."""
 
     def __init__(self, stream: TextIO, aside: Aside = on_stderr) -> None:
         self._stream, self._aside = stream, aside
@@ -42,11 +42,11 @@ class Apart:
 
     @property
     def buffer(self) -> Any:
-        """The stream of bytes; what a plugin writes to it goes to stderr without a mark."""
+        """The stream of bytes. Bytes that a plugin writes go to stderr, without a mark."""
         return sys.stderr.buffer if _plugin_in(sys._getframe(1)) else self._stream.buffer
 
     def write(self, text: str) -> int:
-        """What is said by the harness goes on as it is."""
+        """Write text, or put it aside if code of a plugin is writing."""
         plugin = _plugin_in(sys._getframe(1))
         if plugin is None:
             return self._stream.write(text)
@@ -58,14 +58,14 @@ class Apart:
         return len(text)
 
     def finish(self) -> None:
-        """Put aside lines that were begun and not ended."""
+        """Put aside lines that have no line end yet."""
         while self._begun:
             self._aside(*self._begun.popitem())
 
 
 @contextmanager
 def kept_apart(aside: Aside = on_stderr) -> Iterator[None]:
-    """Within, lines that plugins print are put aside; what C code writes to descriptor 1 goes to stderr unmarked."""
+    """While this is active, lines that plugins print are put aside. Output of C code to descriptor 1 goes to stderr."""
     before, system = sys.stdout, cast("Any", sys)
     named = system.__stdout__
     own = _own_descriptor(before)
@@ -90,7 +90,7 @@ def kept_apart(aside: Aside = on_stderr) -> Iterator[None]:
 
 
 def _own_descriptor(stream: TextIO) -> TextIO | None:
-    """A stream to where stdout leads, while descriptor 1 itself leads to stderr; None where it is not stdout's."""
+    """A new stream to the real stdout, with descriptor 1 redirected to stderr; None if `stream` is not descriptor 1."""
     try:
         if stream.fileno() != 1:
             return None
@@ -103,7 +103,7 @@ def _own_descriptor(stream: TextIO) -> TextIO | None:
 
 
 def _plugin_in(frame: FrameType | None) -> str | None:
-    """The plugin whose code is the innermost on the stack."""
+    """The name of the plugin whose code is innermost on the call stack; None if there is none."""
     while frame is not None:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if package.startswith(FILE_MODULE):
@@ -116,7 +116,7 @@ def _plugin_in(frame: FrameType | None) -> str | None:
 
 @cache
 def _packages() -> frozenset[str]:
-    """The packages of installed plugins."""
+    """The top-level packages of all installed plugins."""
     return frozenset(
         entry.value.partition(":")[0].partition(".")[0] for entry in importlib.metadata.entry_points(group=GROUP)
     )

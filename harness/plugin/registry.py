@@ -32,12 +32,12 @@ P = TypeVar("P", bound=Part)
 GROUP = "anomaly_harness"
 """The entry-point group."""
 FILE_MODULE = "harness_plugin_file_"
-"""How the module of a plugin file is called, before the file's own name."""
+"""The prefix of the module name under which a plugin file is imported."""
 DISTRIBUTION = "anomaly-harness"
-"""Our own distribution; its plugins are the built-in ones."""
+"""The name of our own distribution, whose plugins are called built-in."""
 
 _OF_THE_CORE = {"local": "harness.trials.executors"}
-"""Plugin to module, of what the core itself offers; it enters by the same hooks as everybody."""
+"""Plugins inside the core, by name; they use the same hooks as all others."""
 
 HOOKS: Mapping[type[Part], str] = {
     Model: "harness_models",
@@ -51,24 +51,24 @@ HOOKS: Mapping[type[Part], str] = {
     Tracker: "harness_trackers",
 }
 MOST_PARTS = 1000
-"""Of one kind and plugin: a hook that goes on returning parts is not waited for."""
+"""The most parts that one hook of a plugin may return, as a guard against endless iterables."""
 KINDS: Mapping[str, type[Part]] = {kind.kind: kind for kind in HOOKS}
 
 
 @dataclass
 class Plugin:
-    """One plugin, working or not."""
+    """One plugin, whether it works or not."""
 
     name: str
-    """Its entry point's name, or its file's."""
+    """The name of its entry point or file."""
     distribution: str
     version: str
     problems: list[str] = field(default_factory=list)
-    """Why some or all of it is left out; empty when all is well."""
+    """The reasons why it, or something in it, is left out; empty if nothing is."""
 
     @property
     def builtin(self) -> bool:
-        """Whether it ships with the harness."""
+        """Whether it is part of the harness's own distribution."""
         return self.distribution == DISTRIBUTION
 
     def __str__(self) -> str:
@@ -77,16 +77,16 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Offer:
-    """A part and who offers it."""
+    """A part and the plugin that offers it."""
 
     part: type[Part]
     plugin: Plugin
     rivals: tuple[Plugin, ...] = ()
-    """Other plugins that offer the same name; then it cannot be used."""
+    """Other plugins that offer a part of the same name. If there are any, the name cannot be used."""
 
 
 class Registry:
-    """All plugins that were found, and the parts they offer."""
+    """All plugins that were found, and the parts that they offer."""
 
     def __init__(self) -> None:
         self.plugins: list[Plugin] = []
@@ -99,10 +99,10 @@ class Registry:
     def discover(
         cls, files: Sequence[Path] | Mapping[Path, bytes] = (), environ: Mapping[str, str] = os.environ
     ) -> Registry:
-        """Load every installed plugin and these files. `HARNESS_PLUGINS=a,b` limits which strangers are loaded.
+        """Load every installed plugin and these files. `HARNESS_PLUGINS=a,b` limits which plugins of others are loaded.
 
-        Files come with their content where it was read elsewhere. A plugin that cannot be loaded is kept in `plugins`
-        with its problem. Raises UsageError for a missing file.
+        Files may be given with their content, if that was read on another machine. A plugin that cannot be loaded stays
+        in `plugins`, with its problem. Raises UsageError for a missing file.
         """
         registry = cls()
         for name, module in _OF_THE_CORE.items():
@@ -125,19 +125,19 @@ class Registry:
         return registry
 
     def register(self, module: object, name: str, distribution: str = "in this process", version: str = "-") -> Plugin:
-        """Add a plugin that is already imported, as tests and notebooks have it."""
+        """Add a plugin that is imported already, for tests and notebooks."""
         plugin = Plugin(name, distribution, version)
         self._load(plugin, lambda: module)
         return plugin
 
     def offers(self, kind: type[Part]) -> Mapping[str, Offer]:
-        """The parts of one kind by name, sorted."""
+        """The parts of one kind by name, in alphabetical order."""
         if kind not in self._offers:
             self._offers[kind] = self._collect(kind)
         return self._offers[kind]
 
     def make(self, kind: type[P], text: str) -> P:
-        """The part that `name[option=value,...]` spells. Raises UsageError with a suggestion."""
+        """Make the part that is spelt `name[option=value,...]`. Raises UsageError, with a suggestion."""
         name, options = parse(text)
         offers = self.offers(kind)
         if name not in offers:
@@ -169,7 +169,7 @@ class Registry:
 
     @property
     def broken(self) -> list[Plugin]:
-        """Plugins of which something is left out."""
+        """The plugins that have problems, for which all hooks are called first."""
         for kind in HOOKS:
             self.offers(kind)
         return [plugin for plugin in self.plugins if plugin.problems]
@@ -200,7 +200,7 @@ class Registry:
         return set(HOOKS.values())
 
     def _load(self, plugin: Plugin, load: Any, source: Callable[[], bytes] = bytes) -> None:
-        """Import and register one plugin; whatever goes wrong becomes its problem."""
+        """Import and register one plugin. Whatever goes wrong is noted among its problems."""
         self.plugins.append(plugin)
         self._offers.clear()
         try:
@@ -228,7 +228,7 @@ class Registry:
             plugin.problems.append("has no hook: expected a function such as harness_models with @hookimpl before it")
 
     def _misnamed(self, module: object) -> Iterable[str]:
-        """Hooks that pluggy would pass over in silence."""
+        """Mistakes in the names of hooks, which pluggy would ignore silently."""
         for name in dir(module):
             try:
                 value = getattr(module, name, None)
@@ -273,7 +273,7 @@ class Registry:
 
 
 def contents(files: Sequence[Path]) -> dict[Path, bytes]:
-    """Plugin files with what is in them. Raises UsageError for one that is not there."""
+    """Plugin files with their content. Raises UsageError for a missing file."""
     for file in files:
         if not file.is_file():
             raise UsageError(f"no plugin file {str(file)!r}: expected the path of a Python file")
@@ -281,7 +281,7 @@ def contents(files: Sequence[Path]) -> dict[Path, bytes]:
 
 
 def _source_of(module: str) -> bytes:
-    """The source of a module that cannot be imported; empty where there is none to be found."""
+    """The source of a module that cannot be imported; empty if it cannot be found."""
     try:
         spec = importlib.util.find_spec(module)
         return Path(spec.origin).read_bytes() if spec and spec.origin else b""
@@ -290,7 +290,7 @@ def _source_of(module: str) -> bytes:
 
 
 class _Source(importlib.abc.SourceLoader):
-    """Loads a module from bytes in hand, which need not be a file of this machine."""
+    """Loads a module from bytes, which may come from another machine."""
 
     def __init__(self, file: Path, source: bytes) -> None:
         self._file = file
@@ -306,7 +306,7 @@ class _Source(importlib.abc.SourceLoader):
 
 
 def _module_of(file: Path, source: bytes) -> object:
-    """The module that a single file holds, imported under a name of its own."""
+    """Import a plugin file, under a module name that no other module has."""
     name = f"{FILE_MODULE}{file.stem}"
     if file.suffix != ".py":
         raise ImportError(f"{file} is not a Python file")

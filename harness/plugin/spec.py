@@ -15,7 +15,7 @@ P = TypeVar("P", bound=Part)
 
 
 def make(cls: type[P], options: dict[str, str], where: str, make_part: MakePart | None = None) -> P:
-    """The part with these options, each read as its field's type. Raises UsageError naming the option."""
+    """Make a part with these options, each read as the type of its field. Raises UsageError that names the option."""
     types_of = option_types(cls)
     values = {}
     for option, text in options.items():
@@ -39,5 +39,5 @@ def make(cls: type[P], options: dict[str, str], where: str, make_part: MakePart 
 
 
 def spell(part: Part) -> str:
-    """The shortest text that makes this part again: options at their defaults are left out."""
+    """The shortest text from which the part can be made again. Options that have their default are left out."""
     return spelling(part)

@@ -1,1 +1,1 @@
-"""How trackers are told of trials: programs beside the store, on request. They never cost a trial, nor hold one up."""
+"""Tells trackers about finished trials. A tracker that fails or is slow neither costs a trial nor delays one."""

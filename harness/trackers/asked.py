@@ -1,4 +1,4 @@
-"""The trackers that settings ask for; `mlflow` is another way to say one."""
+"""The trackers that the settings ask for. The setting `mlflow` is short for one of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.trials.settings import Settings
 
 
 def trackers_of(registry: Registry, settings: Settings) -> list[Tracker]:
-    """Each tracker that is asked for, with its options. Raises UsageError."""
+    """The trackers that were asked for, with their options. Raises UsageError."""
     trackers = choose(registry, Tracker, settings.trackers) if settings.trackers else []
     if settings.mlflow is not None:
         mlflow = registry.make(Tracker, "mlflow")

@@ -1,4 +1,4 @@
-"""What a tracker is told of a trial."""
+"""Puts together what a tracker is told about a trial."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MEASURED = ("fit_seconds", "score_seconds", "train_images_per_second")
 
 
 def tracked(outcome: Outcome, judged: Judged, store: Path, rootless: Collection[str] = ()) -> TrackedTrial:
-    """A trial that was fitted, or failed, as trackers have it; its page is made from the store, in any thread."""
+    """What trackers are told about a trial that was fitted or failed. Its page can be made in any thread."""
     trial, record = outcome.trial, outcome.record
     made_by = {**record.plugins, **record.versions, **record.machine}
     return TrackedTrial(
@@ -39,7 +39,7 @@ def tracked(outcome: Outcome, judged: Judged, store: Path, rootless: Collection[
 
 
 def _metrics(outcome: Outcome, verdicts: Iterable[Verdict]) -> dict[str, float]:
-    """`metric/pool/threshold` to value; what is measured of the trial itself has its own name."""
+    """Values by `metric/pool/threshold`; times and speed of the trial itself have plain names."""
     found = {name: float(value) for name in _MEASURED if (value := getattr(outcome.record, name)) is not None}
     for verdict in verdicts:
         for name in METRICS:

@@ -1,4 +1,4 @@
-"""Tells one tracker of the trials of a run, in a thread that nothing waits for while trials are fitted."""
+"""Tells one tracker about the trials of a run, in a thread of its own, so that no fit waits for it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from harness.trials.trial import Outcome, Trial
 
 _LOOK_S = 0.05
 _SAY_S = 3.0
-"""How long the end of a run waits for a tracker without a word."""
+"""After how many seconds of waiting at the end of a run the user is told what it waits for."""
 _STOP_S = 1.0
-"""How long a run that was stopped waits for what is being written."""
+"""How many seconds a run that was stopped waits for the tracker to finish writing."""
 
 
 class _GivenUpError(Exception):
-    """The call came back, but too late."""
+    """A call of the tracker returned, but after its deadline."""
 
 
 class Tracking(Observer):
-    """Hands each trial to a tracker once. One that fails or misses its deadline is warned of once, and left alone.
+    """Hands each trial to a tracker once. One that fails or misses its deadline is called no more; one warning says so.
 
-    What it was not told is told by a later run on the same store. Raises UsageError where it cannot be asked for so.
+    A later run on the same store tells it what it missed. Raises UsageError if the tracker cannot be used as asked.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Tracking(Observer):
         self._found: list[str] = []
         self._told: SimpleQueue[TrackedTrial | None] = SimpleQueue()
         self._begun: float | None = None
-        """When the call began that the tracker is at."""
+        """When the current call of the tracker began; None between calls."""
         self._fault = ""
         self._given_up = False
         self._over = threading.Event()
@@ -70,7 +70,7 @@ class Tracking(Observer):
             self._told.put(tracked(outcome, self._judged, self._store, self._rootless))
 
     def run_ended(self, *, stopped: bool) -> None:
-        """Tell what the store holds of earlier runs, and wait for the tracker to have written all."""
+        """Tell the tracker about trials of earlier runs as well, and wait until it has recorded everything."""
         if not stopped and self._found and not self._given_up:
             with Store(self._store) as store:
                 for outcome in store.outcomes(self._found):
@@ -88,7 +88,7 @@ class Tracking(Observer):
         self._look()
 
     def _look(self) -> None:
-        """See how the tracker's thread gets on, and say once that it does not."""
+        """Check the thread of the tracker, and warn once if it failed or is late."""
         begun, limit = self._begun, self._tracker.deadline_s
         if not self._fault and begun is not None and time.monotonic() - begun > limit:
             self._fault = f"it has not answered for {limit:g} s"

@@ -1,7 +1,7 @@
-"""How the value of a setting is read, whether it comes as text from a command line, from TOML, or as a Python object.
+"""Reads the values of settings, which may be text from the command line, values of TOML, or Python objects.
 
-`read` gives the value in its type and raises ValueError, whose text says what was expected. Reading a value that was
-read already changes nothing.
+`read` converts a value to the type of the setting, or raises a ValueError that says what was expected. Reading a value
+a second time changes nothing.
 """
 
 from __future__ import annotations

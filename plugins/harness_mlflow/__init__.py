@@ -1,4 +1,4 @@
-"""Trials as runs of MLflow."""
+"""Records trials as runs of MLflow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness import Tracker, hookimpl
 
 @hookimpl
 def harness_trackers() -> Iterable[type[Tracker]]:
-    """MLflow."""
+    """The tracker `mlflow`."""
     from harness_mlflow.tracker import MLflow
 
     return [MLflow]

@@ -1,4 +1,4 @@
-"""Each finished trial as one run of MLflow: its settings, metrics, losses by epoch, and its page of the report."""
+"""Records each trial as one run of MLflow, with settings, metrics, losses by epoch and its page of the report."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "anomaly-harness"
 ID = "harness.trial"
-"""The tag by which a trial's run is found again."""
+"""The tag that holds the id of the trial."""
 REPORT = "report.html"
 _BATCH = 500
-"""Metrics in one request; MLflow takes at most 1000."""
+"""How many metrics one request has; MLflow accepts at most 1000."""
 _ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # it would tell its makers of each run
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # otherwise it reports each run to its makers
     "DO_NOT_TRACK": "true",
-    "MLFLOW_ALLOW_FILE_STORE": "true",  # a folder is a place that a person may ask for
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # by default a server that is gone is waited for during minutes
+    "MLFLOW_ALLOW_FILE_STORE": "true",  # users may ask for a folder
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # by default it waits minutes for a server that is gone
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-"""Of MLflow's client, where the person's environment says nothing else."""
+"""Environment variables for MLflow's client; the user's own values take precedence."""
 _KNOWN = ("http", "https", "sqlite", "file")
 
 
@@ -46,7 +46,7 @@ class MLflow(Tracker):
     uri: str = ""
     """http://host:port, sqlite:////folder/file.db, or a folder."""
     _runs: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """By trial, those that MLflow has already."""
+    """The runs that MLflow has already, by the id of their trial."""
 
     def prepare(self) -> None:
         expected = "expected http://host:port, sqlite:////folder/file.db, or a folder"
@@ -58,17 +58,17 @@ class MLflow(Tracker):
             os.environ.setdefault(name, value)
         import mlflow
 
-        for name in ("mlflow", "alembic"):  # they tell of their tables
+        for name in ("mlflow", "alembic"):  # they log every table that they create
             logging.getLogger(name).setLevel(logging.ERROR)
         if "://" in self.uri and self.uri.partition("://")[0] not in _KNOWN:
             unknown = mlflow.tracking.registry.UnsupportedModelRegistryStoreURIException
             try:
-                self._connected()  # it knows which others there are, as of its own plugins
+                self._connected()  # MLflow may know more schemes, from plugins of its own
             except unknown as error:
                 raise UsageError(f"tracker 'mlflow' has the uri {self.uri!r}: {expected}") from error
 
     def open(self) -> None:
-        """Find the runs that are there. Raises TimeoutError where their pages do not end."""
+        """Connect and find earlier runs. Raises TimeoutError if listing them does not end."""
         until = time.monotonic() + self.deadline_s
         self._client = self._connected()
         found = self._client.get_experiment_by_name(EXPERIMENT)
@@ -122,7 +122,7 @@ class MLflow(Tracker):
 
 
 def _spelt(name: str) -> str:
-    """Without what MLflow refuses: `quantile[q=0.99]` is `quantile_q_0.99`."""
+    """Replace characters that MLflow refuses: `quantile[q=0.99]` becomes `quantile_q_0.99`."""
     return "/".join(re.sub(r"[^A-Za-z0-9_.-]+", "_", part).strip("_") for part in name.split("/"))
 
 
@@ -131,6 +131,6 @@ def _status(trial: TrackedTrial) -> str:
 
 
 def _artifacts(uri: str) -> str | None:
-    """Where reports go: beside a database that is a file; None lets MLflow or its server choose."""
+    """The folder for reports: beside the database if that is a file; None lets MLflow or its server choose."""
     file = re.fullmatch(r"sqlite:///(.+)", uri)
     return Path(f"{file.group(1)}.artifacts").absolute().as_uri() if file else None

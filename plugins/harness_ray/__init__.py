@@ -1,4 +1,4 @@
-"""Trials as tasks of a Ray cluster; README.md beside this says how."""
+"""Fits trials as tasks of a Ray cluster; see README.md in this folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness import Executor, hookimpl
 
 @hookimpl
 def harness_executors() -> Iterable[type[Executor]]:
-    """Ray."""
+    """The executor `ray`."""
     from harness_ray.executor import Ray
 
     return [Ray]

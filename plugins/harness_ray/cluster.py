@@ -1,4 +1,4 @@
-"""Which Ray cluster a run uses, and how it gets there."""
+"""Finds, joins or starts the Ray cluster that a run uses."""
 
 from __future__ import annotations
 
@@ -16,30 +16,33 @@ from harness import UsageError
 from harness.executors import cores
 
 _ANSWER_S = 5.0
-"""How long to wait for somebody to answer at an address."""
+"""How many seconds to wait for an answer at an address."""
 _SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
-"""How HTTP/2 begins (RFC 9113, 3.4), which a Ray speaks that does not use TLS: each side sends its settings first."""
+"""The start of an HTTP/2 connection (RFC 9113, 3.4), which Ray uses without TLS: each side sends its settings first."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """What Ray keeps for a trial. It counts with that, and fences nothing in."""
+    """The CPUs and GPUs that Ray reserves for a trial. Ray only counts them; it does not enforce them."""
 
     cpus: float = 1.0
     gpus: float = 0.0
 
     def fits(self, machine: dict[str, float]) -> int:
-        """How many trials a machine with these resources, as Ray names them, runs at a time."""
+        """How many trials fit at once on a machine with these resources, by the names that Ray gives them."""
         needs = {"CPU": self.cpus, "GPU": self.gpus}
         return min(int(machine.get(name, 0) / need + 1e-6) for name, need in needs.items() if need)
 
 
 @contextmanager
 def joined(address: str | None) -> Iterator[Any]:
-    """The package `ray`, connected to a cluster, or to one that is started here for the time. Raises UsageError."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody unasked
-    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # it would tell of lost workers on standard output
+    """The module `ray`, connected to a cluster. Without an address, one is started here and stopped afterwards.
+
+    Raises UsageError.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send no usage statistics unless asked to
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # otherwise Ray reports lost workers on standard output
     import ray
 
     own = {} if address else {"include_dashboard": False, "num_cpus": cores()}
@@ -52,18 +55,18 @@ def joined(address: str | None) -> Iterator[Any]:
     try:
         yield ray
     finally:
-        ray.shutdown()  # which ends whatever is still under way
+        ray.shutdown()  # this also ends tasks that are still running
 
 
 def in_a_line(error: BaseException) -> str:
-    """An error's kind and the first line of what it says."""
+    """The type of an error and the first line of its message."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return f"{type(error).__name__}: {first}"
 
 
 @contextmanager
 def _our_own_sigterm() -> Iterator[None]:
-    """Undo that Ray handles SIGTERM itself, by an exit that nobody could tell from another."""
+    """Restore our handler of SIGTERM, which Ray replaces by a plain exit that cannot be told from other exits."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -77,7 +80,7 @@ def _our_own_sigterm() -> Iterator[None]:
 
 
 def call(address: str) -> None:
-    """See whether somebody is there, because Ray would wait for minutes. Raises UsageError."""
+    """Check that a cluster answers at an address, since Ray itself would wait for minutes. Raises UsageError."""
     found = address
     if address == "auto":
         from ray._private.services import canonicalize_bootstrap_address_or_die

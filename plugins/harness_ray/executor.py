@@ -1,4 +1,4 @@
-"""The executor: which cluster, and what a trial holds of it."""
+"""The executor `ray`: its cluster, and the share of it that each trial gets."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Ray(Executor):
     source = "https://www.ray.io"
 
     address: str | None = None
-    """`auto` or host:port of a cluster to join; none takes RAY_ADDRESS, else starts one on this machine for the run."""
+    """`auto` or host:port of a cluster to join; `none` uses RAY_ADDRESS, or starts a cluster here for the run."""
     cpus: float | None = None
-    """CPUs that Ray keeps for a trial, which may be a fraction; none takes the threads of a fit."""
+    """CPUs that Ray reserves for a trial, possibly a fraction; `none` reserves as many as a fit has threads."""
     gpus: float | None = None
-    """The same of GPUs; none takes 1 where the device is cuda, else 0."""
+    """GPUs that Ray reserves for a trial; `none` reserves 1 if the device is cuda, and 0 otherwise."""
 
     def __post_init__(self) -> None:
         if self.cpus is not None and self.cpus <= 0:
@@ -36,7 +36,7 @@ class Ray(Executor):
             raise ValueError(f"gpus is {self.gpus:g}: expected a whole number, or a share below 1")
 
     def prepare(self, wanted: str) -> str | None:
-        """The device; a trial that is given a GPU computes on it, and which one that is, and where, Ray says."""
+        """The device of the trials. Ray decides on which machine a trial runs and which GPU it gets."""
         if importlib.util.find_spec("ray") is None:
             raise UsageError("executor ray needs Ray: pip install 'anomaly-harness[ray]'")
         if wanted == "auto" and self.gpus is not None:
@@ -57,7 +57,7 @@ class Ray(Executor):
     def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
         waiting = iter(trials)
         first = next(waiting, None)
-        if first is None:  # the store has them all: that is found out sooner than Ray starts
+        if first is None:  # the store has all trials: there is no need to start Ray
             return
         share = self._share(worker.workplace.device)
         with joined(self._cluster()) as ray:
@@ -70,6 +70,6 @@ class Ray(Executor):
         return self.address or os.environ.get("RAY_ADDRESS") or None
 
     def _share(self, device: str) -> Share:
-        """What Ray keeps for a trial."""
+        """The CPUs and GPUs that Ray reserves for a trial."""
         cpus = self.cpus or threads_of_a_fit(device, "fp32", usual_jobs(device)) or 1
         return Share(cpus, float(device.startswith("cuda")) if self.gpus is None else self.gpus)

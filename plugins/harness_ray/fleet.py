@@ -1,4 +1,4 @@
-"""Trials as Ray tasks, on this machine or all over a cluster; data set, store and display stay with whoever asks."""
+"""Runs trials as Ray tasks. The data set, the store and the display stay in the process that started the run."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from harness_ray.cluster import Share, in_a_line
 from harness_ray.tasks import Board, perform
 
 TRIES = 3
-"""How often a trial is begun whose worker or machine is lost."""
+"""How often a trial is started at most, if its worker or machine is lost."""
 _LOOK_S = 5.0
-"""How often to see which machines are there: some join, and some are lost."""
+"""Seconds between looks at which machines the cluster has, since machines join and leave."""
 _PATIENCE_S = 300.0
-"""How long to wait for a machine when none is left."""
+"""Seconds to wait for a machine if none is left."""
 GO_ON = "Finished trials are kept; the same command goes on from there"
 
 
 def room(slots: int) -> int:
-    """How many tasks may be under way: as many as can run, and a few so that no worker waits for its next."""
+    """How many tasks to submit: as many as can run, and a few more so that no worker has to wait for its next one."""
     return slots and slots + max(1, slots // 8)
 
 
 @dataclass
 class _Flight:
-    """A trial on its way, and a reference to its data."""
+    """A trial that was submitted, and a reference to its data."""
 
     trial: Trial
     fingerprint: str
@@ -48,7 +48,7 @@ class _Flight:
 
 
 class Fleet:
-    """The tasks of one run."""
+    """Submits the trials of one run as tasks, and collects their outcomes."""
 
     def __init__(self, ray: Any, share: Share, worker: Worker, observer: Observer) -> None:
         self._ray, self._share, self._worker, self._observer = ray, share, worker, observer
@@ -57,13 +57,13 @@ class Fleet:
         )
         self._board = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
         held = {"num_cpus": share.cpus, "num_gpus": share.gpus}
-        self._perform = ray.remote(perform).options(max_retries=0, **held)  # tries are counted here
+        self._perform = ray.remote(perform).options(max_retries=0, **held)  # tries are counted here, not by Ray
         self._remote = ray.put(RemoteWorker.of(worker))
         self._shared: tuple[Split, Any] | None = None
         self._slots, self._looked, self._last_seen = 0, -_LOOK_S, time.monotonic()
 
     def run(self, trials: Iterator[Trial]) -> Iterator[Outcome]:
-        """The outcome of each trial, as they end."""
+        """The outcome of each trial, in the order in which they end."""
         ray = self._ray
         if not self._room():
             raise UsageError(self._too_small())
@@ -89,7 +89,7 @@ class Fleet:
                     yield outcome
 
     def _prepare(self, trial: Trial) -> _Flight:
-        """Put the trial's data where all workers of a machine read it from the same memory."""
+        """Put the data of a trial into Ray's store, where all workers of a machine share one copy."""
         split = self._worker.split(trial.dataset, trial.category, trial.image_size)
         if self._shared is None or self._shared[0] is not split:
             self._shared = (split, self._ray.put(portable(split)))
@@ -101,7 +101,7 @@ class Fleet:
         return self._perform.remote(flight.trial, flight.data, wanted, self._remote, self._board)
 
     def _ending(self, reference: Any, flight: _Flight) -> Outcome | None:
-        """The outcome of a task that has ended; None for one that was lost and is to be begun again."""
+        """The outcome of a task that has ended; None if it was lost and is to be started again."""
         errors = self._ray.exceptions
         try:
             return self._returned(reference)
@@ -123,7 +123,7 @@ class Fleet:
         return returned.kept_by(self._worker)
 
     def _tell(self, news: Any) -> Any:
-        """Pass news on, and ask for more; None once the board is lost, which costs the display and no trial."""
+        """Pass on news and ask for more. None if the board is lost: then no progress is shown, but trials go on."""
         try:
             for trial, said in self._ray.get(news, timeout=_LOOK_S):
                 if isinstance(said, Progress):
@@ -135,7 +135,7 @@ class Fleet:
         return self._board.take.remote()
 
     def _room(self) -> int:
-        """How many tasks may be under way. Raises UnavailableError when no machine has been left for a while."""
+        """How many tasks may be submitted at once. Raises UnavailableError if there has been no machine for a while."""
         now = time.monotonic()
         if now - self._looked >= _LOOK_S:
             self._looked = now
@@ -147,7 +147,7 @@ class Fleet:
         return room(self._slots)
 
     def _machines(self) -> list[dict[str, float]]:
-        """What each machine that is there has, as Ray names it."""
+        """The resources of each machine that is alive, by the names that Ray gives them."""
         return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
 
     def _too_small(self) -> str:

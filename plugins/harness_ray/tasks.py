@@ -1,4 +1,4 @@
-"""What runs on the machines of a Ray cluster: a task for each trial, and the board for their progress."""
+"""What runs on the machines of a Ray cluster: one task for each trial, and the board that collects their progress."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from typing import Any
 from harness.executors import Makers, Observer, Progress, RemoteWorker, Returned, Split, Trial, kept_apart
 
 BEAT_S = 0.25
-"""How often the progress of a fit travels, at most."""
+"""The least number of seconds between two progress messages of a fit."""
 
 
 News = Progress | tuple[str, str]
-"""How far a fit is, or a plugin and a line that it has printed."""
+"""The progress of a fit, or the name of a plugin with a line that it printed."""
 
 
 class Board:
-    """Where workers pin up how far they are, until somebody takes it down. An actor."""
+    """An actor that collects the news of all workers until the run fetches them."""
 
     def __init__(self) -> None:
         self._news: list[tuple[Trial, News]] = []
         self._pinned = asyncio.Event()
 
     async def pin(self, trial: Trial, news: News) -> None:
-        """From a worker."""
+        """Add news; workers call this."""
         self._news.append((trial, news))
         self._pinned.set()
 
     async def take(self) -> list[tuple[Trial, News]]:
-        """All that is new, as soon as something is."""
+        """Wait for news, and return all of it."""
         await self._pinned.wait()
-        await asyncio.sleep(BEAT_S)  # what many workers say comes as one message
+        await asyncio.sleep(BEAT_S)  # so that the news of many workers travel as one message
         self._pinned.clear()
         return await self.rest()
 
     async def rest(self) -> list[tuple[Trial, News]]:
-        """All that is new, at once."""
+        """All news so far, without waiting."""
         news, self._news = self._news, []
         return news
 
 
 class Wire(Observer):
-    """Carries the progress of one fit to the board: several steps as one where they are fast."""
+    """Sends the progress of one fit to the board. Steps in quick succession are sent as one."""
 
     def __init__(self, board: Any) -> None:
         self._board = board
@@ -59,6 +59,6 @@ class Wire(Observer):
 
 
 def perform(trial: Trial, split: Split, wanted: Makers, remote: RemoteWorker, board: Any) -> Returned:
-    """The task: fit a trial on data that comes along."""
+    """The task of one trial: fit it on data that is sent along."""
     with kept_apart(lambda plugin, line: board.pin.remote(trial, (plugin, line))):
         return remote.perform(trial, split, wanted, Wire(board))

@@ -1,4 +1,4 @@
-"""Trials as event files of TensorBoard."""
+"""Records trials as event files of TensorBoard."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness import Tracker, hookimpl
 
 @hookimpl
 def harness_trackers() -> Iterable[type[Tracker]]:
-    """TensorBoard."""
+    """The tracker `tensorboard`."""
     from harness_tensorboard.tracker import TensorBoard
 
     return [TensorBoard]

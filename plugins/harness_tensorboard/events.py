@@ -1,4 +1,4 @@
-"""One event file, by TensorBoard's own writer; torch's would import torch, which a run may not need."""
+"""Writes an event file with TensorBoard's own writer. The writer of torch would import torch without need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tensorboard.util.tensor_util import make_tensor_proto
 
 
 class EventFile:
-    """Writes to a folder what TensorBoard shows."""
+    """Writes one event file into a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._writer = EventFileWriter(str(folder))
@@ -29,17 +29,17 @@ class EventFile:
         self._writer.close()
 
     def scalar(self, name: str, value: float, step: int = 0) -> None:
-        """One point of a curve."""
+        """Add a point to a curve."""
         self._write(Summary(value=[Summary.Value(tag=name, simple_value=value)]), step)
 
     def text(self, name: str, markdown: str) -> None:
-        """A text for people."""
+        """Add a text for people."""
         about = create_summary_metadata(name, "")
         tensor = make_tensor_proto([markdown], dtype=np.object_)
         self._write(Summary(value=[Summary.Value(tag=f"{name}/text_summary", metadata=about, tensor=tensor)]))
 
     def settings(self, settings: Mapping[str, Any]) -> None:
-        """What stands beside the metrics in the table of runs."""
+        """Add the settings, which TensorBoard shows beside the metrics in its table of runs."""
         plain = {name: value if isinstance(value, int | float) else str(value) for name, value in settings.items()}
         self._write(hparams_pb(plain))
 

@@ -1,4 +1,4 @@
-"""Each finished trial as a folder of event files: losses by epoch, metrics beside settings, its page of the report."""
+"""Records each trial as a folder of event files, with losses by epoch, metrics, settings and its page of the report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from harness import TrackedTrial, Tracker, UsageError, replacing
 
 KNOWN = "trial.json"
-"""Which trial a folder is of, and what was written of it."""
+"""The file that says which trial a folder belongs to, and what was written about it."""
 REPORT = "report.html"
 
 
@@ -29,7 +29,7 @@ class TensorBoard(Tracker):
     _written: dict[str, tuple[Path, str, frozenset[str]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
-    """By trial: its folder, its status, and the names of its metrics."""
+    """The folder, the status and the names of the metrics of each trial that was written, by its id."""
 
     def prepare(self) -> None:
         if importlib.util.find_spec("tensorboard") is None:

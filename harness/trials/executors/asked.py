@@ -1,4 +1,4 @@
-"""The executor that settings ask for; some settings are another way to say its options."""
+"""The executor that the settings ask for. Some settings, such as `jobs`, are short for one of its options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OPTIONS = {"jobs": "jobs", "ray_address": "address", "cpus_per_trial": "cpus", 
 
 
 def device_of(executor: Executor, wanted: str) -> str:
-    """The device that fits compute on, as torch spells it. Raises UsageError, also for what a stranger's raises."""
+    """The device that fits will use, as torch spells it. Raises UsageError, also for any exception of a plugin."""
     try:
         found = executor.prepare(wanted)
     except (HarnessError, KeyboardInterrupt):
@@ -34,7 +34,7 @@ def device_of(executor: Executor, wanted: str) -> str:
 
 
 def jobs_of(executor: Executor, device: str, trials: int) -> int:
-    """How many trials share the cores of a machine. Raises UsageError, also for what a stranger's raises."""
+    """How many trials share the cores of a machine. Raises UsageError, also for any exception of a plugin."""
     try:
         jobs = executor.side_by_side(device, trials)
     except (HarnessError, KeyboardInterrupt):
@@ -47,7 +47,7 @@ def jobs_of(executor: Executor, device: str, trials: int) -> int:
 
 
 def executor_of(registry: Registry, settings: Settings) -> Executor:
-    """The executor that is asked for, with its options. Raises UsageError for an option that it does not have."""
+    """The executor that was asked for, with its options. Raises UsageError for an option that it does not have."""
     (executor,) = choose(registry, Executor, settings.executor)
     if settings.trial_minutes is not None and not settings.isolate and not isinstance(executor, Local):
         raise UsageError(
