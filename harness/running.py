@@ -273,7 +273,7 @@ def _folder_of_models(planned: PlannedRun) -> ModelFolder:
 def _where_parts_are(registry: Registry, parts: Sequence[Part], executor: Executor, settings: Settings) -> Executor:
     """The executor, in this process where a part is of this process and nothing else is asked. Raises UsageError."""
     here = [part for part in parts if _is_of_this_process(registry, part)]
-    if not here or _is_of_this_process(registry, executor):
+    if not here or executor.in_process or _is_of_this_process(registry, executor):
         return executor
     if settings.isolate or settings.trial_minutes is not None:
         asked = settings.called("isolate" if settings.isolate else "trial_minutes")
@@ -286,10 +286,11 @@ def _where_parts_are(registry: Registry, parts: Sequence[Part], executor: Execut
         return replace(executor, jobs=1)
     part, called = type(here[0]), settings.called
     where = f"{called('jobs')} other than 1 run" if local else f"{called('executor')} {executor.name!r} runs trials"
+    instead = f"{called('jobs')}=1" if local else f"{called('executor')}='local'"
     raise UsageError(
         f"{part.kind} {part.name!r} was defined in this process, and {where} in others, which do not have it: save "
         f"{part.__name__} with its hook in a .py file and give {called('plugins')}=['that_file.py'], or run here with "
-        f"{called('jobs')}=1"
+        f"{instead}"
     )
 
 

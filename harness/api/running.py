@@ -19,6 +19,8 @@ class Executor(Part):
     """Decides where trials are fitted. `harness.executors` documents what it works with."""
 
     kind = "executor"
+    in_process: ClassVar[bool] = False
+    """Whether it fits trials in this process, so that classes of a notebook or script can be used with it."""
 
     def prepare(self, wanted: str) -> str | None:
         """Called once before a run. Returns the device that fits will use for what is `wanted`, as torch spells it.

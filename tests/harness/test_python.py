@@ -202,6 +202,30 @@ def test_parts_of_this_process_run_in_it_unless_something_else_is_asked(run: Run
     assert len(run(thresholds=Largest, jobs=2, seeds=range(2))) == 2
 
 
+def test_parts_of_this_process_run_by_an_executor_of_a_file_that_says_it_fits_in_this_process(
+    run: Run, asked: dict[str, Any], tmp_path: Path
+) -> None:
+    source = """
+from harness import Executor, hookimpl
+class Here(Executor):
+    name = "here"
+    in_process = True
+    def run(self, trials, worker, observer):
+        return (worker.perform(trial, observer) for trial in trials)
+@hookimpl
+def harness_executors(): return [Here]
+"""
+    (tmp_path / "here.py").write_text(source)
+    ask = {"models": Brighter, "jobs": None, "executor": "here"}
+    (row,) = run(**ask, plugins=[*asked["plugins"], tmp_path / "here.py"]).rows
+    assert row["status"] == "done"
+    (tmp_path / "away.py").write_text(source.replace("in_process = True", "").replace('"here"', '"away"'))
+    with pytest.raises(
+        harness.UsageError, match="executor 'away' runs trials in others.* run here with executor='local'"
+    ):
+        run(**{**ask, "executor": "away"}, plugins=[*asked["plugins"], tmp_path / "away.py"])
+
+
 def test_reproduce_says_what_to_do_about_a_part_that_was_never_in_a_plugin(
     run: Run, asked: dict[str, Any], tmp_path: Path
 ) -> None:

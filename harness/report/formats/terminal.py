@@ -38,7 +38,7 @@ def _drawn(tables: Sequence[Table], width: int | None) -> str:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    console = Console(width=width or _UNBOUNDED, highlight=False)
+    console = Console(width=width or _UNBOUNDED, highlight=False, force_jupyter=False)  # it would show an empty cell
     with console.capture() as captured:
         for table in (table.printable() for table in tables):
             widths = _widths(table)
