@@ -46,7 +46,7 @@ def load(category: Category, image_size: int, depth: int | None = None) -> Split
     length = masks_at + (len(category.test) * image_size * image_size if masked else 0)
     key = _hash([PIL.__version__, depth or 0, *_names(category), *_states(items)])
     data, note = cache.kept(
-        _file_name(category.folder, image_size),
+        _file_name(category.folder, image_size, category.label),
         key,
         length,
         lambda write: _decode(category, image_size, depth, masks_at, write),
@@ -169,7 +169,8 @@ def _hash(values: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
-def _file_name(folder: Path, image_size: int) -> str:
-    """One cache file for a folder and size, so that a data set that changes replaces its file."""
-    place = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+def _file_name(folder: Path, image_size: int, label: str = "") -> str:
+    """One cache file for a folder, size and label, so that a data set that changes replaces its file."""
+    apart = f"\0{label}".encode() if label else b""
+    place = hashlib.sha256(os.fsencode(folder.resolve()) + apart).hexdigest()[:16]
     return f"{re.sub('[^A-Za-z0-9_-]', '_', folder.name)[:40]}-{image_size}-{place}.pixels"

@@ -35,6 +35,8 @@ class Category:
 
     calibration: tuple[Item, ...] = ()
     """Normal images that limits are set on; empty where the source has none."""
+    label: str = ""
+    """What sets it apart from other categories of the same folder."""
 
     @property
     def items(self) -> tuple[Item, ...]:

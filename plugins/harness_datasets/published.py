@@ -100,3 +100,14 @@ class Btad(OfficialLayout):
     official = ("01", "02", "03")
     train = "train/ok"
     good = "ok"
+
+
+class Mpdd(OfficialLayout):
+    """MPDD: six metal parts, with masks; the parts lie in changing places and light."""
+
+    name = "mpdd"
+    licence = "NOASSERTION"
+    source = "Jezek, Jonak, Burget, Dvorak and Skotak, ICUMT 2021, doi:10.1109/ICUMT54235.2021.9631567"
+    homepage = "https://github.com/stepanje/MPDD"
+    layout = "<category>/train/good/000.png, test/<defect>/000.png, ground_truth/<defect>/000_mask.png"
+    official = ("bracket_black", "bracket_brown", "bracket_white", "connector", "metal_plate", "tubes")
