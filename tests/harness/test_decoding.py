@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from harness import DataError
-from harness.images.decoding import form_of, read_image, strict_pillow
+from harness import DataError, UsageError
+from harness.images.decoding import form_of, most_pixels, read_image, strict_pillow
 from harness.images.masks import read_mask
 from harness_datasets.folders import FolderDataset
 
@@ -368,3 +368,71 @@ def test_the_form_of_a_file_is_that_of_its_image_the_right_way_up(tmp_path: Path
     (tmp_path / "side.jpg").write_bytes(encoded(Image.new("L", (40, 20)), "JPEG", exif=exif))
     decoded = read_image(tmp_path / "side.jpg", 8)
     assert form_of(tmp_path / "side.jpg") == (decoded.width, decoded.height, decoded.mode) == (20, 40, "L")
+
+
+@pytest.mark.parametrize("drawn", ["white", "red", "green", "blue"])
+def test_a_mask_drawn_in_one_colour_on_a_transparent_layer_is_its_opacity(tmp_path: Path, drawn: str) -> None:
+    layer = Image.new("RGBA", (8, 8), drawn)
+    opacity = np.zeros((8, 8), np.uint8)
+    opacity[2:4] = 255
+    layer.putalpha(Image.fromarray(opacity))
+    assert mask_of(tmp_path, layer, 8).tolist() == (opacity // 255).tolist()
+
+
+@pytest.mark.parametrize("black", [(0, 0), (0, 7), (7, 0)], ids=str)
+def test_a_mask_of_several_colours_is_its_colours_where_its_layer_shows_them(
+    tmp_path: Path, black: tuple[int, int]
+) -> None:
+    for channel in range(3):
+        colours = np.zeros((8, 8, 4), np.uint8)
+        colours[..., channel] = 255
+        colours[..., 3] = 255
+        colours[black] = 0, 0, 0, 254
+        expected = np.ones((8, 8), np.uint8)
+        expected[black] = 0
+        assert mask_of(tmp_path, Image.fromarray(colours), 8).tolist() == expected.tolist()
+
+
+def test_what_is_half_transparent_is_seen_on_black(tmp_path: Path) -> None:
+    (tmp_path / "image.png").write_bytes(encoded(Image.new("RGBA", (8, 8), (200, 100, 50, 51)), "PNG"))
+    assert (read_image(tmp_path / "image.png", 8).pixels == [40, 20, 10]).all()
+
+
+@pytest.mark.parametrize(
+    ("taken", "changed", "expected"),
+    [("2020:01:01 08:00:00", "2021", "2020:01:01 08:00:00"), ("", "2021", "2021"), ("2020", "", "2020"), ("", "", "")],
+)
+def test_an_image_was_taken_when_its_camera_says_or_else_when_it_was_changed(
+    tmp_path: Path, taken: str, changed: str, expected: str
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110] = "Acme", "Camera 1"
+    if changed:
+        exif[0x0132] = changed
+    if taken:
+        exif.get_ifd(0x8769)[0x9003] = taken
+    (tmp_path / "image.jpg").write_bytes(encoded(photo(), "JPEG", exif=exif))
+    facts = read_image(tmp_path / "image.jpg", 8).facts
+    assert (facts.taken_at, facts.camera, facts.width, facts.height) == (expected, "Acme Camera 1", 40, 30)
+
+
+def test_a_bomb_says_how_many_millions_of_pixels_to_ask_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "image.png").write_bytes(HOSTILE["dense"])
+    with pytest.raises(DataError, match="set HARNESS_MAX_MEGAPIXELS=81 to read it"):
+        read_image(tmp_path / "image.png", 8)
+    monkeypatch.setenv("HARNESS_MAX_MEGAPIXELS", "81")
+    with strict_pillow():
+        assert read_image(tmp_path / "image.png", 8).pixels.shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize(("asked", "pixels"), [("1", 1_000_000), ("200", 200_000_000), ("100000", 100_000_000_000)])
+def test_a_person_may_ask_for_millions_of_pixels(monkeypatch: pytest.MonkeyPatch, asked: str, pixels: int) -> None:
+    monkeypatch.setenv("HARNESS_MAX_MEGAPIXELS", asked)
+    assert most_pixels() == (pixels, True)
+
+
+@pytest.mark.parametrize("asked", ["0", "100001", "-1", "1.5", "many"])
+def test_odd_numbers_of_millions_are_quoted(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    monkeypatch.setenv("HARNESS_MAX_MEGAPIXELS", asked)
+    with pytest.raises(UsageError, match=f"HARNESS_MAX_MEGAPIXELS is '{asked}'"):
+        most_pixels()

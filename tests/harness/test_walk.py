@@ -80,6 +80,15 @@ def test_a_tree_deeper_than_anyone_makes_by_hand_ends_the_walk_and_not_the_progr
     assert one.why == f"more than {DEEPEST} folders deep"
 
 
+def test_what_is_left_out_or_too_deep_costs_only_itself(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath("a", *["b"] * DEEPEST)
+    touch(deep / "1.png", tmp_path / "c/2.png", tmp_path / "out/3.png", tmp_path / "z.png")
+    (tmp_path / "d").symlink_to(tmp_path / "c")
+    listing = list_images(tmp_path, leave_out=tmp_path / "out")
+    assert names(tmp_path, listing.images) == ["c/2.png", "z.png"]
+    assert [one.path.name for one in listing.passed_over] == ["b", "d"]
+
+
 def test_one_folder_that_cannot_be_listed_costs_only_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path / "a/1.png", tmp_path / "locked/2.png", tmp_path / "z/3.png")
     scandir = os.scandir
