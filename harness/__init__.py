@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.api import (
     GOOD,
+    Archive,
     BoolArray,
     CountMetric,
     Counts,
@@ -70,6 +71,7 @@ __all__ = [
     "CONTRACT",
     "GOOD",
     "IMAGE_SUFFIXES",
+    "Archive",
     "BoolArray",
     "CountMetric",
     "Counts",

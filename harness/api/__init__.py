@@ -17,10 +17,11 @@ from harness.api.parts import (
 from harness.api.pixels import PixelCounts
 from harness.api.running import Executor, TrackedTrial, Tracker
 from harness.api.scored import Counts, Interval, Ranking
-from harness.api.values import GOOD, BoolArray, Finding, FloatArray, Images, Progress, Run, Scores, Split
+from harness.api.values import GOOD, Archive, BoolArray, Finding, FloatArray, Images, Progress, Run, Scores, Split
 
 __all__ = [
     "GOOD",
+    "Archive",
     "BoolArray",
     "CountMetric",
     "Counts",

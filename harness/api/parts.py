@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.api.pixels import PixelCounts
 from harness.api.scored import Counts, Interval, Ranking
-from harness.api.values import BoolArray, FloatArray, Images, Run, Scores, Split
+from harness.api.values import Archive, BoolArray, FloatArray, Images, Run, Scores, Split
 from harness.errors import PackingError, UnavailableError
 from harness.images.decoding import read_image
 
@@ -250,6 +250,8 @@ class Dataset(Part):
     """How many bits are used in 16-bit grey images that `read` opens. The harness sets it from Split.depth."""
     needs_root: ClassVar[bool] = True
     """Whether it reads files from `root`."""
+    archive: ClassVar[Archive | None] = None
+    """What `harness data --download` fetches; None where it takes a form, or nobody publishes it so."""
     homepage: ClassVar[str] = ""
     """The web page where the images can be found."""
     defaults: ClassVar[Mapping[str, Any]] = {}

@@ -20,6 +20,16 @@ GOOD = "good"
 
 
 @dataclass(frozen=True)
+class Archive:
+    """A file on a web server that holds a data set, and that can be had without a form."""
+
+    url: str
+    sha256: str
+    size: int = 0
+    """In bytes; 0 where it is not known."""
+
+
+@dataclass(frozen=True)
 class Finding:
     """Something that a person should know about the images of a category before trusting results on them."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.audit import audit
+from harness.commands._downloading import download as fetch_into
 from harness.commands._options import format_option, plugin_option, some_of
 from harness.errors import DataError, UsageError
 from harness.plugin.registry import Registry
@@ -24,6 +25,8 @@ from harness.trials.datasets import categories_of, how_to_get, load, open_datase
 @click.option(
     "--write", type=click.Path(path_type=Path), help="Write the images as a folder of photos: good/ and bad/<defect>/."
 )
+@click.option("--download", metavar="NAME", help="Fetch this data set into the folder first; its licence is shown.")
+@click.option("--accept-licence", is_flag=True, help="Agree to its licence without being asked.")
 @click.option("--strict", is_flag=True, help="Exit with 3 where a finding is grave.")
 @format_option
 @plugin_option
@@ -35,6 +38,8 @@ def command(
     categories: str,
     image_size: int,
     write: Path | None,
+    download: str | None,
+    accept_licence: bool,
     strict: bool,
     style: str,
     plugin_files: tuple[Path, ...],
@@ -46,7 +51,9 @@ def command(
     were read, 3 some could not be, or with --strict some have a grave finding.
     """
     registry = Registry.discover(plugin_files)
-    name = dataset or usual_dataset(registry, data_root)
+    if download is not None:
+        fetch_into(open_dataset(registry, download, data_root), data_root, accept_licence)
+    name = dataset or download or usual_dataset(registry, data_root)
     part = open_dataset(registry, name, data_root)
     if part.needs_root and (data_root is None or not data_root.is_dir()):
         given = "no --data-root" if data_root is None else f"--data-root {str(data_root)!r} is not a folder"

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness import GOOD, DataError, PassedOver, list_images, path_text
+from harness import GOOD, Archive, DataError, PassedOver, list_images, path_text
 from harness_datasets.files import Category, Item
 from harness_datasets.folders import FileDataset, is_folder
 from harness_datasets.parallel import on_all_cores
@@ -23,6 +23,11 @@ class KolektorSdd2(FileDataset):
     licence = "CC-BY-NC-SA-4.0"
     source = "Božič, Tabernik and Skočaj, Computers in Industry 129 (2021) 103459, doi:10.1016/j.compind.2021.103459"
     homepage = "https://www.vicos.si/resources/kolektorsdd2/"
+    archive = Archive(
+        "https://data.vicos.si/datasets/KSDD/KolektorSDD2.zip",
+        "edcdb486809b24f1d17b785e30c52fafc5999554dd5fe18ddf77b61ceb6f36a8",
+        853_126_555,
+    )
     layout = "train/10000.png and 10000_GT.png, test/20000.png and 20000_GT.png"
     official = ("kolektor_sdd2",)
 

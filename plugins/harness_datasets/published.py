@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from harness import Archive
 from harness_datasets.files import Category
 from harness_datasets.folders import OfficialLayout
 
@@ -96,6 +97,10 @@ class Btad(OfficialLayout):
     licence = "CC-BY-SA-4.0"
     source = "Mishra, Verk, Fornasier, Piciarelli and Foresti, ISIE 2021, doi:10.1109/ISIE45552.2021.9576231"
     homepage = "https://github.com/pankajmishra000/VT-ADL"
+    archive = Archive(
+        "https://avires.dimi.uniud.it/papers/btad/btad.zip",
+        "461c9387e515bfed41ecaae07c50cf6b10def647b36c9e31d239ab2736b10d2a",
+    )
     layout = "<01, 02 or 03>/train/ok/0000.bmp, test/ok and ko/0000.bmp, ground_truth/ko/0000.png"
     official = ("01", "02", "03")
     train = "train/ok"

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from harness import GOOD, DataError, path_text
+from harness import GOOD, Archive, DataError, path_text
 from harness_datasets.files import Category, Item
 from harness_datasets.folders import FileDataset, FolderDataset
 
@@ -21,6 +21,11 @@ class Visa(FileDataset):
     licence = "CC-BY-4.0"
     source = "Zou, Jeong, Pemula, Zhang and Dabeer, ECCV 2022, arXiv:2207.14315"
     homepage = "https://github.com/amazon-science/spot-diff"
+    archive = Archive(
+        "https://amazon-visual-anomaly.s3.us-west-2.amazonaws.com/VisA_20220922.tar",
+        "2eb8690c803ab37de0324772964100169ec8ba1fa3f7e94291c9ca673f40f362",
+        1_929_840_640,
+    )
     layout = f"{TABLE}, <category>/Data/Images/Normal and Anomaly/0000.JPG, <category>/Data/Masks/Anomaly/0000.png"
 
     official = (
