@@ -1,5 +1,6 @@
 """The contract with plugins: the kinds of part, and the values that are passed between parts and the harness."""
 
+from harness.api.defects import Defect
 from harness.api.parts import (
     CountMetric,
     Dataset,
@@ -26,6 +27,7 @@ __all__ = [
     "CountMetric",
     "Counts",
     "Dataset",
+    "Defect",
     "Encoder",
     "Executor",
     "Finding",

@@ -25,6 +25,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "harness predict my_parts-dae photos --heat-maps heat_maps",
         "harness predict my_parts-dae --watch from_camera --format json",
     ),
+    "recommend": ("harness recommend parts", "harness recommend parts --minutes 2 --defect-rate 0.2%"),
     "report": ("harness report --out report.html", "harness report --against kumar_2025 --format md"),
     "reproduce": ("harness reproduce 1143c4e8 --data-root /data/mvtec_ad",),
     "run": (

@@ -24,6 +24,7 @@ RUNS = {
     "threshold": "harness run --models dae --encoders conv --thresholds mean,{}",
     "metric": "harness leaderboard --metrics {}",
     "dataset": "harness run --models dae --encoders conv --dataset {}",
+    "defect": "harness list defects --plugin {}.py",
     "executor": "harness run --models dae --encoders conv --executor {}",
     "tracker": "harness run --models dae --encoders conv --tracker {}",
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from harness.api import Dataset, Encoder, Executor, Loss, Metric, Model, Pool, Threshold, Tracker
+from harness.api import Dataset, Defect, Encoder, Executor, Loss, Metric, Model, Pool, Threshold, Tracker
 
 hookspec = pluggy.HookspecMarker("harness")
 hookimpl = pluggy.HookimplMarker("harness")
@@ -51,6 +51,12 @@ def harness_metrics() -> Iterable[type[Metric]]:
 @hookspec
 def harness_datasets() -> Iterable[type[Dataset]]:
     """Return the data sets offered: classes that load the categories of one source of images."""
+    raise NotImplementedError
+
+
+@hookspec
+def harness_defects() -> Iterable[type[Defect]]:
+    """Return the defects offered: classes that paint a synthetic defect onto a photo of a good part."""
     raise NotImplementedError
 
 

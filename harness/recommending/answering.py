@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.api import Split
 from harness.audit.duplicates import groups
 from harness.errors import DataError, TooFewError
 from harness.metrics.guarantees import images_needed
 from harness.plugin.in_process import registry_with
+from harness.plugin.registry import Registry
 from harness.recommending.asked import Asked
 from harness.recommending.detectors import backbone_at_hand, detectors
 from harness.recommending.keeping import Kept, keep
 from harness.recommending.photos import Photos, photos_in
-from harness.recommending.trying import EPOCHS, Try, settings_for, tries
+from harness.recommending.synthetic import with_synthetic_defects
+from harness.recommending.trying import EPOCHS, Try, settings_for, tried, tries
 from harness.report.progress import tell
-from harness.report.recommendation import Recommendation, Suspect, Tried
+from harness.report.recommendation import Recommendation, Tried
 from harness.trials.trial import UNUSED
 from harness.verdicts.choosing import Candidate, Choice, Promise, choose, share_for
 
@@ -51,15 +55,37 @@ def recommended(asked: Asked, say: Callable[[str], None]) -> Recommendation:
     backbone, missing = backbone_at_hand(registry, shared.weights_dir, size)
     if backbone is None:
         say(f"no published weights are at hand, so features are random: {missing}")
-    found = tries(detectors(registry, backbone), photos, asked.given, asked.minutes, say)
+    instead = _with_painted_defects(photos, registry, shared.seeds[0], say)
+    used = instead or split
+    found = tries(detectors(registry, backbone), photos, asked.given, asked.minutes, say, instead)
     done = [one for one in found if one.done]
     if not done:
         raise DataError(f"no detector could be fitted: {found[0].reason}")
-    choice = _choice(done, groups(split.train.pixels), promise, shared.seeds[0])
-    best = done[choice.chosen]
+    choice = _choice(done, groups(used.train.pixels), promise, shared.seeds[0])
+    tested = best = done[choice.chosen]
+    if instead is not None:  # painted defects have chosen; the limit is set on all good photos
+        best = tried(best.detector, photos, asked.given)
+        on_all = _choice([best], groups(split.train.pixels), promise, shared.seeds[0])
+        choice = replace(choice, limit=on_all.limit, false_alarms=on_all.false_alarms)
     chosen = settings_for(best.detector, photos, asked.given, thresholds=promise.threshold, keep_models=True)
     kept = keep(chosen, photos, choice.limit, registry)
-    return _answer(asked, photos, found, choice, kept, missing if backbone is None else "")
+    answer = _answer(asked, photos, found, choice, kept, best)
+    bad = used.test.take(np.flatnonzero(used.test.labels))
+    return replace(
+        answer,
+        bad=tested.tested(bad=True),
+        bad_images=bad,
+        synthetic=instead is not None,
+        missing_weights=missing if backbone is None else "",
+    )
+
+
+def _with_painted_defects(photos: Photos, registry: Registry, seed: int, say: Callable[[str], None]) -> Split | None:
+    """The photos to try detectors on where there are no bad ones; None where there are."""
+    if photos.split.test.labels.any():
+        return None
+    say("there are no bad photos: detectors are tried on good ones with painted defects, which is weaker evidence")
+    return with_synthetic_defects(photos.split.train, registry, seed)
 
 
 def _promise(asked: float | None, n: int) -> Promise:
@@ -82,32 +108,26 @@ def _choice(done: list[Try], group: NDArray[np.intp], promise: Promise, seed: in
     return choose(candidates, group, done[0].kinds, promise, seed, fresh if len(fresh[0]) else None)
 
 
-def _answer(asked: Asked, photos: Photos, found: list[Try], choice: Choice, kept: Kept, missing: str) -> Recommendation:
-    done = [one for one in found if one.done]
-    best = done[choice.chosen]
-    train = photos.split.train
+def _answer(asked: Asked, photos: Photos, found: list[Try], choice: Choice, kept: Kept, best: Try) -> Recommendation:
+    train, test = photos.split.train, photos.split.test
     order = np.argsort(-best.good)[:_SUSPECTS]
-    suspects = [Suspect(train.paths[at], float(best.good[at])) for at in order if best.good[at] > choice.limit]
-    test = photos.split.test
     return Recommendation(
         place=str(asked.place),
         name=best.detector.name,
-        n_good=len(train),
         choice=choice,
         good=best.good,
+        good_images=train,
         bad=best.tested(bad=True),
+        bad_images=test,
         fresh_good=best.tested(bad=False),
-        bad_names=tuple(path for path, wrong in zip(test.paths, test.labels.tolist(), strict=True) if wrong),
-        kinds=tuple(best.kinds),
-        images=photos.split,
         kept=kept.folder,
         milliseconds=kept.milliseconds,
         megabytes=kept.megabytes,
         tried=tuple(_told(one) for one in found),
         findings=photos.audit.findings,
-        suspects=tuple(suspects),
+        suspects=tuple(train.paths[at] for at in order if best.good[at] > choice.limit),
         synthetic=False,
-        missing_weights=missing,
+        missing_weights="",
         defect_rate=asked.settings.defect_rate,
         max_false_alarms=asked.settings.max_false_alarms,
         command=_command(best, photos, asked, choice.promise),

@@ -14,7 +14,7 @@ from harness.errors import ModelError
 from harness.files import replacing
 from harness.plugin.registry import Registry
 from harness.recommending.photos import Photos
-from harness.recommending.trying import fitted
+from harness.recommending.trying import fitted, of_model
 from harness.trials.saved_model import read
 from harness.trials.settings import Settings
 
@@ -42,7 +42,7 @@ def keep(settings: Settings, photos: Photos, limit: float, registry: Registry) -
     Raises ModelError where its limit is not the recommended one, and HarnessError where it cannot be kept.
     """
     finished = fitted(settings)
-    (outcome,) = finished.results.source.outcomes
+    outcome = of_model(finished, str(settings.models[0]))
     found = finished.keep.of(outcome.id) if finished.keep else None
     if found is None:
         raise ModelError(outcome.unkept or f"the model could not be kept: {outcome.reason or 'nothing was written'}")

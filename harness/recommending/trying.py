@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.api import GOOD, FloatArray
+from harness.api import GOOD, FloatArray, Split
 from harness.errors import HarnessError
 from harness.recommending.detectors import Detector
 from harness.recommending.photos import Photos
 from harness.running import FinishedRun, fit, plan_run
+from harness.trials.observers import Observer
 from harness.trials.settings import Settings
 from harness.trials.trial import UNUSED, Outcome
 
@@ -70,15 +71,22 @@ def settings_for(detector: Detector, photos: Photos, given: Mapping[str, Any], *
     used |= {} if detector.encoder == UNUSED else {"encoders": detector.encoder}
     used |= {} if detector.loss == UNUSED else {"losses": detector.loss}
     used |= {"epochs": EPOCHS} if detector.trained else {}
+    used["floors"] = False  # whether a clue of the whole photo is enough, the audit says
     shared = {name: value for name, value in given.items() if name not in ("max_false_alarms", "defect_rate", "quiet")}
     return Settings.of({**shared, **used, **more})
 
 
 def tries(
-    wanted: Iterable[Detector], photos: Photos, given: Mapping[str, Any], minutes: float, say: Callable[[str], None]
+    wanted: Iterable[Detector],
+    photos: Photos,
+    given: Mapping[str, Any],
+    minutes: float,
+    say: Callable[[str], None],
+    instead: Split | None = None,
 ) -> list[Try]:
     """Fit each detector that is not in the store yet, from cheap to dear; the first one whatever time it takes.
 
+    With photos to take instead of those that the data set reads, no store knows them, and they are fitted each time.
     None is begun when less is left than twice the time of the dearest so far. Raises HarnessError where none is done.
     """
     begun, dearest, found = time.monotonic(), 0.0, list[Try]()
@@ -90,20 +98,26 @@ def tries(
             continue
         say(f"{number} of {len(queue)}: {detector.name} ({_minutes(left)} left)")
         started = time.monotonic()
-        found.append(_tried(detector, photos, given))
+        found.append(tried(detector, photos, given, instead))
         dearest = max(dearest, time.monotonic() - started)
         if found[-1].reason:
             say(f"{detector.name} was left out: {found[-1].reason}")
     return found
 
 
-def _tried(detector: Detector, photos: Photos, given: Mapping[str, Any]) -> Try:
+def tried(detector: Detector, photos: Photos, given: Mapping[str, Any], instead: Split | None = None) -> Try:
+    """One detector fitted to these photos, or why it could not be."""
     started = time.monotonic()
+    settings = settings_for(detector, photos, given)
     try:
-        finished = fitted(settings_for(detector, photos, given))
+        if instead is None:
+            outcome = of_model(fitted(settings), detector.model)
+        else:
+            planned = plan_run(settings, _nothing)
+            trial = next(cell.trial for cell in planned.cells if cell.trial.model == detector.model)
+            outcome = planned.worker().perform(trial, Observer(), instead)
     except HarnessError as error:
         return Try(detector, reason=str(error))
-    (outcome,) = finished.results.source.outcomes
     seconds = time.monotonic() - started
     return Try(detector, outcome, seconds, "" if outcome.evidence is not None else outcome.reason)
 
@@ -111,6 +125,11 @@ def _tried(detector: Detector, photos: Photos, given: Mapping[str, Any]) -> Try:
 def fitted(settings: Settings) -> FinishedRun:
     """A run of one trial, about which nothing is said. Raises HarnessError."""
     return fit(plan_run(settings, _nothing), [], _nothing)
+
+
+def of_model(finished: FinishedRun, model: str) -> Outcome:
+    """What came of this model; a run fits floors beside it."""
+    return next(outcome for outcome in finished.results.source.outcomes if outcome.trial.model == model)
 
 
 def _nothing(line: str) -> None:

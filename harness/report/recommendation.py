@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.api import Finding, FloatArray, Split
+from harness.api import Finding, FloatArray, Images
 from harness.printable import printable
 from harness.report.alarms import of_a_day, percent
 from harness.verdicts.choosing import Choice, Count
@@ -31,35 +31,27 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Suspect:
-    """A good photo that is least like the others."""
-
-    name: str
-    score: float
-
-
-@dataclass(frozen=True)
 class Recommendation:
     """The detector that is recommended for a folder of photos, and all that the answer rests on."""
 
     place: str
     name: str
-    n_good: int
     choice: Choice
     good: FloatArray = field(repr=False)
     """(N,), scores of the good photos, each by a model that had not seen it."""
+    good_images: Images = field(repr=False)
     bad: FloatArray = field(repr=False)
+    """(M,), scores of the bad photos."""
+    bad_images: Images = field(repr=False)
     fresh_good: FloatArray = field(repr=False)
     """(K,), scores of good photos that were kept for testing, where the folder has some."""
-    bad_names: tuple[str, ...] = field(repr=False)
-    kinds: tuple[str, ...] = field(repr=False)
-    images: Split = field(repr=False)
     kept: Path
     milliseconds: float
     megabytes: float
     tried: tuple[Tried, ...]
     findings: tuple[Finding, ...]
-    suspects: tuple[Suspect, ...]
+    suspects: tuple[str, ...]
+    """Good photos that are least like the others."""
     missing_weights: str
     """Why features are random; empty where they are not."""
     defect_rate: float | None
@@ -100,7 +92,7 @@ class Recommendation:
     @property
     def heading(self) -> str:
         """What is recommended, and what its limit rests on."""
-        return f"{self.name}, limit from {self.n_good} good images, each scored by a model that had not seen it"
+        return f"{self.name}, limit from {len(self.good)} good images, each scored by a model that had not seen it"
 
     def _of_a_day(self) -> str:
         if self.defect_rate is None or self.choice.misses is None:
@@ -111,7 +103,7 @@ class Recommendation:
     def _suspects(self) -> str:
         if not self.suspects:
             return ""
-        names = ", ".join(one.name for one in self.suspects)
+        names = ", ".join(self.suspects)
         return f"{names}: least like the other good photos; take out what is bad among them"
 
     def _weights(self) -> str:

@@ -93,14 +93,13 @@ def explained(answer: Recommendation) -> list[str]:
 
 def _pictures(answer: Recommendation) -> Iterator[Picture]:
     """Bad photos that are missed and good ones that are called anomalous, those furthest on the wrong side first."""
-    split, limit = answer.images, answer.choice.limit
-    bad = split.test.take(np.flatnonzero(split.test.labels)) if len(answer.bad) else split.test
+    bad, good, limit = answer.bad_images, answer.good_images, answer.choice.limit
     missed = [at for at in np.argsort(answer.bad) if answer.bad[at] <= limit][: _MOST // 2]
     for at in missed:
-        yield Picture(_thumbnail(bad, int(at)), f"missed: {answer.kinds[at]}", bad.paths[at])
+        yield Picture(_thumbnail(bad, int(at)), f"missed: {bad.defects[at]}", bad.paths[at])
     suspect = [at for at in np.argsort(-answer.good) if answer.good[at] > limit][: _MOST // 2]
     for at in suspect:
-        yield Picture(_thumbnail(split.train, int(at)), "good, and least like the others", split.train.paths[at])
+        yield Picture(_thumbnail(good, int(at)), "good, and least like the others", good.paths[at])
 
 
 def _thumbnail(images: Images, at: int) -> str:

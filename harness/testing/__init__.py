@@ -17,7 +17,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.api import Part
 from harness.errors import UnavailableError
 from harness.plugin.spec import spell
-from harness.testing import datasets, encoders, executors, losses, metrics, models, parts, pools, thresholds, trackers
+from harness.testing import (
+    datasets,
+    defects,
+    encoders,
+    executors,
+    losses,
+    metrics,
+    models,
+    parts,
+    pools,
+    thresholds,
+    trackers,
+)
 from harness.testing.parts import Check
 from harness.testing.toys import toy_images
 
@@ -34,6 +46,7 @@ _OF_KIND: Mapping[str, Callable[[Any], Iterable[Check]]] = {
     "threshold": thresholds.checks,
     "metric": metrics.checks,
     "dataset": datasets.checks,
+    "defect": defects.checks,
     "executor": executors.checks,
     "tracker": trackers.checks,
 }

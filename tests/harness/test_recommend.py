@@ -145,6 +145,22 @@ def test_the_layout_of_mvtec_counts_false_alarms_on_its_own_good_test_images(tmp
     assert "good parts that were kept for testing" in str(answer)
 
 
+def test_good_photos_alone_choose_by_painted_defects_and_are_said_to_be_weaker(tmp_path: Path) -> None:
+    place = tmp_path / "photos"
+    place.mkdir()
+    for at in range(12):
+        photo(at).save(place / f"{at}.png")
+    answer = harness.recommend(place, store=tmp_path / "runs", image_size=32, quiet=True)
+    said = dict(answer.lines)
+    assert answer.synthetic
+    assert "weaker evidence than real ones" in said["weaker"]
+    assert "parts with synthetic defects" in said["misses"]
+    assert "scratch (synthetic)" in said["misses"]
+    assert answer.choice.false_alarms.of == 12
+    assert read(answer.kept).limit == pytest.approx(answer.choice.limit)
+    assert len(read(answer.kept).calibration[read(answer.kept).pool]) == 12
+
+
 def test_little_time_tries_one_detector_and_says_which_were_not(tmp_path: Path) -> None:
     place = photos(tmp_path / "parts", 6, {"scratch": 2})
     answer = harness.recommend(place, store=tmp_path / "runs", image_size=32, minutes=0.0001, quiet=True)
