@@ -15,6 +15,7 @@ from PIL import Image
 
 from harness.commands import main
 from harness.trials.store import Store
+from harness.verification.keys import signer
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--image-size", "32", "--epochs", "1", "--batch-size", "4", "--jobs", "1", "--device", "cpu"]
@@ -116,5 +117,17 @@ def test_every_command_of_the_recommending_page_does_what_it_is_shown_for(walk) 
 
 def test_every_command_of_the_conventions_page_does_what_it_is_shown_for(walk) -> None:
     for words in printed("harness/conventions/README.md"):
+        done = walk(words)
+        assert (done.exit_code, bool(done.output)) == (0, True), f"{words}\n{done.output}"
+
+
+def test_every_command_of_the_pages_on_trust_does_what_it_is_shown_for(walk) -> None:
+    for words in printed("leaderboards/submit.md"):
+        done = walk(words)
+        assert (done.exit_code, bool(done.output)) == (0, True), f"{words}\n{done.output}"
+    shutil.move("mine.jsonl", "theirs.jsonl")
+    for words in printed("harness/verification/README.md"):
+        if "--trust" in words:
+            Path("verify.pub").write_text(signer(Path("verify.pem"))[0].public, encoding="utf-8")
         done = walk(words)
         assert (done.exit_code, bool(done.output)) == (0, True), f"{words}\n{done.output}"
