@@ -1,4 +1,4 @@
-"""Who is told what happens in a run: displays, logs and trackers are observers, and none of them can cost a trial."""
+"""Observers are told what happens in a run. Displays, logs and trackers are observers; none can make a trial fail."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ from harness.trials.trial import Outcome, Trial
 
 @dataclass(frozen=True)
 class RunStart:
-    """What a run is about to do."""
+    """The plan of a run that is about to begin."""
 
     cells: int
-    """How many cells are planned, those included that cannot be fitted."""
+    """The number of planned cells, including those that cannot be fitted."""
     trials: Sequence[Trial]
-    """The cells that can be fitted, in their order; the store may have some of them."""
+    """The trials that can be fitted, in order. Some may be in the store already."""
     store: Path
     stored_seconds: Mapping[str, float] = field(default_factory=dict)
     """Seconds that the fits of stored trials took, by the trial's key; trials that may be fitted again are left out."""
     train_images: Mapping[str, int] = field(default_factory=dict)
-    """Category to its number of images to fit on, where that is known beforehand."""
+    """The number of training images by category, as far as it is known beforehand."""
 
 
 class Observer:
-    """Is told of each event of a run, in the thread that runs it. Override what you need; the others do nothing."""
+    """Is told of each event of a run, in its thread. Override the methods you need; the others do nothing."""
 
     def run_started(self, start: RunStart) -> None:
         """The run begins; nothing has been fitted yet."""
 
     def found(self, trial: Trial, trial_id: str) -> None:
-        """A trial needs no fit, because the store has it under this id."""
+        """A trial needs no fit, since it is in the store under this id."""
 
     def looked_at(self, category: str, findings: Sequence[Finding]) -> None:
-        """The images of a category were looked at, before the first fit to them; grave findings come first."""
+        """The images of a category were checked, before the first fit on them. Grave findings come first."""
 
     def started(self, trial: Trial) -> None:
-        """A trial goes to the executor."""
+        """A trial was handed to the executor."""
 
     def progressed(self, trial: Trial, progress: Progress) -> None:
-        """A fit reports where it is."""
+        """A fit reports its progress."""
 
     def printed(self, plugin: str, line: str) -> None:
-        """A plugin has printed a line on another machine. On this one its lines go to stderr by themselves."""
+        """A plugin printed a line on another machine. Lines printed on this machine go to stderr directly."""
 
     def ended(self, outcome: Outcome) -> None:
-        """A trial has ended, and its outcome is in the store."""
+        """A trial ended, and its outcome is in the store."""
 
     def run_ended(self, *, stopped: bool) -> None:
         """No more trials will be fitted: all are done, or the run was `stopped` by an interrupt or an error."""
 
 
 class Observers(Observer):
-    """Tells several observers, in their order. One that raises is warned of once and told nothing more."""
+    """Tells several observers, in order. One that raises an exception causes a warning, and is told nothing more."""
 
     def __init__(self, observers: Sequence[Observer], warn: Callable[[str], None]) -> None:
         self._observers = list(observers)
@@ -64,7 +64,7 @@ class Observers(Observer):
 
     @contextmanager
     def following(self, start: RunStart) -> Iterator[Observers]:
-        """While this is active, the run goes on. Observers are told of its end however it ends."""
+        """Observers are told of the start of the run here, and of its end, however it ends."""
         self.run_started(start)
         try:
             yield self

@@ -1,4 +1,4 @@
-"""What is remembered of how a trial came about: times, losses, pixel metrics, who made it and on what."""
+"""The record of how a trial came about: times, losses, pixel metrics, plugins, versions and machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.trials.latencies import Latency
 
 @dataclass(frozen=True)
 class Record:
-    """What is remembered of a trial beside its scores; nothing of it says which trial it is.
+    """What is kept of a trial beside its scores. Nothing in it changes which trial it is.
 
     A new field is one new line with a default, which it has in records that were written before.
     """
@@ -25,27 +25,27 @@ class Record:
     n_calibration: int | None = None
     """How many normal images limits are set on."""
     calibrated_on: str = ""
-    """Which: `fitted`, `holdout`, or the data set's `validation` split; empty in records of before, by the holdout."""
+    """Which images those are: `fitted`, `holdout`, or the data set's `validation` split; empty in old records."""
     threads: int | None = None
     """The number of threads that torch used; None if torch was not used."""
     default_pool: str = ""
     """The default pool of its model; empty if unknown."""
     pools: Mapping[str, str] = field(default_factory=dict)
-    """Pool, as it is spelt, to the plugin that offers it, of those that are not built in."""
+    """The plugins of pools that are not built in, by the spelling of the pool."""
     pool_faults: Mapping[str, str] = field(default_factory=dict)
     """The reason why a pool has no scores, by pool."""
     resolved: Mapping[str, str] = field(default_factory=dict)
-    """What options that were left open, such as `bottleneck=auto`, were resolved to."""
+    """The values that open options, such as `bottleneck=auto`, were resolved to."""
     loss_history: tuple[float, ...] = ()
     """The training loss after each epoch."""
     pixels: Mapping[str, float | None] | None = None
     """Pixel metrics by name; None without maps or masks."""
     pixel_versions: Mapping[str, int] = field(default_factory=dict)
-    """Pixel metric to the version of its definition; one that is not named has 1, as all had before they were named."""
+    """The version of the definition of each pixel metric; 1 if it is not named."""
     latency: tuple[Latency, ...] = ()
     """The measured latencies of its kept model."""
     plugins: Mapping[str, str] = field(default_factory=dict)
-    """Kind of part to the distribution, with its version, that it came from."""
+    """The distribution and version that each part came from, by kind of part."""
     code: Mapping[str, str] = field(default_factory=dict)
     """Package to a digest of its source."""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -73,4 +73,4 @@ class Record:
 
 
 UNRECORDED = Record()
-"""Of a trial of which nothing is remembered; one for all, since to make one for each takes longer than all else."""
+"""The record of a trial about which nothing is known. All share one object, which saves time."""

@@ -20,10 +20,10 @@ from harness.trials.worker import Worker
 
 @dataclass
 class RunSummary:
-    """What has become of the trials of a plan."""
+    """The results of carrying out a plan."""
 
     ids: list[str] = field(default_factory=list)
-    """All its trials, whether fitted now or earlier."""
+    """The ids of all its trials, whether they were fitted now or earlier."""
     floors: list[str] = field(default_factory=list)
     """The trials of floors beside them, which count as none of them."""
     found: int = 0
@@ -31,9 +31,9 @@ class RunSummary:
     unfinished: list[Outcome] = field(default_factory=list)
     """Trials that were skipped or failed."""
     again: int = 0
-    """Of those fitted, how many the store had without their model, or without the scores of a pool."""
+    """How many of the fitted trials were in the store before, but without their model or the scores of a pool."""
     again_for: list[str] = field(default_factory=list)
-    """What the store had them without, in words."""
+    """What those trials lacked, in words."""
     apart: list[tuple[Trial, float]] = field(default_factory=list)
     """Fitted again for a pool, and its other scores differ by this share of the largest stored one."""
     unkept: list[tuple[Trial, str]] = field(default_factory=list)
@@ -45,7 +45,7 @@ class RunSummary:
 
 
 def run_start(cells: Sequence[Cell], dataset: Dataset, store: Store, *, refits: bool = False) -> RunStart:
-    """What observers are told of a plan beforehand; `refits` says that stored trials may be fitted again."""
+    """What observers are told about a plan beforehand. `refits` says that stored trials may be fitted again."""
     trials = [cell.trial for cell in cells if not cell.reason]
     counts = {category: dataset.train_count(category) for category in {trial.category for trial in trials}}
     images = {category: count for category, count in counts.items() if count}
@@ -77,7 +77,7 @@ def carry_out(
 
 
 def _outcomes(executor: Executor, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
-    """What an executor gives. Raises UnavailableError for whatever a stranger's raises, or gives instead."""
+    """The outcomes that an executor yields. Raises UnavailableError if it raises anything, or yields anything else."""
     try:
         for outcome in executor.run(trials, worker, observer):
             if not isinstance(outcome, Outcome) or not isinstance(outcome.trial, Trial):
@@ -96,7 +96,7 @@ def _key_of(outcome: Outcome) -> str:
 
 
 class _Schedule:
-    """Gives out the trials of a plan that the store lacks, and stores their outcomes."""
+    """Hands out the trials that the store lacks, and stores their outcomes."""
 
     def __init__(self, store: Store, worker: Worker, observer: Observer, floors: Sequence[Model]) -> None:
         self._store, self._worker, self._observer = store, worker, observer
@@ -112,7 +112,7 @@ class _Schedule:
 
     @property
     def awaited(self) -> list[Trial]:
-        """The trials that were given out and are not settled."""
+        """The trials that were handed out and have no outcome yet."""
         return list(self._awaited.values())
 
     def awaits(self, outcome: Outcome) -> bool:
@@ -120,7 +120,7 @@ class _Schedule:
         return _key_of(outcome) in self._awaited
 
     def settle(self, outcome: Outcome) -> None:
-        """Store an outcome, then tell of it."""
+        """Store an outcome, then tell the observer."""
         self._awaited.pop(_key_of(outcome), None)
         outcome = self._auditor.remembered(outcome)
         self._store.put(outcome)
@@ -139,7 +139,7 @@ class _Schedule:
         self._observer.ended(outcome)
 
     def missing(self, plan: Iterable[Cell]) -> Iterator[Trial]:
-        """The trials that are to be fitted. Those that cannot be, and those that the store has, are settled at once."""
+        """The trials to fit. Those that cannot be fitted, and those that are in the store, are dealt with at once."""
         for trial, misfit in plan:
             if misfit:
                 self.settle(Outcome(trial, "skipped", misfit))
@@ -162,7 +162,7 @@ class _Schedule:
             yield wanted
 
     def _split(self, trial: Trial) -> Split | None:
-        """The data of a trial; None where it cannot be loaded."""
+        """The data of a trial; None if it cannot be loaded."""
         if trial.category not in self._unusable:
             try:
                 split = self._worker.split(trial.dataset, trial.category, trial.image_size)
@@ -178,7 +178,7 @@ class _Schedule:
         return None
 
     def _wanted(self, trial: Trial, fingerprint: str) -> Trial | None:
-        """The variant of a trial that is to be fitted; None where the store has all that is asked for."""
+        """The variant of a trial that has to be fitted; None if the store has everything that was asked for."""
         ids = {variant.identity(fingerprint): variant for variant in self._worker.variants(trial)}
         trial_id = next((one for one in ids if one in self._known or self._store.has_done(one)), None)
         if trial_id is None:

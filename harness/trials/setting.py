@@ -13,39 +13,39 @@ from harness.trials.setting_kinds import Kind
 
 @dataclass(frozen=True)
 class Setting:
-    """One thing that can be asked of a run."""
+    """One setting of a run."""
 
     name: str
     kind: Kind
     default: Any
-    """None where it is worked out, or comes from the data set."""
+    """None if it is worked out later, or comes from the data set."""
     help: str
     usual: Any = None
-    """What is taken where nobody asks for anything and the data set has no default of its own."""
+    """The value if nobody asks for one and the data set has no default of its own."""
     in_words: str = ""
-    """The default in words, where it is worked out."""
+    """The default in words, if it is worked out later."""
     option: str = ""
-    """Its name on the command line, where that is not its own."""
+    """Its name on the command line, if that differs from `name`."""
     aliases: tuple[str, ...] = ()
-    """Other names that are understood on the command line, in `--config` and in Python."""
+    """Other names that work on the command line, in `--config` and in Python."""
     bare: Any = None
-    """On the command line, the value where the option is given without one."""
+    """The value if the option is given on the command line without one."""
     several_options: bool = False
-    """Whether it may be given several times on the command line, one value each time."""
+    """Whether the option may be given several times on the command line, with one value each time."""
 
     @property
     def options(self) -> tuple[str, ...]:
-        """`--learning-rate`, and what else it is called on the command line."""
+        """All its names on the command line, such as `--learning-rate` and `--lr`."""
         return tuple(f"--{(name).replace('_', '-')}" for name in (self.option or self.name, *self.aliases))
 
     @property
     def of_data(self) -> bool:
-        """Whether a data set may have a default of its own for it."""
+        """Whether data sets may have their own default for it."""
         return self.usual is not None
 
     @property
     def default_in_words(self) -> str:
-        """Its default as help and README show it; empty for a flag, and for what is left out by default."""
+        """Its default as shown in help and README; empty for a flag, and if it is left out by default."""
         if self.in_words:
             return self.in_words
         value = self.usual if self.of_data else self.default
@@ -55,7 +55,7 @@ class Setting:
         return f"{said}, or what suits the data set" if self.of_data else said
 
     def read(self, value: Any, where: str) -> Any:
-        """The value in its type. Raises UsageError that says where it stands."""
+        """Convert a value to the type of the setting. Raises UsageError that names the place of the value."""
         try:
             return self.kind.read(value)
         except ValueError as error:
@@ -63,12 +63,12 @@ class Setting:
 
 
 def declared(kind: Kind, default: Any, help: str, **more: Any) -> Any:  # noqa: A002  it is what click calls it
-    """A field of `Settings`, and all else that is said of it."""
+    """A field of `Settings`, with everything that a Setting says."""
     return dataclasses.field(default=default, metadata={"kind": kind, "default": default, "help": help, **more})
 
 
 def _quoted(value: Any) -> str:
-    """A value as a person wrote it, short enough for one line."""
+    """A value as the user wrote it, shortened to fit into one line."""
     if isinstance(value, bool | Path):
         return str(value).lower() if isinstance(value, bool) else repr(str(value))
     said = " ".join(repr(value).split())

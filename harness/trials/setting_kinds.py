@@ -22,15 +22,15 @@ from harness.printable import listed
 
 
 class Kind(Protocol):
-    """One way of reading values."""
+    """A type of setting, which reads values."""
 
     @property
     def metavar(self) -> str:
-        """What stands for a value in `--help`."""
+        """The placeholder for a value in `--help`."""
         ...
 
     def read(self, value: Any) -> Any:
-        """The value in its type. Raises ValueError saying what was expected."""
+        """Convert a value to this type. Raises ValueError that says what was expected."""
         ...
 
 
@@ -88,7 +88,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number, or one word that stands for a number that is found out later."""
+    """A whole number, or a word for a number that is determined later."""
 
     least: int
     or_word: str = ""
@@ -228,7 +228,7 @@ class Plugins:
 
 
 def path_of(value: Any, called: str) -> Path:
-    """The path that a caller gave under this name. Raises UsageError for what is no path."""
+    """The path that the caller gave as the argument of this name. Raises UsageError if it is not a path."""
     if not isinstance(value, str | os.PathLike):
         raise UsageError(f"{called} is {value!r:.60}: expected a path")
     return Path(os.fsdecode(value))
@@ -252,7 +252,7 @@ def _items(value: Any, expected: str) -> list[Any]:
 
 
 def _whole(value: Any) -> int | None:
-    """None for what is no whole number. A whole number of another library, as numpy's, is one."""
+    """The value as an int; None if it is not a whole number. Integers of numpy and others count."""
     try:
         return None if isinstance(value, bool) else int(value) if isinstance(value, str) else value.__index__()
     except (ValueError, AttributeError):
@@ -260,7 +260,7 @@ def _whole(value: Any) -> int | None:
 
 
 def _number(value: Any) -> float | None:
-    """None for what is no finite number."""
+    """The value as a float; None if it is not a finite number."""
     try:
         number = float("nan") if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):

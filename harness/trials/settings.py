@@ -38,12 +38,12 @@ _HELD_OUT = 0.2
 F = TypeVar("F", bound=Callable[..., Any])
 Door = Literal["python", "command line"]
 Chosen = tuple[str | Part | type[Part], ...]
-"""Parts as they were asked for: spelt, or given as instances or classes."""
+"""Parts as the user gave them: spellings, instances or classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is asked of one run, every value in its type. Raises UsageError for one that is wrong."""
+    """The settings of one run, each converted to its type. Raises UsageError for a wrong value."""
 
     models: Chosen = declared(Parts(Model), "dae,cae", "Models to cross, or all.")
     encoders: Chosen = declared(Parts(Encoder), "conv", "Encoders to cross, or all.")
@@ -187,7 +187,7 @@ class Settings:
         in_words="none",
     )
     door: Door = dataclasses.field(default="python", repr=False, compare=False)
-    """Where the values come from, so that errors call a setting what it is called there."""
+    """Where the values come from, so that errors use the names of settings that the user knows."""
 
     def __post_init__(self) -> None:
         for name, setting in SETTINGS.items():
@@ -222,7 +222,7 @@ class Settings:
 
     @classmethod
     def of(cls, asked: Mapping[str, Any], door: Door = "python") -> Settings:
-        """The settings with these values; None leaves one at its default. Raises UsageError, with a suggestion."""
+        """Settings from these values; None leaves a setting at its default. Raises UsageError, with a suggestion."""
         values = {}
         for name, value in asked.items():
             setting = find(name)
@@ -241,11 +241,11 @@ class Settings:
         return tuple(plugin for plugin in self.plugins if isinstance(plugin, Path))
 
     def called(self, name: str) -> str:
-        """What a setting is called where it was asked for: `--data-root`, or `data_root`."""
+        """The name of a setting where the user gave it: `--data-root` or `data_root`."""
         return SETTINGS[name].options[0] if self.door == "command line" else name
 
     def of_data(self, dataset: Dataset) -> dict[str, Any]:
-        """The settings that a data set may have defaults for: what is asked, else its default, else the usual one.
+        """Settings for which data sets may have defaults: as asked for, else as in the data set, else the usual ones.
 
         Raises UsageError for a default of the data set that is none.
         """
@@ -294,7 +294,7 @@ def _of_data() -> list[str]:
 
 
 def with_settings(function: F) -> F:
-    """Let a function that takes any keyword say in its signature and help which settings those are."""
+    """Show all settings in the signature and help of a function that takes them as keywords."""
     keywords = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=setting.default)
         for name, setting in SETTINGS.items()

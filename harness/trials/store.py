@@ -1,4 +1,4 @@
-"""Where finished trials are kept: one SQLite file. A record is on the disk when `put` returns."""
+"""The store of finished trials, which is one SQLite file. When `put` returns, the record is on the disk."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Store(Database):
         return {**lost, **{str(row.id): fault for row in self._rows() if (fault := row.fault())}}
 
     def seconds(self) -> dict[str, float]:
-        """What each finished trial took to fit and to score, by its key."""
+        """The seconds that each finished trial took to fit and to score, by its key."""
         took = "json_extract(record, '$.fit_seconds') + json_extract(record, '$.score_seconds')"
         # An older harness may have written NaN, which is no JSON.
         known = f"CASE WHEN json_valid(record) THEN {took} END"
@@ -131,7 +131,7 @@ class Store(Database):
         return max((float(np.abs(a - b).max() / (np.abs(a).max() or 1.0)) for a, b in pairs if a.size), default=0.0)
 
     def amend(self, trial_id: str, change: Callable[[Record], Record]) -> bool:
-        """Make something else of what is remembered of a trial; False where the store has no such trial."""
+        """Change the record of a trial. Returns False if the store has no such trial."""
         with self._transaction() as db:
             found = next(iter(read_rows(db, [trial_id])), None)
             if found is not None:
@@ -159,7 +159,7 @@ class Store(Database):
             return None
 
     def pixels(self, trial_id: str) -> PixelEvidence | None:
-        """What pixel metrics of a trial follow from; None where none was kept."""
+        """The counts behind the pixel metrics of a trial; None if they were not kept."""
         found = self._picture(PIXELS, trial_id)
         try:
             return None if found is None else PixelEvidence.from_bytes(found[1])
@@ -179,7 +179,7 @@ class Store(Database):
             return {row[0] for row in self._db.execute("SELECT DISTINCT fingerprint FROM thumbnails")}
 
     def put_thumbnails(self, fingerprint: str, thumbnails: Iterable[Thumbnail]) -> None:
-        """Keep thumbnails of the test images of some data, in their order; those that are there stay."""
+        """Keep thumbnails of the test images of some data, in their order. Existing ones are not replaced."""
         with self._transaction() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO thumbnails VALUES (?, ?, ?, ?)",
@@ -201,7 +201,7 @@ class Store(Database):
             return []
 
     def put_from(self, other: Store, outcome: Outcome) -> None:
-        """Keep an outcome of another store with the pictures that lie beside it there."""
+        """Copy an outcome from another store, with its pictures."""
         evidence = outcome.evidence
         if evidence is not None:
             try:
@@ -214,7 +214,7 @@ class Store(Database):
         self.put(outcome)
 
     def complete_from(self, other: Store, trial_id: str) -> None:
-        """Keep what another store has beside the same scores of a trial, and this one lacks: maps and pixel counts."""
+        """Copy maps and pixel counts of a trial, if missing here, from another store that has the same scores."""
         with self._explained():
             lacking = [table for table in ("maps", "pixels") if not self._has(table, trial_id)]
         with other._explained():

@@ -1,4 +1,4 @@
-"""A trial is what is fitted once; its evidence is what is kept, and every verdict is derived from that."""
+"""Trials, which are fitted once; their evidence, from which verdicts are derived; and their outcomes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from harness.trials.record import UNRECORDED, Record
 from harness.trials.typed import hints, read
 
 UNUSED = "-"
-"""What stands on an axis that a model does not use."""
+"""Stands for the part on an axis that a model does not use."""
 
 Status = Literal["done", "skipped", "error"]
 
 KEPT_NAMES = {"learning_rate": "lr"}
-"""Fields that are called otherwise where a trial is kept: a new name there would change the id of every trial."""
+"""Fields whose name in keys and files differs, since a new name there would change the id of every trial."""
 
 
 class Trial(NamedTuple):
@@ -41,7 +41,7 @@ class Trial(NamedTuple):
     seed: int
     image_size: int
     epochs: int
-    """0, like the next two, for a model that does not train in epochs."""
+    """0 for a model that does not train in epochs; the same holds for the next two."""
     batch_size: int
     learning_rate: float
     holdout: float
@@ -56,7 +56,7 @@ class Trial(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The canonical text, which the id is made of."""
+        """The canonical text from which the id is made."""
         return json.dumps(self.written(), separators=(",", ":"))
 
     def written(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class Trial(NamedTuple):
         return " + ".join(part for part in (self.model, self.encoder, self.loss) if part != UNUSED)
 
     def run(self, device: str = "cpu", weights_dir: Path | None = None) -> Run:
-        """What its fit is asked to do, there."""
+        """The settings of its fit on this device."""
         return Run(
             seed=self.seed,
             image_size=self.image_size,
@@ -117,20 +117,20 @@ _NAMES = {kept: name for name, kept in KEPT_NAMES.items()}
 
 @dataclass(frozen=True)
 class Evidence:
-    """The scores of one trial, by pool, and the test set that they belong to."""
+    """The scores of a trial by pool, with the names and defect kinds of its test images."""
 
     normal: Mapping[str, FloatArray]
     """Pool to the scores (M,) of the normal images that thresholds are calibrated on."""
     test: Mapping[str, FloatArray]
     """Pool to the scores (N,) of the test images."""
     defects: tuple[str, ...]
-    """N defect kinds, `good` where normal."""
+    """N defect kinds; `good` for normal images."""
     paths: tuple[str, ...]
-    """N names."""
+    """N names of images."""
     maps: Maps | None = field(default=None, compare=False, repr=False)
-    """Small error maps of the test images, to look at; None without maps, and from a store, which has them apart."""
+    """Small error maps of the test images, for people; None without maps, and from a store, which keeps them apart."""
     pixels: PixelEvidence | None = field(default=None, compare=False, repr=False)
-    """What pixel metrics follow from; None without maps or masks, and from a store that is not asked for it."""
+    """The counts behind pixel metrics. None without maps or masks, and from a store unless they are asked for."""
 
     def hash_of(self, pool: str) -> str:
         """16 hexadecimal digits of the scores of one pool, equal only where every score is."""
@@ -147,20 +147,20 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended; only one that is `done` has evidence."""
+    """How a trial ended. It has evidence only if it is `done`."""
 
     trial: Trial
     status: Status
     reason: str = ""
     fingerprint: str = ""
-    """Of the data; empty when the data could not be loaded."""
+    """The fingerprint of the data; empty if the data could not be loaded."""
     evidence: Evidence | None = None
     record: Record = UNRECORDED
-    """What is remembered of how it came about."""
+    """How it came about: times, losses, machine, versions."""
     unkept: str = field(default="", compare=False)
-    """Why its model could not be kept, told to the run that fitted it; no store has it."""
+    """Why its model could not be kept. Only the run that fitted it sees this; it is not stored."""
     changed: tuple[str, ...] = field(default=(), compare=False)
-    """What its plugins have changed for the whole process, and the worker put back; no store has it."""
+    """What its plugins changed for the whole process, and the worker restored. It is not stored."""
 
     @property
     def id(self) -> str:

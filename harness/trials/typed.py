@@ -1,7 +1,7 @@
-"""Objects of JSON as dataclasses, and back. Every fault is one line that quotes the value and says what was expected.
+"""Converts JSON objects to dataclasses and back. Errors are one line: the value, and what was expected.
 
-Files outlive the harness that wrote them. A field that an older file lacks has its default. A field that a newer file
-has, and that is not known here, goes into the field `unread` of the class, and is written again from there.
+Files outlive the harness that wrote them. A field that an older file lacks gets its default. An unknown field of a
+newer file goes into the field `unread` of the class, from which it is written again.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Any, Union, cast, get_args, get_origin
 from harness.plugin.options import describe
 
 UNREAD = "unread"
-"""The field for what a newer harness has written."""
+"""The name of the field for unknown values of a newer harness."""
 
 Reader = Callable[[Any, str], Any]
-"""Takes a value of JSON and what to call it; raises ValueError."""
+"""Converts a JSON value; the second argument names it in errors. Raises ValueError."""
 
 _SCALARS: Mapping[Any, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), bool: (bool,), None: ()}
 
 
 def read(value: Any, kind: Any, name: str = "") -> Any:
-    """The value, if it is of this type; lists become tuples, and objects become dataclasses.
+    """Convert a JSON value to this type: lists become tuples, and objects become dataclasses.
 
     Types are str, int, float, bool, Any, `X | None`, Mapping[str, X], tuple[X, ...] and dataclasses of these. A whole
     number will do for a float, and stays one. Raises ValueError, as in `epochs is '3', expected a whole number`.
@@ -34,7 +34,7 @@ def read(value: Any, kind: Any, name: str = "") -> Any:
 
 
 def written(value: Any) -> dict[str, Any]:
-    """What `read` makes this dataclass of again; fields at their default are left out."""
+    """A dataclass as a JSON object, which `read` converts back. Fields with their default are left out."""
     found, cls = {}, cast("Any", type(value))
     for name, default in _defaults(cls).items():
         if name != UNREAD and (given := getattr(value, name)) != default:
@@ -121,7 +121,7 @@ def _object(cls: Any) -> Reader:
 
 @cache
 def _defaults(cls: Any) -> dict[str, Any]:
-    """Field to default, MISSING where there is none."""
+    """The default of each field; MISSING if there is none."""
     return {one.name: one.default if one.default_factory is MISSING else one.default_factory() for one in fields(cls)}
 
 

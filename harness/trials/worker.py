@@ -1,4 +1,4 @@
-"""Fits one trial and scores its images; whatever goes wrong becomes the outcome, never a crash of the run."""
+"""Fits a trial and scores its images. Whatever goes wrong becomes the outcome of the trial, and the run goes on."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from harness.trials.trial import Outcome, Trial
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What a worker needs besides the trial itself; plain values, so that it can be sent to another process."""
+    """What a worker needs to know besides the trial: plain values, so that they can be sent to another process."""
 
     device: str = "cpu"
     data_root: Path | None = None
     weights_dir: Path | None = None
     plugin_files: tuple[Path, ...] = ()
     threads: int | None = None
-    """Of a fit on the CPU; None leaves it to torch."""
+    """The number of threads of a fit on the CPU; None leaves it to torch."""
     side_by_side: int = 1
-    """How many trials share the cores of this machine, as the executor said."""
+    """How many trials share the cores of this machine, as the executor says."""
     smaller_batches: bool = False
     """Whether a fit that runs out of memory is tried with half the batch, and half of that, down to one image."""
     pools: tuple[str, ...] = ()
-    """As they are spelt: those whose scores are kept beside the usual ones."""
+    """The spellings of pools whose scores are kept in addition to the usual ones."""
     keep: ModelFolder | None = None
     """Where fitted models are kept; None keeps none."""
     isolate: bool = False
@@ -47,7 +47,7 @@ class WorkerConfig:
 
 @dataclass
 class Worker:
-    """Fits trials in one process. It keeps the category it loaded last."""
+    """Fits trials in one process. It keeps the images of the category that it loaded last."""
 
     workplace: WorkerConfig
     registry: Registry
@@ -63,7 +63,7 @@ class Worker:
         return self._loaded[1]
 
     def perform(self, trial: Trial, observer: Observer, split: Split | None = None) -> Outcome:
-        """The trial's outcome, on data given or else loaded. Only KeyboardInterrupt and the like pass through."""
+        """Fit a trial on the given data, or else load the data. Nothing but KeyboardInterrupt is raised."""
         with put_back() as changed:
             outcome = self._performed(trial, observer, split)
         return replace(outcome, changed=tuple(changed))
@@ -130,13 +130,13 @@ class Worker:
         return Isolation(self.registry, place.threads, place.trial_minutes)
 
     def _advice(self, trial: Trial, error: BaseException) -> str:
-        """What may help where memory ran out."""
+        """What may help if memory ran out."""
         if not hardware.out_of_memory(error) or trial.batch_size <= 1:
             return ""
         return "; so it went down to one image a batch" if self.workplace.smaller_batches else "; try --batch-size auto"
 
     def known_before(self, trial: Trial) -> Record:
-        """What a record remembers of who makes the trial, and on what; known before it is fitted."""
+        """The parts of a record that are known before the fit: plugins, code, versions and machine."""
         plugins, code = provenance.makers(trial, self.registry)
         machine = hardware.machine(self.workplace.device)
         return Record(plugins=plugins, code=code, versions=provenance.versions(), machine=machine)

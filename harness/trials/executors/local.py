@@ -1,4 +1,4 @@
-"""Trials on this machine: in this process where they come one after another, else in processes side by side."""
+"""Fits trials on this machine: one after another in this process, or side by side in several processes."""
 
 from __future__ import annotations
 

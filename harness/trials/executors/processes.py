@@ -1,4 +1,4 @@
-"""Trials side by side in processes of this machine, the cores shared out among them."""
+"""Fits trials side by side, in processes of this machine that share its cores."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _BEGUN = "begun"
 _START_S = 120.0
 """How long a process may take until it begins with a trial that has a time limit."""
 PATIENCE_S = 2.0
-"""How long processes that were told to end may take before they are killed."""
+"""Seconds that processes may take to end when they are told to; then they are killed."""
 
 
 @dataclass
 class _Hand:
-    """One process, and the trial that it is at."""
+    """A process, and the trial that it is fitting."""
 
     process: BaseProcess
     line: Connection
@@ -47,7 +47,7 @@ class _Hand:
 
 @dataclass(frozen=True)
 class Processes:
-    """Fits `jobs` trials at a time. A process that dies costs the trial it was at, and is replaced."""
+    """Fits `jobs` trials at a time. If a process dies, its trial fails, and another process takes its place."""
 
     jobs: int
 
@@ -77,7 +77,7 @@ class Processes:
 
 
 def _start(trial: Trial, idle: list[_Hand], workplace: WorkerConfig) -> _Hand:
-    """Give a trial to a process that waits for one, else to a new one."""
+    """Give a trial to an idle process, or else to a new one."""
     while idle:
         hand = idle.pop()
         try:
@@ -152,7 +152,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 
 def _listen(hand: _Hand, observer: Observer, limit: float | None) -> Outcome | None:
-    """What a busy process says: the outcome of its trial, or None where it goes on."""
+    """Receive a message of a busy process: the outcome of its trial, or None if it is still working."""
     assert hand.trial is not None
     try:
         said = hand.line.recv()
@@ -171,7 +171,7 @@ def _listen(hand: _Hand, observer: Observer, limit: float | None) -> Outcome | N
 
 
 def _end(processes: list[BaseProcess]) -> None:
-    """Stop processes, those by force that do not heed the request in time."""
+    """Stop processes, by force if they do not end in time."""
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + PATIENCE_S
@@ -183,7 +183,7 @@ def _end(processes: list[BaseProcess]) -> None:
 
 
 class _Line(Observer):
-    """Tells the first process how far a fit is."""
+    """Sends the progress of a fit to the first process."""
 
     def __init__(self, line: Connection) -> None:
         self._line = line
@@ -193,7 +193,7 @@ class _Line(Observer):
 
 
 def _work(workplace: WorkerConfig, line: Connection) -> None:
-    """What a process does: fit what comes down the line, until nobody is at the other end."""
+    """The main function of a process: fit the trials that are sent to it, until the connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the first process decides
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # what plugins start may hear it
@@ -220,7 +220,7 @@ def _performed(worker: Worker, trial: Trial, ahead: Observer) -> Outcome:
 
 
 def _follow_parent() -> None:
-    """End at once when the first process is gone, for whom a fit would be in vain."""
+    """End at once if the first process is gone, since nobody needs the result then."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

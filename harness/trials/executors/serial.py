@@ -1,4 +1,4 @@
-"""Trials one after another in this process: all cores serve the one that runs."""
+"""Fits trials one after another in this process, each with all cores."""
 
 from __future__ import annotations
 
