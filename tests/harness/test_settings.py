@@ -143,7 +143,7 @@ def test_an_instance_stays_the_instance() -> None:
         ({"models": Loss}, "Loss is no model: expected names, or instances or classes of harness.Model"),
         ({"losses": Mine()}, "Mine is no loss: expected names, or instances or classes of harness.Loss"),
         ({"models": [3]}, "models is [3]: int is no model"),
-        ({"dataset": "a,b"}, "dataset is 'a,b': expected the name of a dataset"),
+        ({"dataset": "a,b"}, "dataset is 'a,b': expected the name of one dataset"),
         ({"store": 3}, "store is 3: expected a path"),
         ({"plugins": [3]}, "plugins is [3]: expected paths of Python files, modules, or classes of parts"),
         ({"lr": 1, "learning_rate": 2}, "learning_rate and lr are the same setting: give one of them"),
