@@ -31,6 +31,8 @@ def test_the_export_of_48_trials_with_and_without_scores(tmp_path: Path) -> None
     registry = Registry.discover()
     size, before = (file.stat().st_size / 1e6 for file in (whole, bare))
     took, earlier = (seconds(file, registry) for file in (whole, bare))
-    print(f"\n{len(rows)} rows: {size:.2f} MB and {took:.2f} s with scores, {before:.2f} MB and {earlier:.2f} s without")
+    print(
+        f"\n{len(rows)} rows: {size:.2f} MB and {took:.2f} s with scores, {before:.2f} MB and {earlier:.2f} s without"
+    )
     assert size < 1.3 * before
     assert took < 4 * earlier
