@@ -28,7 +28,7 @@ class Pair(NamedTuple):
 
 def duplicates(split: Split) -> Iterator[Finding]:
     """Pairs that are the same or nearly so: across training and test images and across labels they are grave."""
-    small = np.concatenate([_small(split.train.pixels), _small(split.test.pixels)])
+    small = np.concatenate([small_grey(split.train.pixels), small_grey(split.test.pixels)])
     names = [f"{name}" for name in (*split.train.paths, *split.test.paths)]
     defective = np.concatenate([split.train.labels, split.test.labels])
     n_train = len(split.train)
@@ -76,12 +76,12 @@ def near_pairs(small: FloatArray) -> list[Pair]:
 def groups(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
     """Images (N, H, W, 3) to a number each (N,), the same for those that are the same image or nearly so."""
     group = np.arange(len(pixels))
-    for pair in near_pairs(_small(pixels)):
+    for pair in near_pairs(small_grey(pixels)):
         group[group == group[pair.other]] = group[pair.one]
     return np.unique(group, return_inverse=True)[1].reshape(-1)
 
 
-def _small(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def small_grey(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N, H, W, 3) to (N, 1024): grey, averaged over cells."""
     from PIL import Image
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.api import Dataset, Split
@@ -10,10 +10,12 @@ from harness.audit import Audit, audit
 from harness.errors import DataError, HarnessError, UsageError
 from harness.images.decoding import shown
 from harness.plugin.registry import Registry
+from harness.plugin.spec import spell
+from harness.recommending.two_groups import two_groups
 from harness.trials.datasets import categories_of, load, open_dataset
 from harness.verdicts.choosing import FEWEST
 
-READERS = ("folder", "photos")
+READERS = ("folder", "photos", "table")
 """The data sets that read one's own folders, the most particular layout first."""
 
 
@@ -48,7 +50,9 @@ def photos_in(registry: Registry, place: Path, image_size: int) -> Photos:
             f"{shown(place)} holds {n} good photo{'' if n == 1 else 's'}: at least {FEWEST} are needed to set any "
             f"limit, and 59 for one that keeps false alarms at 5 %; collect {FEWEST - n} more"
         )
-    return Photos(dataset.name, root, categories[0], split, audit(split))
+    found = audit(split)
+    findings = (*two_groups(split.train), *found.findings)
+    return Photos(spell(dataset), root, categories[0], split, replace(found, findings=findings))
 
 
 def _dataset(registry: Registry, place: Path) -> tuple[Dataset, Path]:

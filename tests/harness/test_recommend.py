@@ -127,6 +127,14 @@ def test_too_few_photos_are_one_line_that_says_what_is_needed(
     assert "Traceback" not in result.output
 
 
+def test_photos_of_two_different_parts_are_said(tmp_path: Path) -> None:
+    place = photos(tmp_path / "parts", 8, {"scratch": 2})
+    for at in range(8):
+        Image.fromarray(255 - np.asarray(photo(at))).save(place / "good" / f"other{at}.png")
+    answer = harness.recommend(place, store=tmp_path / "runs", image_size=32, minutes=0.001, quiet=True)
+    assert "fall into two groups of 8 and 8" in dict(answer.lines)["photos"]
+
+
 def test_several_kinds_of_part_are_refused_with_their_names(tmp_path: Path) -> None:
     for part in ("nut", "bolt"):
         photos(tmp_path / part, 5, {"scratch": 1}, name="train/good", bad_name="test")
@@ -159,6 +167,21 @@ def test_good_photos_alone_choose_by_painted_defects_and_are_said_to_be_weaker(t
     assert answer.choice.false_alarms.of == 12
     assert read(answer.kept).limit == pytest.approx(answer.choice.limit)
     assert len(read(answer.kept).calibration[read(answer.kept).pool]) == 12
+
+
+def test_a_table_of_photos_is_a_folder_of_photos_too(tmp_path: Path) -> None:
+    photos(tmp_path / "parts", 6, {"scratch": 2})
+    lines = ["image,label,split"]
+    for file in sorted((tmp_path / "parts").rglob("*.png")):
+        good = file.parent.name == "good"
+        name = file.relative_to(tmp_path).as_posix()
+        lines.append(f"{name},{'good' if good else 'bad'},{'train' if good else 'test'}")
+    (tmp_path / "photos.csv").write_text("\n".join(lines) + "\n")
+    answer = harness.recommend(
+        tmp_path / "photos.csv", store=tmp_path / "runs", image_size=32, minutes=0.001, quiet=True
+    )
+    assert (answer.choice.false_alarms.of, answer.choice.misses.of) == (6, 2)
+    assert "table[file=photos.csv]" in answer.command
 
 
 def test_little_time_tries_one_detector_and_says_which_were_not(tmp_path: Path) -> None:
