@@ -97,7 +97,7 @@ def site(folder: Path, registry: Registry, trust: Sequence[Path] = ()) -> tuple[
     sources = [Source.of(file, registry, trust) for file in exports]
     by_data: dict[str, list[tuple[str, list[Verdict]]]] = {}
     for source in sources:
-        done = [verdict for verdict in source.exported if verdict.status == "done"]
+        done = [v for v in source.exported if v.status == "done" and not v.outcome.record.floor]
         for dataset in sorted({verdict.trial.dataset for verdict in done}):
             own = [verdict for verdict in done if verdict.trial.dataset == dataset]
             by_data.setdefault(dataset, []).append((source.path.name, own))

@@ -28,8 +28,9 @@ def rows_document(export: Export, marked: Sequence[Verdict]) -> Document:
     """How many rows of each kind there are, and how many of their trials others have fitted again."""
     done = [verdict for verdict in marked if verdict.status == "done"]
     kinds: Counter[str] = Counter(verdict.proof for verdict in done)
-    verified = {verdict.outcome.id for verdict in done if verdict.verified}
-    trials = {verdict.outcome.id for verdict in done}
+    ranked = [verdict for verdict in done if not verdict.outcome.record.floor]
+    verified = {verdict.outcome.id for verdict in ranked if verdict.verified}
+    trials = {verdict.outcome.id for verdict in ranked}
     notes = [f"{len(export.faults)} lines are left out."] if export.faults else []
     table = Table(
         f"{export.file.name} · {len(export.rows)} rows · verified {len(verified)} of {len(trials)} trials",

@@ -149,7 +149,7 @@ def test_the_paper_is_compared_with_real_images(shared: Path, tmp_path: Path) ->
 def test_the_commands_in_the_readme_work(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = (Path(__file__).parents[2] / "leaderboards" / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^    harness ((?:compare|leaderboard|export|merge) .*)$", readme, flags=re.MULTILINE)
-    assert len(commands) == 6
+    assert len(commands) == 7
     monkeypatch.chdir(tmp_path)
     assert call("merge", store, "--into", "others").exit_code == 0
     assert call("export", "--out", "theirs.jsonl").exit_code == 0
