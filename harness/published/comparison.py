@@ -12,6 +12,7 @@ from harness.plugin.spec import parse
 from harness.published.checks import check
 from harness.published.equivalence import MARGIN, Judgement, Noise, bounds_of, judgement, pooled, unseen
 from harness.published.fields import misspelt
+from harness.published.floors import BesideFloor, beside_floors
 from harness.published.printed import Printed
 from harness.published.protocol import differences, needs_limit
 from harness.published.table import PublishedTable, Row
@@ -93,6 +94,8 @@ class Compared:
     near_misses: Sequence[tuple[str, str]]
     """Names of ours and of the table that differ in little: parts that may be the same."""
     margin: float
+    floors: Sequence[BesideFloor] = ()
+    """Published numbers beside fitted floors, where some were fitted to the same data."""
 
 
 class _Cell(NamedTuple):
@@ -108,7 +111,8 @@ def compare(table: PublishedTable, verdicts: Iterable[Verdict], margin: float = 
     """Every published number for which we have a verdict, beside ours."""
     done: dict[Trial, list[Verdict]] = {}
     unfinished: set[Trial] = set()
-    for verdict in verdicts:
+    every = list(verdicts)
+    for verdict in every:
         if verdict.outcome.record.floor:
             continue  # it is no method that a paper could have
         if verdict.status == "done":
@@ -133,7 +137,16 @@ def compare(table: PublishedTable, verdicts: Iterable[Verdict], margin: float = 
     unpublished = {trial._replace(seed=0) for trial in done if known.isdisjoint(_cells(trial))}
     tried_too = sum(cell in tried for cell in lacking)
     misses = near_misses(lacking, unpublished)
-    return Compared(table, _judged(joined, margin), len(lacking), tried_too, len(unpublished), misses, margin)
+    return Compared(
+        table,
+        _judged(joined, margin),
+        len(lacking),
+        tried_too,
+        len(unpublished),
+        misses,
+        margin,
+        beside_floors(table, every),
+    )
 
 
 def near_misses(lacking: Iterable[_Cell], unpublished: Iterable[Trial]) -> list[tuple[str, str]]:

@@ -89,6 +89,7 @@ def comparison_tables(compared: Compared) -> tuple[list[Table], list[str]]:
     tables = [_numbers(compared, name, chance, names) for name, chance in chances.items() if name]
     tables += [_beside_chance(chances), _totals(compared.comparisons)] if comparable else []
     tables += [_apart(compared, rest, names)] if rest else []
+    tables += [_beside_floors(compared)] if compared.floors else []
     return tables, _notes(compared, comparable)
 
 
@@ -142,6 +143,23 @@ def _beside_chance(chances: Mapping[str, Chance]) -> Table:
         numbers=frozenset(headings[1:]),
         notes=[_CHANCE],
         droppable=[*headings[len(headings) - len(metrics) :], "free", "free equivalent", "inconclusive"],
+    )
+
+
+def _beside_floors(compared: Compared) -> Table:
+    """How many published numbers are better than what a few numbers of a whole image say."""
+    headings = ["category", "floor", "metric", "floor has", "published", "better", "no better", "too near to tell"]
+    rows = [
+        [one.category, one.floor.replace("_", " "), in_words(one.metric), f"{one.value:.3f}"]
+        + [str(count) for count in (one.better + one.worse + one.near, one.better, one.worse, one.near)]
+        for one in compared.floors
+    ]
+    return Table(
+        title=f"{compared.table.name} · beside floors that see next to nothing",
+        headings=headings,
+        rows=rows,
+        numbers=frozenset(headings[3:]),
+        notes=["A balanced accuracy that is not printed is the mean of the two printed rates."],
     )
 
 

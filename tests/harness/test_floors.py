@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from harness.commands import main
+from harness.published import load
+from harness.published.floors import beside_floors
+from harness.published.reading import folder
 from harness.report.leaderboard import FITTED_FLOOR_MARK
 from harness.report.results import open_results
 from harness.trials.store import Store
@@ -145,3 +149,22 @@ def test_reports_show_the_floor_and_do_not_count_it_as_a_method(store: Path, plu
     assert "1 methods" in page
     harness("report", *given, "--format", "md", "--out", str(tmp_path / "report.md"))
     assert "global statistics" in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_published_numbers_stand_beside_the_floor(store: Path, plugin: Path, tmp_path: Path) -> None:
+    text = (folder() / "kumar_2025.toml").read_text(encoding="utf-8")
+    text = (
+        text.replace('"mvtec_ad"', '"folder"').replace("bottle", "bolt").replace("image_size = 256", "image_size = 16")
+    )
+    (tmp_path / "theirs.toml").write_text(text, encoding="utf-8")
+    table = load(str(tmp_path / "theirs.toml"))
+    verdicts = open_results(store, plugins=[plugin]).verdicts
+    whole = [replace(one, outcome=replace(one.outcome, trial=one.trial._replace(holdout=0.0))) for one in verdicts]
+    found = {(one.category, one.metric): one for one in beside_floors(table, whole)}
+    bolt = found["bolt", "accuracy"]
+    theirs = [float(row.values["accuracy"].value) for row in table.rows if row.category == "bolt"]
+    assert bolt.better == sum(value - 0.005 > bolt.value for value in theirs)
+    assert bolt.worse == sum(value + 0.005 <= bolt.value for value in theirs)
+    assert bolt.better + bolt.worse + bolt.near == len(theirs) == 12
+    assert found["bolt", "balanced_accuracy"].metric == "balanced_accuracy", "it follows from the two printed rates"
+    assert beside_floors(table, verdicts) == [], "a floor with images held out is judged otherwise"
