@@ -43,7 +43,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = call(
         "run", "--models", "stranger_ae", "--losses", "stranger_huber,mse", "--dataset", "stranger_plates",
         "--categories", "dark", "--thresholds", "stranger_highest,stranger_midpoint", "--pools", "stranger_power,stranger_quantile",
-        "--keep-models", "--jobs", 1, "--quiet", "--store", folder, "--encoders", "stranger_patches", "--format", "csv",
+        "--keep-models", "--no-floors", "--jobs", 1, "--quiet", "--store", folder, "--encoders", "stranger_patches", "--format", "csv",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     rows = list(csv.DictReader(done.stdout.splitlines()))
