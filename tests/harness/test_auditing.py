@@ -69,7 +69,28 @@ def test_images_that_cannot_be_looked_at_cost_no_trial(
     def broken(split: object) -> None:
         raise RuntimeError("no such thing")
 
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("harness.trials.auditing.audit", broken)
     done = run(parts, dots_plugin, tmp_path / "runs", "--log-json", "-")
     assert done.exit_code == 0
     assert "The images could not be looked at: RuntimeError: no such thing." in done.stderr
+
+
+def test_images_that_were_looked_at_in_an_earlier_run_are_not_looked_at_again(
+    parts: Path, dots_plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    first = run(parts, dots_plugin, tmp_path / "runs")
+    assert "GRAVE shortcut" in first.stderr
+
+    def again(split: object) -> None:
+        raise AssertionError("looked at again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.trials.auditing.audit", again)
+        assert "GRAVE shortcut" in run(parts, dots_plugin, tmp_path / "others").stderr
+    (found,) = (tmp_path / "cache" / "audits").iterdir()
+    found.write_text("nonsense")
+    assert "GRAVE shortcut" in run(parts, dots_plugin, tmp_path / "third").stderr
+    Image.new("RGB", (24, 24)).save(parts / "test" / "good" / "black.png")
+    assert "GRAVE blank" in run(parts, dots_plugin, tmp_path / "fourth").stderr
