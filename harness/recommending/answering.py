@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from harness.recommending.trying import EPOCHS, Try, settings_for, tried, tries
 from harness.report.progress import tell
 from harness.report.recommendation import Recommendation, Tried
 from harness.trials.trial import UNUSED
-from harness.verdicts.choosing import Candidate, Choice, Promise, choose, share_for
+from harness.verdicts.choosing import Candidate, Choice, Promise, RunnerUp, choose, share_for
 
 IMAGE_SIZE = 256
 MINUTES = 10
@@ -58,16 +58,18 @@ def recommended(asked: Asked, say: Callable[[str], None]) -> Recommendation:
     instead = _with_painted_defects(photos, registry, shared.seeds[0], say)
     used = instead or split
     found = tries(detectors(registry, backbone), photos, asked.given, asked.minutes, say, instead)
-    done = [one for one in found if one.done]
+    done = [by_pool for one in found if one.done for by_pool in one.by_pool]
     if not done:
         raise DataError(f"no detector could be fitted: {found[0].reason}")
     choice = _choice(done, groups(used.train.pixels), promise, shared.seeds[0])
     tested = best = done[choice.chosen]
     if instead is not None:  # painted defects have chosen; the limit is set on all good photos
-        best = tried(best.detector, photos, asked.given)
+        best = replace(tried(best.detector, photos, asked.given), pool=best.pool)
         on_all = _choice([best], groups(split.train.pixels), promise, shared.seeds[0])
         choice = replace(choice, limit=on_all.limit, false_alarms=on_all.false_alarms)
-    chosen = settings_for(best.detector, photos, asked.given, thresholds=promise.threshold, keep_models=True)
+    chosen = settings_for(
+        best.detector, photos, asked.given, thresholds=promise.threshold, keep_models=True, **_pool_of(best)
+    )
     kept = keep(chosen, photos, choice.limit, registry)
     answer = _answer(asked, photos, found, choice, kept, best)
     bad = used.test.take(np.flatnonzero(used.test.labels))
@@ -103,9 +105,22 @@ def _promise(asked: float | None, n: int) -> Promise:
 
 
 def _choice(done: list[Try], group: NDArray[np.intp], promise: Promise, seed: int) -> Choice:
-    candidates = [Candidate(one.detector.name, one.good, one.tested(bad=True), cost) for cost, one in enumerate(done)]
+    candidates = [Candidate(one.name, one.good, one.tested(bad=True), cost) for cost, one in enumerate(done)]
     fresh = [one.tested(bad=False) for one in done]
     return choose(candidates, group, done[0].kinds, promise, seed, fresh if len(fresh[0]) else None)
+
+
+def _one_a_detector(runners_up: Sequence[RunnerUp], chosen: str) -> list[RunnerUp]:
+    """The best pool of each other detector."""
+    best: dict[str, RunnerUp] = {}
+    for one in runners_up:
+        best.setdefault(one.name.partition(" (")[0], one)
+    return [one for detector, one in best.items() if detector != chosen]
+
+
+def _pool_of(best: Try) -> dict[str, str]:
+    """The setting that scores by the chosen pool."""
+    return {} if best.pool == UNUSED else {"pools": best.pool}
 
 
 def _answer(asked: Asked, photos: Photos, found: list[Try], choice: Choice, kept: Kept, best: Try) -> Recommendation:
@@ -113,8 +128,8 @@ def _answer(asked: Asked, photos: Photos, found: list[Try], choice: Choice, kept
     order = np.argsort(-best.good)[:_SUSPECTS]
     return Recommendation(
         place=str(asked.place),
-        name=best.detector.name,
-        choice=choice,
+        name=best.name,
+        choice=replace(choice, runners_up=_one_a_detector(choice.runners_up, best.detector.name)),
         good=best.good,
         good_images=train,
         bad=best.tested(bad=True),
@@ -123,7 +138,7 @@ def _answer(asked: Asked, photos: Photos, found: list[Try], choice: Choice, kept
         kept=kept.folder,
         milliseconds=kept.milliseconds,
         megabytes=kept.megabytes,
-        tried=tuple(_told(one) for one in found),
+        tried=tuple(_told(by_pool) for one in found for by_pool in (one.by_pool if one.done else [one])),
         findings=photos.audit.findings,
         suspects=tuple(train.paths[at] for at in order if best.good[at] > choice.limit),
         synthetic=False,
@@ -136,10 +151,10 @@ def _answer(asked: Asked, photos: Photos, found: list[Try], choice: Choice, kept
 
 def _told(one: Try) -> Tried:
     if not one.done:
-        return Tried(one.detector.name, reason=one.reason)
+        return Tried(one.name, reason=one.reason)
     bad = one.tested(bad=True)
-    auroc = Candidate(one.detector.name, one.good, bad, 0).auroc if len(bad) else None
-    return Tried(one.detector.name, auroc, one.seconds)
+    auroc = Candidate(one.name, one.good, bad, 0).auroc if len(bad) else None
+    return Tried(one.name, auroc, one.seconds)
 
 
 def _command(best: Try, photos: Photos, asked: Asked, promise: Promise) -> str:
@@ -148,6 +163,7 @@ def _command(best: Try, photos: Photos, asked: Asked, promise: Promise) -> str:
     words = ["harness", "run", "--dataset", photos.dataset, "--data-root", str(photos.root), "--models", detector.model]
     words += ["--encoders", detector.encoder] if detector.encoder != UNUSED else []
     words += ["--losses", detector.loss] if detector.loss != UNUSED else []
+    words += ["--pools", best.pool] if best.pool != UNUSED else []
     words += ["--epochs", str(EPOCHS)] if detector.trained else []
     words += ["--calibrate", "crossfit", "--thresholds", promise.threshold, "--seeds", str(settings.seeds[0])]
     words += ["--image-size", str(settings.image_size)] if settings.image_size else []

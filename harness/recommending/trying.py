@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ class Try:
     outcome: Outcome | None = None
     seconds: float = 0.0
     reason: str = ""
+    pool: str = ""
+    """By which its images are scored, once it is one of `by_pool`."""
 
     @property
     def done(self) -> bool:
@@ -37,11 +39,17 @@ class Try:
         return self.outcome is not None and self.outcome.evidence is not None
 
     @property
-    def pool(self) -> str:
-        """By which its images are scored."""
+    def by_pool(self) -> list[Try]:
+        """The same by each pool that its images are scored by, its default first."""
         assert self.outcome is not None
         assert self.outcome.evidence is not None
-        return UNUSED if UNUSED in self.outcome.evidence.test else self.outcome.record.default_pool
+        usual = self.outcome.record.default_pool
+        return [replace(self, pool=pool) for pool in sorted(self.outcome.evidence.normal, key=lambda one: one != usual)]
+
+    @property
+    def name(self) -> str:
+        """`gaussian on efficientnet_lite0 (topk)`."""
+        return self.detector.name + (f" ({self.pool})" if self.pool not in ("", UNUSED) else "")
 
     @property
     def good(self) -> FloatArray:

@@ -78,8 +78,10 @@ def explained(answer: Recommendation) -> list[str]:
         f"{'with 95 % confidence' if choice.promise.confident else 'on average'}. It is one of "
         "the scores of the good photos, none of which the model that scored it had seen; the kept model is fitted to "
         "all of them once more.",
-        f"The rule: the highest AUROC; of detectors within {TIE} of it the cheapest, in the order in which they were "
-        f"tried. No photo that chooses also reports: they are dealt into {FOLDS} folds, and each fold is judged by the "
+        "The rule: the highest mean of the AUROC and of the share of bad photos found at the limit; of detectors (each "
+        f"by each pool, which makes a score of an error map) within {TIE} of it the cheapest, in the order in which "
+        f"they were tried. No photo that chooses also reports: they are dealt into {FOLDS} folds, and each fold is "
+        "judged by the "
         "detector and the limit that the others choose. In "
         f"{choice.steady} of {choice.folds} folds that is the recommended one.",
         "“At most” is an upper bound with 95 % confidence (Clopper and Pearson), for parts like those in the photos: "

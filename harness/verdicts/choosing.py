@@ -1,8 +1,9 @@
 """Which of several detectors to take, by a rule that is written down, and how good that choice is.
 
-The rule: the highest AUROC of bad images against good ones that the detector had not seen; of those that lie within
-TIE of it, the cheapest. No image that chooses also reports: the images are dealt into folds, and those of each fold
-are judged by the detector that the rule chooses on the other folds, at the limit that the other folds set.
+The rule: the highest worth, which is the mean of the AUROC (of bad images against good ones that the detector had not
+seen) and of the share of bad images found at its limit; of those that lie within TIE of it, the cheapest. No image that
+chooses also reports: the images are dealt into folds, and those of each fold are judged by the detector that the rule
+chooses on the other folds, at the limit that the other folds set.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from harness.metrics.guarantees import at_most, conformal_place, images_needed, 
 from harness.metrics.significance import mcnemar
 
 TIE = 0.005
-"""AUROCs that differ by no more are a tie, which goes to the cheaper detector."""
+"""Worths that differ by no more are a tie, which goes to the cheaper detector."""
 FOLDS = 5
-SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)
+SHARES = (0.05, 0.1, 0.2)
 """Shares of false alarms that a limit may be set for; the lowest that the good images suffice for is taken."""
 FEWEST = math.ceil(round(1 / SHARES[-1], 9)) - 1
 """Good images that any limit takes."""
@@ -151,7 +152,7 @@ def choose(
     Good images of one group (N,) are kept in one fold; the bad ones are of these kinds (M,). Good images that no
     detector was fitted to nor chosen by (K,), if there are some, are what false alarms are counted on instead.
     """
-    chosen = _best(candidates)
+    chosen = _best(candidates, promise)
     good_fold = _dealt(good_groups, seed)
     bad_fold = _dealt(np.arange(len(kinds)), seed + 1, np.unique(kinds, return_inverse=True)[1] if kinds else None)
     folds = int(max(good_fold.max(), bad_fold.max() if len(kinds) else 0)) + 1
@@ -160,7 +161,7 @@ def choose(
     for fold in range(folds):
         good, bad = good_fold != fold, bad_fold != fold
         others = [Candidate(one.name, one.good[good], one.bad[bad], one.cost) for one in candidates]
-        at = _best(others)
+        at = _best(others, promise)
         steady += at == chosen
         limit = limit_at(others[at].good, promise)
         alarms[~good] = candidates[at].good[~good] > limit
@@ -182,12 +183,17 @@ def choose(
     )
 
 
-def _best(candidates: Sequence[Candidate]) -> int:
-    """The place of the cheapest of those whose AUROC is within TIE of the highest; of the cheapest without bad ones."""
-    worth = [one.auroc for one in candidates]
+def _best(candidates: Sequence[Candidate], promise: Promise) -> int:
+    """The place of the cheapest of those whose worth is within TIE of the highest; of the cheapest without bad ones."""
+    worth = [_worth(one, promise) for one in candidates]
     highest = max((one for one in worth if one == one), default=math.nan)
     among = [at for at, one in enumerate(worth) if one >= highest - TIE] or list(range(len(candidates)))
     return min(among, key=lambda at: candidates[at].cost)
+
+
+def _worth(one: Candidate, promise: Promise) -> float:
+    """The mean of its AUROC and of the share of bad images that it finds at its limit; nan without bad ones."""
+    return (one.auroc + float(np.mean(one.bad > limit_at(one.good, promise)))) / 2 if len(one.bad) else math.nan
 
 
 def _dealt(groups: NDArray[np.intp], seed: int, strata: NDArray[np.intp] | None = None) -> NDArray[np.intp]:

@@ -31,8 +31,8 @@ def test_the_detector_that_tells_best_is_chosen_and_ties_go_to_the_cheaper() -> 
 def test_a_choice_that_changes_between_folds_is_said() -> None:
     steady = chosen([drawn("far", 1, 9.0), drawn("near", 0, 0.5)])
     assert (steady.steady, steady.folds) == (5, 5)
-    alike = [drawn(str(cost), cost, 1.0, seed=cost) for cost in range(5)]
-    assert chosen(alike).steady < 5
+    alike = [[drawn(str(cost), cost, 1.0, seed=10 * seed + cost) for cost in range(5)] for seed in range(5)]
+    assert min(chosen(some).steady for some in alike) < 5
 
 
 def test_what_is_found_is_counted_by_kind_and_adds_up() -> None:
@@ -72,7 +72,7 @@ def test_the_lowest_share_is_taken_that_the_good_images_suffice_for(n: int) -> N
     if share is not None:
         scores = np.arange(n, dtype=float)
         assert np.mean(scores > limit_at(scores, Promise(share))) <= share
-        assert n < 99 or share == SHARES[0]
+        assert n < 19 or share == SHARES[0]
 
 
 def test_good_photos_that_chose_nothing_are_what_alarms_are_counted_on() -> None:
