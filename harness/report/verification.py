@@ -63,7 +63,7 @@ def refits_document(found: Sequence[tuple[Claim, Refit]], drawn: Drawn, request:
 
 def _measured(found: Sequence[tuple[Claim, Refit]]) -> list[str]:
     places = {(refit.tolerance, refit.measured) for _, refit in found}
-    return [f"{share:g} was measured {place}." for share, place in sorted(places)]
+    return [f"Allowed are {share:g}, measured {place}." for share, place in sorted(places)]
 
 
 def _row(refit: Refit) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def read(file: Path, registry: Registry | None = None) -> Export:
         if EVIDENCE in row:
             row[EVIDENCE] = brought.get(_scored(row))
         verdict = reading.verdict(number, row)
-        if verdict is not None:
+        if verdict is not None and reading.is_first(number, row):
             rows.append(row)
             verdicts.append(verdict)
     if reading.faults and not rows:
@@ -104,6 +104,7 @@ class _Reading:
     def __init__(self, file: Path, registry: Registry | None) -> None:
         self._file, self._registry = file, registry
         self._evidence: dict[tuple[Any, ...], Any] = {}
+        self._lines: dict[tuple[str, str, str], int] = {}
         self.faults: list[str] = []
 
     def row(self, number: int, line: bytes) -> Row | None:
@@ -142,6 +143,14 @@ class _Reading:
             at = f"{at} · pool {verdict.pool} · threshold {verdict.threshold}"
             self._leave_out(f"line {number} ({at}) does not follow from its scores: {error}")
             return None
+
+    def is_first(self, number: int, row: Row) -> bool:
+        """Whether no line before has the same verdict: who could tell one seed twice would have two."""
+        key = (row["trial"], row["pool"], row["threshold"])
+        first = self._lines.setdefault(key, number)
+        if first != number:
+            self._leave_out(f"line {number} is another verdict on what line {first} is about, and does not count")
+        return first == number
 
     def _proven(self, row: Row, verdict: Verdict) -> Verdict:
         if row[EVIDENCE] is None:

@@ -211,6 +211,15 @@ def test_a_limit_of_a_threshold_that_is_not_installed_is_taken_at_its_word(tmp_p
     assert not verdict.follows("accuracy")
 
 
+def test_a_trial_that_is_told_twice_counts_once(tmp_path: Path) -> None:
+    """Else the luckier of two fits of one seed would count as a second seed."""
+    file = saved(tmp_path, [*rows("mean"), *rows("mean", outcome(better=2.0))])
+    export = read(file, REGISTRY)
+    assert len(export.rows) == 2
+    assert len(export.faults) == 2
+    assert "is another verdict on what line" in export.faults[0]
+
+
 def reforged(text: str, change: Any) -> str:
     """A file whose evidence was changed by somebody who works out digests again."""
     every = [json.loads(line) for line in text.splitlines()]

@@ -247,8 +247,8 @@ def test_without_scores_limits_and_auroc_tell(folder: Path) -> None:
     lines = [json.loads(line) for line in (folder / "dots.jsonl").read_text().splitlines()]
     bare = [{k: v for k, v in line.items() if k not in ("digest", "evidence")} for line in lines]
     (folder / "dots.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in bare))
-    done = verify(folder, "--sample", 4, "--seed", 0, "--format", "json")
-    assert [row["result"] for row in json.loads(done.stdout)] == ["equal"] * 4, "by the hash of the scores"
+    done = verify(folder, "--sample", 1, "--seed", 0, "--format", "json")
+    assert [row["result"] for row in json.loads(done.stdout)] == ["equal"], "by the hash of the scores"
     other = [{**line, "scores": "0" * 16, "limit": line["limit"] + 1e-9} for line in bare]
     (folder / "dots.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in other))
     done = verify(folder, "--sample", 1, "--seed", 0, "--format", "json")
