@@ -75,14 +75,14 @@ class Models:
 
 
 def judged(verdicts: Iterable[Verdict], threshold: str = "mean", models: Models | None = None) -> list[Judged]:
-    """Every finished trial under each convention that can be told of it, from its verdicts by all pools and limits.
+    """Every finished trial but floors, under each convention that can be told of it: verdicts by all pools and limits.
 
     Verdicts of a store have evidence, and tell more than those of an export. Without models, or where none was kept,
     conventions that take error maps are left out, which `unsaid` says.
     """
     trials: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
-        if verdict.outcome.status == "done":
+        if verdict.outcome.status == "done" and not verdict.outcome.record.floor:
             trials.setdefault(verdict.outcome.id, []).append(verdict)
     found = []
     for group in trials.values():

@@ -82,7 +82,8 @@ def _boards(verdicts: Iterable[Verdict], ranked_by: str) -> Iterator[Board]:
             track = Track(trial.dataset, trial.image_size, verdict.oracle, not verdict.follows(ranked_by))
             among = floors if verdict.outcome.record.floor else tracks
             among.setdefault(track, {}).setdefault((trial.category, verdict.outcome.fingerprint), []).append(verdict)
-    for track, by_data in sorted((track, tracks.get(track) or floors[track]) for track in floors | tracks):
+    for track in sorted(floors | tracks, key=_largest_first):
+        by_data = tracks.get(track) or floors[track]
         beside = floors.get(track, {}) if track in tracks else {}  # where nothing else was fitted, floors are ranked
         singles = {
             data: _category_board(track, data[0], by_data[data], ranked_by, beside.get(data, ()))
@@ -100,6 +101,11 @@ def _boards(verdicts: Iterable[Verdict], ranked_by: str) -> Iterator[Board]:
             if versions[category] > 1:
                 notes.append(f"{category} changed between runs: this is data {fingerprint}, ranked on its own.")
             yield replace(board, notes=notes) if notes else board
+
+
+def _largest_first(track: Track) -> tuple[str, int, bool]:
+    """Of one data set, the boards of the largest images come first: they are what one wants to know."""
+    return track.dataset, -track.image_size, track.oracle
 
 
 def _grave(verdicts: Iterable[Verdict]) -> dict[str, str]:
