@@ -6,7 +6,6 @@ import shutil
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -43,8 +42,12 @@ def unpack(archive: Path, folder: Path) -> None:
             _check(archive, entries)
             for entry in entries:
                 _write(opened, entry, folder)
-    except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, RuntimeError) as error:
-        raise DataError(f"archive {str(archive)!r} cannot be unpacked: {error}") from error
+    except DataError:
+        raise
+    except Exception as error:  # what zipfile and tarfile raise for damaged archives is of many kinds
+        raise DataError(
+            f"archive {str(archive)!r} cannot be unpacked: {' '.join(f'{type(error).__name__}: {error}'.split()):.300}"
+        ) from error
 
 
 def _opened(archive: Path) -> zipfile.ZipFile | tarfile.TarFile:

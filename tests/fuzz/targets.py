@@ -7,7 +7,9 @@ import io
 import json
 import random
 import struct
+import tarfile
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -25,6 +27,7 @@ from harness.api import Part, Threshold
 from harness.commands import run
 from harness.commands._settings import settings_of
 from harness.deployment.loading import load as load_model
+from harness.downloading import unpack
 from harness.images.decoding import read_image, strict_pillow
 from harness.images.masks import read_mask
 from harness.plugin.in_process import choose
@@ -43,6 +46,8 @@ from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.exports import read, row_of, verdict_of, write
 from harness.verdicts.judging import judge
 from harness.verdicts.merging import merge
+from harness_datasets.real_iad import _items as described_images
+from harness_datasets.table import TableDataset
 
 _FOR_GOOD = ExitStack()
 STYLES = ("rich", "md", "latex", "csv", "excel", "json")
@@ -232,6 +237,68 @@ def csv_tables() -> Target:
     return Target(_checked, seeds, (*NUMBERS, *TEXTS, *_words_of(*seeds), b",,", b'""', b"\r"), ".csv")
 
 
+def image_tables() -> Target:
+    """Tables that list one's own images; only names are read, and no image is opened."""
+    seeds = [
+        b"image,label,split\na/1.png,good,train\na/2.png,ng,test\n",
+        b"image;label;split;defect;mask;category\na/1.png;OK;train;;;bolt\na/2.png;1;test;crack;a/1.png;bolt\n",
+        b'\xef\xbb\xbfImage\tlabel\tsplit\n"a/1.png"\tnormal\tcalibration\n',
+    ]
+    words = (*TEXTS, *_words_of(*seeds), b",,", b"/etc/passwd", b"..", b"C:\\x.png", b"train", b"\r")
+    return Target(_listed, seeds, words, ".csv")
+
+
+def _listed(path: Path) -> None:
+    _images_beside(path.parent / "a")
+    dataset = TableDataset(file=path.name)
+    dataset.root = path.parent
+    for name, folder in dataset.find(path.parent).items():
+        dataset._category(name, folder).check()
+
+
+def _images_beside(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in ("1.png", "2.png"):
+        (folder / name).touch()
+
+
+def descriptions() -> Target:
+    """Descriptions of Real-IAD's categories."""
+    entries = [
+        {"category": "a", "anomaly_class": kind, "image_path": image, "mask_path": mask}
+        for kind, image, mask in (("OK", "1.png", None), ("HS", "2.png", "1.png"))
+    ]
+    seeds = [json.dumps({"meta": {"prefix": "a/"}, "train": entries[:1], "test": entries}).encode()]
+    return Target(_described_images, seeds, (*NUMBERS, *TEXTS, *_words_of(*seeds), b"..", b"/etc/passwd"), ".json")
+
+
+def _described_images(path: Path) -> None:
+    _images_beside(path.parent / "a")
+    for split in ("train", "test"):
+        described_images(path, path.parent, "a", split)
+
+
+def archives() -> Target:
+    """Archives of a data set, small ones of each form."""
+    zipped, tarred = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("01/train/ok/1.bmp", b"1" * 200)
+        archive.writestr("01/test/", b"")
+    with tarfile.open(fileobj=tarred, mode="w") as made:
+        entry = tarfile.TarInfo("01/train/ok/1.bmp")
+        entry.size = 200
+        made.addfile(entry, io.BytesIO(b"1" * 200))
+    seeds = [zipped.getvalue(), tarred.getvalue()[:2048]]
+    return Target(
+        _unpacked, seeds, (b"../", b"/", b"\0", b"\\", b"2", b"1", b"\xff" * 4, b"PK\x05\x06", b"ustar"), ".zip"
+    )
+
+
+def _unpacked(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        unpack(path, Path(folder))
+
+
 def results() -> Target:
     """What another machine exported."""
     trial = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
@@ -357,6 +424,9 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "config": configurations,
     "toml": toml_tables,
     "csv": csv_tables,
+    "image_table": image_tables,
+    "description": descriptions,
+    "archive": archives,
     "results": results,
     "model": models,
 }

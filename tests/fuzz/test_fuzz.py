@@ -12,6 +12,8 @@ import pytest
 
 HERE = Path(__file__).parent
 TARGETS = ("image", "parts", "config", "toml", "csv", "results", "model")
+FEWER = {"image_table": 5_000, "description": 5_000, "archive": 500}
+"""Readers that touch the disk for each input, and how many inputs they get."""
 MEGABYTES = 1500
 """Of memory that no input may take; a decoded image of the largest size that is let in takes a third of it."""
 
@@ -34,6 +36,15 @@ def test_whatever_a_stranger_wrote_is_read_or_refused_in_one_line(target: str, t
     assert not said["faults"], f"kept in {tmp_path}; put them into {HERE / 'corpus' / target} once mended"
     assert said["inputs"] == 100_000
     assert 5_000 < said["accepted"] < 95_000, "inputs should reach past the first check, and not all be fine"
+
+
+@pytest.mark.parametrize(("target", "inputs"), FEWER.items())
+def test_whatever_a_stranger_listed_or_packed_is_read_or_refused_in_one_line(
+    target: str, inputs: int, tmp_path: Path
+) -> None:
+    said = fuzz(target, "--inputs", inputs, "--keep", tmp_path)
+    assert not said["faults"], f"kept in {tmp_path}; put them into {HERE / 'corpus' / target} once mended"
+    assert 0.03 * inputs < said["accepted"] < 0.95 * inputs
 
 
 @pytest.mark.parametrize("target", [folder.name for folder in sorted((HERE / "corpus").iterdir())])
