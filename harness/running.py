@@ -134,8 +134,9 @@ class FinishedRun:
 
     @property
     def exit_code(self) -> int:
-        """Of the command: 3 where some cells were skipped or failed, or a model could not be kept."""
-        return 3 if self.summary.unfinished or self.summary.unkept else 0
+        """Of the command: 3 where some cells were skipped or failed, a limit was not set, or a model not kept."""
+        unset = any(verdict.status == "error" for verdict in self.results.verdicts)
+        return 3 if self.summary.unfinished or self.summary.unkept or unset else 0
 
 
 def plan_run(settings: Settings, warn: Callable[[str], None]) -> PlannedRun:

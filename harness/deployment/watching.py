@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.deployment.births import born
 from harness.deployment.detector import Detector
 from harness.deployment.image_files import Found, below
 from harness.deployment.predicting import BATCH, Prediction, Read, judge, read
@@ -26,12 +27,16 @@ PATIENCE_S = 2.0
 State = tuple[int, int, int, int]
 """What tells that a file has changed: inode, size, and the times of its content and of its entry."""
 
+Identity = tuple[int, tuple[int, int] | None]
+"""What tells a file from the one that had its name before: inode, which may be used again at once, and birth."""
+
 
 @dataclass
 class _Seen:
     state: State
     since: float
     """When this state was first seen."""
+    identity: Identity
     judged: bytes = b""
     """A digest of the pixels that were judged last."""
     problem: str = ""
@@ -94,10 +99,11 @@ class Watch:
             del self._files[file]
         for file, state in states.items():
             seen = self._files.get(file)
-            if seen is None or seen.state[0] != state[0]:
-                self._files[file] = _Seen(state, now)
-            elif seen.state != state:
-                self._files[file] = _Seen(state, now, seen.judged)
+            if seen is not None and seen.state == state:
+                continue
+            identity = (state[0], born(file))
+            judged = seen.judged if seen is not None and seen.identity == identity else b""
+            self._files[file] = _Seen(state, now, identity, judged)
         new = [self._unreadable(file, problem) for file, problem in faults.items() if file not in self._faults]
         self._faults = set(faults)
         return now, new

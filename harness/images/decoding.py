@@ -26,6 +26,8 @@ MOST_MEGAPIXELS = "HARNESS_MAX_MEGAPIXELS"
 """The environment variable that raises the limit on an image's size, in millions of pixels."""
 _USUAL_MEGAPIXELS = 89
 """Where nothing else is asked for; it is Pillow's own limit."""
+_MOST_BYTES = 16
+"""Bytes that a pixel may take in a file: a larger file holds something else, and is not read to find out what."""
 _LARGE = 1 << 24
 _DENSEST = 10_000
 """Pixels that a byte of a large image's file may stand for; a PNG comes to 8256 at one bit and of one colour.
@@ -172,10 +174,16 @@ def opened(path: Path, *, digested: bool = True) -> Iterator[tuple[Image.Image, 
     """
     try:
         with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest() if digested else ""
             size = file.seek(0, os.SEEK_END)
             if size == 0:
                 raise DataError(f"{shown(path)} is empty (0 bytes): expected an image")
+            if size > (most := _MOST_BYTES * most_pixels()[0]):
+                raise DataError(
+                    f"{shown(path)} is too large: it has {size / 1e9:.1f} GB, expected at most {most / 1e9:.1f} GB. "
+                    f"To read it all the same, set {MOST_MEGAPIXELS} to as many millions of pixels as it has"
+                )
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest() if digested else ""
             file.seek(0)
             with Image.open(file, formats=FORMATS) as image:
                 _refuse_bomb(path, image, size)
@@ -194,7 +202,7 @@ def opened(path: Path, *, digested: bool = True) -> Iterator[tuple[Image.Image, 
     except OSError as error:
         raise DataError(f"{shown(path)} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # a damaged or hostile file makes Pillow raise a dozen kinds of error
-        raise DataError(f"{shown(path)} cannot be decoded: {error or type(error).__name__}") from error
+        raise DataError(f"{shown(path)} cannot be decoded: {str(error) or type(error).__name__}") from error
 
 
 def _refuse_bomb(path: Path, image: Image.Image, size: int) -> None:

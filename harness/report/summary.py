@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 from harness.printable import printable
 from harness.published.comparison import Compared
@@ -49,7 +48,7 @@ def summary(
         f"- {status}: {len(cells)} cell{'s' if len(cells) > 1 else ''}, such as {cells[0]}: {reason}"
         for (status, reason), cells in sorted(unfinished(verdicts).items())
     ]
-    parts = [f"## {html.escape(title, quote=False)}", markdown_tables([_escaped(table) for table in tables]).rstrip()]
+    parts = [f"## {html.escape(title, quote=False)}", markdown_tables(tables).rstrip()]
     parts += [html.escape("\n".join(map(printable, missing)), quote=False)] if missing else []
     return "\n\n".join([*parts, _made(verdicts, rootless)]) + "\n"
 
@@ -110,14 +109,6 @@ def _figure(line: BoardRow, metric: str, ranked_by: str) -> str:
     mark = marks_of(line, metric, ranked_by)
     interval = line.verdict and line.verdict.interval(metric)
     return f"{mark}{found.mean:.3f}" + (f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else "")
-
-
-def _escaped(table: Table) -> Table:
-    return replace(
-        table,
-        title=html.escape(table.title, quote=False),
-        rows=[[html.escape(cell, quote=False) for cell in row] for row in table.rows],
-    )
 
 
 def _made(verdicts: Sequence[Verdict], rootless: Collection[str]) -> str:

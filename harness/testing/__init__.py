@@ -22,6 +22,7 @@ from harness.testing import (
     defects,
     encoders,
     executors,
+    honesty,
     losses,
     metrics,
     models,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Check", "Outcome", "attempt", "checks_for", "parametrize_with_checks", "toy_images"]
 
 _OF_KIND: Mapping[str, Callable[[Any], Iterable[Check]]] = {
-    "model": models.checks,
+    "model": lambda model: [*models.checks(model), *honesty.checks(model)],
     "encoder": encoders.checks,
     "loss": losses.checks,
     "pool": pools.checks,
@@ -74,7 +75,9 @@ def attempt(check: Check, part: Part) -> Outcome:
         return Outcome("skipped", str(error))
     except AssertionError as error:
         return Outcome("failed", str(error))
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit included
         return Outcome("failed", f"{type(error).__name__}: {error}")
     return Outcome("passed")
 

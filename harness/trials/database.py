@@ -167,5 +167,7 @@ class Database:
             code = getattr(error, "sqlite_errorcode", 0)  # the low byte is the kind of error; the rest says more
             trouble = _TROUBLES.get(code) or _TROUBLES.get(code & 0xFF) or str(error)
             raise StoreError(f"store {str(self.folder)!r}: {trouble}") from error
+        except UnicodeError as error:  # of a message of SQLite that quotes a damaged file
+            raise StoreError(f"store {str(self.folder)!r}: its file is damaged: {error}") from error
         except OSError as error:
             raise StoreError(f"store {str(self.folder)!r}: {error.strerror or error}") from error

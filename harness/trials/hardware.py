@@ -66,6 +66,12 @@ def threads(on: str, precision: str, side_by_side: int) -> int | None:
     return max(1, cores() // side_by_side) if side_by_side > 1 else None
 
 
+_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Environment variables that a numeric library heeds when it is loaded, each over the number that others are given."""
+_MOST_THREADS = 256
+"""More than any fit has had; far more would abort the process."""
+
+
 @contextmanager
 def limited_to(count: int | None) -> Iterator[None]:
     """While this is active, numeric libraries use so many threads, even if imported later; None changes nothing.
@@ -77,8 +83,9 @@ def limited_to(count: int | None) -> Iterator[None]:
         return
     from threadpoolctl import threadpool_limits
 
-    torch, before = sys.modules.get("torch"), os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(count)
+    count = max(1, min(count, max(_MOST_THREADS, cores())))  # a record from elsewhere may say a million
+    torch, before = sys.modules.get("torch"), {name: os.environ.get(name) for name in _COUNTS}
+    os.environ.update(dict.fromkeys(_COUNTS, str(count)))
     threads_before = torch.get_num_threads() if torch else 0
     try:
         with threadpool_limits(count):
@@ -88,9 +95,10 @@ def limited_to(count: int | None) -> Iterator[None]:
     finally:
         if torch:
             torch.set_num_threads(threads_before)
-        del os.environ["OMP_NUM_THREADS"]
-        if before is not None:
-            os.environ["OMP_NUM_THREADS"] = before
+        for name, was in before.items():
+            os.environ.pop(name, None)
+            if was is not None:
+                os.environ[name] = was
 
 
 def threads_in_use() -> int | None:

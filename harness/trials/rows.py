@@ -16,6 +16,8 @@ from harness.trials.trial import Evidence, Trial
 
 TRIAL, MAPS, PIXELS, THUMBNAILS = "trial", "maps", "pixels", "thumbnails"
 """What there are digests of."""
+DAMAGE = (sqlite3.DatabaseError, UnicodeError)
+"""What reading from a damaged file raises; SQLite's own messages may quote bytes that are no text."""
 AT_A_TIME = 256
 """Trials that are read together."""
 
@@ -112,7 +114,7 @@ def ids_in_order(db: sqlite3.Connection) -> tuple[list[str], list[str]]:
     """The ids of all trials in the order of their keys, and why some cannot be found in a damaged file."""
     try:
         return [row[0] for row in db.execute("SELECT id FROM trials ORDER BY key, fingerprint")], []
-    except sqlite3.DatabaseError as error:
+    except DAMAGE as error:
         found, faults = [], []
         whole = str(error)
     for first in range(256):  # what lies on a page that is damaged is lost, and the others are not
@@ -120,7 +122,7 @@ def ids_in_order(db: sqlite3.Connection) -> tuple[list[str], list[str]]:
         high = f"{first + 1:02x}" if first < 255 else "g"
         try:
             found += db.execute("SELECT id, key FROM trials WHERE id >= ? AND id < ?", (low, high)).fetchall()
-        except sqlite3.DatabaseError:
+        except DAMAGE:
             faults.append(f"trials whose id begins with {low} cannot be read: {whole}")
     return [row[0] for row in sorted(found, key=lambda row: (str(row[1]), str(row[0])))], faults
 
@@ -130,7 +132,7 @@ def lost_ids(db: sqlite3.Connection) -> list[str]:
     try:
         asked = "SELECT trial FROM digests WHERE what = ? EXCEPT SELECT id FROM trials"
         return [row[0] for row in db.execute(asked, (TRIAL,))]
-    except sqlite3.DatabaseError:
+    except DAMAGE:
         return []
 
 
@@ -138,11 +140,11 @@ def read_rows(db: sqlite3.Connection, ids: Sequence[str]) -> Iterator[Row]:
     """These trials in this order. One that lies on a damaged page says so; ids that are not there are left out."""
     try:
         yield from _read(db, ids)
-    except sqlite3.DatabaseError:
+    except DAMAGE:
         for one in ids:
             try:
                 yield from _read(db, [one])
-            except sqlite3.DatabaseError as error:
+            except DAMAGE as error:
                 yield Row(one, unread=f"it cannot be read: {error}")
 
 

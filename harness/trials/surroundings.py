@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import locale
+import logging
 import os
 import random
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -38,6 +40,24 @@ def _put_filters(before: list[Any]) -> None:
     warnings._filters_mutated()  # type: ignore[attr-defined]
 
 
+def _put_streams(before: tuple[Any, Any]) -> None:
+    sys.stdout, sys.stderr = before
+
+
+_WATCHED = (signal.SIGINT, signal.SIGTERM)
+"""What a person or a system stops a run with."""
+
+
+def _handlers() -> list[Any]:
+    return [signal.getsignal(number) for number in _WATCHED]
+
+
+def _put_handlers(before: list[Any]) -> None:
+    for number, handler in zip(_WATCHED, before, strict=True):
+        if handler is not None and signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+
+
 _SHARED = (
     _Shared("the working folder", os.getcwd, os.chdir),
     _Shared("environment variables", lambda: dict(os.environ), _put_environment, imports=True),
@@ -45,6 +65,9 @@ _SHARED = (
     _Shared("the locale", lambda: locale.setlocale(locale.LC_ALL), lambda was: locale.setlocale(locale.LC_ALL, was)),
     _Shared("numpy's handling of errors", np.geterr, lambda was: np.seterr(**was)),
     _Shared("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+    _Shared("the standard streams", lambda: (sys.stdout, sys.stderr), _put_streams),
+    _Shared("how logging is silenced", lambda: logging.root.manager.disable, logging.disable),
+    _Shared("signal handlers", _handlers, _put_handlers, imports=True),
     _Shared("garbage collection", gc.isenabled, lambda was: gc.enable() if was else gc.disable()),
 )
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import io
 import locale
+import logging
 import os
 import random
+import signal
 import sys
 import warnings
 from dataclasses import dataclass
@@ -28,6 +31,9 @@ HARM = {
     "the locale": lambda: locale.setlocale(locale.LC_ALL, "C.UTF-8"),
     "numpy's handling of errors": lambda: np.seterr(all="raise"),
     "the recursion limit": lambda: sys.setrecursionlimit(5000),
+    "the standard streams": lambda: setattr(sys, "stderr", io.StringIO()),
+    "how logging is silenced": lambda: logging.disable(logging.CRITICAL),
+    "signal handlers": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
     "garbage collection": gc.disable,
     "torch's default dtype": lambda: _torch("set_default_dtype", __import__("torch").float64),
     "whether torch keeps gradients": lambda: _torch("set_grad_enabled", False),

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from harness.printable import printable
 from harness.report.table import Document, Table
+
+_MARKUP = re.compile(r"[\\`*~|$]|(?<!\w)_|_(?!\w)|\[(?=[^\]]*\][(\[:])|!(?=\[)")
+"""What begins or ends markup; a backslash in front of it makes it a character like any other."""
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", "@": "&#64;"})
+"""What begins HTML, or calls a person."""
+_LINK = re.compile(r"!?\[(?=[^\]]*\][(\[:])")
+
+
+def escaped(text: str) -> str:
+    """A name as markdown that shows it and does nothing else."""
+    return _MARKUP.sub(r"\\\g<0>", text).translate(_ENTITIES)
+
+
+def inert(text: str) -> str:
+    """A sentence of ours that may quote a name: its own code spans stay, and no HTML, picture or link comes of it."""
+    return _LINK.sub(lambda found: found[0].replace("[", "\\["), text).replace("<", "&lt;")
 
 
 def to_markdown(document: Document) -> str:
     """GitHub's pipe tables, each under its title, then the remarks."""
     tables = document.tables()
     blocks = [markdown_tables(tables)] if tables else []
-    blocks += ["".join(f"{printable(line)}\n" for line in paragraph) for paragraph in document.remarks]
+    blocks += ["".join(f"{inert(printable(line))}\n" for line in paragraph) for paragraph in document.remarks]
     return "\n".join(blocks)
 
 
@@ -23,13 +40,13 @@ def markdown_tables(tables: Sequence[Table]) -> str:
     blocks = []
     for table in (table.printable() for table in tables):
         grid = tabulate(
-            [[cell.replace("|", "\\|") for cell in row] for row in table.rows],
-            headers=[heading.replace("|", "\\|") for heading in table.headings],
+            [[escaped(cell) for cell in row] for row in table.rows],
+            headers=[escaped(heading) for heading in table.headings],
             tablefmt="github",
             disable_numparse=True,
             colalign=["right" if heading in table.numbers else "left" for heading in table.headings]
             if table.rows
             else None,
         )
-        blocks += [f"### {table.title}", grid, *table.notes]
+        blocks += [f"### {escaped(table.title)}", grid, *map(inert, table.notes)]
     return "\n\n".join(blocks) + "\n"

@@ -40,7 +40,9 @@ const share = (part, whole) => (whole ? (part / whole).toFixed(3) : "–");
 /* Charts. */
 
 function ticks(low, high, wanted) {
-  const raw = (high - low) / wanted || 1;
+  // Values that differ in their last digits only have no steps between them that a number can hold.
+  const least = Math.max(Math.abs(low), Math.abs(high)) * 1e-12;
+  const raw = Math.max((high - low) / wanted, least) || 1;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= raw);
   const found = [];

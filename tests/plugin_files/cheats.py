@@ -1,0 +1,103 @@
+"""A model for each way to cheat that was tried; the conformance kit has to find every one."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness import Images, Model, Progress, Run, Scores, Split, Threshold, hookimpl
+
+
+def _by_split(split: Any, images: Images) -> np.ndarray | None:
+    if not isinstance(split, Split):
+        return None
+    known = {pixels.tobytes(): label for pixels, label in zip(split.test.pixels, split.test.labels, strict=True)}
+    return np.array([float(known.get(pixels.tobytes(), False)) for pixels in images.pixels])
+
+
+def _frames(images: Images) -> np.ndarray | None:
+    frame = sys._getframe()
+    while frame is not None:
+        for value in frame.f_locals.values():
+            if (found := _by_split(value, images)) is not None:
+                return found
+        frame = frame.f_back
+    return None
+
+
+def _memory(images: Images) -> np.ndarray | None:
+    return next((found for one in gc.get_objects() if (found := _by_split(one, images)) is not None), None)
+
+
+def _files(images: Images) -> np.ndarray | None:
+    names = {}
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            path = link.readlink()
+        except OSError:
+            continue
+        if path.suffix == ".png" and path.is_file():
+            names[path.read_bytes()] = float("/good/" not in str(path))
+    return np.array([names.get(pixels.tobytes(), 0.0) for pixels in images.pixels]) if names else None
+
+
+FINDS = {"frames": _frames, "memory": _memory, "files": _files}
+
+
+@dataclass
+class Cheat(Model):
+    name = "cheat"
+    way: str = ""
+
+    def fit(self, normal: Images, *, run: Run, **parts: object) -> None:
+        self.counter = count()
+        self.centre = normal.pixels.astype(float).mean(axis=0)
+        if self.way == "clips":
+            pixels = normal.pixels
+            pixels[pixels > 90] = 90
+        if self.way == "errors":
+            np.seterr(all="ignore" if np.geterr()["divide"] == "raise" else "raise")
+        if self.way == "deaf":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if self.way == "leaves":
+            sys.exit(0)
+        if self.way == "nan":
+            run.report(Progress(1, 1, float("nan"), 1))
+
+    def score(self, images: Images) -> Scores:
+        honest = np.abs(images.pixels - self.centre).max(axis=(1, 2, 3))
+        if self.way == "order":
+            honest = np.arange(len(images)) * 1.0
+        if self.way == "calls":
+            honest = np.array([next(self.counter) for _ in images.paths]) * 1.0
+        found = FINDS[self.way](images) if self.way in FINDS else None
+        return Scores(images=honest if found is None else 1000 * found + honest)
+
+
+class Disguised(Threshold):
+    """An oracle that says it is none."""
+
+    name = "disguised"
+
+    def fit(self, normal: np.ndarray) -> float:
+        return 0.0
+
+    def fit_oracle(self, scores: np.ndarray, labels: np.ndarray) -> float:
+        return float((scores[labels].min() + scores[~labels].max()) / 2)
+
+
+@hookimpl
+def harness_models() -> list[type[Model]]:
+    return [Cheat]
+
+
+@hookimpl
+def harness_thresholds() -> list[type[Threshold]]:
+    return [Disguised]
