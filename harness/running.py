@@ -215,8 +215,8 @@ def _axes(registry: Registry, settings: Settings, device: str) -> Axes:
     dataset.root = root
     if dataset.needs_root and root is None:
         raise UsageError(
-            f"data set {spell(dataset)!r} needs {called('data_root')}, a folder such as {dataset.layout}. "
-            f"Get it from {dataset.homepage}"
+            f"data set {spell(dataset)!r} needs {called('data_root')}, a folder such as {dataset.layout}."
+            + f" Get it from {dataset.homepage}" * bool(dataset.homepage)
         )
     if settings.weights_dir is not None and not settings.weights_dir.is_dir():
         raise UsageError(f"{called('weights_dir')} {str(settings.weights_dir)!r} is not a folder")

@@ -74,3 +74,9 @@ def test_a_list_of_any_names_is_read_as_these(names: list[str]) -> None:
     assert some_of(Names().read(names), [*names, "more"], "category") == (
         names if names != ["all"] else ["all", "more"]
     )
+
+
+def test_a_data_set_without_a_homepage_is_not_to_be_got_from_nowhere() -> None:
+    done = CliRunner().invoke(main, ["run", "--dataset", "folder"])
+    assert done.exit_code == 2
+    assert done.stderr.rstrip().endswith("ground_truth/<defect>/NAME_mask.png or NAME.png.")
