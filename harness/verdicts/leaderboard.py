@@ -105,7 +105,7 @@ def _boards(verdicts: Iterable[Verdict], ranked_by: str) -> Iterator[Board]:
 
 def _largest_first(track: Track) -> tuple[str, int, bool]:
     """Of one data set, the boards of the largest images come first: they are what one wants to know."""
-    return track.dataset, -track.image_size, track.oracle
+    return track.dataset, -track.image_size, track.oracle, track.stated
 
 
 def _grave(verdicts: Iterable[Verdict]) -> dict[str, str]:

@@ -22,6 +22,7 @@ class GlobalStatistics(Model):
 
     name = "global_statistics"
     licence = "MIT"
+    source = "Mahalanobis, Proceedings of the National Institute of Sciences of India 2 (1936) 49"
     floor = True
 
     def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:

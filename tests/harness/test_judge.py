@@ -83,7 +83,7 @@ def test_a_pool_that_a_trial_has_no_scores_of_is_a_verdict_that_says_why_and_wha
     (lacking,) = judge(outcome(), [Highest()], ["low"])
     assert (lacking.status, lacking.pool, lacking.counts) == ("skipped", "low", None)
     assert lacking.reason == (
-        "it was not scored by pool low, and error maps are not kept: `harness run --pools 'low'`, with the options of "
+        "it was not scored by pool low, and error maps are not kept: `harness run --pools low`, with the options of "
         "this run, fits it again and scores it so"
     )
     (failed,) = judge(outcome(pool_faults={"low": "pool low: ZeroDivisionError"}), [Highest()], ["low"])

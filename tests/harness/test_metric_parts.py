@@ -144,7 +144,10 @@ def test_a_metric_that_fails_is_one_line_and_the_others_go_on(store: Path, plugi
 
 
 def test_an_unknown_metric_is_refused_with_a_suggestion(store: Path) -> None:
-    for text, said in (("acuracy", "no metric 'acuracy'. Did you mean 'accuracy'?"), ("", "no metric in ''")):
+    for text, said in (
+        ("acuracy", "no metric 'acuracy'. Did you mean 'accuracy'?"),
+        ("", "rank_by is '': expected the name of one metric"),
+    ):
         refused = call("leaderboard", "--store", store, "--rank-by", text)
         assert refused.exit_code == 2
         assert said in refused.stderr

@@ -106,8 +106,8 @@ def test_people_see_score_decision_and_a_count(line: Path, predict: Predict) -> 
     assert lines[0].endswith(
         "of threshold highest on pool mean · p against 5 normal images that were fitted, so too small for new ones"
     )
-    assert lines[1].split() == ["score", "decision", "image"]
-    assert [row.split()[1] for row in lines[2:]][3:] == ["anomalous"] * 3
+    assert lines[1].split() == ["score", "p", "decision", "image"]
+    assert [row.split()[2] for row in lines[2:]][3:] == ["anomalous"] * 3
     assert result.stderr.splitlines()[-1].startswith("6 images: ")
     assert "\x1b" not in result.stdout
 

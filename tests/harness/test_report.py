@@ -281,7 +281,7 @@ def test_the_command_of_a_trial_finds_that_trial_in_its_store(options: str, tmp_
 
 def test_names_with_spaces_survive_the_shell() -> None:
     words = shlex.split(command_of(TRIAL._replace(category="a b; rm -rf $HOME", dataset="folder")))
-    assert words[words.index("--categories") + 1] == "a b; rm -rf $HOME"
+    assert words[words.index("--categories") + 1] == '"a b; rm -rf $HOME"', "in the quotes of a list"
     assert words[words.index("--data-root") + 1] == "DATA_ROOT"
 
 

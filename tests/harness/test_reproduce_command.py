@@ -197,7 +197,6 @@ def test_changed_data_is_impossible_to_compare_and_nothing_is_fitted(bench: Benc
             "uses = frozenset({'training'})",
             "gave no scores",
         ),
-        ('name = "trained"', 'name = "retrained"', "no model 'trained'. Did you mean 'retrained'?"),
     ],
 )
 def test_what_cannot_be_fitted_any_more_is_impossible_with_its_reason(
@@ -208,6 +207,14 @@ def test_what_cannot_be_fitted_any_more_is_impossible_with_its_reason(
     assert said["result"] == "impossible"
     assert reason in said["reason"]
     assert any(change["what"].startswith("plugin of the") for change in said["changes"])
+
+
+def test_a_part_whose_plugin_is_not_here_any_more_is_named_with_the_way_to_get_it(bench: Bench) -> None:
+    bench.edit('name = "trained"', 'name = "retrained"')
+    result = bench.reproduce(None, "--format", "json")
+    assert result.exit_code == 2
+    assert "model 'trained' of this trial came from" in result.stderr
+    assert "which is not here: install it, or give --plugin FILE.py" in result.stderr
 
 
 def test_scores_of_another_kind_cannot_be_compared(bench: Bench) -> None:

@@ -117,7 +117,7 @@ def test_a_trial_that_an_executor_loses_is_told_and_is_no_success(words: list[st
 
 
 def test_outcomes_that_nobody_waits_for_are_counted_once_and_said(words: list[str], tmp_path: Path) -> None:
-    result = call(words, "--executor", "odd[how=more]")
+    result = call(words, "--executor", "odd[how=more]", "--no-floors")
     assert result.exit_code == 0
     assert len(json.loads(result.stdout)) == 2
     assert "2 fitted, 0 already there" in result.stderr
@@ -187,7 +187,8 @@ def test_a_damaged_store_is_one_line_with_the_trial(words: list[str], tmp_path: 
 
 def test_merging_brings_the_pixel_counts_that_an_equal_trial_lacks(words: list[str], tmp_path: Path) -> None:
     for place in ("old", "new"):
-        assert call(words, "--models", "mean_image", "--jobs", "1", "--store", str(tmp_path / place)).exit_code == 0
+        asked = ["--models", "mean_image", "--jobs", "1", "--no-floors", "--store", str(tmp_path / place)]
+        assert call(words, *asked).exit_code == 0
     with sqlite3.connect(tmp_path / "old" / "store.sqlite") as db:
         db.execute("DELETE FROM pixels")
     sources = [str(tmp_path / "old"), str(tmp_path / "new")]

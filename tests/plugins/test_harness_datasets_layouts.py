@@ -14,6 +14,7 @@ from harness import DataError, Dataset, UsageError
 from harness.testing import checks_for
 from harness_datasets import harness_datasets
 from harness_datasets.folders import FileDataset, FolderDataset
+from harness_datasets.photos import Photos
 from harness_datasets.published import MVTEC_AD_COUNTS, Btad, MvtecAd, MvtecAd2, MvtecLoco
 from harness_datasets.table import TableDataset
 from harness_datasets.visa import Visa
@@ -134,7 +135,8 @@ def test_every_data_set_says_its_licence_source_homepage_and_layout(kind: type[D
     assert kind.licence
     assert kind.source
     assert kind.layout
-    assert kind.homepage.startswith("https://") or kind in (FolderDataset, TableDataset) or not kind.needs_root
+    of_ones_own = (FolderDataset, TableDataset, Photos)
+    assert kind.homepage.startswith("https://") or kind in of_ones_own or not kind.needs_root
 
 
 def test_mvtec_ad_reads_kinds_names_and_masks(tmp_path: Path) -> None:

@@ -10,19 +10,21 @@ from harness.report.table import Document, Table
 
 _MARKUP = re.compile(r"[\\`*~|$]|(?<!\w)_|_(?!\w)|\[(?=[^\]]*\][(\[:])|!(?=\[)")
 """What begins or ends markup; a backslash in front of it makes it a character like any other."""
-_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", "@": "&#64;"})
-"""What begins HTML, or calls a person."""
+_ENTITIES = str.maketrans({"&": "&amp;", "@": "&#64;"})
+"""What begins a character of HTML, or calls a person."""
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+"""What begins a tag or a comment of HTML, which the sign in `p < 0.001` does not."""
 _LINK = re.compile(r"!?\[(?=[^\]]*\][(\[:])")
 
 
 def escaped(text: str) -> str:
     """A name as markdown that shows it and does nothing else."""
-    return _MARKUP.sub(r"\\\g<0>", text).translate(_ENTITIES)
+    return _TAG.sub("&lt;", _MARKUP.sub(r"\\\g<0>", text).translate(_ENTITIES))
 
 
 def inert(text: str) -> str:
     """A sentence of ours that may quote a name: its own code spans stay, and no HTML, picture or link comes of it."""
-    return _LINK.sub(lambda found: found[0].replace("[", "\\["), text).replace("<", "&lt;")
+    return _TAG.sub("&lt;", _LINK.sub(lambda found: found[0].replace("[", "\\["), text))
 
 
 def to_markdown(document: Document) -> str:
