@@ -55,6 +55,7 @@ def _cache_of_this_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Decoded images go where the session's other files go, and not into the home of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("COLUMNS", raising=False)  # which pytest-xdist sets, and tables would be as wide as
         yield
 
 

@@ -103,7 +103,7 @@ def _boards(verdicts: Iterable[Verdict], ranked_by: str) -> Iterator[Board]:
             yield replace(board, notes=notes) if notes else board
 
 
-def _largest_first(track: Track) -> tuple[str, int, bool]:
+def _largest_first(track: Track) -> tuple[str, int, bool, bool]:
     """Of one data set, the boards of the largest images come first: they are what one wants to know."""
     return track.dataset, -track.image_size, track.oracle, track.stated
 

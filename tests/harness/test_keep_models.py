@@ -117,7 +117,7 @@ def test_a_folder_of_models_that_cannot_be_made_is_refused_before_any_fit(run: R
 
 
 def test_a_threshold_that_fails_costs_the_model_and_not_the_scores(run: Run, tmp_path: Path) -> None:
-    result = run("--jobs", "1", "--keep-models", "--thresholds", "lazy")
+    result = run("--jobs", "1", "--keep-models", "--thresholds", "lazy", "--no-floors")
     assert result.exit_code == 3
     assert "no model of large · mean_image · seed 0: threshold lazy gives no limit" in result.stderr
     assert models_in(tmp_path) == []

@@ -49,5 +49,9 @@ def test_a_setting_that_always_was_there_is_missed() -> None:
 
 
 def test_every_setting_of_a_trial_sets_rows_of_a_leaderboard_apart() -> None:
-    own = {"category", "seed"}, set(Track._fields) - {"oracle"}, set(Method._fields) - {"pool", "threshold", "stated"}
+    own = (
+        {"category", "seed"},
+        set(Track._fields) - {"oracle", "stated"},
+        set(Method._fields) - {"pool", "threshold", "stated"},
+    )
     assert set(Trial._fields) == set.union(*own), "a setting that no row shows would mix what it sets apart"

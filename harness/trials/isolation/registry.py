@@ -35,12 +35,14 @@ def isolated_registry(files: Sequence[Path] | Mapping[Path, bytes] = ()) -> Isol
         return registry
     with strangers(sources) as process:
         told, _ = process.ask("describe")
+    named = {str(file.absolute()): str(file) for file in sources}  # the process runs in another folder
     offered: dict[tuple[str, str], list[type[Part]]] = {}
     problems: dict[tuple[str, str], list[str]] = {}
     for distribution, name, problem in _threes(told.get("problems")):
-        problems.setdefault((distribution, name), []).append(problem)
+        problems.setdefault((named.get(distribution, distribution), name), []).append(problem)
     for part in _dicts(told.get("parts")):
-        who = _who(part.get("plugin"))
+        told_by, name = _who(part.get("plugin"))
+        who = named.get(told_by, told_by), name
         try:
             offered.setdefault(who, []).append(stand_in(part, registry.make))
         except (TypeError, ValueError) as error:
