@@ -126,12 +126,22 @@ def test_the_wheel_holds_the_core_the_plugins_and_the_published_tables_and_nothi
     assert {line.split(" = ")[1] for line in offered.splitlines() if " = harness_" in line} == packages
 
 
-def test_nothing_of_the_shared_folder_is_in_the_repository() -> None:
+def tracked() -> list[str]:
+    """Paths that git knows."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=False, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("this is not a git checkout")
+    return listed.stdout.splitlines()
+
+
+def test_the_top_level_holds_the_six_rooms_and_root_files_and_nothing_that_a_run_left_there() -> None:
+    folders = {name.split("/")[0] for name in tracked() if "/" in name and not name.startswith(".")}
+    assert folders == {"harness", "leaderboards", "plugins", "tests"}
+
+
+def test_nothing_of_the_shared_folder_is_in_the_repository() -> None:
     ours = "tests/golden/of_2026_11/"  # models of a few numbers, fitted to images that a test draws
-    names = [name for name in listed.stdout.splitlines() if not name.startswith(ours)]
+    names = [name for name in tracked() if not name.startswith(ours)]
     assert not [name for name in names if name.endswith((".jpg", ".safetensors")) or "mvtec_ad_256" in name]
 
 

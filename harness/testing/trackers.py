@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from contextlib import chdir
 
 from harness.api import TrackedTrial, Tracker
 from harness.errors import UnavailableError, UsageError
@@ -10,7 +12,7 @@ from harness.testing.parts import Check, fresh
 
 
 def checks(tracker: Tracker) -> Iterator[Check]:
-    """Those of any tracker; they write toy trials to the place that it is told."""
+    """Those of any tracker. They write toy trials, and nothing into the folder in which they are called."""
     yield check_takes_trials_that_are_done_and_trials_that_failed
     yield check_takes_a_trial_again
 
@@ -50,7 +52,9 @@ def _log(tracker: Tracker, trials: list[TrackedTrial]) -> None:
         tracker.prepare()
     except UsageError as error:
         raise UnavailableError(str(error)) from error
-    tracker.open()
-    for trial in trials:
-        tracker.log(trial)
-    tracker.close()
+    # A tracker that is told no place often writes below the folder in which it is called.
+    with tempfile.TemporaryDirectory() as empty, chdir(empty):
+        tracker.open()
+        for trial in trials:
+            tracker.log(trial)
+        tracker.close()

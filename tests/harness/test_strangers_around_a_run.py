@@ -56,6 +56,7 @@ def test_both_pass_every_check_of_the_kit(tmp_path: Path, monkeypatch: pytest.Mo
     checked = call("check", "executor:relay", "tracker:logbook", "executor:local", *plugins)
     assert checked.exit_code == 0, checked.output
     assert "0 failed, 0 skipped" in checked.stdout
+    assert not list(tmp_path.iterdir()), "a check leaves nothing in the folder in which it is called"
 
 
 def test_what_a_tracker_refuses_is_one_line_before_anything_is_fitted(words: list[str], tmp_path: Path) -> None:
