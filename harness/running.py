@@ -13,7 +13,8 @@ from harness.plugin.in_process import IN_PROCESS, broken, choose, register, regi
 from harness.plugin.registry import KINDS, Registry
 from harness.plugin.spec import parse, spell
 from harness.report.events import TO_STDERR, Events, opened_log
-from harness.report.progress import PluginLines, accounted, describe, display, tell
+from harness.report.html import page
+from harness.report.progress import PluginLines, accounted, display, tell
 from harness.report.results import Results
 from harness.report.source import Source
 from harness.trackers.asked import trackers_of
@@ -102,6 +103,12 @@ class PlannedRun:
         """The verdicts that are asked for."""
         return list(judge(outcome, self.thresholds, self.pools))
 
+    def page_of(self, trial_id: str) -> str:
+        """The report's page of one stored trial, as HTML. It can be made in any thread."""
+        with Store(self.settings.store) as store:
+            (outcome,) = store.outcomes([trial_id])
+            return page(self.judged(outcome), store, rootless=self.rootless, title=outcome.trial.title)
+
     def worker(self) -> Worker:
         """What fits its trials. Makes the folder of models where they are kept. Raises ModelError."""
         settings = self.settings
@@ -170,7 +177,7 @@ def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str]
     """
     settings, worker = planned.settings, planned.worker()
     with Store(settings.store, write=True) as store:
-        tracking = [Tracking(one, planned.judged, warn, planned.rootless) for one in planned.trackers]
+        tracking = [Tracking(one, planned.judged, planned.page_of, warn, planned.rootless) for one in planned.trackers]
         told = Observers([*observers, *tracking], warn)
         start = run_start(planned.cells, planned.axes.dataset, store, refits=worker.workplace.keep is not None)
         with told.following(start) as observer:
@@ -246,7 +253,7 @@ def _of_changes(summary: RunSummary) -> Iterator[str]:
 def _of_unasked(summary: RunSummary, executor: Executor) -> Iterator[str]:
     """That an executor gave outcomes which nobody waited for."""
     if summary.unasked:
-        first, *others = map(describe, summary.unasked)
+        first, *others = [trial.title for trial in summary.unasked]
         more = f" and {len(others)} more" if others else ""
         yield (
             f"executor {spell(executor)} gave an outcome of {first}{more} that nobody waited for, as where it gives "

@@ -190,7 +190,7 @@ def test_the_map_names_every_room_in_the_order_in_which_they_may_import() -> Non
         "contracts"
     ]
     (layers,) = (contract["layers"] for contract in contracts if contract.get("containers") == ["harness"])
-    depth = {room.strip(): at for at, layer in enumerate(layers) for room in layer.split(":")}
+    depth = {room.strip(): at for at, layer in enumerate(layers) for room in re.split("[:|]", layer)}
     assert set(depth) == set(room_map())
     assert [depth[room] for room in room_map()] == sorted(depth.values())
 

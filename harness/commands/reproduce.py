@@ -13,7 +13,6 @@ from harness.commands._options import format_option, plugin_option, store_option
 from harness.commands._stopping import stoppable
 from harness.errors import UsageError
 from harness.report.formats import render
-from harness.report.progress import describe
 from harness.report.reproduction import reproduction_document
 from harness.trials import hardware
 from harness.trials.datasets import open_dataset
@@ -91,7 +90,7 @@ class _OneLine(Observer):
     def progressed(self, trial: Trial, progress: Progress) -> None:
         if sys.stderr.isatty() and progress.epoch_done:
             last = progress.epoch == progress.epochs
-            said = f"\r{describe(trial)} · epoch {progress.epoch}/{progress.epochs} · loss {progress.loss:.4g}\x1b[K"
+            said = f"\r{trial.title} · epoch {progress.epoch}/{progress.epochs} · loss {progress.loss:.4g}\x1b[K"
             click.echo(said, nl=last, err=True)
 
 
@@ -111,4 +110,4 @@ def _find(store: Store, key: str) -> Outcome:
 
 def _named(store: Store, ids: list[str]) -> str:
     """A few trials with what they are."""
-    return ", ".join(f"{outcome.id} ({describe(outcome.trial)})" for outcome in store.outcomes(ids[:3]))
+    return ", ".join(f"{outcome.id} ({outcome.trial.title})" for outcome in store.outcomes(ids[:3]))

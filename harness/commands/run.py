@@ -19,7 +19,7 @@ from harness.printable import printable
 from harness.report.cells import cells_document
 from harness.report.events import TO_STDERR, Events
 from harness.report.formats import OF_ROWS, render
-from harness.report.progress import PluginLines, accounted, describe, display
+from harness.report.progress import PluginLines, accounted, display
 from harness.running import fit, plan_run
 from harness.trials.saved_model import ModelFolder, read
 from harness.trials.schedule import RunSummary
@@ -83,13 +83,13 @@ def _summarise(tally: RunSummary, store: Path, *, say_reasons: bool) -> None:
     """What was done, which cells were not, and why, each reason once; the tables for people say the reasons too."""
     by_reason: dict[tuple[str, str], list[str]] = {}
     for outcome in tally.unfinished:
-        by_reason.setdefault((outcome.status, outcome.reason), []).append(describe(outcome.trial))
+        by_reason.setdefault((outcome.status, outcome.reason), []).append(outcome.trial.title)
     for (status, reason), trials in by_reason.items() if say_reasons else ():
         more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
         click.echo(f"{status}: {trials[0]}{more}: {printable(reason)}", err=True)
     for trial, share in tally.apart:
         click.echo(
-            f"{describe(trial)} was fitted again for its pools, and its other scores came out up to {share:.2g} of the "
+            f"{trial.title} was fitted again for its pools, and its other scores came out up to {share:.2g} of the "
             "largest apart from the stored ones, which stay",
             err=True,
         )
@@ -116,7 +116,7 @@ def _tell_of_limits(outcomes: Sequence[Outcome]) -> None:
 def _tell_of_models(tally: RunSummary, keep: ModelFolder, plugin_files: Sequence[Path]) -> None:
     """Where models are, the command that uses one, and which could not be kept."""
     for trial, reason in tally.unkept:
-        click.echo(printable(f"no model of {describe(trial)}: {reason}"), err=True)
+        click.echo(printable(f"no model of {trial.title}: {reason}"), err=True)
     doubts = {found: read(found).doubt for trial_id in tally.ids if (found := keep.of(trial_id))}
     for doubt in dict.fromkeys(filter(None, doubts.values())):
         click.echo(printable(f"harness: {doubt}"), err=True)

@@ -15,7 +15,7 @@ from harness.report.comparison import comparison_tables
 from harness.report.entries import PublishedNumbers, Shared, critical_differences, entries_of
 from harness.report.leaderboard import FITTED_FLOOR_MARK, FLOOR_MARK, HEADINGS, MARKS, heading_of
 from harness.report.metric_names import in_words
-from harness.report.repeat import command_of
+from harness.trials.repeat import command_of
 from harness.trials.store import Store
 from harness.verdicts.leaderboard import boards, unfinished
 from harness.verdicts.methods import Method

@@ -18,11 +18,6 @@ from harness.trials.schedule import RunSummary
 from harness.trials.trial import Outcome, Trial
 
 
-def describe(trial: Trial) -> str:
-    """`bottle · dae + conv + mse · seed 0`."""
-    return printable(f"{trial.category} · {trial.method} · seed {trial.seed}")
-
-
 def ending(outcome: Outcome) -> str:
     """How a trial ended, in a few words."""
     if outcome.status != "done":
@@ -98,7 +93,7 @@ class Plain(Observer):
 
     def ended(self, outcome: Outcome) -> None:
         self._count += 1
-        self._say(f"[{self._count}/{self._total}] {describe(outcome.trial)} · {ending(outcome)}")
+        self._say(f"[{self._count}/{self._total}] {outcome.trial.title} · {ending(outcome)}")
 
     def run_ended(self, *, stopped: bool) -> None:
         if self._found:
@@ -147,12 +142,12 @@ class Live(Observer):
 
     def started(self, trial: Trial) -> None:
         self._left.started(trial)
-        self._bars.update(self._task, now=describe(trial))
+        self._bars.update(self._task, now=trial.title)
         self._tell()
 
     def progressed(self, trial: Trial, progress: Progress) -> None:
         speed = self._left.progressed(trial, progress)
-        now = f"{describe(trial)} · epoch {progress.epoch}/{progress.epochs} · loss {progress.loss:.4g}"
+        now = f"{trial.title} · epoch {progress.epoch}/{progress.epochs} · loss {progress.loss:.4g}"
         if speed is not None:
             now += f" · {speed:.0f} images/s"
         self._bars.update(self._task, now=now)
@@ -163,7 +158,7 @@ class Live(Observer):
         self._left.ended(planned(outcome), done=outcome.status == "done")
         self._tell()
         if outcome.status != "done":
-            self._bars.console.print(f"{describe(outcome.trial)} · {ending(outcome)}", markup=False, highlight=False)
+            self._bars.console.print(f"{outcome.trial.title} · {ending(outcome)}", markup=False, highlight=False)
         self._bars.advance(self._task)
 
     def _tell(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from harness.printable import printable
-from harness.report.progress import describe
 from harness.report.table import Document, Table
 from harness.verdicts.reproduction import Reproduction
 
@@ -34,7 +33,7 @@ def result_in_words(found: Reproduction, tolerance: float) -> str:
         "different": f"different, a score is further off than {tolerance:g} of their range",
         "impossible": f"impossible: {printable(found.reason)}",
     }[found.result]
-    return f"{describe(found.stored.trial)} ({found.stored.id}) is {said}"
+    return f"{found.stored.trial.title} ({found.stored.id}) is {said}"
 
 
 def _scores(found: Reproduction, tolerance: float) -> Table:

@@ -14,8 +14,8 @@ from harness.errors import UsageError
 from harness.plugin.registry import Registry
 from harness.report import verified
 from harness.report.html import style_hash, template
-from harness.report.repeat import command_of
 from harness.report.source import Source
+from harness.trials.repeat import command_of
 from harness.verdicts.leaderboard import Board, boards
 from harness.verdicts.methods import Method, labels, method_of
 from harness.verdicts.rows import BoardRow

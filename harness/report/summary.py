@@ -10,9 +10,9 @@ from harness.published.comparison import Compared
 from harness.report.comparison import comparison_tables
 from harness.report.formats.markdown import markdown_tables
 from harness.report.leaderboard import floor_notes, heading_of, marks_of, title_of, warnings_of
-from harness.report.repeat import command_of
 from harness.report.table import Table
 from harness.report.verified import of_board
+from harness.trials.repeat import command_of
 from harness.trials.trial import UNUSED, Trial
 from harness.verdicts.leaderboard import Board, boards, unfinished
 from harness.verdicts.methods import labels

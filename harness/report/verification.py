@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.printable import printable
-from harness.report.progress import describe
 from harness.report.table import Document, Table
 from harness.verdicts.exports import Export
 from harness.verdicts.verdict import Verdict
@@ -46,7 +45,7 @@ def rows_document(export: Export, marked: Sequence[Verdict]) -> Document:
 def refits_document(found: Sequence[tuple[Claim, Refit]], drawn: Drawn, request: Request) -> Document:
     """A line for each trial that was drawn."""
     cells = [
-        [describe(claim.trial), refit.trial, refit.result, _figure(refit.share), f"{refit.tolerance:g}", refit.reason]
+        [claim.trial.title, refit.trial, refit.result, _figure(refit.share), f"{refit.tolerance:g}", refit.reason]
         for claim, refit in found
     ]
     among = f"{drawn.of} of {drawn.in_all} trials" + (f", fitted within {request.within:g} s" if request.within else "")

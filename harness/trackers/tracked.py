@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Literal, cast
 
 from harness.api import TrackedTrial
-from harness.report.html import page
-from harness.report.progress import describe
-from harness.report.repeat import command_of
-from harness.trials.store import Store
+from harness.trials.repeat import command_of
 from harness.trials.trial import Outcome
 from harness.verdicts.verdict import METRICS, PIXEL_METRICS, Verdict
 
 Judged = Callable[[Outcome], Sequence[Verdict]]
+PageOf = Callable[[str], str]
+"""From the id of a stored trial to its page, as HTML; called in the tracker's thread."""
 _MEASURED = ("fit_seconds", "score_seconds", "train_images_per_second")
 
 
-def tracked(outcome: Outcome, judged: Judged, store: Path, rootless: Collection[str] = ()) -> TrackedTrial:
-    """What trackers are told about a trial that was fitted or failed. Its page can be made in any thread."""
+def tracked(outcome: Outcome, judged: Judged, page_of: PageOf, rootless: Collection[str] = ()) -> TrackedTrial:
+    """What trackers are told about a trial that was fitted or failed."""
     trial, record = outcome.trial, outcome.record
     made_by = {**record.plugins, **record.versions, **record.machine}
     return TrackedTrial(
         id=outcome.id,
         fingerprint=outcome.fingerprint,
-        name=describe(trial),
+        name=trial.title,
         status=cast("Literal['done', 'error']", outcome.status),
         reason=outcome.reason,
         settings=trial._asdict(),
@@ -34,7 +32,7 @@ def tracked(outcome: Outcome, judged: Judged, store: Path, rootless: Collection[
         losses=record.loss_history,
         made_by={name: str(value) for name, value in made_by.items()},
         command=command_of(trial, rootless),
-        page=partial(_page, outcome.id, judged, store, rootless),
+        page=partial(page_of, outcome.id),
     )
 
 
@@ -49,9 +47,3 @@ def _metrics(outcome: Outcome, verdicts: Iterable[Verdict]) -> dict[str, float]:
             if (value := verdict.metric(name)) is not None:
                 found[name] = value
     return found
-
-
-def _page(trial_id: str, judged: Judged, folder: Path, rootless: Collection[str]) -> str:
-    with Store(folder) as store:
-        (outcome,) = store.outcomes([trial_id])
-        return page(list(judged(outcome)), store, rootless=rootless, title=describe(outcome.trial))

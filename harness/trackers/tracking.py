@@ -12,7 +12,7 @@ from typing import Any
 from harness.api import TrackedTrial, Tracker
 from harness.errors import HarnessError, UsageError, where_raised
 from harness.plugin.spec import spell
-from harness.trackers.tracked import Judged, tracked
+from harness.trackers.tracked import Judged, PageOf, tracked
 from harness.trials.observers import Observer, RunStart
 from harness.trials.store import Store
 from harness.trials.trial import Outcome, Trial
@@ -35,7 +35,12 @@ class Tracking(Observer):
     """
 
     def __init__(
-        self, tracker: Tracker, judged: Judged, warn: Callable[[str], None], rootless: Collection[str] = ()
+        self,
+        tracker: Tracker,
+        judged: Judged,
+        page_of: PageOf,
+        warn: Callable[[str], None],
+        rootless: Collection[str] = (),
     ) -> None:
         try:
             tracker.prepare()
@@ -43,7 +48,8 @@ class Tracking(Observer):
             raise
         except BaseException as error:  # which is a program of a plugin
             raise UsageError(f"tracker {spell(tracker)} cannot be used: {where_raised(error)}") from error
-        self._tracker, self._judged, self._warn, self._rootless = tracker, judged, warn, rootless
+        self._tracker, self._judged, self._page_of = tracker, judged, page_of
+        self._warn, self._rootless = warn, rootless
         self._store = Path()
         self._found: list[str] = []
         self._told: SimpleQueue[TrackedTrial | None] = SimpleQueue()
@@ -67,7 +73,7 @@ class Tracking(Observer):
     def ended(self, outcome: Outcome) -> None:
         self._look()
         if not self._given_up and outcome.status != "skipped":
-            self._told.put(tracked(outcome, self._judged, self._store, self._rootless))
+            self._told.put(tracked(outcome, self._judged, self._page_of, self._rootless))
 
     def run_ended(self, *, stopped: bool) -> None:
         """Tell the tracker about trials of earlier runs as well, and wait until it has recorded everything."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.api import GOOD, BoolArray, FloatArray, Run
 from harness.metrics.pixel import PixelEvidence
+from harness.printable import printable
 from harness.trials.pictures import Maps
 from harness.trials.record import UNRECORDED, Record
 from harness.trials.typed import hints, read
@@ -53,6 +54,11 @@ class Trial(NamedTuple):
     """The parts whose version is above 1, as `dae 2`, joined by commas."""
     calibrate: str = ""
     """`crossfit` where limits are set on all normal images, each scored by a model that was fitted without it."""
+
+    @property
+    def title(self) -> str:
+        """A name for people: `bottle · dae + conv + mse · seed 0`."""
+        return printable(f"{self.category} · {self.method} · seed {self.seed}")
 
     @property
     def key(self) -> str:

@@ -17,7 +17,7 @@ from PIL import Image
 from harness.commands import main
 from harness.plugin.in_process import some_of
 from harness.printable import command, listed
-from harness.report.repeat import command_of
+from harness.trials.repeat import command_of
 from harness.trials.setting_kinds import Names
 from harness.trials.trial import Trial
 

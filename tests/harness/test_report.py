@@ -19,10 +19,10 @@ from harness import Images
 from harness.commands import main
 from harness.plugin.registry import Registry
 from harness.report.html import page
-from harness.report.repeat import command_of
 from harness.trials.latencies import Latency
 from harness.trials.pictures import Maps, thumbnails
 from harness.trials.record import Record
+from harness.trials.repeat import command_of
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.judging import judge

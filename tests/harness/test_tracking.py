@@ -63,7 +63,7 @@ def outcomes(dots_plugin: Path, tmp_path: Path) -> list[Outcome]:
 def follow(tracker: Tracker, outcomes: list[Outcome], folder: Path, found: int = 0, stop: bool = False) -> list[str]:
     """What is warned of in a run that finds the first of these trials and fits the others."""
     warned: list[str] = []
-    tracking = Tracking(tracker, lambda outcome: [], warned.append)
+    tracking = Tracking(tracker, lambda outcome: [], str, warned.append)
     try:
         with Observers([tracking], warned.append).following(RunStart(3, [], folder)) as told:
             for at, outcome in enumerate(outcomes):
@@ -123,7 +123,7 @@ def test_a_run_that_is_stopped_does_not_wait_for_it(outcomes: list[Outcome], tmp
 
 def test_no_trial_waits_while_it_writes(outcomes: list[Outcome], tmp_path: Path) -> None:
     notes = Notes(hangs="open")
-    tracking = Tracking(notes, lambda outcome: [], pytest.fail)
+    tracking = Tracking(notes, lambda outcome: [], str, pytest.fail)
     tracking.run_started(RunStart(3, [], tmp_path))
     began = time.monotonic()
     for outcome in outcomes:
@@ -140,4 +140,4 @@ def test_what_it_cannot_be_asked_for_is_refused_at_once() -> None:
             raise UsageError("tracker 'picky' needs a key")
 
     with pytest.raises(UsageError, match="needs a key"):
-        Tracking(Picky(), lambda outcome: [], pytest.fail)
+        Tracking(Picky(), lambda outcome: [], str, pytest.fail)

@@ -7,167 +7,22 @@ import hashlib
 import json
 import math
 import os
-import shutil
 import sys
 import tempfile
 import time
-import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from baseline import Baseline, Copy, everything
+from rooms import Room, rooms
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 NOTICED = ("failed", "too long")
 UNTOLD = 98
 """The exit code of a process that could not change a function."""
-
-
-@dataclass(frozen=True)
-class Room:
-    """What is changed, and who is asked."""
-
-    name: str
-    modules: list[str]
-    """Paths relative to the repository."""
-    tests: list[str]
-    sample: int
-    tuning: list[str]
-    """Constants that set time or memory and no result; they are left alone."""
-    torch: bool
-    """Whether most of its tests need torch, which is then imported once."""
-    slow: bool
-
-
-def rooms(repository: Path, file: Path) -> dict[str, Room]:
-    """Those of rooms.toml, by name."""
-
-    def found(patterns: Iterable[str]) -> list[str]:
-        every = [str(path.relative_to(repository)) for one in patterns for path in sorted(repository.glob(one))]
-        return list(dict.fromkeys(every))
-
-    given = tomllib.loads(file.read_text())
-    return {
-        name: Room(
-            name,
-            found(one["modules"]),
-            found(one["tests"]),
-            one["sample"],
-            one.get("tuning", []),
-            one.get("torch", False),
-            one.get("slow", False),
-        )
-        for name, one in given.items()
-    }
-
-
-class Copy:
-    """A copy of the repository, so that a run that is killed leaves no change behind in ours."""
-
-    def __init__(self, repository: Path, folder: Path) -> None:
-        self.root = folder / "repository"
-        skipped = shutil.ignore_patterns(".git", ".venv", ".mutation", "__pycache__", ".hypothesis", "build", "runs")
-        shutil.copytree(repository, self.root, ignore=skipped, symlinks=True)
-        shared = (repository.parent / "shared").resolve()
-        if shared.is_dir():
-            (folder / "shared").symlink_to(shared)
-        self.logs = folder / "logs"
-        self.logs.mkdir()
-        self.temporary = folder / "tmp"
-        os.chdir(self.root)
-        os.environ["PYTHONPATH"] = os.pathsep.join((str(self.root), str(self.root / "plugins")))
-        sys.path[:0] = [str(self.root), str(self.root / "plugins")]
-
-    def change(self, path: str, code: str) -> Callable[[], None]:
-        """Write a module anew; what is returned undoes it."""
-        file = self.root / path
-        before, stat = file.read_bytes(), file.stat()
-        for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
-            compiled.unlink()
-        file.write_text(code)
-
-        def undo() -> None:
-            file.write_bytes(before)
-            os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-
-        return undo
-
-
-class Baseline:
-    """Which tests run each line and how long they take, on code that is not changed. Kept for each file of tests."""
-
-    def __init__(self, room: Room, copy: Copy, folder: Path) -> None:
-        self.seconds: dict[str, float] = {}
-        self.lines: dict[str, dict[int, set[str]]] = {path: {} for path in room.modules}
-        """By module and line the tests that run it; an empty name stands for the collection of tests."""
-        self._digests = {path: _digest(copy.root / path) for path in _modules(copy.root)}
-        for file in room.tests:
-            kept = folder / f"{Path(file).stem}.json"
-            known = self._known(room, copy, file, kept) or self._asked(room, copy, file, kept)
-            self.seconds |= known["seconds"]
-            for path in room.modules:
-                for line, tests in known["lines"].get(path, {}).items():
-                    self.lines[path].setdefault(int(line), set()).update(tests)
-
-    def _known(self, room: Room, copy: Copy, file: str, kept: Path) -> dict[str, Any] | None:
-        """What was found earlier, if neither the tests nor the modules of the room have changed."""
-        if not kept.exists():
-            return None
-        known: dict[str, Any] = json.loads(kept.read_text())
-        same = all(known["modules"].get(path) == self._digests[path] for path in room.modules)
-        return known if same and known["digest"] == _digest(copy.root / file) else None
-
-    def _asked(self, room: Room, copy: Copy, file: str, kept: Path) -> dict[str, Any]:
-        import asking
-
-        log = copy.logs / "baseline.log"
-
-        def record() -> int:
-            recorder = asking.Recorder(copy.root)
-            slow = [] if room.slow else ["-m", "not slow"]
-            code = asking.ask([*slow, f"--basetemp={copy.temporary}", file], [recorder], log)
-            found = {
-                "digest": _digest(copy.root / file),
-                "modules": self._digests,
-                "seconds": {test: took for test, took in recorder.seconds.items() if test not in recorder.failed},
-                "failed": sorted(recorder.failed),
-                "lines": recorder.lines(copy.root),
-            }
-            kept.parent.mkdir(exist_ok=True)
-            kept.write_text(json.dumps(found))
-            return 0 if code in (0, 1, 5) else 1
-
-        started = time.monotonic()
-        if asking.in_a_fork(record, 3600) != 0:
-            sys.exit(f"{file} does not run on code that is not changed:\n{log.read_text()[-3000:]}")
-        known: dict[str, Any] = json.loads(kept.read_text())
-        print(f"     {file}: {len(known['seconds'])} tests, {time.monotonic() - started:.1f} s", flush=True)
-        for test in known["failed"]:
-            print(f"left out, for it fails on code that is not changed: {test}")
-        return known
-
-    def askable(self, mutant: Any) -> dict[str, float]:
-        """The tests that can notice a mutant, with what each takes: those that run its line, or the module at all."""
-        by_line = self.lines.get(mutant.path, {})
-        lines = by_line if mutant.on_import or self.on_collection(mutant) else mutant.statement
-        tests = {test for line in lines for test in by_line.get(line, ())}
-        return {test: self.seconds[test] for test in tests if test in self.seconds}
-
-    def on_collection(self, mutant: Any) -> bool:
-        """Whether its line runs already when tests are collected."""
-        by_line = self.lines.get(mutant.path, {})
-        return any("" in by_line.get(line, ()) for line in mutant.statement)
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _modules(repository: Path) -> list[str]:
-    every = (*(repository / "harness").rglob("*.py"), *(repository / "plugins").rglob("*.py"))
-    return [str(path.relative_to(repository)) for path in every]
 
 
 def judge(mutant: Any, code: str, base: Baseline, copy: Copy, most_s: float, collected: Any) -> dict[str, Any] | None:
@@ -179,8 +34,8 @@ def judge(mutant: Any, code: str, base: Baseline, copy: Copy, most_s: float, col
     import asking
 
     tests = base.askable(mutant)
-    total, chosen, own = 0.0, {}, Path(mutant.path).stem
-    for test, seconds in sorted(tests.items(), key=lambda item: (own not in item[0].partition("::")[0], item[1])):
+    total, chosen = 0.0, {}
+    for test, seconds in base.in_order(mutant, tests):
         total += seconds
         if chosen and total > most_s:
             break
@@ -218,7 +73,7 @@ def judge(mutant: Any, code: str, base: Baseline, copy: Copy, most_s: float, col
         return None
     status = {0: "survived", 5: "survived", None: "too long"}.get(code_of_pytest, "failed")
     by = failure_file.read_text() if failure_file.exists() else ""
-    return {**said, "status": status, "by": by, "asked": len(chosen), "left": len(tests) - len(chosen)}
+    return {**said, "status": status, "by": by, "asked": len(chosen), "left": len(tests) - len(chosen), "most": most_s}
 
 
 def difference(before: str, after: str) -> str:
@@ -255,12 +110,18 @@ def read(results: Path) -> dict[str, dict[str, Any]]:
 
 
 def run(room: Room, arguments: argparse.Namespace, results: Path) -> None:
-    """Ask about the room's sample; what an earlier run has asked is not asked again."""
+    """Ask about the room's sample; what an earlier run has asked is not asked again.
+
+    A mutant that an earlier run gave up on, because it was asked by fewer seconds of tests, is asked again.
+    """
     import asking
 
-    known = read(results)
-    if arguments.again:
-        known = {key: one for key, one in known.items() if one["status"] in NOTICED}
+    known = {
+        key: one
+        for key, one in read(results).items()
+        if one["status"] in NOTICED
+        or not (arguments.again or (one.get("left", 0) and one.get("most", 0) < arguments.most))
+    }
     asking.import_once((*asking.IMPORTED_ONCE, *asking.WITH_TORCH) if room.torch else asking.IMPORTED_ONCE)
     until, main = time.monotonic() + 60 * arguments.minutes, os.getpid()
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder, os.fdopen(os.dup(1), "w") as terminal:
@@ -268,6 +129,9 @@ def run(room: Room, arguments: argparse.Namespace, results: Path) -> None:
         base = Baseline(room, copy, results.parent / "baseline")
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        if arguments.nothing:
+            change_nothing(room, base, copy, arguments.most)
+            return
         mutants = [one for one in sample(room, arguments, copy.root) if one.key not in known]
 
         def ask_about(some: Iterable[Any], collected: Any) -> None:
@@ -289,12 +153,38 @@ def run(room: Room, arguments: argparse.Namespace, results: Path) -> None:
         def ask_tests_that_wait() -> int:
             in_functions = [one for one in mutants if not one.on_import and not base.on_collection(one)]
             work = asking.Collected(copy.root, lambda collected: ask_about(in_functions, collected))
-            return asking.ask(["-x", f"--basetemp={copy.temporary}", *room.tests], [work], copy.logs / "waiting.log")
+            return asking.ask(["-x", f"--basetemp={copy.temporary}", *base.files], [work], copy.logs / "waiting.log")
 
         before = len(lines_of(results))
         asking.in_a_fork(ask_tests_that_wait, math.inf)
         told = {json.loads(line)["key"] for line in lines_of(results)[before:]}
         ask_about([one for one in mutants if one.key not in told], None)
+
+
+def change_nothing(room: Room, base: Baseline, copy: Copy, most_s: float) -> None:
+    """Write each module as it is and ask, as for a mutant: what fails then would be counted as noticed wrongly."""
+    import asking
+    from mutants import Mutant
+
+    unchanged = [
+        Mutant(path, "nothing", 1, f"{path} {on_import}", on_import, range(1, 100_000), lambda: None)
+        for path in room.modules
+        for on_import in (False, True)
+    ]
+
+    def tell(some: Iterable[Mutant], collected: Any) -> None:
+        for one in some:
+            told = judge(one, (copy.root / one.path).read_text(), base, copy, most_s, collected)
+            assert told is not None
+            print(f"{told['status']:9} {one.key}, asked {told.get('asked', 0)} {told['by']}", file=terminal, flush=True)
+
+    def wait() -> int:
+        work = asking.Collected(copy.root, lambda collected: tell(unchanged[::2], collected))
+        return asking.ask(["-x", f"--basetemp={copy.temporary}", *base.files], [work], copy.logs / "waiting.log")
+
+    with os.fdopen(os.dup(1), "w") as terminal:
+        asking.in_a_fork(wait, math.inf)
+        tell(unchanged[1::2][:3], None)
 
 
 def sample(room: Room, arguments: argparse.Namespace, repository: Path) -> list[Any]:
@@ -326,7 +216,8 @@ def report(room: Room, arguments: argparse.Namespace, results: Path) -> None:
         for one in sorted(found, key=lambda one: (one["path"], one["line"])):
             if one["status"] not in NOTICED:
                 print(
-                    f"\n{one['path']}:{one['line']} {one['operator']} {one['status']} (asked {one.get('asked', 0)})\n{one['change']}"
+                    f"\n{one['path']}:{one['line']} {one['operator']} {one['status']} (asked {one.get('asked', 0)} tests, "
+                    f"not asked {one.get('left', 0)})\n{one['change']}"
                 )
 
 
@@ -337,13 +228,19 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="only tell what earlier runs have found")
     parser.add_argument("--survivors", action="store_true", help="show each mutant that was not noticed")
     parser.add_argument("--again", action="store_true", help="ask again about what was not noticed, after new tests")
+    parser.add_argument("--map", action="store_true", help="write down which test of the whole suite runs which line")
+    parser.add_argument("--nothing", action="store_true", help="change nothing: no test should fail")
     parser.add_argument("--sample", type=int, help="how many mutants of a room; by default what rooms.toml says")
     parser.add_argument("--seed", type=int, default=0, help="which sample")
-    parser.add_argument("--most", type=float, default=20.0, help="seconds of tests that are asked of each mutant")
+    parser.add_argument(
+        "--most", type=float, default=120.0, help="seconds of tests that are asked of each mutant at most"
+    )
     parser.add_argument("--minutes", type=float, default=math.inf, help="when to stop, to go on another time")
     parser.add_argument("--repository", type=Path, default=REPOSITORY, help=argparse.SUPPRESS)
     parser.add_argument("--rooms", type=Path, default=HERE / "rooms.toml", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.map:
+        everything(arguments.repository)
     known = rooms(arguments.repository, arguments.rooms)
     for name in arguments.room or known:
         if name not in known:

@@ -1,0 +1,172 @@
+"""What the tests do on code that is not changed: which of them run which line, and what each takes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rooms import Room
+
+
+class Copy:
+    """A copy of the repository, so that a run that is killed leaves no change behind in ours."""
+
+    def __init__(self, repository: Path, folder: Path) -> None:
+        self.root = folder / "repository"
+        skipped = shutil.ignore_patterns(".git", ".venv", ".mutation", "__pycache__", ".hypothesis", "build", "runs")
+        shutil.copytree(repository, self.root, ignore=skipped, symlinks=True)
+        shared = (repository.parent / "shared").resolve()
+        if shared.is_dir():
+            (folder / "shared").symlink_to(shared)
+        self.logs = folder / "logs"
+        self.logs.mkdir()
+        self.temporary = folder / "tmp"
+        os.chdir(self.root)
+        os.environ["PYTHONPATH"] = os.pathsep.join((str(self.root), str(self.root / "plugins")))
+        sys.path[:0] = [str(self.root), str(self.root / "plugins")]
+
+    def change(self, path: str, code: str) -> Callable[[], None]:
+        """Write a module anew; what is returned undoes it."""
+        file = self.root / path
+        before, stat = file.read_bytes(), file.stat()
+        for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
+            compiled.unlink()
+        file.write_text(code)
+
+        def undo() -> None:
+            file.write_bytes(before)
+            os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+        return undo
+
+
+class Baseline:
+    """Which tests run each line and how long they take, on code that is not changed. Kept for each file of tests.
+
+    Besides the room's own tests it knows those of other rooms that earlier runs have written down, `--map` all of them.
+    """
+
+    def __init__(self, room: Room, copy: Copy, folder: Path) -> None:
+        self.room = room
+        self.seconds: dict[str, float] = {}
+        self.lines: dict[str, dict[int, set[str]]] = {path: {} for path in room.modules}
+        """By module and line the tests that run it; an empty name stands for the collection of tests."""
+        self._digests = {path: _digest(copy.root / path) for path in _modules(copy.root)}
+        self.files: list[str] = []
+        """Of tests: the room's, and whoever else runs a line of it when called."""
+        for file in suite(copy.root):
+            kept = folder / f"{Path(file).stem}.json"
+            known = self._known(room, copy, file, kept)
+            if known is None and file in room.tests:
+                known = self._asked(room, copy, file, kept)
+            if known is not None:
+                self._take(file, known)
+
+    def _take(self, file: str, known: dict[str, Any]) -> None:
+        own = file in self.room.tests
+        lines = {path: known["lines"].get(path, {}) for path in self.room.modules}
+        if not own and not any("" not in tests for by_line in lines.values() for tests in by_line.values()):
+            return  # it only imports the room
+        self.files.append(file)
+        self.seconds |= known["seconds"]
+        for path, by_line in lines.items():
+            for line, tests in by_line.items():
+                self.lines[path].setdefault(int(line), set()).update(tests if own else set(tests) - {""})
+
+    def _known(self, room: Room, copy: Copy, file: str, kept: Path) -> dict[str, Any] | None:
+        """What was found earlier, if neither the tests nor the modules of the room have changed."""
+        if not kept.exists():
+            return None
+        known: dict[str, Any] = json.loads(kept.read_text())
+        same = all(known["modules"].get(path) == self._digests[path] for path in room.modules)
+        return known if same and known["digest"] == _digest(copy.root / file) else None
+
+    def _asked(self, room: Room, copy: Copy, file: str, kept: Path) -> dict[str, Any]:
+        import asking
+
+        log = copy.logs / "baseline.log"
+
+        def record() -> int:
+            recorder = asking.Recorder(copy.root)
+            slow = [] if room.slow else ["-m", "not slow"]
+            code = asking.ask([*slow, f"--basetemp={copy.temporary}", file], [recorder], log)
+            found = {
+                "digest": _digest(copy.root / file),
+                "modules": self._digests,
+                "seconds": {test: took for test, took in recorder.seconds.items() if test not in recorder.failed},
+                "failed": sorted(recorder.failed),
+                "lines": recorder.lines(copy.root),
+            }
+            kept.parent.mkdir(exist_ok=True)
+            kept.write_text(json.dumps(found))
+            return 0 if code in (0, 1, 5) else 1
+
+        started = time.monotonic()
+        if asking.in_a_fork(record, 3600) != 0:
+            raise RuntimeError(f"{file} does not run on code that is not changed:\n{log.read_text()[-3000:]}")
+        known: dict[str, Any] = json.loads(kept.read_text())
+        print(f"     {file}: {len(known['seconds'])} tests, {time.monotonic() - started:.1f} s", flush=True)
+        for test in known["failed"]:
+            print(f"left out, for it fails on code that is not changed: {test}")
+        return known
+
+    def askable(self, mutant: Any) -> dict[str, float]:
+        """The tests that can notice a mutant, with what each takes: those that run its line, or the module at all."""
+        by_line = self.lines.get(mutant.path, {})
+        lines = by_line if mutant.on_import or self.on_collection(mutant) else mutant.statement
+        tests = {test for line in lines for test in by_line.get(line, ())}
+        return {test: self.seconds[test] for test in tests if test in self.seconds}
+
+    def in_order(self, mutant: Any, tests: Mapping[str, float]) -> list[tuple[str, float]]:
+        """First the tests named like the module, then those of the room, then others; the fastest first in each."""
+        own = Path(mutant.path).stem
+
+        def rank(item: tuple[str, float]) -> tuple[bool, bool, float]:
+            file = item[0].partition("::")[0]
+            return own not in file, file not in self.room.tests, item[1]
+
+        return sorted(tests.items(), key=rank)
+
+    def on_collection(self, mutant: Any) -> bool:
+        """Whether its line runs already when tests are collected."""
+        by_line = self.lines.get(mutant.path, {})
+        return any("" in by_line.get(line, ()) for line in mutant.statement)
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _modules(repository: Path) -> list[str]:
+    every = (*(repository / "harness").rglob("*.py"), *(repository / "plugins").rglob("*.py"))
+    return [str(path.relative_to(repository)) for path in every]
+
+
+def suite(repository: Path) -> list[str]:
+    """Every file of tests."""
+    folders = ("tests/harness", "tests/plugins", "tests/strangers", "tests/fuzz")
+    every = (path for folder in folders for path in sorted((repository / folder).rglob("test_*.py")))
+    return [str(path.relative_to(repository)) for path in (*every, repository / "tests/test_project.py")]
+
+
+def everything(repository: Path) -> None:
+    """Write down for the whole suite which test runs which line, for all rooms. It takes as long as the suite."""
+    import asking
+
+    asking.import_once((*asking.IMPORTED_ONCE, *asking.WITH_TORCH))
+    with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
+        copy = Copy(repository, Path(folder))
+        for file in suite(copy.root):
+            room = Room("everything", _modules(copy.root), [file], 0, [], True, False)
+            try:
+                Baseline(room, copy, repository / ".mutation" / "baseline")
+            except RuntimeError as error:
+                print(f"left out: {error}", flush=True)
