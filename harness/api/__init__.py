@@ -18,7 +18,19 @@ from harness.api.parts import (
 from harness.api.pixels import PixelCounts
 from harness.api.running import Executor, TrackedTrial, Tracker
 from harness.api.scored import Counts, Interval, Ranking
-from harness.api.values import GOOD, Archive, BoolArray, Finding, FloatArray, Images, Progress, Run, Scores, Split
+from harness.api.values import (
+    GOOD,
+    Archive,
+    BoolArray,
+    Finding,
+    FloatArray,
+    Images,
+    Progress,
+    Region,
+    Run,
+    Scores,
+    Split,
+)
 
 __all__ = [
     "GOOD",
@@ -44,6 +56,7 @@ __all__ = [
     "Pool",
     "Progress",
     "Ranking",
+    "Region",
     "Run",
     "ScoreMetric",
     "Scores",

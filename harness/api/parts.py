@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.api.pixels import PixelCounts
 from harness.api.scored import Counts, Interval, Ranking
-from harness.api.values import Archive, BoolArray, FloatArray, Images, Run, Scores, Split
+from harness.api.values import Archive, BoolArray, FloatArray, Images, Region, Run, Scores, Split
 from harness.errors import PackingError, UnavailableError
 from harness.images.decoding import read_image
 
@@ -274,6 +274,13 @@ class Dataset(Part):
     @abstractmethod
     def load(self, category: str, image_size: int) -> Split:
         """All images of a category, resized to (image_size, image_size), always in the same order. Raises DataError."""
+
+    def regions(self, category: str, image_size: int) -> Sequence[Sequence[Region]] | None:
+        """The defects of each test image apart, in the order of `load`, where the data set says how much must be found.
+
+        None where it has masks alone. MVTec LOCO's metric sPRO takes them. Raises DataError.
+        """
+        return None
 
     def read(self, file: Path, image_size: int) -> NDArray[np.uint8]:
         """Read one new image file as `load` does, as (image_size, image_size, 3), so that a fitted model can judge it.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,15 @@ class Images:
             masks=None if self.masks is None else self.masks[chosen],
             facts={name: values[chosen] for name, values in self.facts.items()},
         )
+
+
+class Region(NamedTuple):
+    """One defect of an image that was annotated by itself, and how much of it must be found."""
+
+    mask: BoolArray
+    """(H, W), True where it is."""
+    enough: float
+    """So many of its pixels found count as all of it; above 0. More than it has mean all."""
 
 
 @dataclass(frozen=True)

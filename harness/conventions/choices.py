@@ -50,6 +50,7 @@ AUPRO_05 = Convention("AUPRO up to", "a false positive rate of .05", "pixel coun
 WITHOUT_NORMAL = Convention("pixels of normal images", "left out", "pixel counts")
 FOUR = Convention("regions", "joined at edges (4 neighbours)", "error maps")
 HALF_FOUND = Convention("a region is found", "by half of it (sPRO)", "error maps")
+AS_STATED = Convention("a region is found", "by the area that the data set states (sPRO)", "error maps")
 ANY_PART = Convention("mask", "above 0 after bilinear reduction", "error maps")
 HALF = Convention("mask", "above half after bilinear reduction", "error maps")
 CROPPED = Convention("error map", "its centre, as 224 of 256", "error maps")

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.api import Images
-from harness.conventions.choices import Convention, Figures
-from harness.conventions.rescored import Rescored, rescored
+from harness.api import Dataset, Region
+from harness.conventions.choices import AS_STATED, Convention, Figures
+from harness.conventions.rescored import Rescored, Shown, rescored
 from harness.conventions.stored import image_figures, pixel_figures, stored_conventions, usual_verdict
 from harness.deployment import loading
 from harness.errors import HarnessError
@@ -43,7 +43,7 @@ class Models:
     registry: Registry
     data_root: Path | None = None
     device: str = "cpu"
-    _loaded: tuple[tuple[str, str, int], tuple[Images, Images | None]] | None = field(default=None, repr=False)
+    _loaded: tuple[tuple[str, str, int], Shown] | None = field(default=None, repr=False)
 
     def rescored(self, usual: Verdict) -> Rescored:
         """What a trial's kept model makes of the conventions that take error maps. Raises HarnessError."""
@@ -54,13 +54,13 @@ class Models:
         dataset = open_dataset(self.registry, outcome.trial.dataset, self.data_root)
         if dataset.needs_root and self.data_root is None:
             return Rescored((), 0.0, ("the images are not at hand (--data-root)",))
-        test, files = self._images(outcome.trial, outcome.fingerprint)
+        images = self._images(outcome.trial, outcome.fingerprint)
         detector = loading.load(directory, self.registry, self.device)
         pool = detector.pools.get(usual.pool)
-        return rescored(detector, pool, test, files, evidence.test[usual.pool])
+        return rescored(detector, pool, images, evidence.test[usual.pool])
 
-    def _images(self, trial: Trial, fingerprint: str) -> tuple[Images, Images | None]:
-        """The test images as they were scored, and at the size of their files, where that is larger."""
+    def _images(self, trial: Trial, fingerprint: str) -> Shown:
+        """The test images of a trial's category, loaded once for all its trials."""
         wanted = (trial.dataset, trial.category, trial.image_size)
         if self._loaded is None or self._loaded[0] != wanted:
             dataset = open_dataset(self.registry, trial.dataset, self.data_root)
@@ -70,8 +70,16 @@ class Models:
             sides = [int(side) for size in split.sizes[:1] for side in size.split("x")]
             size = max(sides, default=0)
             larger = load(dataset, trial.category, size).test if size > trial.image_size else None
-            self._loaded = (wanted, (split.test, larger))
+            self._loaded = (wanted, Shown(split.test, larger, *_regions(dataset, trial)))
         return self._loaded[1]
+
+
+def _regions(dataset: Dataset, trial: Trial) -> tuple[Sequence[Sequence[Region]] | None, Sequence[str]]:
+    """The defects of each test image apart, and why they could not be had."""
+    try:
+        return dataset.regions(trial.category, trial.image_size), ()
+    except HarnessError as error:
+        return None, (f"{AS_STATED.words} cannot be told: {error}",)
 
 
 def judged(verdicts: Iterable[Verdict], threshold: str = "mean", models: Models | None = None) -> list[Judged]:

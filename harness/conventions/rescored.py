@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from harness.api import BoolArray, FloatArray, Images, Pool, Ranking
+from harness.api import BoolArray, FloatArray, Images, Pool, Ranking, Region
 from harness.conventions import choices
 from harness.conventions.choices import Convention, Figures
 from harness.conventions.stored import pixel_figures
@@ -69,9 +70,14 @@ class _Bench:
     def of(cls, convention: Convention, pool: Pool | None = None, regions: Regions | None = None) -> _Bench:
         return cls(convention, pool, PixelMetrics(regions=regions or Regions()))
 
-    def add(self, maps: FloatArray, masks: NDArray[np.generic] | None) -> None:
+    def add(
+        self,
+        maps: FloatArray,
+        masks: NDArray[np.generic] | None,
+        regions: Sequence[Sequence[Region]] | None = None,
+    ) -> None:
         if masks is not None:
-            self.pixels.update(maps, masks)
+            self.pixels.update(maps, masks, regions=regions)
         if self.pool is not None:
             self.scores.append(np.asarray(self.pool.score(maps), dtype=np.float64))
 
@@ -82,7 +88,7 @@ class _Bench:
             found.update({name: getattr(ranking, name)() for name in _SCORED})
         if with_pixels:
             found.update(pixel_figures(self.pixels.counts()))
-        if self.convention in (choices.FOUR, choices.HALF_FOUND):
+        if self.convention in (choices.FOUR, choices.HALF_FOUND, choices.AS_STATED):
             found = {name: value for name, value in found.items() if name == choices.AUPRO}
         return found
 
@@ -98,14 +104,27 @@ class Rescored:
     """What could not be told of this trial, and why."""
 
 
-def rescored(detector: Detector, pool: Pool | None, test: Images, files: Images | None, stored: FloatArray) -> Rescored:
+class Shown(NamedTuple):
+    """The test images of a category, as they were scored and as the data set has them."""
+
+    test: Images
+    files: Images | None
+    """The same images at the size of their files, for their masks; None where that is the model's own."""
+    regions: Sequence[Sequence[Region]] | None
+    """The defects of each apart, where the data set says how much of them must be found."""
+    unsaid: Sequence[str] = ()
+    """Why the defects could not be had apart, where the data set should say it."""
+
+
+def rescored(detector: Detector, pool: Pool | None, shown: Shown, stored: FloatArray) -> Rescored:
     """Judge the maps that a kept model makes of the test images (N) under each convention, pooled by this pool.
 
-    `files` are the same images at the size of their files, for their masks; None where that is the model's own.
     Stored scores (N,) tell whether the model is the one that was judged. Raises TrainingError, ModelError.
     """
+    test, files, regions, unsaid = shown
     has_masks = test.masks is not None and bool(test.masks.any())
     benches = _benches(pool, files is not None and has_masks)
+    stated = _Bench.of(choices.AS_STATED)
     seen: list[FloatArray] = []
     pools = {} if pool is None else {spell(pool): pool}
     with hardware.limited_to(detector.saved.threads):
@@ -116,11 +135,14 @@ def rescored(detector: Detector, pool: Pool | None, test: Images, files: Images 
                 return Rescored((), 0.0, (f"{detector.saved.trial.model} makes no error maps",))
             masks = test.masks[at] if has_masks and test.masks is not None else None
             larger = files.masks[at] if masks is not None and files is not None and files.masks is not None else None
-            for bench, shown, marked in _views(benches, maps, masks, larger):
-                bench.add(shown, marked)
+            for bench, seen_as, marked in _views(benches, maps, masks, larger):
+                bench.add(seen_as, marked)
+            if masks is not None and regions is not None:
+                stated.add(maps, masks, regions[at])
     apart = np.abs(np.concatenate(seen) - stored).max() / (np.ptp(stored) or 1.0)
-    found = [(convention, bench.figures(test.labels, has_masks)) for convention, bench in benches.items()]
-    return Rescored([(convention, figures) for convention, figures in found if figures], float(apart))
+    every = [*benches.values(), *([stated] if has_masks and regions is not None else [])]
+    found = [(bench.convention, bench.figures(test.labels, has_masks)) for bench in every]
+    return Rescored([(convention, figures) for convention, figures in found if figures], float(apart), unsaid)
 
 
 def _benches(pool: Pool | None, larger: bool) -> dict[Convention, _Bench]:

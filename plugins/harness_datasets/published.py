@@ -72,24 +72,6 @@ class MvtecAd2(OfficialLayout):
     truth = "test_public/ground_truth"
 
 
-class MvtecLoco(OfficialLayout):
-    """MVTec LOCO AD: logical and structural anomalies, the masks of an image merged.
-
-    Limits are set on the normal images of `validation`.
-    """
-
-    name = "mvtec_loco"
-    licence = "CC-BY-NC-SA-4.0"
-    source = "Bergmann, Batzner, Fauser, Sattlegger and Steger, IJCV 2022, doi:10.1007/s11263-022-01578-9"
-    homepage = "https://www.mvtec.com/company/research/datasets/mvtec-loco"
-    layout = (
-        "<category>/train/good/000.png, test/good, logical_anomalies and structural_anomalies/000.png, "
-        "ground_truth/<kind>/000/000.png"
-    )
-    official = ("breakfast_box", "juice_bottle", "pushpins", "screw_bag", "splicing_connectors")
-    calibration = "validation/good"
-
-
 class Btad(OfficialLayout):
     """BeanTech AD: three products, with masks."""
 

@@ -16,6 +16,7 @@ from scipy import ndimage, stats
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, roc_auc_score
 
 import harness
+from harness.api import Region
 from harness.commands import main
 from harness.conventions.stored import clamped, pixel_figures, without_normal
 from harness.metrics.pixel import PixelMetrics, Regions
@@ -68,6 +69,32 @@ def test_regions_and_saturation_are_what_their_definition_gives(
     metrics = PixelMetrics(regions=Regions(neighbours, saturation))
     metrics.update(maps, masks)
     assert metrics.aupro(max_fpr) == pytest.approx(exact_aupro(maps, masks, max_fpr, neighbours, saturation), abs=1e-4)
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0.05, 0.3]))
+@settings(max_examples=20, deadline=None)
+def test_defects_that_were_annotated_apart_saturate_each_at_its_own_area(seed: int, max_fpr: float) -> None:
+    rng = np.random.default_rng(seed)
+    maps = np.round(rng.random((3, 12, 12)), 2)
+    regions = [[Region(rng.random((12, 12)) < 0.2, float(rng.uniform(0.5, 200))) for _ in range(2)] for _ in maps]
+    regions[1] = [Region(np.zeros((12, 12), dtype=bool), 5.0)]  # lost when the mask was reduced
+    masks = np.stack([np.any([region.mask for region in some], axis=0) for some in regions])
+    metrics = PixelMetrics()
+    metrics.update(maps, masks, regions=regions)
+    normal = maps[~masks]
+    fpr, found = [0.0], [0.0]
+    for limit in np.unique(maps)[::-1]:
+        fpr.append(float((normal >= limit).mean()))
+        shares = [
+            min((scores[mask] >= limit).sum() / min(enough, mask.sum()), 1)
+            for scores, some in zip(maps, regions, strict=True)
+            for mask, enough in some
+            if mask.any()
+        ]
+        found.append(float(np.mean(shares)))
+    last = int(np.searchsorted(fpr, max_fpr, side="right"))
+    x, y = np.append(fpr[:last], max_fpr), np.append(found[:last], np.interp(max_fpr, fpr, found))
+    assert metrics.aupro(max_fpr) == pytest.approx(np.trapezoid(y, x) / max_fpr, abs=1e-4)
 
 
 @pytest.mark.parametrize("wrong", [{"connectivity": 6}, {"saturation": 0.0}, {"saturation": 1.5}])
@@ -283,3 +310,76 @@ def test_compare_says_by_which_convention_a_number_is_reached_and_what_chance_wo
     assert "image score: max" in done.stdout
     plain = CliRunner().invoke(main, [*words, "--format", "md"])
     assert "under some convention" not in plain.stdout
+
+
+def pushpins(folder: Path, config: str) -> Path:
+    """MVTec LOCO's layout, with two defects on one image: a pin that is missing, and a small one."""
+    rng = np.random.default_rng(7)
+    category = folder / "data" / "pushpins"
+    for part, images in (("train/good", 4), ("validation/good", 2), ("test/good", 3), ("test/logical_anomalies", 3)):
+        for index in range(images):
+            file = category / part / f"{index:03}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(90, 160, (FILES, FILES, 3), dtype=np.uint8)).save(file)
+            if "anomalies" in part:
+                for number, (value, side) in enumerate(((255, 24), (254, 6))):
+                    mask = np.zeros((FILES, FILES), np.uint8)
+                    mask[number * 30 : number * 30 + side, 3 : 3 + side] = value
+                    marks = category / "ground_truth" / "logical_anomalies" / f"{index:03}" / f"{number:03}.png"
+                    marks.parent.mkdir(parents=True, exist_ok=True)
+                    Image.fromarray(mask).save(marks)
+    (category / "defects_config.json").write_text(config)
+    words = f"--dataset mvtec_loco --data-root {folder / 'data'} --image-size {SIZE} --store {folder / 'runs'}".split()
+    done = CliRunner().invoke(
+        main,
+        ["run", "--no-floors", *words, "--models", "mean_image", "--plugin", str(DOTS), "--jobs", "1", "--keep-models"],
+    )
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+def test_loco_s_defects_count_as_found_by_the_areas_that_it_states(tmp_path: Path) -> None:
+    config = [
+        {"defect_name": "missing_pin", "pixel_value": 255, "saturation_threshold": 144, "relative_saturation": False},
+        {"defect_name": "small", "pixel_value": 254, "saturation_threshold": 1.0, "relative_saturation": True},
+    ]
+    folder = pushpins(tmp_path, json.dumps(config))
+    done = CliRunner().invoke(
+        main,
+        f"conventions --store {folder / 'runs'} --data-root {folder / 'data'} --plugin {DOTS} --format json".split(),
+    )
+    rows = [row for row in json.loads(done.stdout) if row["choice"] == "by the area that the data set states (sPRO)"]
+    assert [row["figure"] for row in rows] == ["aupro"]
+    (kept,) = (folder / "runs" / "models").iterdir()
+    loaded = harness.load(kept, plugins=[DOTS])
+    regions, maps = [], []
+    for file in sorted((folder / "data/pushpins/test").rglob("*.png")):
+        maps.append(loaded.predict(file).map)
+        marks = sorted((folder / "data/pushpins/ground_truth" / file.parent.name / file.stem).glob("*.png"))
+        reduced = [resized(np.asarray(Image.open(mark)), SIZE, Image.Resampling.NEAREST) > 0 for mark in marks]
+        # a quarter of the missing pin, as 144 of 24 x 24 pixels of the file are, and all of the small one
+        regions.append([Region(mask, mask.sum() * share) for mask, share in zip(reduced, (0.25, 1.0), strict=False)])
+    metrics = PixelMetrics()
+    masks = np.stack([np.any([r.mask for r in some] or [np.zeros((SIZE, SIZE), bool)], axis=0) for some in regions])
+    metrics.update(np.stack(maps), masks, regions=regions)
+    assert rows[0]["value"] == pytest.approx(metrics.aupro(), abs=1e-6)
+    assert rows[0]["value"] != pytest.approx(rows[0]["usual"], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("[", "is not MVTec LOCO's"),
+        ("[]", "has the grey value 255: defects_config.json says nothing of it, but of none"),
+        ('[{"pixel_value": 255, "saturation_threshold": 0, "relative_saturation": true}]', "is not above 0"),
+    ],
+)
+def test_areas_that_cannot_be_read_are_said_and_the_other_conventions_go_on(
+    tmp_path: Path, config: str, said: str
+) -> None:
+    folder = pushpins(tmp_path, config)
+    words = f"conventions --store {folder / 'runs'} --data-root {folder / 'data'} --plugin {DOTS}"
+    done = CliRunner().invoke(main, words.split())
+    assert done.exit_code == 0, done.output
+    assert said in " ".join(done.output.split())
+    assert "by half of it (sPRO)" in " ".join(done.output.split())

@@ -14,8 +14,9 @@ from harness import DataError, Dataset, UsageError
 from harness.testing import checks_for
 from harness_datasets import harness_datasets
 from harness_datasets.folders import FileDataset, FolderDataset
+from harness_datasets.loco import MvtecLoco
 from harness_datasets.photos import Photos
-from harness_datasets.published import MVTEC_AD_COUNTS, Btad, MvtecAd, MvtecAd2, MvtecLoco
+from harness_datasets.published import MVTEC_AD_COUNTS, Btad, MvtecAd, MvtecAd2
 from harness_datasets.table import TableDataset
 from harness_datasets.visa import Visa
 

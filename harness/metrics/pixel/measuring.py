@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.api import GOOD, BoolArray, FloatArray, PixelCounts
+from harness.api import GOOD, FloatArray, PixelCounts, Region
 from harness.metrics.pixel import curves
 from harness.metrics.pixel.counting import BLOCK, Pixels, count
 from harness.metrics.pixel.curves import MAX_FPR
 from harness.metrics.pixel.evidence import PixelEvidence
 from harness.metrics.pixel.keys import Keys, keys_of, origin_of, single
-from harness.metrics.pixel.regions import WHOLE, Regions
+from harness.metrics.pixel.regions import WHOLE, Regions, annotated_shares
 from harness.metrics.pixel.tally import ROWS, Fineness, Floats, Tally
 
 FINENESS = Fineness(normal=2048, defective=4096)
@@ -60,10 +60,17 @@ class PixelMetrics:
         self._pixels_waiting = 0
         self._tally = Tally.empty()
 
-    def update(self, maps: FloatArray, masks: NDArray[Any], kinds: Sequence[str] | None = None) -> None:
+    def update(
+        self,
+        maps: FloatArray,
+        masks: NDArray[Any],
+        kinds: Sequence[str] | None = None,
+        regions: Sequence[Sequence[Region]] | None = None,
+    ) -> None:
         """Take in maps (N, H, W), higher is more anomalous, and masks (N, H, W), nonzero where defective.
 
-        N defect kinds are told apart in the evidence. Raises ValueError for shapes that differ and for a score that is
+        N defect kinds are told apart in the evidence. Where regions were annotated apart, those of each map, (H, W),
+        take the place of its mask. Raises ValueError for shapes that differ and for a score that is
         not finite in float32.
         """
         check_shapes(maps, masks)
@@ -77,7 +84,12 @@ class PixelMetrics:
                 place = f"row {row}, column {column} of map {self._maps}"
                 raise ValueError(f"the score at {place} is {scores[row, column]}: expected a finite float32")
             self._span = np.array([min(self._span[0], least), max(self._span[1], most)])
-            self._wait(self._group(GOOD if kinds is None else kinds[at]), sure.ravel(), np.asarray(mask) != 0)
+            flat = sure.ravel()
+            if regions is None:
+                defective = self._regions.shares(np.asarray(mask) != 0, flat)
+            else:
+                defective = annotated_shares(regions[at], flat)
+            self._wait(self._group(GOOD if kinds is None else kinds[at]), flat, *defective)
             self._maps += 1
             if self._pixels_waiting >= _WAITING:
                 self._counted()
@@ -113,15 +125,14 @@ class PixelMetrics:
             kind = OTHER
         return self._groups.setdefault(kind, len(self._groups))
 
-    def _wait(self, group: int, scores: NDArray[np.float32], mask: BoolArray) -> None:
+    def _wait(self, group: int, scores: NDArray[np.float32], at: NDArray[np.intp], share: Floats) -> None:
         """Sort out what is to be counted of a map, of which what lies below the floor is only summed up."""
-        at, share = self._regions.shares(mask, scores)
         defective = scores.take(at)
         self._pixels_waiting += scores.size
         if self._floor > -np.inf:
             high, found = np.flatnonzero(scores >= self._floor), np.flatnonzero(defective >= self._floor)
             missed = len(at) - len(found), share.sum() - share.take(found).sum()
-            self._below += mask.size - len(high) - missed[0], *missed
+            self._below += scores.size - len(high) - missed[0], *missed
             scores, defective, share = scores.take(high), defective.take(found), share.take(found)
         self._waiting.append(_Waiting(group, keys_of(scores), keys_of(defective), share))
 

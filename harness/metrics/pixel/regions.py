@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.api import BoolArray
+from harness.api import BoolArray, Region
 from harness.metrics.pixel.tally import Floats
 
 
@@ -19,8 +20,8 @@ class Regions:
     connectivity: Literal[4, 8] = 8
     """Whether pixels that touch at a corner belong together (8) or not (4)."""
     saturation: float = 1.0
-    """Above 0 and at most 1. Below 1 the metric is MVTec LOCO's sPRO (Bergmann et al., IJCV 2022), with one relative
-    saturation for all regions, where LOCO states areas for each kind of defect."""
+    """Above 0 and at most 1. Below 1 the metric is sPRO (Bergmann et al., IJCV 2022) with one relative saturation for
+    all regions; `annotated_shares` takes the areas that a data set states for each."""
 
     def __post_init__(self) -> None:
         if self.connectivity not in (4, 8):
@@ -47,12 +48,32 @@ class Regions:
         area = np.bincount(region)[region]
         if self.saturation == 1:
             return at, 1 / area
-        order = np.lexsort((-scores.take(at), region))
-        place = np.empty(len(at))
-        starts = np.flatnonzero(np.diff(region[order], prepend=0))
-        place[order] = np.arange(len(at)) - np.repeat(starts, np.diff(starts, append=len(at)))
-        enough = self.saturation * area
-        return at, np.clip(enough - place, 0, 1) / enough
+        return at, _saturated(region, self.saturation * area, scores.take(at))
+
+
+def annotated_shares(regions: Sequence[Region], scores: NDArray[np.float32]) -> tuple[NDArray[np.intp], Floats]:
+    """As `Regions.shares`, for regions (H, W) of one map that were annotated apart and may overlap: MVTec LOCO's sPRO.
+
+    A region is found in full when as much of it is found as it states. One without a pixel counts for nothing.
+    """
+    places = [np.flatnonzero(region.mask) for region in regions]
+    sizes = [len(place) for place in places]
+    if not sum(sizes):
+        return np.zeros(0, np.intp), np.zeros(0)
+    enough = [min(region.enough, size) for region, size in zip(regions, sizes, strict=True)]
+    at, number = np.concatenate(places), np.repeat(np.arange(len(regions)), sizes)
+    worth = _saturated(number, np.repeat(enough, sizes), scores.take(at))
+    at, place = np.unique(at, return_inverse=True)
+    return at, np.bincount(place, worth).astype(np.float64)
+
+
+def _saturated(region: NDArray[np.intp], enough: Floats, scores: NDArray[np.float32]) -> Floats:
+    """What part of its region (P,) each pixel is worth, where the highest `enough` (P,) of the region are worth all."""
+    order = np.lexsort((-scores, region))
+    place = np.empty(len(scores))
+    starts = np.flatnonzero(np.diff(region[order], prepend=-1))
+    place[order] = np.arange(len(scores)) - np.repeat(starts, np.diff(starts, append=len(scores)))
+    return np.clip(enough - place, 0, 1) / enough
 
 
 WHOLE = Regions()
