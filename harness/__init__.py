@@ -7,6 +7,7 @@ from harness.api import (
     GOOD,
     Archive,
     BoolArray,
+    Corruption,
     CountMetric,
     Counts,
     Dataset,
@@ -53,6 +54,7 @@ from harness.errors import unknown as unknown_name
 from harness.files import replacing
 from harness.images.decoding import Decoded, FileFacts, grey_depth, read_image, strict_pillow
 from harness.images.decoding import shown as path_text
+from harness.images.foreground import foreground
 from harness.images.masks import Mask, read_mask
 from harness.images.walk import IMAGE_SUFFIXES, Listing, PassedOver, list_images
 from harness.metrics.guarantees import at_most, conformal_place, images_needed, p_values, tolerance_place
@@ -75,6 +77,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "Archive",
     "BoolArray",
+    "Corruption",
     "CountMetric",
     "Counts",
     "DataError",
@@ -124,6 +127,7 @@ __all__ = [
     "at_most",
     "auroc_interval",
     "conformal_place",
+    "foreground",
     "grey_depth",
     "hookimpl",
     "image_statistics",

@@ -1,5 +1,6 @@
 """The contract with plugins: the kinds of part, and the values that are passed between parts and the harness."""
 
+from harness.api.corruptions import Corruption
 from harness.api.defects import Defect
 from harness.api.parts import (
     CountMetric,
@@ -36,6 +37,7 @@ __all__ = [
     "GOOD",
     "Archive",
     "BoolArray",
+    "Corruption",
     "CountMetric",
     "Counts",
     "Dataset",

@@ -26,7 +26,19 @@ class Part(ABC):
     name: ClassVar[str]
     """Its name on the command line: lower case letters, digits and underscores."""
     kind: ClassVar[
-        Literal["dataset", "defect", "encoder", "executor", "loss", "metric", "model", "pool", "threshold", "tracker"]
+        Literal[
+            "corruption",
+            "dataset",
+            "defect",
+            "encoder",
+            "executor",
+            "loss",
+            "metric",
+            "model",
+            "pool",
+            "threshold",
+            "tracker",
+        ]
     ]
     licence: ClassVar[str] = ""
     """SPDX identifier of the code, or of the images of a data set."""

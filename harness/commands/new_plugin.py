@@ -25,6 +25,7 @@ RUNS = {
     "metric": "harness leaderboard --metrics {}",
     "dataset": "harness run --models dae --encoders conv --dataset {}",
     "defect": "harness list defects --plugin {}.py",
+    "corruption": "harness list corruptions --plugin {}.py",
     "executor": "harness run --models dae --encoders conv --executor {}",
     "tracker": "harness run --models dae --encoders conv --tracker {}",
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from harness.api import Dataset, Defect, Encoder, Executor, Loss, Metric, Model, Pool, Threshold, Tracker
+from harness.api import Corruption, Dataset, Defect, Encoder, Executor, Loss, Metric, Model, Pool, Threshold, Tracker
 
 hookspec = pluggy.HookspecMarker("harness")
 hookimpl = pluggy.HookimplMarker("harness")
@@ -57,6 +57,12 @@ def harness_datasets() -> Iterable[type[Dataset]]:
 @hookspec
 def harness_defects() -> Iterable[type[Defect]]:
     """Return the defects offered: classes that paint a synthetic defect onto a photo of a good part."""
+    raise NotImplementedError
+
+
+@hookspec
+def harness_corruptions() -> Iterable[type[Corruption]]:
+    """Return the corruptions offered: classes that change a whole photo as light, camera and mounting do."""
     raise NotImplementedError
 
 

@@ -20,7 +20,20 @@ from typing import Any, TypeVar, cast
 
 import pluggy
 
-from harness.api import Dataset, Defect, Encoder, Executor, Loss, Metric, Model, Part, Pool, Threshold, Tracker
+from harness.api import (
+    Corruption,
+    Dataset,
+    Defect,
+    Encoder,
+    Executor,
+    Loss,
+    Metric,
+    Model,
+    Part,
+    Pool,
+    Threshold,
+    Tracker,
+)
 from harness.errors import HarnessError, UsageError, unknown
 from harness.plugin import hookspecs
 from harness.plugin.contract import misfit, misfit_of_source
@@ -48,6 +61,7 @@ HOOKS: Mapping[type[Part], str] = {
     Metric: "harness_metrics",
     Dataset: "harness_datasets",
     Defect: "harness_defects",
+    Corruption: "harness_corruptions",
     Executor: "harness_executors",
     Tracker: "harness_trackers",
 }

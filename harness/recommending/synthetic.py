@@ -6,8 +6,8 @@ import numpy as np
 
 from harness.api import GOOD, BoolArray, Defect, Images, Split
 from harness.audit.duplicates import groups
+from harness.images.foreground import foreground
 from harness.plugin.registry import Registry
-from harness.recommending.foreground import part_of
 
 HELD_OUT = 0.3
 """The share of the good photos that is kept from fitting, to paint defects on copies of."""
@@ -40,7 +40,7 @@ def painted(good: Images, registry: Registry, seed: int) -> Images:
     for at in range(copies):
         defect, photo = kinds[at % len(kinds)], (at // len(kinds) + at) % len(good)
         image = np.asarray(good.pixels[photo])
-        image, mask = defect.paint(image, part_of(image), np.random.default_rng([seed, at]))
+        image, mask = defect.paint(image, foreground(image), np.random.default_rng([seed, at]))
         pixels.append(image)
         masks.append(mask)
         defects.append(f"{defect.name} (synthetic)")

@@ -18,6 +18,7 @@ from harness.api import Part
 from harness.errors import UnavailableError
 from harness.plugin.spec import spell
 from harness.testing import (
+    corruptions,
     datasets,
     defects,
     encoders,
@@ -48,6 +49,7 @@ _OF_KIND: Mapping[str, Callable[[Any], Iterable[Check]]] = {
     "metric": metrics.checks,
     "dataset": datasets.checks,
     "defect": defects.checks,
+    "corruption": corruptions.checks,
     "executor": executors.checks,
     "tracker": trackers.checks,
 }

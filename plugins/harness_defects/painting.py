@@ -49,7 +49,8 @@ class Painted(Defect):
         painted = self._filled(pixels.astype(np.float32), best, random)
         alpha = best[..., None]
         mixed = pixels * (1 - alpha) + painted * alpha
-        return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8), best > _SEEN
+        seen = best > min(_SEEN, 0.99 * float(best.max()))  # of what is smaller than a pixel, the pixel that has most
+        return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8), seen
 
     @abstractmethod
     def _shape(self, centre: tuple[float, float], shape: tuple[int, ...], random: np.random.Generator) -> Cover:

@@ -19,6 +19,7 @@ from harness.testing import attempt, checks_for
 FILES = sorted(file for file in Path(__file__).parent.glob("*.py") if not file.name.startswith("test_"))
 FROZEN = {
     "a_dataset.py": "6315d1dba57413ea",
+    "a_defect_and_a_corruption.py": "f6606fd5d15b06b4",
     "a_loss.py": "f4cad976ed69248d",
     "a_metric.py": "c1db129f6df3a2b0",
     "a_model.py": "3a2562b01e24e597",

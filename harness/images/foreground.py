@@ -5,15 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.api import BoolArray
-
 _LEAST, _MOST = 0.05, 0.95
 """Shares of the photo: a part that seems smaller or larger than these is not told from the background."""
 _BORDER = 3
 
 
-def part_of(pixels: NDArray[np.uint8]) -> BoolArray:
-    """(H, W, 3) to (H, W), True on the part; everywhere where part and background are not told apart."""
+def foreground(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(H, W, 3) to (H, W), True on the part that was photographed; everywhere where no background is told from it."""
     from scipy.ndimage import binary_fill_holes, label
 
     values = pixels.astype(np.float32)
