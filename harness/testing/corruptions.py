@@ -83,7 +83,7 @@ def check_leaves_the_photo_unchanged(corruption: Corruption) -> None:
 def at(corruption: Corruption, severity: int) -> Corruption:
     """The same corruption with the same options, at this severity. Raises ValueError where it refuses that."""
     changed: dict[str, Any] = {"severity": severity}
-    return dataclasses.replace(cast("Any", corruption), **changed)
+    return cast("Corruption", dataclasses.replace(cast("Any", corruption), **changed))
 
 
 def _photo(shape: tuple[int, int] = (64, 64)) -> NDArray[np.uint8]:
@@ -92,4 +92,5 @@ def _photo(shape: tuple[int, int] = (64, 64)) -> NDArray[np.uint8]:
     y, x = np.ogrid[: shape[0], : shape[1]]
     part = np.hypot(y - shape[0] / 2, x - shape[1] / 2) < 0.35 * min(shape)
     colour = np.where(part[..., None], (150.0, 110.0, 70.0), 215.0) + 20 * np.sin(x / 3)[..., None]
-    return np.rint(np.clip(colour + random.normal(0, 4, (*shape, 3)), 0, 255)).astype(np.uint8)
+    grain = random.normal(0, 4, (*shape, 3))
+    return np.asarray(np.rint(np.clip(colour + grain, 0, 255)), dtype=np.uint8)

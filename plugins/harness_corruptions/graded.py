@@ -38,7 +38,7 @@ class Graded(Corruption):
 
 def rounded(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Grey levels as a photo holds them: whole numbers from 0 to 255."""
-    return np.rint(np.clip(values, 0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(values, 0, 255)), dtype=np.uint8)
 
 
 def sign(random: np.random.Generator, towards: str, up: str, down: str) -> int:
