@@ -49,11 +49,10 @@ from harness.errors import (
     TrainingError,
     UnavailableError,
     UsageError,
+    unknown_name,
 )
-from harness.errors import unknown as unknown_name
 from harness.files import replacing
-from harness.images.decoding import Decoded, FileFacts, grey_depth, read_image, strict_pillow
-from harness.images.decoding import shown as path_text
+from harness.images.decoding import Decoded, FileFacts, grey_depth, path_text, read_image, strict_pillow
 from harness.images.foreground import foreground
 from harness.images.masks import Mask, read_mask
 from harness.images.walk import IMAGE_SUFFIXES, Listing, PassedOver, list_images

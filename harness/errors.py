@@ -64,7 +64,7 @@ def where_raised(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
 
 
-def unknown(kind: str, value: str, known: Iterable[str]) -> str:
+def unknown_name(kind: str, value: str, known: Iterable[str]) -> str:
     """`no model 'dea'. Did you mean 'dae'? Available: cae, dae.`"""
     names = sorted(known)
     near = get_close_matches(value, names, n=1, cutoff=0.5)

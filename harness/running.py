@@ -112,7 +112,7 @@ class PlannedRun:
     def worker(self) -> Worker:
         """What fits its trials. Makes the folder of models where they are kept. Raises ModelError."""
         settings = self.settings
-        workplace = WorkerConfig(
+        config = WorkerConfig(
             self.device,
             settings.data_root,
             settings.weights_dir,
@@ -125,7 +125,7 @@ class PlannedRun:
             isolate=settings.isolate,
             trial_minutes=settings.trial_minutes,
         )
-        return Worker(workplace, self.registry)
+        return Worker(config, self.registry)
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str]
     with Store(settings.store, write=True) as store:
         tracking = [Tracking(one, planned.judged, planned.page_of, warn, planned.rootless) for one in planned.trackers]
         told = Observers([*observers, *tracking], warn)
-        start = run_start(planned.cells, planned.axes.dataset, store, refits=worker.workplace.keep is not None)
+        start = run_start(planned.cells, planned.axes.dataset, store, refits=worker.config.keep is not None)
         with told.following(start) as observer:
             cells, executor = planned.cells, planned.executor
             about: Any = {"store": store, "worker": worker, "executor": executor, "floors": planned.floors}
@@ -193,7 +193,7 @@ def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str]
         metrics=settings.metrics,
         remarks=(*broken(planned.registry), *filter(None, [planned.demo]), *remarks),
     )
-    return FinishedRun(summary, results, worker.workplace.keep, remarks)
+    return FinishedRun(summary, results, worker.config.keep, remarks)
 
 
 def _registry(settings: Settings) -> Registry:

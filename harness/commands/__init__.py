@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from harness.commands._examples import epilog
-from harness.errors import HarnessError, unknown
+from harness.errors import HarnessError, unknown_name
 from harness.printable import printable
 
 
@@ -35,7 +35,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
-            ctx.fail(unknown("command", args[0], self.list_commands(ctx)))
+            ctx.fail(unknown_name("command", args[0], self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

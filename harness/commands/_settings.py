@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError, unknown_name
 from harness.trials.setting import Setting
 from harness.trials.setting_kinds import Flag
 from harness.trials.settings import SETTINGS, Settings, find
@@ -103,7 +103,7 @@ def _read_config(ctx: click.Context, param: click.Parameter, file: Path | None) 
             key = str(other.name)
             _check(value, other, f"{where}: {name}")
         else:
-            raise UsageError(f"{where}: {unknown('option', name, [*SETTINGS, *others])}")
+            raise UsageError(f"{where}: {unknown_name('option', name, [*SETTINGS, *others])}")
         if key in defaults:
             raise UsageError(f"{where}: {spelt[key]} and {name} are the same setting: give one of them")
         spelt[key] = name

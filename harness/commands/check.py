@@ -8,7 +8,7 @@ import click
 
 from harness.api import Dataset, Part
 from harness.commands._options import plugin_option
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError, unknown_name
 from harness.plugin.registry import KINDS, Registry
 from harness.plugin.spec import parse, spell
 from harness.printable import printable
@@ -48,11 +48,11 @@ def _find(registry: Registry, text: str) -> list[Part]:
     kind, colon, spelt = text.partition(":")
     if colon and "[" not in kind:
         if kind not in KINDS:
-            raise UsageError(unknown("kind", kind, KINDS))
+            raise UsageError(unknown_name("kind", kind, KINDS))
         return [registry.make(KINDS[kind], spelt)]
     name, _ = parse(text)
     offers = {base: registry.offers(base) for base in KINDS.values()}
     found = [base for base, parts in offers.items() if name in parts]
     if not found:
-        raise UsageError(unknown("part", name, {known for parts in offers.values() for known in parts}))
+        raise UsageError(unknown_name("part", name, {known for parts in offers.values() for known in parts}))
     return [registry.make(base, text) for base in found]

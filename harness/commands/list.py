@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from harness.commands._options import format_option, plugin_option
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError, unknown_name
 from harness.plugin.registry import KINDS, Registry
 from harness.printable import printable
 from harness.report.formats import render
@@ -33,7 +33,7 @@ def command(kind: str | None, style: str, plugin_files: tuple[Path, ...]) -> Non
         click.echo(render(plugins_document(registry.plugins), style), nl=False)
         return
     if wanted is not None and wanted not in by_plural:
-        raise UsageError(unknown("kind", wanted, [*by_plural, "plugins"]))
+        raise UsageError(unknown_name("kind", wanted, [*by_plural, "plugins"]))
     kinds = list(by_plural.values()) if wanted is None else [by_plural[wanted]]
     click.echo(render(parts_document(registry, kinds), style), nl=False)
     for plugin in registry.broken:

@@ -17,7 +17,7 @@ from harness.deployment.kept import directory_of
 from harness.deployment.loading import load
 from harness.deployment.packing import Packed, pack
 from harness.errors import UsageError
-from harness.images.decoding import shown, strict_pillow
+from harness.images.decoding import path_text, strict_pillow
 from harness.plugin.registry import Registry
 from harness.printable import printable
 from harness.trials.datasets import open_dataset
@@ -97,7 +97,7 @@ def _folder(detector: Detector, folder: Path) -> Images:
         raise UsageError(f"--images: {problem}")
     with strict_pillow():
         pixels = np.stack([detector.read(one.file) for one in found])
-    return Images(pixels, tuple(shown(one.file) for one in found))
+    return Images(pixels, tuple(path_text(one.file) for one in found))
 
 
 def _say(packed: Packed, detector: Detector, form: str) -> None:

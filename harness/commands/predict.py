@@ -27,7 +27,7 @@ from harness.deployment.predicting import Prediction, predict
 from harness.deployment.unusual import UnusualImages
 from harness.deployment.watching import watch
 from harness.errors import HarnessError, UsageError
-from harness.images.decoding import shown, strict_pillow
+from harness.images.decoding import path_text, strict_pillow
 from harness.images.walk import IMAGE_SUFFIXES
 from harness.plugin.registry import Registry
 from harness.printable import printable
@@ -84,7 +84,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         with stoppable("Stopped."), strict_pillow():
             if given["watched"]:
                 _warm_up(detector)
-                click.echo(printable(f"Watching {shown(given['watched'])}; Ctrl-C ends it."), err=True)
+                click.echo(printable(f"Watching {path_text(given['watched'])}; Ctrl-C ends it."), err=True)
                 told.tell(watch(detector, given["watched"], given["heat_maps"]))
             told.tell(predict(detector, files))
     except KeyboardInterrupt as stop:
@@ -160,12 +160,12 @@ class _Teller:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(png)
         except OSError as error:
-            self._complain(f"heat map {shown(file)} cannot be written: {error.strerror or error}")
+            self._complain(f"heat map {path_text(file)} cannot be written: {error.strerror or error}")
             return ""
         except HarnessError as error:  # the image has vanished, or was written anew
-            self._complain(f"heat map {shown(file)} cannot be made: {error}")
+            self._complain(f"heat map {path_text(file)} cannot be made: {error}")
             return ""
-        return shown(file)
+        return path_text(file)
 
 
 def _heat_map_name(image: Path) -> Path:

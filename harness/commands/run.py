@@ -79,22 +79,22 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     ctx.exit(code)
 
 
-def _summarise(tally: RunSummary, store: Path, *, say_reasons: bool) -> None:
+def _summarise(summary: RunSummary, store: Path, *, say_reasons: bool) -> None:
     """What was done, which cells were not, and why, each reason once; the tables for people say the reasons too."""
     by_reason: dict[tuple[str, str], list[str]] = {}
-    for outcome in tally.unfinished:
+    for outcome in summary.unfinished:
         by_reason.setdefault((outcome.status, outcome.reason), []).append(outcome.trial.title)
     for (status, reason), trials in by_reason.items() if say_reasons else ():
         more = f" and {len(trials) - 1} more" if len(trials) > 1 else ""
         click.echo(f"{status}: {trials[0]}{more}: {printable(reason)}", err=True)
-    for trial, share in tally.apart:
+    for trial, share in summary.apart:
         click.echo(
             f"{trial.title} was fitted again for its pools, and its other scores came out up to {share:.2g} of the "
             "largest apart from the stored ones, which stay",
             err=True,
         )
     click.echo(
-        f"{accounted(tally)}. Stored in {store}; "
+        f"{accounted(summary)}. Stored in {store}; "
         f"`{shell_command('harness', 'leaderboard', '--store', store)}` shows it again.",
         err=True,
     )
@@ -113,11 +113,11 @@ def _tell_of_limits(outcomes: Sequence[Outcome]) -> None:
         )
 
 
-def _tell_of_models(tally: RunSummary, keep: ModelFolder, plugin_files: Sequence[Path]) -> None:
+def _tell_of_models(summary: RunSummary, keep: ModelFolder, plugin_files: Sequence[Path]) -> None:
     """Where models are, the command that uses one, and which could not be kept."""
-    for trial, reason in tally.unkept:
+    for trial, reason in summary.unkept:
         click.echo(printable(f"no model of {trial.title}: {reason}"), err=True)
-    doubts = {found: read(found).doubt for trial_id in tally.ids if (found := keep.of(trial_id))}
+    doubts = {found: read(found).doubt for trial_id in summary.ids if (found := keep.of(trial_id))}
     for doubt in dict.fromkeys(filter(None, doubts.values())):
         click.echo(printable(f"harness: {doubt}"), err=True)
     if doubts:

@@ -15,10 +15,11 @@ from harness.report.verification import refits_document, rows_document
 from harness.trials import hardware
 from harness.trials.isolation.registry import registry_of
 from harness.trials.observers import Observer
+from harness.trials.worker import Worker, WorkerConfig
 from harness.verdicts.exports import Export, digest_of, read
 from harness.verification.keys import Signer, signer
 from harness.verification.notes import Notes, save
-from harness.verification.verifying import Request, Workplace, drawn_claims, note_of, redrawn, refits_of
+from harness.verification.verifying import Request, drawn_claims, note_of, redrawn, refits_of
 
 
 @click.command()
@@ -89,8 +90,9 @@ def command(
     if sample is None or seed is None:
         click.echo(render(rows_document(export, marked), style), nl=False)
         ctx.exit(3 if export.faults else 0)
-    place = Workplace(registry, hardware.device(device), data_root, weights_dir, plugin_files, isolate, trial_minutes)
-    whole = _refit(export, Request(sample, seed, within, tolerance), place, style, signs, key)
+    where = (hardware.device(device), data_root, weights_dir, plugin_files)
+    worker = Worker(WorkerConfig(*where, isolate=isolate, trial_minutes=trial_minutes), registry)
+    whole = _refit(export, Request(sample, seed, within, tolerance), worker, style, signs, key)
     ctx.exit(3 if export.faults or not whole else 0)
 
 
@@ -107,14 +109,14 @@ def _signer(key: Path) -> Signer:
 
 
 def _refit(
-    export: Export, request: Request, place: Workplace, style: str, signs: Signer | None, key: Path | None
+    export: Export, request: Request, worker: Worker, style: str, signs: Signer | None, key: Path | None
 ) -> bool:
     """Fit what is drawn again, show and sign it; whether all scores came out as stated."""
     drawn, claims = drawn_claims(export, request)
     found = []
     try:
         with stoppable(farewell := "Stopped. No note was written."):
-            for claim, refit in refits_of(claims, request, place, Observer()):
+            for claim, refit in refits_of(claims, request, worker, Observer()):
                 found.append((claim, refit))
                 click.echo(f"{len(found)} of {len(claims)}: {refit.trial} is {refit.result}", err=True)
     except KeyboardInterrupt:
@@ -123,7 +125,7 @@ def _refit(
     click.echo(render(refits_document(found, drawn, request), style), nl=False)
     if signs is not None and key is not None:
         refits = [refit for _, refit in found]
-        note = note_of(export, drawn, refits, request, place, (key.stem, signs.public))
+        note = note_of(export, drawn, refits, request, worker.config, (key.stem, signs.public))
         click.echo(f"Signed: {save(note, signs, export.file)}", err=True)
     else:
         click.echo("Not signed: --key FILE writes a note beside the rows.", err=True)

@@ -12,7 +12,7 @@ import numpy as np
 from harness.api import FloatArray, Images
 from harness.deployment.detector import Detector
 from harness.deployment.engines import ENGINES, PIXELS, Arrays, Engine, need
-from harness.errors import UnavailableError, UsageError, unknown
+from harness.errors import UnavailableError, UsageError, unknown_name
 from harness.trials import provenance
 
 FORMAT = 1
@@ -30,7 +30,7 @@ _RESIZING = (
 def engine_of(form: str) -> Engine:
     """The engine for files of this format. Raises UsageError where there is none, or where it is not installed."""
     if form not in ENGINES:
-        raise UsageError(unknown("format", form, ENGINES))
+        raise UsageError(unknown_name("format", form, ENGINES))
     engine = ENGINES[form]
     for package in ("onnxscript", engine.package):  # torch's exporter needs the first for any format
         need(package, engine.extra)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from harness.api import BoolArray, Dataset, FloatArray, Images, Model, Pool, Threshold
 from harness.deployment.engines import Graph
-from harness.errors import HarnessError, ModelError, PackingError, UnavailableError, UsageError, unknown
+from harness.errors import HarnessError, ModelError, PackingError, UnavailableError, UsageError, unknown_name
 from harness.images.decoding import RESAMPLING, form_of, read_image
 from harness.metrics.guarantees import p_values
 from harness.plugin.spec import spell
@@ -63,7 +63,7 @@ class Detector:
         """The same model with another threshold or pool, from its calibration scores. Raises UsageError, ModelError."""
         pool = pool or self.pool
         if pool not in self.saved.calibration:
-            raise UsageError(f"this model takes no pool {pool!r}: {unknown('pool', pool, self.saved.calibration)}")
+            raise UsageError(f"this model takes no pool {pool!r}: {unknown_name('pool', pool, self.saved.calibration)}")
         if pool != UNUSED and pool not in self.pools:
             raise UsageError(
                 f"pool {pool!r}, which this model has scores of, is offered by no plugin here: give --plugin"

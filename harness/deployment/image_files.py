@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.images.decoding import shown
+from harness.images.decoding import path_text
 from harness.images.walk import IMAGE_SUFFIXES, PassedOver, walk
 
 
@@ -53,7 +53,8 @@ class ImageFiles:
                 empty = False
                 yield found
         if empty:
-            yield Found(folder, base, f"folder {shown(folder)} holds no image: expected {', '.join(IMAGE_SUFFIXES)}")
+            why = f"folder {path_text(folder)} holds no image: expected {', '.join(IMAGE_SUFFIXES)}"
+            yield Found(folder, base, why)
 
 
 def below(folder: Path, name: Path, leave_out: Path | None = None) -> Iterator[Found | PassedOver]:
@@ -66,7 +67,8 @@ def below(folder: Path, name: Path, leave_out: Path | None = None) -> Iterator[F
             yield Found(found, name / found.relative_to(folder))
         elif found.lost:
             what = "folder " if found.path.is_dir() else ""
-            yield Found(found.path, name / found.path.relative_to(folder), f"{what}{shown(found.path)}: {found.why}")
+            why = f"{what}{path_text(found.path)}: {found.why}"
+            yield Found(found.path, name / found.path.relative_to(folder), why)
         else:
             yield found
 

@@ -18,7 +18,7 @@ from harness.deployment import loading
 from harness.deployment.detector import Detector
 from harness.deployment.image_files import Found, ImageFiles
 from harness.deployment.predicting import BATCH, Prediction, Read, judge, read
-from harness.errors import DataError, HarnessWarning, UsageError, unknown
+from harness.errors import DataError, HarnessWarning, UsageError, unknown_name
 from harness.images.decoding import RESAMPLING, strict_pillow
 from harness.plugin.in_process import broken, choose, register, registry_with
 from harness.plugin.registry import Registry
@@ -166,7 +166,7 @@ def directory_of(model: str, store: Path) -> Path:
         raise UsageError(f"{model!r} is the beginning of {len(meant)} models in {kept}: {', '.join(meant)}")
     if not meant:
         hint = f"`harness run --keep-models` keeps models in {kept}"
-        raise UsageError(f"{unknown('model', model, names)} {hint}, or give the path of one")
+        raise UsageError(f"{unknown_name('model', model, names)} {hint}, or give the path of one")
     return kept / meant[0]
 
 

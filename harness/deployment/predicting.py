@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness.deployment.detector import Decided, Detector
 from harness.deployment.image_files import Found
 from harness.errors import HarnessError
-from harness.images.decoding import shown
+from harness.images.decoding import path_text
 from harness.trials import hardware
 
 BATCH = 16
@@ -86,7 +86,7 @@ def read(detector: Detector, found: Found) -> Read:
     if (
         not problem and file.exists() and not file.is_file()
     ):  # reading a pipe would wait until somebody writes to it, perhaps for ever
-        problem = f"{shown(file)} is not a regular file: expected an image"
+        problem = f"{path_text(file)} is not a regular file: expected an image"
     if problem:
         return Read(file, name, None, problem)
     try:
@@ -114,7 +114,7 @@ def _decide(decide: Decide, images: Sequence[Read]) -> list[Prediction]:
     pixels = [one.pixels for one in images if one.pixels is not None]
     if not pixels:
         return []
-    decided = decide(np.stack(pixels), tuple(shown(one.file) for one in images))
+    decided = decide(np.stack(pixels), tuple(path_text(one.file) for one in images))
     maps = decided.maps if decided.maps is not None else [None] * len(images)
     shares = decided.p_values.tolist() if decided.p_values is not None else [None] * len(images)
     return [
@@ -134,4 +134,4 @@ def _decide_alone(decide: Decide, image: Read) -> Prediction:
 
 
 def _words(file: Path, error: BaseException) -> str:
-    return " ".join(f"{shown(file)}: {type(error).__name__}: {error}".split())
+    return " ".join(f"{path_text(file)}: {type(error).__name__}: {error}".split())

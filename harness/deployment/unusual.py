@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.deployment.detector import Detector
 from harness.errors import DataError
-from harness.images.decoding import form_of, shown
+from harness.images.decoding import form_of, path_text
 
 
 class UnusualImages:
@@ -34,6 +34,6 @@ class UnusualImages:
         for kind in odd:
             self._usual[kind] = ()
         return (
-            f"{shown(file)} is {here}, most images of the data set that the model was fitted on are {usual}: "
+            f"{path_text(file)} is {here}, most images of the data set that the model was fitted on are {usual}: "
             f"it is made RGB and resized to {self._size}x{self._size} as at the fit; others like it are not named"
         )

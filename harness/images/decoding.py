@@ -96,7 +96,7 @@ class Decoded:
         return self.facts.mode
 
 
-def shown(path: Path | str) -> str:
+def path_text(path: Path | str) -> str:
     """A path as text that can be printed and stored; one that is not UTF-8 is taken for Latin-1."""
     raw = os.fsencode(path)
     try:
@@ -176,11 +176,11 @@ def opened(path: Path, *, digested: bool = True) -> Iterator[tuple[Image.Image, 
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             if size == 0:
-                raise DataError(f"{shown(path)} is empty (0 bytes): expected an image")
+                raise DataError(f"{path_text(path)} is empty (0 bytes): expected an image")
             if size > (most := _MOST_BYTES * most_pixels()[0]):
                 raise DataError(
-                    f"{shown(path)} is too large: it has {size / 1e9:.1f} GB, expected at most {most / 1e9:.1f} GB. "
-                    f"To read it all the same, set {MOST_MEGAPIXELS} to as many millions of pixels as it has"
+                    f"{path_text(path)} is too large: it has {size / 1e9:.1f} GB, expected at most {most / 1e9:.1f} "
+                    f"GB. To read it all the same, set {MOST_MEGAPIXELS} to as many millions of pixels as it has"
                 )
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest() if digested else ""
@@ -192,17 +192,17 @@ def opened(path: Path, *, digested: bool = True) -> Iterator[tuple[Image.Image, 
     except HarnessError:
         raise
     except UnidentifiedImageError:
-        raise DataError(f"{shown(path)} is not an image: expected PNG, JPEG, BMP, TIFF, WebP, GIF or PNM") from None
+        raise DataError(f"{path_text(path)} is not an image: expected PNG, JPEG, BMP, TIFF, WebP, GIF or PNM") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         limit = most_pixels()[0] // 1_000_000
         raise DataError(
-            f"{shown(path)} is too large: expected at most {limit} million pixels. {error} "
+            f"{path_text(path)} is too large: expected at most {limit} million pixels. {error} "
             f"To read it all the same, set {MOST_MEGAPIXELS} to as many millions of pixels as it has"
         ) from error
     except OSError as error:
-        raise DataError(f"{shown(path)} cannot be read: {error.strerror or error}") from error
+        raise DataError(f"{path_text(path)} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # a damaged or hostile file makes Pillow raise a dozen kinds of error
-        raise DataError(f"{shown(path)} cannot be decoded: {str(error) or type(error).__name__}") from error
+        raise DataError(f"{path_text(path)} cannot be decoded: {str(error) or type(error).__name__}") from error
 
 
 def _refuse_bomb(path: Path, image: Image.Image, size: int) -> None:
@@ -210,7 +210,7 @@ def _refuse_bomb(path: Path, image: Image.Image, size: int) -> None:
     pixels = image.width * image.height
     if pixels > max(_LARGE, _DENSEST * size) and not most_pixels()[1]:
         raise DataError(
-            f"{shown(path)} claims {image.width}x{image.height} pixels in {size} bytes: expected an image, not a "
+            f"{path_text(path)} claims {image.width}x{image.height} pixels in {size} bytes: expected an image, not a "
             f"decompression bomb. If it is an image, set {MOST_MEGAPIXELS}={math.ceil(pixels / 1_000_000)} to read it"
         )
 

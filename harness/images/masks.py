@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from harness.errors import DataError
-from harness.images.decoding import Decoded, as_rgb, opened, shown
+from harness.images.decoding import Decoded, as_rgb, opened, path_text
 
 HALF = 128
 """What a mask of many values has to reach to mark a pixel, where its largest value is no less."""
@@ -45,7 +45,7 @@ def read_mask(paths: Sequence[Path], size: int, image_path: Path, image: Decoded
         with opened(path) as (mask, file):
             if mask.size != (width, height):
                 raise DataError(
-                    f"mask {shown(path)} is {mask.width}x{mask.height}, but its image {shown(image_path)} "
+                    f"mask {path_text(path)} is {mask.width}x{mask.height}, but its image {path_text(image_path)} "
                     f"is {width}x{height}: expected equal sizes"
                 )
             marked, soft = _marked(_levels(mask))

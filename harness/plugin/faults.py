@@ -6,7 +6,7 @@ import inspect
 import re
 
 from harness.api import Model, OracleThreshold, Part
-from harness.errors import unknown
+from harness.errors import unknown_name
 from harness.plugin.options import fault_of_options
 
 AXES = ("encoder", "loss", "pool", "training")
@@ -57,5 +57,5 @@ def _fault(part: object, kind: type[Part]) -> str:
             return f"whose uses is {part.uses!r}, expected a set, as frozenset({{{part.uses!r}}})"
         odd = [axis for axis in part.uses if axis not in AXES]
         if odd:
-            return f"whose uses has {unknown('axis', str(odd[0]), AXES)}"
+            return f"whose uses has {unknown_name('axis', str(odd[0]), AXES)}"
     return fault_of_options(part)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.api import Part
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError, unknown_name
 from harness.plugin.digest import digest_of
 from harness.plugin.faults import fault_of
 from harness.plugin.grammar import unquoted
@@ -79,7 +79,7 @@ def some_of(asked: Sequence[str], known: Sequence[str], kind: str) -> list[str]:
     names = [unquoted(name) for name in asked]
     for name in names:
         if name not in known:
-            raise UsageError(unknown(kind, name, known))
+            raise UsageError(unknown_name(kind, name, known))
     if not names:
         raise UsageError(f"no {kind} is asked for: expected a comma list, or 'all'")
     return list(dict.fromkeys(names))

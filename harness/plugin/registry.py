@@ -34,7 +34,7 @@ from harness.api import (
     Threshold,
     Tracker,
 )
-from harness.errors import HarnessError, UsageError, unknown
+from harness.errors import HarnessError, UsageError, unknown_name
 from harness.plugin import hookspecs
 from harness.plugin.contract import misfit, misfit_of_source
 from harness.plugin.faults import fault_of, is_floor, named, needs_options
@@ -156,7 +156,7 @@ class Registry:
         name, options = parse(text)
         offers = self.offers(kind)
         if name not in offers:
-            raise UsageError(unknown(kind.kind, name, offers))
+            raise UsageError(unknown_name(kind.kind, name, offers))
         offer = offers[name]
         if offer.rivals:
             rivals = " and ".join(str(plugin) for plugin in (offer.plugin, *offer.rivals))
@@ -253,7 +253,7 @@ class Registry:
                 continue
             marked = self._manager.parse_hookimpl_opts(cast("Any", module), name) is not None
             if marked and name not in self._hook_names:
-                yield f"has {unknown('hook', name, self._hook_names)}"
+                yield f"has {unknown_name('hook', name, self._hook_names)}"
             elif not marked and name in self._hook_names and not hasattr(value, "harness_spec"):
                 yield f"has a function {name!r} without @hookimpl in front of it"
 

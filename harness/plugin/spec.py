@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from harness.api import Part
-from harness.errors import HarnessError, UsageError, unknown, where_raised
+from harness.errors import HarnessError, UsageError, unknown_name, where_raised
 from harness.plugin.grammar import parse, split_list
 from harness.plugin.options import MakePart, describe, option_types, read, spelling
 
@@ -20,7 +20,7 @@ def make(cls: type[P], options: dict[str, str], where: str, make_part: MakePart 
     values = {}
     for option, text in options.items():
         if option not in types_of:
-            raise UsageError(f"{where}: {unknown('option', option, types_of)}")
+            raise UsageError(f"{where}: {unknown_name('option', option, types_of)}")
         try:
             values[option] = read(text, types_of[option], make_part)
         except ValueError:

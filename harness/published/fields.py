@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError, unknown_name
 from harness.printable import printable
 
 Reader = Callable[[Any], Any]
@@ -19,7 +19,7 @@ def read_fields(given: Mapping[str, Any], spec: Mapping[str, tuple[Reader, Any]]
     """Every field of `spec`, read from what is given or set to its default. Raises UsageError."""
     for field in given:
         if field not in spec:
-            raise UsageError(f"{where}: {unknown('field', clipped(field), spec)}")
+            raise UsageError(f"{where}: {unknown_name('field', clipped(field), spec)}")
     fields = {}
     for field, (read, default) in spec.items():
         if field not in given:

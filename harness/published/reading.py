@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError, unknown_name
 from harness.printable import printable
 from harness.published.exported import table_of
 from harness.published.fields import clipped, misspelt
@@ -44,7 +44,7 @@ def load(source: str) -> PublishedTable:
     path = Path(source)
     if path.suffix.lower() in _SUFFIXES or "/" in source:
         return read(path)
-    raise UsageError(f"{unknown('published source', clipped(source), shipped())} Or the path of {_A_FILE}.")
+    raise UsageError(f"{unknown_name('published source', clipped(source), shipped())} Or the path of {_A_FILE}.")
 
 
 def read(path: Path) -> PublishedTable:
@@ -145,7 +145,7 @@ def _columns(cells: list[str], where: str) -> tuple[list[str], list[str]]:
         seen.add(column)
         if column not in known:
             if misspelt(clipped(column), known):
-                raise UsageError(f"{where}, line 1: {unknown('column', clipped(column), known)}")
+                raise UsageError(f"{where}, line 1: {unknown_name('column', clipped(column), known)}")
             unread.append(clipped(column))
     return columns, unread
 

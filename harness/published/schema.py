@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError, unknown_name
 from harness.published.fields import (
     REQUIRED,
     Reader,
@@ -41,7 +41,7 @@ def _metrics(value: Any) -> tuple[str, ...]:
         raise ValueError(f"a list of some of {', '.join(METRICS)}")
     for name in value:
         if name not in METRICS:
-            raise ValueError(f"metrics that are known here: {unknown('metric', name, METRICS)}")
+            raise ValueError(f"metrics that are known here: {unknown_name('metric', name, METRICS)}")
     return tuple(dict.fromkeys(value))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.api import Dataset, Split
 from harness.audit import Audit, audit
 from harness.errors import DataError, HarnessError, UsageError
-from harness.images.decoding import shown
+from harness.images.decoding import path_text
 from harness.plugin.registry import Registry
 from harness.plugin.spec import spell
 from harness.recommending.two_groups import two_groups
@@ -34,20 +34,20 @@ class Photos:
 def photos_in(registry: Registry, place: Path, image_size: int) -> Photos:
     """The photos of a folder, or of a table (CSV) that lists them. Raises UsageError, DataError in one line."""
     if not place.exists():
-        raise UsageError(f"no folder {shown(place)}: expected a folder with good/ and bad/, or one of good photos")
+        raise UsageError(f"no folder {path_text(place)}: expected a folder with good/ and bad/, or one of good photos")
     dataset, root = _dataset(registry, place)
     categories = categories_of(dataset)
     if len(categories) > 1:
         names = ", ".join(categories[:5]) + (", ..." if len(categories) > 5 else "")
         raise UsageError(
-            f"{shown(place)} holds {len(categories)} kinds of part ({names}): a detector learns one, so give one of "
-            f"them, such as {shown(place / categories[0])}"
+            f"{path_text(place)} holds {len(categories)} kinds of part ({names}): a detector learns one, so give one "
+            f"of them, such as {path_text(place / categories[0])}"
         )
     split = load(dataset, categories[0], image_size)
     if len(split.train) < FEWEST:
         n = len(split.train)
         raise DataError(
-            f"{shown(place)} holds {n} good photo{'' if n == 1 else 's'}: at least {FEWEST} are needed to set any "
+            f"{path_text(place)} holds {n} good photo{'' if n == 1 else 's'}: at least {FEWEST} are needed to set any "
             f"limit, and 59 for one that keeps false alarms at 5 %; collect {FEWEST - n} more"
         )
     found = audit(split)
@@ -59,7 +59,7 @@ def _dataset(registry: Registry, place: Path) -> tuple[Dataset, Path]:
     """The first data set that finds photos there. Raises UsageError, DataError."""
     if place.is_file():
         if "table" not in registry.offers(Dataset):
-            raise UsageError(f"{shown(place)} is a file: expected a folder of photos")
+            raise UsageError(f"{path_text(place)} is a file: expected a folder of photos")
         return open_dataset(registry, f"table[file={place.name}]", place.parent), place.parent
     said = ""
     for name in READERS:
@@ -71,4 +71,4 @@ def _dataset(registry: Registry, place: Path) -> tuple[Dataset, Path]:
                 said = str(error)
                 continue
             return dataset, place
-    raise DataError(f"{shown(place)} holds no photos that any data set here reads: {said}")
+    raise DataError(f"{path_text(place)} holds no photos that any data set here reads: {said}")

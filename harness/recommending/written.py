@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.api import GOOD, Split
 from harness.errors import UsageError
-from harness.images.decoding import shown
+from harness.images.decoding import path_text
 
 
 def write_photos(split: Split, folder: Path) -> int:
@@ -14,7 +14,7 @@ def write_photos(split: Split, folder: Path) -> int:
     from PIL import Image
 
     if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{shown(folder)} is not empty: give a folder that is not there yet")
+        raise UsageError(f"{path_text(folder)} is not empty: give a folder that is not there yet")
     written = 0
     for images in (split.train, split.test):
         for pixels, kind in zip(images.pixels, images.defects, strict=True):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from harness.deployment.detector import Detector
 from harness.deployment.predicting import Prediction
-from harness.images.decoding import shown
+from harness.images.decoding import path_text
 from harness.images.walk import PassedOver
 from harness.printable import printable
 from harness.report.formats.rows import csv_text
@@ -40,7 +40,7 @@ class Lines(ABC):
 
     def _row(self, prediction: Prediction, heat_map: str) -> Row:
         return {
-            "image": shown(prediction.file),
+            "image": path_text(prediction.file),
             "score": prediction.score,
             "limit": self.detector.limit,
             "decision": prediction.decision,
@@ -70,7 +70,7 @@ class TerminalLines(Lines):
         if self.coloured:
             decision = f"\x1b[{_COLOURS[prediction.decision]}m{decision}\x1b[0m"
         share = "" if prediction.p_value is None else f"{prediction.p_value:.3f}"
-        return f"{prediction.score:>#{_WIDTH}.6g}  {share:>6}  {decision}  {printable(shown(prediction.file))}\n"
+        return f"{prediction.score:>#{_WIDTH}.6g}  {share:>6}  {decision}  {printable(path_text(prediction.file))}\n"
 
 
 class CsvLines(Lines):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError, unknown_name
 from harness.report.formats import FORMATS
 from harness.report.formats.html import to_html
 from harness.report.frames import pandas_frame, polars_frame
@@ -28,7 +28,7 @@ class Shown:
     def text(self, format: str = "rich") -> str:  # noqa: A002  it is --format
         """Rich (for a terminal), md, csv, excel, json, latex or html. Raises UsageError."""
         if format not in EVERY_FORMAT:
-            raise UsageError(unknown("format", format, EVERY_FORMAT))
+            raise UsageError(unknown_name("format", format, EVERY_FORMAT))
         return EVERY_FORMAT[format](self.document)
 
     def to_pandas(self) -> pandas.DataFrame:

@@ -26,7 +26,7 @@ HEADINGS = ("balanced", "accuracy", "F1", "AUROC", "AP")
 _PROOF = {"": "recomputed", "recomputed": "recomputed", "limit stated": "limit stated", "stated": "as stated"}
 
 
-class Line(NamedTuple):
+class SiteRow(NamedTuple):
     """A row of a board."""
 
     rank: int | None
@@ -75,7 +75,7 @@ class Page:
 
     dataset: str
     file: str
-    lines: Sequence[Line]
+    lines: Sequence[SiteRow]
     made: Sequence[Made]
     verified: str
 
@@ -121,7 +121,7 @@ def _file_names(datasets: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _page(dataset: str, name: str, found: Sequence[tuple[str, list[Verdict]]]) -> Page:
-    lines: list[Line] = []
+    lines: list[SiteRow] = []
     made: dict[str, Made] = {}
     for file, verdicts in found:
         by_threshold: dict[str, list[Verdict]] = {}
@@ -131,7 +131,7 @@ def _page(dataset: str, name: str, found: Sequence[tuple[str, list[Verdict]]]) -
         ranked = [board for board in every if board.category is not None]
         titles = labels(line.method._replace(pool="", threshold="") for board in ranked for line in board.lines)
         for board in ranked:
-            lines += [_line(board, line, titles, file) for line in board.lines]
+            lines += [_row(board, line, titles, file) for line in board.lines]
         by_trial: dict[str, list[Verdict]] = {}
         for verdict in verdicts:
             by_trial.setdefault(_place(file, verdict), []).append(verdict)
@@ -143,9 +143,9 @@ def _page(dataset: str, name: str, found: Sequence[tuple[str, list[Verdict]]]) -
     return Page(dataset, name, lines, list(made.values()), f"{held} of {len(made)}")
 
 
-def _line(board: Board, line: BoardRow, titles: Mapping[Method, str], file: str) -> Line:
+def _row(board: Board, line: BoardRow, titles: Mapping[Method, str], file: str) -> SiteRow:
     proofs = {_PROOF[verdict.proof] for verdict in line.verdicts}
-    return Line(
+    return SiteRow(
         rank=line.rank,
         method=titles[line.method._replace(pool="", threshold="")],
         category=board.category or "",

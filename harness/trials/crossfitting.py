@@ -12,7 +12,7 @@ from harness.api import FloatArray, Images, Model, Pool
 from harness.audit.duplicates import groups
 from harness.errors import TooFewError
 from harness.trials.handed import handed
-from harness.trials.holdout import taken
+from harness.trials.holdout import subset
 from harness.trials.scoring import AskedPools, Calibration, chunks, in_pools, score_normal
 from harness.trials.trial import UNUSED
 
@@ -64,8 +64,8 @@ def cross_fitted(
     at, found = [], []
     for one in range(int(fold.max()) + 1):
         left_out = np.flatnonzero(fold == one)
-        with fitted_to(taken(normal, np.flatnonzero(fold != one))) as fitted:
-            found.append(score_normal(fitted, taken(normal, left_out), usual, asked, seed))
+        with fitted_to(subset(normal, np.flatnonzero(fold != one))) as fitted:
+            found.append(score_normal(fitted, subset(normal, left_out), usual, asked, seed))
         at.append(left_out)
     back = np.argsort(np.concatenate(at))
     faults = {name: fault for some in found for name, fault in some.faults.items()}

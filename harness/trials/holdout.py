@@ -50,10 +50,10 @@ def hold_out(normal: Images, share: float, seed: int) -> tuple[Images, Images]:
         return normal, normal
     order = np.random.default_rng(seed).permutation(len(normal))
     kept = min(max(1, round(share * len(normal))), len(normal) - 1)
-    return taken(normal, np.sort(order[kept:])), taken(normal, np.sort(order[:kept]))
+    return subset(normal, np.sort(order[kept:])), subset(normal, np.sort(order[:kept]))
 
 
-def taken(images: Images, at: NDArray[np.intp]) -> Images:
+def subset(images: Images, at: NDArray[np.intp]) -> Images:
     """The images at these indices. If they are large, they are in a temporary file, as they may not fit into memory."""
     shape = (len(at), *images.pixels.shape[1:])
     if math.prod(shape) < _IN_MEMORY:

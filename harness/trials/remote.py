@@ -35,9 +35,9 @@ class Returned(NamedTuple):
     def kept_by(self, worker: Worker) -> Outcome:
         """The outcome, once the models that came with it are where they are to be kept."""
         for saved, state in self.models:
-            assert worker.workplace.keep is not None
+            assert worker.config.keep is not None
             try:
-                worker.save(saved, state, worker.workplace.keep.folder)
+                worker.save(saved, state, worker.config.keep.folder)
             except ModelError as error:  # the scores stand all the same
                 return replace(self.outcome, unkept=str(error))
         return self.outcome
@@ -47,7 +47,7 @@ class Returned(NamedTuple):
 class RemoteWorker:
     """What fits trials elsewhere: plain values, that can be pickled and sent."""
 
-    workplace: WorkerConfig
+    config: WorkerConfig
     files: tuple[tuple[Path, bytes], ...]
     """Plugin files with their content."""
     environ: tuple[tuple[str, str], ...]
@@ -55,10 +55,10 @@ class RemoteWorker:
     @classmethod
     def of(cls, worker: Worker, environ: Mapping[str, str] = os.environ) -> RemoteWorker:
         """One that does what this worker does. Raises UsageError for a plugin file that is gone."""
-        workplace, folder = worker.workplace, worker.workplace.weights_dir
-        elsewhere = replace(workplace, data_root=None, weights_dir=folder and folder.absolute(), plugin_files=())
+        config, folder = worker.config, worker.config.weights_dir
+        elsewhere = replace(config, data_root=None, weights_dir=folder and folder.absolute(), plugin_files=())
         taken = tuple((name, environ[name]) for name in _TAKEN_ALONG if name in environ)
-        return cls(elsewhere, tuple(contents(workplace.plugin_files).items()), taken)
+        return cls(elsewhere, tuple(contents(config.plugin_files).items()), taken)
 
     def perform(self, trial: Trial, split: Split, wanted: Makers, observer: Observer) -> Returned:
         """Fit a trial on data that came along, by the makers that are wanted; that of its data set may be absent here.
@@ -88,7 +88,7 @@ class RemoteWorker:
 def _worker(remote: RemoteWorker) -> Worker:
     """Made once in a process, which fits many trials."""
     os.environ.update(remote.environ)
-    return Worker(remote.workplace, registry_of(dict(remote.files), isolate=remote.workplace.isolate))
+    return Worker(remote.config, registry_of(dict(remote.files), isolate=remote.config.isolate))
 
 
 def portable(split: Split) -> Split:

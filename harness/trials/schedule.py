@@ -70,10 +70,10 @@ def carry_out(
         if schedule.awaits(outcome):
             schedule.settle(outcome)
         else:
-            schedule.tally.unasked.append(outcome.trial)
+            schedule.summary.unasked.append(outcome.trial)
     for trial in schedule.awaited:
         schedule.settle(Outcome(trial, "error", f"executor {spell(executor)} took it and gave no outcome of it"))
-    return schedule.tally
+    return schedule.summary
 
 
 def _outcomes(executor: Executor, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
@@ -102,13 +102,13 @@ class _Schedule:
         self._store, self._worker, self._observer = store, worker, observer
         self._auditor = Auditor(observer)
         self._floors = Floors(floors, worker, store, self._auditor.remembered)
-        self._keep = worker.workplace.keep
+        self._keep = worker.config.keep
         self._known, self._pictured = store.done(), store.pictured()
-        self._lacking = store.lacking(worker.workplace.pools)
+        self._lacking = store.lacking(worker.config.pools)
         self._awaited: dict[str, Trial] = {}
         self._unusable: dict[str, str] = {}
         """Why the data of a category cannot be loaded."""
-        self.tally = RunSummary(floors=self._floors.ids)
+        self.summary = RunSummary(floors=self._floors.ids)
 
     @property
     def awaited(self) -> list[Trial]:
@@ -125,17 +125,17 @@ class _Schedule:
         outcome = self._auditor.remembered(outcome)
         self._store.put(outcome)
         if outcome.id in self._lacking and (share := self._store.add_pools(outcome)):
-            self.tally.apart.append((outcome.trial, share))
+            self.summary.apart.append((outcome.trial, share))
         if self._keep and outcome.status == "done" and not self._keep.of(outcome.id):
             why = outcome.unkept or "it was fitted on a machine that does not share the folder of models"
-            self.tally.unkept.append((outcome.trial, why))
+            self.summary.unkept.append((outcome.trial, why))
         for name in outcome.changed:
-            self.tally.changed.setdefault((outcome.trial.method, name), outcome.trial)
-        self.tally.ids.append(outcome.id)
+            self.summary.changed.setdefault((outcome.trial.method, name), outcome.trial)
+        self.summary.ids.append(outcome.id)
         if outcome.status == "done":
-            self.tally.fitted += 1
+            self.summary.fitted += 1
         else:
-            self.tally.unfinished.append(outcome)
+            self.summary.unfinished.append(outcome)
         self._observer.ended(outcome)
 
     def missing(self, plan: Iterable[Cell]) -> Iterator[Trial]:
@@ -184,12 +184,12 @@ class _Schedule:
         if trial_id is None:
             return trial
         if trial_id in self._lacking or (self._keep and not self._keep.of(trial_id)):
-            self.tally.again += 1
-            pools = ", ".join(self._worker.workplace.pools)
+            self.summary.again += 1
+            pools = ", ".join(self._worker.config.pools)
             why = f"pool {pools}" if trial_id in self._lacking else "the model"
-            self.tally.again_for += [] if why in self.tally.again_for else [why]
+            self.summary.again_for += [] if why in self.summary.again_for else [why]
             return ids[trial_id]
-        self.tally.ids.append(trial_id)
-        self.tally.found += 1
+        self.summary.ids.append(trial_id)
+        self.summary.found += 1
         self._observer.found(trial, trial_id)
         return None

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, Literal, TypeVar
 
 from harness.api import Dataset, Encoder, Executor, Loss, Model, Part, Pool, Run, Threshold, Tracker
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError, unknown_name
 from harness.trials.setting import Setting as Setting
 from harness.trials.setting import declared
 from harness.trials.setting_kinds import (
@@ -227,7 +227,7 @@ class Settings:
         for name, value in asked.items():
             setting = find(name)
             if setting is None:
-                raise UsageError(unknown("setting", name, SETTINGS))
+                raise UsageError(unknown_name("setting", name, SETTINGS))
             if setting.name in values:
                 names = " and ".join((setting.name, *setting.aliases))
                 raise UsageError(f"{names} are the same setting: give one of them")
@@ -253,7 +253,7 @@ class Settings:
         for name, value in dataset.defaults.items():
             setting, where = find(name), f"data set {dataset.name!r}, in its defaults: {name}"
             if setting is None or not setting.of_data:
-                raise UsageError(f"{where} is no setting that it may have: {unknown('setting', name, _of_data())}")
+                raise UsageError(f"{where} is no setting that it may have: {unknown_name('setting', name, _of_data())}")
             said[setting.name] = setting.read(value, where)
         for name in _of_data():
             asked = getattr(self, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,16 +50,22 @@ class WorkerConfig:
 class Worker:
     """Fits trials in one process. It keeps the images of the category that it loaded last."""
 
-    workplace: WorkerConfig
+    config: WorkerConfig
     registry: Registry
     save: Save = write
     _loaded: tuple[tuple[str, str, int], Split] | None = field(default=None, repr=False)
+
+    @property
+    def workplace(self) -> WorkerConfig:
+        """The old name of `config`, for executors that were written for it."""
+        warnings.warn("Worker.workplace is Worker.config since 0.1; the old name goes in 0.3", DeprecationWarning, 2)
+        return self.config
 
     def split(self, dataset: str, category: str, image_size: int) -> Split:
         """One category of a data set. Raises DataError, UsageError."""
         wanted = (dataset, category, image_size)
         if self._loaded is None or self._loaded[0] != wanted:
-            part = open_dataset(self.registry, dataset, self.workplace.data_root)
+            part = open_dataset(self.registry, dataset, self.config.data_root)
             self._loaded = (wanted, load(part, category, image_size))
         return self._loaded[1]
 
@@ -75,7 +82,7 @@ class Worker:
                 split = self.split(trial.dataset, trial.category, trial.image_size)
             fingerprint = split.fingerprint
             known = self.known_before(trial)
-            with hardware.limited_to(self.workplace.threads):
+            with hardware.limited_to(self.config.threads):
                 variant, fitted = self._fit_in_memory(trial, split, observer)
         except UnavailableError as error:
             return Outcome(trial, "skipped", str(error), fingerprint, record=known)
@@ -101,15 +108,15 @@ class Worker:
         Each is a trial of its own, with its own key: what a store says does not depend on who had how much memory.
         """
         yield trial
-        while self.workplace.smaller_batches and trial.batch_size > 1:
+        while self.config.smaller_batches and trial.batch_size > 1:
             trial = trial._replace(batch_size=trial.batch_size // 2)
             yield trial
 
     def _fit_in_memory(self, trial: Trial, split: Split, observer: Observer) -> tuple[Trial, Fitted]:
         """The first variant of a trial for which memory suffices."""
-        place = self.workplace
+        config = self.config
         fitting = Fitting(
-            self.registry, place.device, place.weights_dir, place.pools, place.keep, self.save, self._isolation()
+            self.registry, config.device, config.weights_dir, config.pools, config.keep, self.save, self._isolation()
         )
         *larger, smallest = self.variants(trial)
         for variant in larger:
@@ -123,20 +130,20 @@ class Worker:
 
     def _isolation(self) -> Isolation | None:
         """Where models are at work; None is this process."""
-        place = self.workplace
-        if not place.isolate:
+        config = self.config
+        if not config.isolate:
             return None
         assert isinstance(self.registry, IsolatedRegistry), "an isolated worker has an isolated_registry"
-        return Isolation(self.registry, place.threads, place.trial_minutes)
+        return Isolation(self.registry, config.threads, config.trial_minutes)
 
     def _advice(self, trial: Trial, error: BaseException) -> str:
         """What may help if memory ran out."""
         if not hardware.out_of_memory(error) or trial.batch_size <= 1:
             return ""
-        return "; so it went down to one image a batch" if self.workplace.smaller_batches else "; try --batch-size auto"
+        return "; so it went down to one image a batch" if self.config.smaller_batches else "; try --batch-size auto"
 
     def known_before(self, trial: Trial) -> Record:
         """The parts of a record that are known before the fit: plugins, code, versions and machine."""
         plugins, code = provenance.makers(trial, self.registry)
-        machine = hardware.machine(self.workplace.device)
+        machine = hardware.machine(self.config.device)
         return Record(plugins=plugins, code=code, versions=provenance.versions(), machine=machine)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.api import Metric, PixelMetric
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError, unknown_name
 from harness.metrics.measured import Measured
 from harness.plugin.registry import Registry
 from harness.plugin.spec import parse, spell, split_list
@@ -41,7 +41,7 @@ def asked_metrics(registry: Registry, texts: Iterable[str]) -> AskedMetrics:
             names[text] = None
             continue
         if parse(text)[0] not in offers:
-            raise UsageError(unknown("metric", text, {*METRICS, *PIXEL_METRICS, *offers}))
+            raise UsageError(unknown_name("metric", text, {*METRICS, *PIXEL_METRICS, *offers}))
         part = registry.make(Metric, text)
         names[spell(part)] = None
         parts[spell(part)] = part

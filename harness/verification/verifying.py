@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from harness.errors import UsageError
-from harness.plugin.registry import Registry
 from harness.trials import hardware, provenance
 from harness.trials.datasets import open_dataset
 from harness.trials.observers import Observer
@@ -21,22 +19,6 @@ from harness.verification.draw import Drawn, draw
 from harness.verification.notes import FORMAT, Note, Refit
 from harness.verification.refitting import Claim, check
 from harness.verification.tolerances import tolerance_of
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """Where trials are fitted again."""
-
-    registry: Registry
-    device: str
-    """As torch spells it."""
-    data_root: Path | None = None
-    weights_dir: Path | None = None
-    plugin_files: tuple[Path, ...] = ()
-    isolate: bool = True
-    """Whether models never have a label; the registry has to be an isolated one."""
-    minutes: float | None = None
-    """How long a trial may take; None sets no limit."""
 
 
 @dataclass(frozen=True)
@@ -71,33 +53,24 @@ def drawn_claims(export: Export, request: Request) -> tuple[Drawn, list[Claim]]:
 
 
 def refits_of(
-    claims: Sequence[Claim], request: Request, place: Workplace, observer: Observer
+    claims: Sequence[Claim], request: Request, worker: Worker, observer: Observer
 ) -> Iterator[tuple[Claim, Refit]]:
     """What came of each, as it ends. Raises UsageError for a data set that needs a folder and has none."""
     for claim in claims:
-        dataset = open_dataset(place.registry, claim.trial.dataset, place.data_root)
-        if dataset.needs_root and place.data_root is None:
+        dataset = open_dataset(worker.registry, claim.trial.dataset, worker.config.data_root)
+        if dataset.needs_root and worker.config.data_root is None:
             raise UsageError(f"data set {claim.trial.dataset!r} needs --data-root, a folder such as {dataset.layout}")
     for claim in claims:
-        worker = _worker(claim, place)
-        tolerance = tolerance_of(claim.trial, place.device, request.tolerance)
-        yield claim, check(claim, worker, observer, tolerance)
+        tolerance = tolerance_of(claim.trial, worker.config.device, request.tolerance)
+        yield claim, check(claim, _as_stated(worker, claim), observer, tolerance)
 
 
-def _worker(claim: Claim, place: Workplace) -> Worker:
-    threads = claim.verdicts[0].outcome.record.threads or hardware.threads(place.device, claim.trial.precision, 1)
+def _as_stated(worker: Worker, claim: Claim) -> Worker:
+    """The worker with the threads of the claim's fit and the pools that it states scores of."""
+    device = worker.config.device
+    threads = claim.verdicts[0].outcome.record.threads or hardware.threads(device, claim.trial.precision, 1)
     pools = tuple(sorted({verdict.pool for verdict in claim.verdicts} - {UNUSED}))
-    config = WorkerConfig(
-        place.device,
-        place.data_root,
-        place.weights_dir,
-        place.plugin_files,
-        threads=threads,
-        pools=pools,
-        isolate=place.isolate,
-        trial_minutes=place.minutes,
-    )
-    return Worker(config, place.registry)
+    return replace(worker, config=replace(worker.config, threads=threads, pools=pools))
 
 
 def note_of(
@@ -105,7 +78,7 @@ def note_of(
     drawn: Drawn,
     refits: Sequence[Refit],
     request: Request,
-    place: Workplace,
+    config: WorkerConfig,
     signer: tuple[str, str],
 ) -> Note:
     """What is to be signed; `signer` is the name and the public key."""
@@ -123,10 +96,10 @@ def note_of(
         drawn_of=drawn.of,
         finished=drawn.in_all,
         refits=tuple(refits),
-        device=place.device,
-        machine=hardware.machine(place.device),
+        device=config.device,
+        machine=hardware.machine(config.device),
         versions=provenance.versions(),
-        isolated=place.isolate,
+        isolated=config.isolate,
     )
 
 

@@ -59,7 +59,7 @@ class Ray(Executor):
         first = next(waiting, None)
         if first is None:  # the store has all trials: there is no need to start Ray
             return
-        share = self._share(worker.workplace.device)
+        share = self._share(worker.config.device)
         with joined(self._cluster()) as ray:
             try:
                 yield from Fleet(ray, share, worker, observer).run(chain([first], waiting))

@@ -61,7 +61,7 @@ def test_an_interrupt_costs_at_most_the_trial_that_raised_it_and_prints_no_trace
     plugin = tmp_path / "interrupting.py"
     raising = "if run.seed == 1: raise KeyboardInterrupt('mine')\n        assert encoder is not None"
     plugin.write_text(dots_plugin.read_text().replace("assert encoder is not None", raising))
-    hand = processes._hire(worker_with(plugin).workplace)
+    hand = processes._hire(worker_with(plugin).config)
     assert hand.process.pid is not None
     os.kill(hand.process.pid, signal.SIGINT)  # as Ctrl-C, which reaches the whole group while it is still starting
     outcomes = []

@@ -121,8 +121,8 @@ def test_scores_are_those_of_a_local_run_to_the_last_bit_and_so_is_the_record(no
     dae = Trial("synthetic", "bottle", "dae", "conv", "mse", 0, 32, 1, 8, 1e-3, 0.0, "fp32", "-")
     trials = [TRIAL, TRIAL._replace(category="small", model="mean_image"), dae, dae._replace(seed=1)]
     trials += [TRIAL._replace(model=f"trained[fail={fail}]", seed=1) for fail in ("nan", "weights", "bug", "score")]
-    workplace = WorkerConfig(plugin_files=(dots_plugin,), threads=2)
-    worker = Worker(workplace, Registry.discover([dots_plugin]))
+    config = WorkerConfig(plugin_files=(dots_plugin,), threads=2)
+    worker = Worker(config, Registry.discover([dots_plugin]))
     local = list(Serial().run(trials, worker, Observer()))
     there = Ray(nodes.address, cpus=1).run(trials, worker, Observer())
     by_trial = {outcome.trial: outcome for outcome in there}
@@ -245,8 +245,8 @@ def test_a_model_that_is_kept_comes_back_to_where_the_store_is(nodes: Any, dots_
 
     kept = {}
     for name in ("local", "ray", "nowhere"):
-        workplace = WorkerConfig(plugin_files=(dots_plugin,), threads=1, keep=ModelFolder(tmp_path / name, "highest"))
-        worker = Worker(workplace, registry, save)
+        config = WorkerConfig(plugin_files=(dots_plugin,), threads=1, keep=ModelFolder(tmp_path / name, "highest"))
+        worker = Worker(config, registry, save)
         if name == "nowhere":
             (tmp_path / name).touch()
         here = Serial() if name == "local" else Ray(nodes.address, cpus=1)
@@ -380,7 +380,7 @@ def test_what_a_worker_needs_holds_no_path_that_only_means_something_here(
     monkeypatch.chdir(dots_plugin.parent)
     here = Worker(WorkerConfig("cuda", Path("data"), Path("weights"), (dots_plugin,), threads=3), Registry())
     setting = RemoteWorker.of(here, {"HARNESS_OFFLINE": "1", "HOME": "/home/me"})
-    assert setting.workplace == WorkerConfig("cuda", weights_dir=dots_plugin.parent / "weights", threads=3)
+    assert setting.config == WorkerConfig("cuda", weights_dir=dots_plugin.parent / "weights", threads=3)
     assert setting.files == ((dots_plugin, dots_plugin.read_bytes()),)
     assert setting.environ == (("HARNESS_OFFLINE", "1"),)
 

@@ -29,30 +29,30 @@ def worker(dots_plugin: Path, tmp_path: Path) -> Worker:
 
 
 def test_only_plain_values_and_the_content_of_plugin_files_are_sent(dots_plugin: Path, worker: Worker) -> None:
-    place = replace(worker.workplace, data_root=Path("/data"), weights_dir=Path("weights"), threads=3)
+    place = replace(worker.config, data_root=Path("/data"), weights_dir=Path("weights"), threads=3)
     remote = RemoteWorker.of(
-        replace(worker, workplace=place), {"HARNESS_OFFLINE": "1", "HARNESS_PLUGINS": "a,b", "HOME": "/home/me"}
+        replace(worker, config=place), {"HARNESS_OFFLINE": "1", "HARNESS_PLUGINS": "a,b", "HOME": "/home/me"}
     )
     assert remote.files == ((dots_plugin, dots_plugin.read_bytes()),)
     assert dict(remote.environ) == {"HARNESS_OFFLINE": "1", "HARNESS_PLUGINS": "a,b"}
-    assert remote.workplace == replace(place, data_root=None, plugin_files=(), weights_dir=Path.cwd() / "weights"), (
+    assert remote.config == replace(place, data_root=None, plugin_files=(), weights_dir=Path.cwd() / "weights"), (
         "the data come with each trial"
     )
     assert pickle.loads(pickle.dumps(remote)) == remote
-    assert RemoteWorker.of(worker).workplace.weights_dir is None
+    assert RemoteWorker.of(worker).config.weights_dir is None
 
 
 def test_a_plugin_file_that_is_gone_is_said_before_anything_is_sent(worker: Worker) -> None:
-    gone = replace(worker.workplace, plugin_files=(Path("gone.py"),))
+    gone = replace(worker.config, plugin_files=(Path("gone.py"),))
     with pytest.raises(UsageError, match=r"no plugin file 'gone\.py'"):
-        RemoteWorker.of(replace(worker, workplace=gone))
+        RemoteWorker.of(replace(worker, config=gone))
 
 
 def test_a_trial_that_was_fitted_elsewhere_is_the_one_that_is_fitted_here(worker: Worker, tmp_path: Path) -> None:
     split = worker.split("dots", "large", 16)
     here = makers(TRIAL, worker.registry)
     alone = worker.perform(TRIAL, Observer())
-    folder = worker.workplace.keep.folder
+    folder = worker.config.keep.folder
     (kept,) = folder.iterdir()
     files = {file.name: file.read_bytes() for file in kept.iterdir()}
     kept.rename(tmp_path / "of_here")
@@ -65,7 +65,7 @@ def test_a_trial_that_was_fitted_elsewhere_is_the_one_that_is_fitted_here(worker
     for pool, scores in alone.evidence.test.items():
         assert np.array_equal(outcome.evidence.test[pool], scores)
     assert (outcome.record.plugins, outcome.record.code) == (alone.record.plugins, alone.record.code)
-    again = worker.workplace.keep.of(outcome.id)
+    again = worker.config.keep.of(outcome.id)
     assert again is not None
     assert {file.name: file.read_bytes() for file in again.iterdir()} == files
 
@@ -113,3 +113,8 @@ def test_data_are_sent_as_plain_arrays_with_their_fingerprint(tmp_path: Path) ->
     assert "fingerprint" in vars(moved), "it is not worked out again"
     assert moved.fingerprint == split.fingerprint
     assert (moved.sizes, moved.test.paths, moved.test.defects) == (("9x9",), ("c", "d"), ("good", "bent"))
+
+
+def test_an_executor_written_before_the_workplace_was_called_config_finds_it_and_is_warned(worker: Worker) -> None:
+    with pytest.warns(DeprecationWarning, match=r"Worker\.config since 0\.1; the old name goes in 0\.3"):
+        assert worker.workplace is worker.config

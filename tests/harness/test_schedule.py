@@ -51,8 +51,8 @@ def test_a_trial_that_lacks_a_pool_or_its_model_is_fitted_again_and_it_is_said_f
     trials = [Trial("dots", "large", "mean_image", "-", "-", 0, 16, 0, 0, 0.0, 0.0, "fp32", "-")]
     trials.append(trials[0]._replace(model="brightest"))
 
-    def run(**workplace: object) -> RunSummary:
-        worker = Worker(WorkerConfig(**workplace), registry)
+    def run(**config: object) -> RunSummary:
+        worker = Worker(WorkerConfig(**config), registry)
         with Store(tmp_path / "runs", write=True) as store:
             return carry_out(map(Cell, trials), store=store, worker=worker, executor=Serial(), observer=Observer())
 

@@ -32,7 +32,7 @@ class Local(Executor):
         return self.jobs or max(1, min(hardware.jobs(device), trials))
 
     def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
-        place = worker.workplace
-        jobs = place.side_by_side
-        here = jobs == 1 and (place.trial_minutes is None or place.isolate)  # what is in this process cannot be ended
+        config = worker.config
+        jobs = config.side_by_side
+        here = jobs == 1 and (config.trial_minutes is None or config.isolate)  # what is in this process cannot be ended
         return (Serial() if here else Processes(jobs)).run(trials, worker, observer)

@@ -53,13 +53,13 @@ class Processes:
 
     def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
         """The outcome of each trial, as they end."""
-        waiting, limit = iter(trials), worker.workplace.trial_minutes
+        waiting, limit = iter(trials), worker.config.trial_minutes
         idle: list[_Hand] = []
         busy: list[_Hand] = []
         try:
             while True:
                 while len(busy) < self.jobs and (trial := next(waiting, None)) is not None:
-                    hand = _start(trial, idle, worker.workplace)
+                    hand = _start(trial, idle, worker.config)
                     hand.until = math.inf if limit is None else time.monotonic() + 60 * limit + _START_S
                     busy.append(hand)
                 if not busy:
@@ -76,7 +76,7 @@ class Processes:
             _end([hand.process for hand in (*idle, *busy)])
 
 
-def _start(trial: Trial, idle: list[_Hand], workplace: WorkerConfig) -> _Hand:
+def _start(trial: Trial, idle: list[_Hand], config: WorkerConfig) -> _Hand:
     """Give a trial to an idle process, or else to a new one."""
     while idle:
         hand = idle.pop()
@@ -87,17 +87,17 @@ def _start(trial: Trial, idle: list[_Hand], workplace: WorkerConfig) -> _Hand:
         else:
             hand.trial = trial
             return hand
-    hand = _hire(workplace)
+    hand = _hire(config)
     hand.trial = trial
     with suppress(OSError):  # one that died at once is found out by listening to it
         hand.line.send(trial)
     return hand
 
 
-def _hire(workplace: WorkerConfig) -> _Hand:
+def _hire(config: WorkerConfig) -> _Hand:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(workplace, theirs), daemon=True)
+    process = context.Process(target=_work, args=(config, theirs), daemon=True)
     with _main_hidden(), _deaf_to_ctrl_c():
         process.start()
     theirs.close()
@@ -192,7 +192,7 @@ class _Line(Observer):
         self._line.send(progress)
 
 
-def _work(workplace: WorkerConfig, line: Connection) -> None:
+def _work(config: WorkerConfig, line: Connection) -> None:
     """The main function of a process: fit the trials that are sent to it, until the connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the first process decides
     if hasattr(signal, "pthread_sigmask"):
@@ -200,7 +200,7 @@ def _work(workplace: WorkerConfig, line: Connection) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # a thread that spins while it waits takes another fit's core
     threading.Thread(target=_follow_parent, daemon=True).start()
     with kept_apart():
-        worker = Worker(workplace, registry_of(workplace.plugin_files, isolate=workplace.isolate))
+        worker = Worker(config, registry_of(config.plugin_files, isolate=config.isolate))
         ahead = _Line(line)
         while True:
             try:
