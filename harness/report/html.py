@@ -15,6 +15,7 @@ from harness.report.comparison import comparison_tables
 from harness.report.entries import PublishedNumbers, Shared, critical_differences, entries_of
 from harness.report.leaderboard import FITTED_FLOOR_MARK, FLOOR_MARK, HEADINGS, MARKS, heading_of
 from harness.report.metric_names import in_words
+from harness.report.script import script
 from harness.trials.repeat import command_of
 from harness.trials.store import Store
 from harness.verdicts.leaderboard import boards, unfinished
@@ -56,15 +57,14 @@ def page(
 
     It fetches nothing, and names of strangers that it shows cannot be executed.
     """
-    templates = files("harness.report") / "templates"
-    style, script = ((templates / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    style = (files("harness.report") / "templates" / "report.css").read_text(encoding="utf-8")
     return template("report.html.j2").render(
         **_context(verdicts, store, ranked_by, metrics, rootless, compared),
         title=title,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         style=style,
-        script=script,
-        policy=f"default-src 'none'; img-src data:; style-src {style_hash(style)}; script-src {style_hash(script)}",
+        script=script(),
+        policy=f"default-src 'none'; img-src data:; style-src {style_hash(style)}; script-src {style_hash(script())}",
     )
 
 

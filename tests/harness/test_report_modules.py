@@ -1,0 +1,128 @@
+"""The modules of the report's script, each alone, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import harness.report.script as bundling
+from harness.report.script import script
+
+CHROMIUM = Path("/usr/bin/chromium")
+FOLDER = Path(bundling.__file__).parent / "templates" / "report"
+MODULES = sorted(FOLDER.glob("*.js"))
+_DEFINED = re.compile(r"^(?:export )?(?:async )?(?:function|const|let) (?:\[([^\]]*)\]|(\w+))", flags=re.MULTILINE)
+_EXPORTED = re.compile(r"^export (?:async )?(?:function|const|let) (\w+)", flags=re.MULTILINE)
+_IMPORTED = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";$', flags=re.MULTILINE)
+
+
+def names_in(found: str) -> set[str]:
+    return {name.strip() for name in found.split(",") if name.strip()}
+
+
+def defined_in(text: str) -> list[str]:
+    return [name for several, one in _DEFINED.findall(text) for name in (names_in(several) or {one})]
+
+
+def test_the_page_has_every_module_once_and_no_two_define_the_same_name() -> None:
+    defined = [name for file in MODULES for name in defined_in(file.read_text())]
+    assert len(defined) == len(set(defined)), sorted(name for name in set(defined) if defined.count(name) > 1)
+    whole = script()
+    assert sorted(defined_in(whole)) == sorted(defined), "a module that nobody imports is in no page"
+    assert not re.search(r"^(?:import|export)\b", whole, flags=re.MULTILINE)
+
+
+def test_a_module_names_what_it_takes_from_others_and_takes_nothing_else() -> None:
+    exported = {name: file.stem for file in MODULES for name in _EXPORTED.findall(file.read_text())}
+    for file in MODULES:
+        text = file.read_text()
+        imported = {name: source for found, source in _IMPORTED.findall(text) for name in names_in(found)}
+        code = re.sub(r"/\*.*?\*/|//[^\n]*", "", _IMPORTED.sub("", text), flags=re.DOTALL)
+        code = re.sub(r'"(?:[^"\\]|\\.)*"', '""', code)
+        used = {name for name in exported if re.search(rf"(?<![\w.$]){name}\b(?!:)", code)} - set(defined_in(text))
+        assert used - imported.keys() - locals_of(code) == set(), file.name
+        assert imported == {name: exported[name] for name in imported}, file.name
+        unused = {name for name in imported if not re.search(rf"\b{name}\b", code)}
+        assert not unused, file.name
+
+
+def locals_of(code: str) -> set[str]:
+    """Names that a function defines for itself."""
+    found = set(re.findall(r"\b(?:const|let) (\w+)", code))
+    for several in re.findall(r"\b(?:const|let) [\[{]([^\]}]*)[\]}]", code):
+        found |= set(re.findall(r"\w+", several))
+    for parameters in re.findall(r"function \w*\(([^)]*)\)|\(([^()]*)\) =>|(\w+) =>", code):
+        found |= set(re.findall(r"\w+", " ".join(parameters)))
+    return found
+
+
+def test_modules_stay_small() -> None:
+    for file in MODULES:
+        assert len(file.read_text().splitlines()) <= 150, file.name
+        assert file.read_text().startswith("/* "), f"{file.name} says what it holds"
+    assert len(script()) < 80_000
+
+
+@pytest.fixture(scope="module")
+def load() -> Iterator[Callable[[str, str], Any]]:
+    """Runs JavaScript with a module's exports as `m`, in a page that has nothing else."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not here: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not here: pip install '.[test]'")
+
+    def answer(route: Any) -> None:
+        name = route.request.url.rpartition("/")[2]
+        if name:
+            route.fulfill(body=(FOLDER / name).read_text(encoding="utf-8"), content_type="text/javascript")
+        else:
+            route.fulfill(body="<!doctype html><title>modules</title>", content_type="text/html")
+
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        page = opened.new_page()
+        page.route("http://modules.test/**", answer)
+        page.goto("http://modules.test/")
+        yield lambda name, code: page.evaluate(
+            f"async () => {{ const m = await import('http://modules.test/{name}.js'); {code} }}"
+        )
+        opened.close()
+
+
+def test_figures_are_short_and_scores_have_three_digits(load: Callable[[str, str], Any]) -> None:
+    shown = load("elements", "return [0, 1, 0.98765, 1234.5, 1e7, 0.00001, null, NaN].map(m.short)")
+    assert shown == ["0", "1", "0.988", "1230", "1.00e+7", "1.00e-5", "\u2013", "\u2013"]
+    assert load("elements", "return [0.5, 0.00012, 0].map(m.digits)") == ["0.500", "1.20e-4", "0.00"]
+    assert load("elements", "return [m.share(1, 4), m.share(0, 0)]") == ["0.250", "\u2013"]
+
+
+def test_text_never_becomes_markup(load: Callable[[str, str], Any]) -> None:
+    assert load("elements", "return m.element('p', {}, '<b>x</b>').innerHTML") == "&lt;b&gt;x&lt;/b&gt;"
+    assert load("elements", "return m.shape('text', {}, '<b>').innerHTML") == "&lt;b&gt;"
+
+
+def test_ticks_are_round_numbers_inside_the_range(load: Callable[[str, str], Any]) -> None:
+    assert load("axes", "return m.ticks(0, 1, 5)") == [0, 0.2, 0.4, 0.6, 0.8, 1]
+    assert load("axes", "return m.ticks(-3, 17, 4)") == [0, 5, 10, 15]
+    assert len(load("axes", "return m.ticks(1, 1 + 1e-15, 5)")) < 20, "values that hardly differ end too"
+    assert load("axes", "return m.logTicks(1, 100)") == [1, 3, 10, 30, 100]
+
+
+def test_a_roc_curve_takes_ties_together(load: Callable[[str, str], Any]) -> None:
+    curves = load("roc", "return m.curvesOf([3, 2, 2, 1], [true, true, false, false])")
+    assert curves["roc"] == [[0, 0], [0, 0.5], [0.5, 1], [1, 1]]
+    assert curves["precision"][0] == [0, 1]
+    assert curves["precision"][-1] == [1, 0.5]
+
+
+def test_images_are_counted_by_what_they_are_and_are_called(load: Callable[[str, str], Any]) -> None:
+    counted = load(
+        "tally",
+        "return m.countsOf([[true, true], [true, false], [false, true], [false, false], [false, false]]"
+        ".map(([defective, called]) => ({ defective, called })))",
+    )
+    assert counted == {"rightNormal": 2, "falseAlarms": 1, "misses": 1, "rightAbnormal": 1}
+    assert load("tally", "return m.verdictOn({ defective: true, called: false })") == "miss"
