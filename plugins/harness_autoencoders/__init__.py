@@ -6,18 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from harness import Model, hookimpl
 from harness_autoencoders.models import CAE, DAE, Reconstruction
+from harness_autoencoders.trained import TrainedModel, Weights
 
 if TYPE_CHECKING:
-    from harness_autoencoders.networks import Autoencoder, Decoder, ReconstructionError
+    from harness_autoencoders.adversary import Adversary
+    from harness_autoencoders.networks import Autoencoder, Decoder, ReconstructionError, level_channels
     from harness_autoencoders.training import minimise, reconstruction_errors, seeded, train
 
 __all__ = [
     "CAE",
     "DAE",
+    "Adversary",
     "Autoencoder",
     "Decoder",
     "Reconstruction",
     "ReconstructionError",
+    "TrainedModel",
+    "Weights",
+    "level_channels",
     "minimise",
     "reconstruction_errors",
     "seeded",
@@ -35,7 +41,7 @@ def harness_models() -> list[type[Model]]:
 def __getattr__(name: str) -> Any:
     """Import what needs torch only when it is asked for, so that listing parts is fast."""
     if name in __all__:
-        from harness_autoencoders import networks, training
+        from harness_autoencoders import adversary, networks, training
 
-        return getattr(networks, name, None) or getattr(training, name)
+        return next(vars(module)[name] for module in (networks, training, adversary) if name in vars(module))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import Encoder, Images, Loss, Model, Run, Scores
+from harness import Encoder, Images, Loss, Run, UnavailableError
+from harness_autoencoders.trained import TrainedModel, Weights
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from harness_autoencoders.adversary import Adversary
     from harness_autoencoders.networks import Autoencoder
 
 PAPER = "Kumar, Malik and Puglisi, Unsupervised Anomaly Detection in Industrial Image Data with Autoencoders, 3.3"
 
 
 @dataclass
-class Reconstruction(Model):
+class Reconstruction(TrainedModel):
     """An autoencoder of normal images; the error map of its reconstruction is the score."""
 
-    uses: ClassVar[frozenset[str]] = frozenset({"encoder", "loss", "pool", "training"})
     widths: tuple[int, ...] = (128, 128, 64, 32)
     """Channels of the decoder's first four convolutions."""
     bottleneck: Literal["auto", "none", "dense"] = "auto"
@@ -33,35 +33,16 @@ class Reconstruction(Model):
     """How many numbers a dense bottleneck has."""
     attention: Literal["none", "squeeze_excite"] = "none"
     """Channel attention after each of the decoder's first four convolutions."""
+    adversarial: float = 0.0
+    """The weight in the loss of a patch discriminator that learns to tell reconstructions from images; 0: none."""
 
     def __post_init__(self) -> None:
         if len(self.widths) != 4 or min(self.widths) < 1:
             raise ValueError(f"widths are {self.widths}, expected four positive numbers such as 128-128-64-32")
         if self.latent_dim < 1:
             raise ValueError(f"latent_dim is {self.latent_dim}, expected at least 1")
-
-    def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
-        """Train encoder and decoder together. Raises TrainingError, UnavailableError, UsageError."""
-        from harness_autoencoders.training import seeded, train
-
-        with seeded(run):
-            self._build(encoder, loss, run)
-            train(self._network, normal, self._step, run)
-
-    def score(self, images: Images) -> Scores:
-        """The error map of each image's reconstruction."""
-        import torch
-
-        from harness_autoencoders.training import reconstruction_errors
-
-        network = self.network()
-
-        def error(clean: Tensor, pixels: NDArray[np.uint8]) -> Tensor:
-            beside = {name: torch.from_numpy(v).to(clean.device) for name, v in self.side_inputs(pixels).items()}
-            maps: Tensor = network(clean, **beside)
-            return maps
-
-        return Scores(maps=reconstruction_errors(images, error, self._run.device))
+        if self.adversarial < 0:
+            raise ValueError(f"adversarial is {self.adversarial:g}, expected 0 or more")
 
     def network(self) -> nn.Module:
         """A module from images (N, 3, H, W) in [0, 1] to the error maps (N, H, W) of their reconstructions."""
@@ -73,51 +54,42 @@ class Reconstruction(Model):
         """The bottleneck, where it is left to encoder or model."""
         return {"bottleneck": self._resolved_bottleneck(encoder)} if self.bottleneck == "auto" else {}
 
-    def state(self) -> Mapping[str, NDArray[Any]]:
-        """Every weight and statistic of the network."""
-        return {name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in self._network.state_dict().items()}
-
-    def restore(
-        self, state: Mapping[str, NDArray[Any]], *, encoder: Encoder | None, loss: Loss | None, run: Run
-    ) -> None:
-        """Become the fitted model whose `state()` this was. `run` is as it was at the fit."""
-        import torch
-
-        from harness_autoencoders.training import seeded
-
-        with seeded(run):
-            self._build(encoder, loss, run, weights="random")
-        self._network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in state.items()})
-        self._network.eval()
-
     def _resolved_bottleneck(self, encoder: Encoder | None) -> str:
         if self.bottleneck != "auto":
             return self.bottleneck
         return "dense" if encoder is not None and encoder.bottleneck else "none"
 
-    def _build(
-        self, encoder: Encoder | None, loss: Loss | None, run: Run, weights: Literal["random"] | None = None
-    ) -> None:
-        from harness_autoencoders.networks import Autoencoder
-
+    def _build(self, encoder: Encoder | None, loss: Loss | None, run: Run, weights: Weights) -> nn.Module:
         if encoder is None or loss is None:
             raise TypeError(f"{self.name} takes an encoder and a loss")
-        built = encoder.build(replace(run, weights=weights or run.weights))
+        self._loss = loss
+        self._adversary: Adversary | None = None
+        built = encoder.build(replace(run, weights=weights))
         dense = self._resolved_bottleneck(encoder) == "dense"
-        network = Autoencoder(
-            built,
-            run.image_size,
-            widths=self.widths,
-            latent_dim=self.latent_dim if dense else None,
-            attention=self.attention,
-        )
-        self._network: Autoencoder = network.to(run.device)
-        loss.prepare(run)  # after the network, so that the network starts with the same weights under every loss
-        self._loss, self._run = loss, run
+        return self._autoencoder(built, run.image_size, self.latent_dim if dense else None)
 
-    @abstractmethod
-    def _step(self, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """The loss of one batch, (N, 3, H, W) in [0, 1]."""
+    def _autoencoder(self, encoder: nn.Module, image_size: int, latent_dim: int | None) -> Autoencoder:
+        from harness_autoencoders.networks import Autoencoder
+
+        return Autoencoder(encoder, image_size, widths=self.widths, latent_dim=latent_dim, attention=self.attention)
+
+    def _train(self, normal: Images, run: Run) -> None:
+        from harness_autoencoders.adversary import Adversary
+
+        # It is made after the network, so that the network starts with the same weights with and without it.
+        self._adversary = Adversary(run) if self.adversarial else None
+        super()._train(normal, run)
+        adversary, self._adversary = self._adversary, None
+        if adversary is not None and not adversary.steps:
+            raise UnavailableError(f"{self.name} trains by a step of its own, in which adversarial has no part")
+
+    def _error(self, output: Tensor, clean: Tensor) -> Tensor:
+        """The loss of reconstructions (N, 3, H, W), and what the adversary, if there is one, thinks of them."""
+        loss = self._loss(output, clean)
+        if self._adversary is None:
+            return loss
+        self._adversary.learn(output, clean)
+        return loss + self.adversarial * self._adversary.suspicion(output)
 
 
 @dataclass
@@ -140,7 +112,7 @@ class DAE(Reconstruction):
     def _step(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         from harness_autoencoders.corruption import corrupt
 
-        return self._loss(self._network(corrupt(clean, self.noise, self.level, generator)), clean)
+        return self._error(self._network(corrupt(clean, self.noise, self.level, generator)), clean)
 
     def network(self) -> nn.Module:
         """As for any autoencoder; the side input `noise`, if given, corrupts the images before they are encoded."""
@@ -183,5 +155,6 @@ class CAE(Reconstruction):
     def _step(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         from harness_autoencoders.contraction import contraction
 
-        latent, norm = contraction(self._network.encode, clean, self.penalty, self.probes, generator)
-        return self._loss(self._network.decode(latent), clean) + self.contraction * norm
+        network = cast("Autoencoder", self._network)
+        latent, norm = contraction(network.encode, clean, self.penalty, self.probes, generator)
+        return self._error(network.decode(latent), clean) + self.contraction * norm

@@ -157,3 +157,10 @@ class DenoisingError(ReconstructionError):
         """(N, 3, H, W) in [0, 1], and the output of `corruption.draw` or nothing, to (N, H, W)."""
         shown = images if noise is None else apply(images, noise, self.noise, self.level)
         return self._loss.error_map(self.autoencoder(shown), images)
+
+
+def level_channels(pyramid: nn.Module, image_size: int) -> list[int]:
+    """How many channels each map of an encoder's pyramid has, found by showing it one black image."""
+    pyramid.eval()
+    with torch.no_grad():
+        return [level.shape[1] for level in pyramid(torch.zeros(1, 3, image_size, image_size))]

@@ -107,15 +107,17 @@ def minimise(
 def reconstruction_errors(
     images: Images, error: Callable[[Tensor, NDArray[np.uint8]], Tensor], device: str
 ) -> NDArray[np.float32]:
-    """The maps (N, H, W) that `error` makes of clean images (B, 3, H, W) in [0, 1] and their pixels (B, H, W, 3)."""
+    """The maps (N, H, W), or scores (N,), that `error` makes of clean images (B, 3, H, W) and pixels (B, H, W, 3)."""
     on = torch.device(device)
     source = _Source(images.pixels, on)
-    maps = torch.empty(images.pixels.shape[:3], pin_memory=on.type == "cuda")
+    maps = torch.empty(0, *images.pixels.shape[1:3])
     with torch.inference_mode(), _fast(on):
         for start in range(0, len(images), SCORE_BATCH):
             # The last batch is filled up with copies of the last image.
             chosen = np.minimum(np.arange(start, start + SCORE_BATCH), len(images) - 1)
             errors = error(source.batch(chosen), images.pixels[chosen])
+            if not start:
+                maps = torch.empty(len(images), *errors.shape[1:], pin_memory=on.type == "cuda")
             maps[start : start + SCORE_BATCH].copy_(errors[: len(images) - start], non_blocking=True)
         if on.type == "cuda":  # maps were copied while the next ones were computed, so wait for the last
             torch.cuda.synchronize(on)

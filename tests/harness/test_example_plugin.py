@@ -29,7 +29,7 @@ def offered(environment):
 
 def test_an_installed_plugin_is_listed_with_its_distribution(fresh_environment, source):
     ours = {part for part, plugin in offered(fresh_environment).items() if plugin == "anomaly-vae 0.3.0"}
-    assert ours == {("model", "vae"), ("threshold", "tail"), ("loss", "charbonnier")}
+    assert ours == {("model", "small_vae"), ("threshold", "tail"), ("loss", "charbonnier")}
 
 
 def test_its_own_tests_pass_where_it_is_installed(fresh_environment, source):
@@ -37,24 +37,26 @@ def test_its_own_tests_pass_where_it_is_installed(fresh_environment, source):
 
 
 def test_its_parts_pass_the_check_command(fresh_environment, source):
-    output = fresh_environment.run("-m", "harness", "check", "vae[latent_dim=4]", "tail", "charbonnier")
-    assert "passed   vae[latent_dim=4]  check_score_does_not_depend_on_batch" in output.splitlines()
+    output = fresh_environment.run("-m", "harness", "check", "small_vae[latent_dim=4]", "tail", "charbonnier")
+    assert "passed   small_vae[latent_dim=4]  check_score_does_not_depend_on_batch" in output.splitlines()
     assert output.splitlines()[-1].endswith("passed, 0 failed, 0 skipped")
 
 
 def test_its_parts_cross_with_the_built_in_ones(fresh_environment, source, tmp_path):
     store = ("--store", str(tmp_path / "runs"), "--format", "json", "--thresholds", "tail,mean")
     fresh_environment.run(
-        *("-m", "harness", "run", "--models", "vae,dae", "--encoders", "conv", "--losses", "charbonnier,mse"),
+        *("-m", "harness", "run", "--models", "small_vae,dae", "--encoders", "conv", "--losses", "charbonnier,mse"),
         *("--dataset", "synthetic", "--categories", "pill", "--image-size", "32", "--epochs", "1", *store),
     )
     rows = json.loads(fresh_environment.run("-m", "harness", "leaderboard", *store))
-    methods = {(row["model"], row["loss"], row["threshold"]) for row in rows if row["model"] in ("vae", "dae")}
-    assert methods == {(m, lo, t) for m in ("vae", "dae") for lo in ("charbonnier", "mse") for t in ("tail", "mean")}
-    assert all(0 <= row["auroc"] <= 1 for row in rows if row["model"] == "vae")
+    methods = {(row["model"], row["loss"], row["threshold"]) for row in rows if row["model"] in ("small_vae", "dae")}
+    assert methods == {
+        (m, lo, t) for m in ("small_vae", "dae") for lo in ("charbonnier", "mse") for t in ("tail", "mean")
+    }
+    assert all(0 <= row["auroc"] <= 1 for row in rows if row["model"] == "small_vae")
 
 
 def test_removing_it_removes_it(fresh_environment, source):
     fresh_environment.run("-m", "pip", "uninstall", "--quiet", "--yes", "anomaly-vae")
     assert not [part for part, plugin in offered(fresh_environment).items() if "anomaly-vae" in plugin]
-    fresh_environment.run("-m", "harness", "check", "vae", expect=2)
+    fresh_environment.run("-m", "harness", "check", "small_vae", expect=2)

@@ -17,12 +17,17 @@ ROOTS = {"mvtec_ad": SHARED / "data" / "mvtec_ad_256", "folder": SHARED / "data"
 SMALLER = {
     "dae": "dae[widths=16-16-8-8]",
     "cae": "cae[widths=16-16-8-8,latent_dim=16]",
+    "discriminative": "discriminative[widths=16-16-8-8,width=4]",
+    "ganomaly": "ganomaly[widths=16-16-8-8]",
+    "inpainting": "inpainting[widths=16-16-8-8,cells=8,parts=2]",
+    "vae": "vae[widths=16-16-8-8,latent_dim=16]",
     "perceptual": "perceptual[encoder=tf_efficientnet_lite0.in1k]",
     "synthetic": "synthetic[n_train=4,n_test_good=3,n_test_defective=8]",
 }
 """What stands for a part whose defaults take longer, and are no more true for that."""
 VARIANTS = {
     "model": [
+        "dae[widths=16-16-8-8,adversarial=0.1]",
         "patchcore[memory=50]",
         "knn[features=pooled,distance=euclidean,k=2]",
         "subspace[measure=likelihood]",

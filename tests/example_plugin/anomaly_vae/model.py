@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class VAE(Model):
     """Variational autoencoder: reconstructs an image from the mean of a latent Gaussian that is kept near the standard one."""
 
-    name = "vae"
+    name = "small_vae"
     uses: ClassVar[frozenset[str]] = frozenset({"encoder", "loss", "pool", "training"})
     licence = "MIT"
     source = "Kingma and Welling 2013, https://arxiv.org/abs/1312.6114"
