@@ -50,16 +50,6 @@ def config_option(command: F) -> F:
     )(command)
 
 
-class _AsWritten(click.ParamType[Any]):
-    """Lets a value be: `Settings` reads it, as it reads those of a configuration and of Python."""
-
-    def __init__(self, setting: Setting) -> None:
-        self.name = setting.kind.metavar
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value
-
-
 def _option(setting: Setting) -> Callable[[F], F]:
     said, names = setting.default_in_words, list(setting.options)
     about: dict[str, Any] = {"help": setting.help + (f"  [default: {said}]" if said else ""), "default": None}
@@ -67,7 +57,7 @@ def _option(setting: Setting) -> Callable[[F], F]:
         about |= {"is_flag": True}
         names = [f"{name}/--no-{name.removeprefix('--')}" for name in names] if setting.default else names
     else:
-        about |= {"type": _AsWritten(setting), "metavar": setting.kind.metavar}
+        about |= {"type": click.UNPROCESSED, "metavar": setting.kind.metavar}  # read as those of a file and of Python
     if setting.bare is not None:
         about |= {"is_flag": False, "flag_value": setting.bare}
     if setting.several_options:

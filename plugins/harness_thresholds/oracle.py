@@ -36,6 +36,6 @@ class F1Oracle(OracleThreshold):
         ]  # the lowest score that is called anomalous; the one below is normal, otherwise F1 would be higher
         below = normal[normal < lowest][-1:]
         if not len(below):
-            return float(np.nextafter(lowest, -np.inf))
+            return float(np.nextafter(lowest, scores.dtype.type(-np.inf)))  # one that scores of this precision can have
         limit = (below[0] + lowest) / 2
         return float(limit if limit < lowest else below[0])

@@ -34,7 +34,14 @@ def plain(pixels: NDArray[np.uint8], file: Path) -> None:
 
 
 def deep(bits: int) -> Save:
-    return lambda pixels, file: Image.fromarray(pixels.astype(np.uint16) << (bits - 8)).save(file)
+    def save(pixels: NDArray[np.uint8], file: Path) -> None:
+        values = pixels.astype(np.uint16) << (bits - 8)
+        if file.suffix == ".pgm":  # which Pillow before 11 reads and does not write
+            file.write_bytes(b"P5 %d %d 65535\n" % values.shape[::-1] + values.astype(">u2").tobytes())
+        else:
+            Image.fromarray(values).save(file)
+
+    return save
 
 
 def parts(root: Path, save: Save = plain, suffix: str = ".png", counts: dict[str, int] = COUNTS) -> Path:
