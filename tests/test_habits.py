@@ -56,7 +56,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "release.py", tmp_path / ".ci")
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
-    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n\n- Later.\n\n## 1.2.3 (2026-11-28)\n\n- Now.\n\n## 1.2.2 (2026-01-01)\n\n- Then.\n")  # fmt: skip
+    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n\n## 1.2.3 (2026-11-28)\n\n- Now.\n\n## 1.2.2 (2026-01-01)\n\n- Then.\n")  # fmt: skip
     with zipfile.ZipFile(tmp_path / "anomaly_harness-1.2.3-py3-none-any.whl", "w") as wheel:
         wheel.writestr("harness/__init__.py", "")
         wheel.writestr("anomaly_harness-1.2.3.dist-info/METADATA", "")
@@ -71,6 +71,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_release_prints_its_section_of_the_changelog(release) -> None:
     done = release("v1.2.3")
     assert (done.returncode, done.stdout) == (0, "- Now.\n"), done.stderr
+    assert "no [project.urls]" in done.stderr
 
 
 def test_a_release_that_does_not_fit_together_is_refused(release, tmp_path: Path) -> None:
@@ -87,6 +88,8 @@ def test_a_release_that_does_not_fit_together_is_refused(release, tmp_path: Path
     assert "expected harness, harness_* and its metadata" in told()
     wheel.unlink()
     assert "holds the wheels [], expected one of 1.2.3" in told()
+    (tmp_path / "CHANGELOG.md").write_text("## Unreleased\n\n- Later.\n\n## 1.2.3 (2026-11-28)\n\n- Now.\n")
+    assert "has entries under 'Unreleased': expected them under '## 1.2.3 (YYYY-MM-DD)'" in told()
     (tmp_path / "CHANGELOG.md").write_text("## 1.2.3 (unreleased)\n\n- Now.\n")
     assert "no section '## 1.2.3 (YYYY-MM-DD)'" in told()
 
