@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from harness.api import Finding, FloatArray, Split
 from harness.audit.contents import contents
 from harness.audit.duplicates import duplicates
+from harness.audit.kept import kept
 from harness.audit.shortcuts import shortcuts
 from harness.audit.statistics import statistics_of
 
@@ -28,6 +29,11 @@ class Audit:
     def grave(self) -> tuple[Finding, ...]:
         """Those that make numbers mean something else than they say."""
         return tuple(finding for finding in self.findings if finding.grave)
+
+
+def findings_of(split: Split) -> tuple[Finding, ...]:
+    """What `audit` finds; taken from the cache folder where the same images were looked at before."""
+    return kept(split, VERSION, lambda: audit(split).findings)
 
 
 def audit(split: Split) -> Audit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -60,12 +61,17 @@ def near_pairs(small: FloatArray) -> list[Pair]:
     nearest = np.full(len(small), np.inf)
     candidates: list[Pair] = []
     for start in range(0, len(small), _AT_ONCE):
-        block = small[start : start + _AT_ONCE]
-        gaps = squares[start : start + _AT_ONCE, None] + squares[None, :] - 2 * (block @ small.T)
-        gaps[np.arange(len(block)), np.arange(start, start + len(block))] = np.inf
-        nearest[start : start + len(block)] = gaps.min(axis=1, initial=np.inf)
+        block, later = small[start : start + _AT_ONCE], small[start:]
+        gaps = block @ later.T  # with those before, each row was compared already
+        gaps *= -2
+        gaps += squares[start : start + _AT_ONCE, None]
+        gaps += squares[None, start:]
+        np.fill_diagonal(gaps, np.inf)
+        of_block, of_later = nearest[start : start + len(block)], nearest[start:]
+        np.minimum(of_block, gaps.min(axis=1, initial=np.inf), out=of_block)
+        np.minimum(of_later, gaps.min(axis=0, initial=np.inf), out=of_later)
         rows, columns = np.nonzero(gaps < _NEAR**2 * small.shape[1])
-        for row, column in zip((rows + start).tolist(), columns.tolist(), strict=True):
+        for row, column in zip((rows + start).tolist(), (columns + start).tolist(), strict=True):
             if row < column:
                 distance = np.sqrt(np.square(small[row] - small[column], dtype=np.float64).mean())
                 candidates.append(Pair(row, column, float(distance)))
@@ -86,7 +92,11 @@ def small_grey(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     from PIL import Image
 
     found = np.empty((len(pixels), _SIDE * _SIDE), dtype=np.float32)
-    for index, image in enumerate(pixels):
-        grey = Image.fromarray(np.ascontiguousarray(image)).convert("L")
+
+    def shrink(index: int) -> None:
+        grey = Image.fromarray(np.ascontiguousarray(pixels[index])).convert("L")
         found[index] = np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.BOX), dtype=np.float32).reshape(-1)
+
+    with ThreadPoolExecutor(2) as pool:  # Pillow releases the GIL
+        list(pool.map(shrink, range(len(pixels))))
     return found

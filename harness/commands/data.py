@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.audit import audit
+from harness.audit import findings_of
 from harness.commands._downloading import download as fetch_into
 from harness.commands._options import format_option, plugin_option, some_of
 from harness.errors import DataError, UsageError
@@ -63,12 +63,12 @@ def command(
     for category in some_of(categories, here, "category"):
         try:
             split = load(part, category, image_size)
-            looked_at[category] = split, audit(split)
+            looked_at[category] = split, findings_of(split)
         except DataError as error:
             faults[category] = str(error)
     for category, (split, _) in looked_at.items() if write is not None else ():
         assert write is not None
         write_photos(split, write if len(looked_at) == 1 else write / category)
     click.echo(render(data_document(part, here, looked_at, faults), style), nl=False)
-    if faults or (strict and any(found.grave for _, found in looked_at.values())):
+    if faults or (strict and any(one.grave for _, found in looked_at.values() for one in found)):
         ctx.exit(3)

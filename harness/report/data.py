@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from harness.api import GOOD, Dataset, Split
-from harness.audit import Audit
+from harness.api import GOOD, Dataset, Finding, Split
 from harness.report.audit import finding_line
 from harness.report.table import Document, Table
 
 
 def data_document(
-    dataset: Dataset, here: Sequence[str], splits: Mapping[str, tuple[Split, Audit]], faults: Mapping[str, str]
+    dataset: Dataset,
+    here: Sequence[str],
+    splits: Mapping[str, tuple[Split, tuple[Finding, ...]]],
+    faults: Mapping[str, str],
 ) -> Document:
     """One row a category, and a line for each finding; `faults` are those that could not be loaded, with the reason.
 
@@ -44,7 +46,7 @@ def data_document(
         droppable=["fingerprint", "sizes", "defects"],
         notes=[*_missing(dataset, here), *([f"Homepage: {dataset.homepage}"] if dataset.homepage else [])],
     )
-    found = [finding_line(category, finding) for category, (_, audit) in splits.items() for finding in audit.findings]
+    found = [finding_line(category, finding) for category, (_, findings) in splits.items() for finding in findings]
     return Document(lambda: [table], lambda: rows, ("dataset", "licence", *columns), [found] if found else [])
 
 
@@ -57,7 +59,7 @@ def _missing(dataset: Dataset, here: Sequence[str]) -> list[str]:
     return [f"{count} of {len(dataset.official)} categories are here. Not here: {', '.join(missing)}."]
 
 
-def _row(category: str, split: Split, audit: Audit) -> dict[str, Any]:
+def _row(category: str, split: Split, findings: Sequence[Finding]) -> dict[str, Any]:
     kinds = Counter(kind for kind in split.test.defects if kind != GOOD)
     masks = split.test.masks
     return {
@@ -70,7 +72,7 @@ def _row(category: str, split: Split, audit: Audit) -> dict[str, Any]:
         "masks": 0 if masks is None else int(masks.any(axis=(1, 2)).sum()),
         "sizes": ", ".join(split.sizes),
         "incomplete": split.incomplete,
-        "findings": [asdict(finding) for finding in audit.findings],
+        "findings": [asdict(finding) for finding in findings],
         "fingerprint": split.fingerprint,
     }
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from harness.api import Finding, Split
-from harness.audit import VERSION, audit
-from harness.audit.kept import kept
+from harness.audit import findings_of
 from harness.trials.observers import Observer
 from harness.trials.trial import Outcome
 
@@ -33,7 +32,7 @@ class Auditor:
 
 def _findings(split: Split) -> tuple[Finding, ...]:
     try:
-        return kept(split, VERSION, lambda: audit(split).findings)
+        return findings_of(split)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # images of a plugin may be of any kind; its trials go on and say what is wrong

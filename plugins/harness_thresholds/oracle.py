@@ -31,11 +31,11 @@ class F1Oracle(OracleThreshold):
         alarms = len(normal) - normal.searchsorted(abnormal, "left")
         f1 = found / (found + alarms + len(abnormal))
         best = len(f1) - 1 - int(f1[::-1].argmax())
-        lowest = abnormal[
-            best
-        ]  # the lowest score that is called anomalous; the one below is normal, otherwise F1 would be higher
+        # The lowest score that is called anomalous; the one below is normal, otherwise F1 would be higher. Both are
+        # arrays of one, which keep their precision with any numpy: a limit must be a score that there can be.
+        lowest = abnormal[best : best + 1]
         below = normal[normal < lowest][-1:]
         if not len(below):
-            return float(np.nextafter(lowest, scores.dtype.type(-np.inf)))  # one that scores of this precision can have
-        limit = (below[0] + lowest) / 2
-        return float(limit if limit < lowest else below[0])
+            return float(np.nextafter(lowest, -np.inf)[0])
+        limit = (below + lowest) / 2
+        return float(limit[0] if limit[0] < lowest[0] else below[0])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness import Dataset, Split
+from harness import Dataset, Images, Split
+from harness.audit import audit
 from harness.plugin.registry import Registry
 
 SIDE, SIZE = 700, 256
@@ -81,3 +84,34 @@ def test_how_a_first_start_grows_with_the_number_of_files(figures, parts: Path, 
     root, caches = few(parts, tmp_path / "few", n), count()
     what = f"first start on {n} files"
     assert figures.time(what, lambda: load(root, tmp_path / f"cache{next(caches)}"), rounds=2).test
+
+
+def test_what_the_audit_of_10000_images_adds_to_decoding_them(figures, parts: Path, tmp_path: Path) -> None:
+    """In CPU seconds. Decoding grows with the number of files, so 400 are decoded; the search for pairs does not."""
+    caches, split = count(), many(10_000)
+
+    def decoded() -> Split:
+        return load(parts, tmp_path / f"cache{next(caches)}")
+
+    rounds = [(10_000 / 400 * cpu_seconds(decoded), cpu_seconds(lambda: audit(split))) for _ in range(3)]
+    decoding, looking = (min(column) for column in zip(*rounds, strict=True))
+    what = f"audit of 10,000 images, against decoding as many files of {SIDE}x{SIDE}"
+    figures.add(
+        what, looking, decoding, f"{looking / decoding:.1%} more", "at most 10 % more", looking <= decoding / 10
+    )
+
+
+def many(n: int) -> Split:
+    """Pictures that all differ, in the memory of one: each is a row further down the same texture."""
+    texture = np.random.default_rng(0).normal(128, 20, (SIZE + n, SIZE, 3)).clip(0, 255).astype(np.uint8)
+    row, column, channel = texture.strides
+    pixels = np.lib.stride_tricks.as_strided(texture, (n, SIZE, SIZE, 3), (row, row, column, channel), writeable=False)
+    names, most = tuple(f"{at}.png" for at in range(n)), n * 3 // 4
+    kinds = tuple("bad" if at % 2 else "good" for at in range(n - most))
+    return Split(Images(pixels[:most], names[:most]), Images(pixels[most:], names[most:], kinds))
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start

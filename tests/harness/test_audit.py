@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -123,7 +124,8 @@ def test_pairs_are_found_whatever_the_block_they_lie_in(n: int, seed: int) -> No
     rows = rng.normal(100, 20, (n, 64)).astype(np.float32)
     one, other = sorted(rng.choice(n, 2, replace=False).tolist())
     rows[other] = rows[one]
-    assert [(pair.one, pair.other) for pair in near_pairs(rows)] == [(one, other)]
+    with mock.patch("harness.audit.duplicates._AT_ONCE", 7):
+        assert [(pair.one, pair.other) for pair in near_pairs(rows)] == [(one, other)]
 
 
 def test_blank_images_are_grave() -> None:

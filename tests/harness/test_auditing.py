@@ -70,7 +70,7 @@ def test_images_that_cannot_be_looked_at_cost_no_trial(
         raise RuntimeError("no such thing")
 
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("harness.trials.auditing.audit", broken)
+    monkeypatch.setattr("harness.audit.audit", broken)
     done = run(parts, dots_plugin, tmp_path / "runs", "--log-json", "-")
     assert done.exit_code == 0
     assert "The images could not be looked at: RuntimeError: no such thing." in done.stderr
@@ -87,7 +87,7 @@ def test_images_that_were_looked_at_in_an_earlier_run_are_not_looked_at_again(
         raise AssertionError("looked at again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("harness.trials.auditing.audit", again)
+        patch.setattr("harness.audit.audit", again)
         assert "GRAVE shortcut" in run(parts, dots_plugin, tmp_path / "others").stderr
     (found,) = (tmp_path / "cache" / "audits").iterdir()
     found.write_text("nonsense")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
@@ -14,7 +14,10 @@ images = st.lists(st.tuples(score, st.booleans()), min_size=1, max_size=30).map(
 )
 
 
+@settings(deadline=None)
 @given(images.filter(lambda data: bool(data[1].any())), st.sampled_from([np.float64, np.float32]))
+@example((np.array([0.0, -1.4e-45, 1.0]), np.array([True, False, True])), np.float32)  # nothing lies half way
+@example((np.array([0.0]), np.array([True])), np.float32)
 def test_no_limit_has_a_better_f1_and_none_above_it_an_equal_one(
     data: tuple[np.ndarray, np.ndarray], precision: type[np.floating]
 ) -> None:
