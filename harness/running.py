@@ -11,7 +11,7 @@ from harness.api import Dataset, Encoder, Executor, Loss, Model, Part, Pool, Thr
 from harness.errors import ModelError, UsageError
 from harness.plugin.in_process import IN_PROCESS, broken, choose, register, registry_with, some_of
 from harness.plugin.registry import KINDS, Registry
-from harness.plugin.spec import parse, spell
+from harness.plugin.spec import spell
 from harness.report.events import TO_STDERR, Events, opened_log
 from harness.report.html import page
 from harness.report.progress import PluginLines, accounted, display, tell
@@ -21,12 +21,12 @@ from harness.trackers.asked import trackers_of
 from harness.trackers.tracking import Tracking
 from harness.trials import hardware
 from harness.trials.datasets import categories_of, usual_dataset
+from harness.trials.edits import Edits
 from harness.trials.executors.asked import device_of, executor_of, jobs_of
 from harness.trials.executors.local import Local
 from harness.trials.grid import Axes, Cell, plan
 from harness.trials.isolation.registry import isolated_registry
 from harness.trials.observers import Observer, Observers
-from harness.trials.provenance import makers
 from harness.trials.saved_model import ModelFolder
 from harness.trials.schedule import RunSummary, carry_out, run_start
 from harness.trials.settings import Settings, with_settings
@@ -179,13 +179,14 @@ def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str]
     with Store(settings.store, write=True) as store:
         tracking = [Tracking(one, planned.judged, planned.page_of, warn, planned.rootless) for one in planned.trackers]
         told = Observers([*observers, *tracking], warn)
-        start = run_start(planned.cells, planned.axes.dataset, store, refits=worker.config.keep is not None)
+        refits = worker.config.keep is not None or settings.refit_edited
+        start = run_start(planned.cells, planned.axes.dataset, store, refits=refits)
         with told.following(start) as observer:
             cells, executor = planned.cells, planned.executor
             about: Any = {"store": store, "worker": worker, "executor": executor, "floors": planned.floors}
-            summary = carry_out(cells, **about, observer=observer)
+            summary = carry_out(cells, **about, observer=observer, refit_edited=settings.refit_edited)
         outcomes = list(store.outcomes([*summary.ids, *summary.floors]))
-    remarks = (*_of_other_code(outcomes, planned.registry), *_of_changes(summary), *_of_unasked(summary, executor))
+    remarks = (*_of_edited(planned, outcomes), *_of_changes(summary), *_of_unasked(summary, executor))
     results = Results(
         Source(settings.store, planned.registry, outcomes),
         settings.thresholds,
@@ -307,27 +308,21 @@ def _is_of_this_process(registry: Registry, part: Part) -> bool:
     return registry.offers(KINDS[part.kind])[type(part).name].plugin.distribution == IN_PROCESS
 
 
-def _of_other_code(outcomes: Sequence[Outcome], registry: Registry) -> Iterator[str]:
-    """What stored trials were fitted with other code than a part of this process or file has now, a line a part."""
+def _of_edited(planned: PlannedRun, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Which parts have other code now than when shown trials were stored, a line a part."""
     found: dict[str, tuple[str, str]] = {}
-    changeable = any(_is_changeable(plugin.distribution) for plugin in registry.plugins)
-    for outcome in outcomes if changeable else ():
-        now, then = makers(outcome.trial, registry).plugins, outcome.record.plugins
-        for kind, maker in now.items():
-            (source, code), (source_then, code_then) = (made.rsplit(" ", 1) for made in (maker, then.get(kind, maker)))
-            same = Path(source).name == Path(source_then).name  # a file may be given by another path
-            if code != code_then and same and _is_changeable(source):
-                found[f"{kind} {parse(getattr(outcome.trial, kind))[0]!r}"] = (code_then, code)
-    for part, (then_code, now_code) in found.items():
-        yield (
-            f"{part} has changed since trials of it were stored (code {then_code}, now {now_code}): those are shown, "
-            "and not fitted again. Give it another name, or run into another store"
-        )
-
-
-def _is_changeable(distribution: str) -> bool:
-    """Whether code from there may be other code at the next run: that of this process, or of a single file."""
-    return distribution == IN_PROCESS or distribution.endswith(".py")
+    edits = Edits(planned.registry)
+    for outcome in outcomes:
+        found.update(edits.of(outcome.trial, outcome.record))
+    settings = planned.settings
+    what = (
+        "a trial of it that could not be fitted again is shown as it was stored"
+        if settings.refit_edited
+        else f"those are shown, and not fitted again. {settings.called('refit_edited')} fits them again and replaces "
+        "them; to keep both give the part another name, or run into another store"
+    )
+    for part, (then, now) in found.items():
+        yield f"{part} has changed since trials of it were stored (code {then}, now {now}): {what}"
 
 
 def _nothing(line: str) -> None:

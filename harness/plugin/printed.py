@@ -15,7 +15,8 @@ from functools import cache
 from types import FrameType
 from typing import Any, TextIO, cast
 
-from harness.plugin.registry import FILE_MODULE, GROUP
+from harness.plugin.plugin_files import FILE_MODULE
+from harness.plugin.registry import GROUP
 from harness.printable import printable
 
 _OURS = frozenset({"harness", "click", "rich", "__main__"})

@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib
-import importlib.abc
 import importlib.metadata
 import importlib.util
 import inspect
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar, cast
 
 import pluggy
@@ -38,14 +37,13 @@ from harness.errors import HarnessError, UsageError, unknown_name
 from harness.plugin import hookspecs
 from harness.plugin.contract import misfit, misfit_of_source
 from harness.plugin.faults import fault_of, is_floor, named, needs_options
+from harness.plugin.plugin_files import contents, module_names, module_of
 from harness.plugin.spec import make, parse, split_list
 
 P = TypeVar("P", bound=Part)
 
 GROUP = "anomaly_harness"
 """The entry-point group."""
-FILE_MODULE = "harness_plugin_file_"
-"""The prefix of the module name under which a plugin file is imported."""
 DISTRIBUTION = "anomaly-harness"
 """The name of our own distribution, whose plugins are called built-in."""
 
@@ -80,14 +78,26 @@ class Plugin:
     version: str
     problems: list[str] = field(default_factory=list)
     """The reasons why it, or something in it, is left out; empty if nothing is."""
+    path: str = ""
+    """Where its file lies, if it is one: for messages and for nothing that is kept, since it may name a person."""
 
     @property
     def builtin(self) -> bool:
         """Whether it is part of the harness's own distribution."""
         return self.distribution == DISTRIBUTION
 
-    def __str__(self) -> str:
+    @property
+    def place(self) -> str:
+        """What tells it from other plugins of its name here."""
+        return self.path or self.distribution
+
+    @property
+    def recorded(self) -> str:
+        """What records say of it, which names no folder."""
         return f"{self.name} ({self.distribution} {self.version})"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.place} {self.version})"
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,8 @@ class Registry:
         self._manager = pluggy.PluginManager("harness")
         self._manager.add_hookspecs(hookspecs)
         self._modules: dict[str, Any] = {}
+        self.file_modules: dict[str, ModuleType] = {}
+        """The modules of plugin files by name; in `sys.modules` another registry may have put others there."""
         self._offers: dict[type[Part], dict[str, Offer]] = {}
 
     @classmethod
@@ -133,15 +145,27 @@ class Registry:
             plugin = Plugin(entry.name, distribution or "unknown", entry.dist.version if entry.dist else "unknown")
             if plugin.builtin or names is None or names & {plugin.name, plugin.distribution}:
                 registry._load(plugin, entry.load, partial(_source_of, entry.module))
-        for file, source in (files if isinstance(files, Mapping) else contents(files)).items():
-            version = hashlib.sha256(source).hexdigest()[:8]
-            plugin = Plugin(file.stem, str(file), version)
-            registry._load(plugin, partial(_module_of, file, source), partial(bytes, source))
+        registry._load_files(files if isinstance(files, Mapping) else contents(files))
         return registry
 
-    def register(self, module: object, name: str, distribution: str = "in this process", version: str = "-") -> Plugin:
+    def _load_files(self, sources: Mapping[Path, bytes]) -> None:
+        """Load plugin files from their content."""
+        names = module_names(sources)
+        for file, source in sources.items():
+            version = hashlib.sha256(source).hexdigest()[:8]
+            plugin = Plugin(file.stem, file.name, version, path=str(file))
+
+            def load(file: Path = file, source: bytes = source) -> ModuleType:
+                self.file_modules[names[file]] = module = module_of(file, source, names[file])
+                return module
+
+            self._load(plugin, load, partial(bytes, source))
+
+    def register(
+        self, module: object, name: str, distribution: str = "in this process", version: str = "-", path: str = ""
+    ) -> Plugin:
         """Add a plugin that is imported already, for tests and notebooks."""
-        plugin = Plugin(name, distribution, version)
+        plugin = Plugin(name, distribution, version, path=path)
         self._load(plugin, lambda: module)
         return plugin
 
@@ -229,7 +253,7 @@ class Registry:
             plugin.problems.append(reason)
             return
         plugin.problems.extend(self._misnamed(module))
-        key = f"{plugin.distribution}:{plugin.name}"
+        key = f"{plugin.place}:{plugin.name}"
         try:
             self._manager.register(module, name=key)
         except Exception as error:  # of pluggy, or of an attribute of the plugin that it has looked at
@@ -287,14 +311,6 @@ class Registry:
         return dict(sorted(offers.items()))
 
 
-def contents(files: Sequence[Path]) -> dict[Path, bytes]:
-    """Plugin files with their content. Raises UsageError for a missing file."""
-    for file in files:
-        if not file.is_file():
-            raise UsageError(f"no plugin file {str(file)!r}: expected the path of a Python file")
-    return {file: file.read_bytes() for file in files}
-
-
 def _source_of(module: str) -> bytes:
     """The source of a module that cannot be imported; empty if it cannot be found."""
     try:
@@ -302,37 +318,3 @@ def _source_of(module: str) -> bytes:
         return Path(spec.origin).read_bytes() if spec and spec.origin else b""
     except Exception:  # of the package that it lies in
         return b""
-
-
-class _Source(importlib.abc.SourceLoader):
-    """Loads a module from bytes, which may come from another machine."""
-
-    def __init__(self, file: Path, source: bytes) -> None:
-        self._file = file
-        self._source = source
-
-    def get_filename(self, fullname: str) -> str:
-        return str(self._file)
-
-    def get_data(self, path: str | bytes) -> bytes:
-        if path != str(self._file):
-            raise FileNotFoundError(path)
-        return self._source
-
-
-def _module_of(file: Path, source: bytes) -> object:
-    """Import a plugin file, under a module name that no other module has."""
-    name = f"{FILE_MODULE}{file.stem}"
-    if file.suffix != ".py":
-        raise ImportError(f"{file} is not a Python file")
-    loader = _Source(file, source)
-    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module

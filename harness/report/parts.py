@@ -40,7 +40,7 @@ def plugins_document(plugins: Sequence[Plugin]) -> Document:
     rows: list[dict[str, Any]] = [
         {
             "plugin": plugin.name,
-            "distribution": plugin.distribution,
+            "distribution": plugin.place,
             "version": plugin.version,
             "status": "broken" if plugin.problems else "ok",
             "problems": plugin.problems,
@@ -59,7 +59,7 @@ def _row(kind: type[Part], offer: Offer) -> dict[str, Any]:
         "name": part.name,
         "options": {option.name: write(default_of(option)) for option in options_of(part)},
         "types": {name: describe(wanted) for name, wanted in option_types(part).items()},
-        "plugin": offer.plugin.distribution,
+        "plugin": offer.plugin.place,
         "version": offer.plugin.version,
         "licence": part.licence,
         "source": part.source,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.api import Model, Split
 from harness.plugin.spec import spell
+from harness.trials.edits import Edits
 from harness.trials.grid import FLOOR_PRECISION
 from harness.trials.observers import Observer
 from harness.trials.store import Store
@@ -42,6 +43,8 @@ class Floors:
     store: Store
     remembered: Callable[[Outcome], Outcome]
     """Adds to an outcome what was found about its images."""
+    edits: Edits | None = None
+    """By what stored floors are fitted again whose code was edited; None leaves them as they are."""
     ids: list[str] = field(default_factory=list)
     """Of all floors of a run, whether fitted now or earlier."""
     _seen: set[Trial] = field(default_factory=set)
@@ -53,9 +56,14 @@ class Floors:
         """Store the floors that a trial on these images is seen beside, unless they are stored."""
         for wanted in self._missing(trial):
             trial_id = wanted.identity(split.fingerprint)
-            if not self.store.has_done(trial_id):
-                self.store.put(self.remembered(self.worker.perform(wanted, Observer(), split)))
+            edited = self._is_edited(trial_id, wanted)
+            if edited or not self.store.has_done(trial_id):
+                self.store.put(self.remembered(self.worker.perform(wanted, Observer(), split)), anew=edited)
             self.ids.append(trial_id)
+
+    def _is_edited(self, trial_id: str, wanted: Trial) -> bool:
+        record = self.store.record(trial_id) if self.edits else None
+        return bool(self.edits and record and self.edits.of(wanted, record))
 
     def _missing(self, trial: Trial) -> Iterator[Trial]:
         for model in self.models:

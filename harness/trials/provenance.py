@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from harness.api import Part, Pool
@@ -35,9 +36,12 @@ def versions() -> dict[str, str]:
     return {**found, "python": platform.python_version()}
 
 
-def code_of(package: str) -> str:
-    """8 hexadecimal digits of all Python source of an imported package or module; empty where there is none to read."""
-    module = sys.modules.get(package)  # which a notebook's or a test's need not be
+def code_of(package: str, files: Mapping[str, ModuleType] = MappingProxyType({})) -> str:
+    """8 hexadecimal digits of all Python source of an imported package or module; empty where there is none to read.
+
+    `files` has the modules of plugin files by name, whose names another file of that name may have taken since.
+    """
+    module = files.get(package) or sys.modules.get(package)  # which a notebook's or a test's need not be
     return code_in(module) if module is not None else ""
 
 
@@ -87,10 +91,11 @@ def makers(trial: Trial, registry: Registry) -> Makers:
     named = {kind: parse(text)[0] for kind, text in spelt.items() if text != UNUSED}
     offers = {kind: offer for kind, name in named.items() if (offer := registry.offers(KINDS[kind]).get(name))}
     offers |= _offers_within(offers, spelt, registry)
+    files = registry.file_modules
     packages = {offer.part.__module__.partition(".")[0] for offer in offers.values()}
     return Makers(
         plugins={kind: f"{offer.plugin.distribution} {offer.plugin.version}" for kind, offer in offers.items()},
-        code={name: digest for name in sorted({"harness", *packages}) if (digest := code_of(name))},
+        code={name: digest for name in sorted({"harness", *packages}) if (digest := code_of(name, files))},
     )
 
 
@@ -103,4 +108,4 @@ def pool_maker(pool: str, registry: Registry) -> dict[str, str]:
 def strange_pools(pools: Iterable[str], registry: Registry) -> dict[str, str]:
     """Of these pools, those that are not built in, with the plugins that offer them."""
     offers = {text: registry.offers(Pool)[parse(text)[0]] for text in pools if text != UNUSED}
-    return {text: str(offer.plugin) for text, offer in offers.items() if not offer.plugin.builtin}
+    return {text: offer.plugin.recorded for text, offer in offers.items() if not offer.plugin.builtin}

@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.api import Images, Split
 from harness.errors import ModelError
-from harness.plugin.registry import contents
+from harness.plugin.plugin_files import contents
 from harness.trials.isolation.registry import registry_of
 from harness.trials.observers import Observer
 from harness.trials.provenance import Makers, makers

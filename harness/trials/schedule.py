@@ -9,7 +9,9 @@ from harness.api import Dataset, Executor, Model, Split
 from harness.errors import HarnessError, UnavailableError, where_raised
 from harness.plugin.spec import spell
 from harness.trials.auditing import Auditor
+from harness.trials.edits import Edits
 from harness.trials.floors import Floors
+from harness.trials.folders_left_out import without_folders
 from harness.trials.grid import Cell
 from harness.trials.observers import Observer, RunStart
 from harness.trials.pictures import thumbnails
@@ -60,12 +62,13 @@ def carry_out(
     executor: Executor,
     observer: Observer,
     floors: Sequence[Model] = (),
+    refit_edited: bool = False,
 ) -> RunSummary:
-    """Fit what the store lacks, and these floors beside it.
+    """Fit what the store lacks, and these floors beside it; with `refit_edited` what was fitted by other code too.
 
     Finished trials are in the store whenever this stops, however it stops.
     """
-    schedule = _Schedule(store, worker, observer, floors)
+    schedule = _Schedule(store, worker, observer, floors, Edits(worker.registry) if refit_edited else None)
     for outcome in _outcomes(executor, schedule.missing(plan), worker, observer):
         if schedule.awaits(outcome):
             schedule.settle(outcome)
@@ -98,10 +101,13 @@ def _key_of(outcome: Outcome) -> str:
 class _Schedule:
     """Hands out the trials that the store lacks, and stores their outcomes."""
 
-    def __init__(self, store: Store, worker: Worker, observer: Observer, floors: Sequence[Model]) -> None:
+    def __init__(
+        self, store: Store, worker: Worker, observer: Observer, floors: Sequence[Model], edits: Edits | None = None
+    ) -> None:
         self._store, self._worker, self._observer = store, worker, observer
+        self._edits, self._edited = edits, set[str]()
         self._auditor = Auditor(observer)
-        self._floors = Floors(floors, worker, store, self._auditor.remembered)
+        self._floors = Floors(floors, worker, store, self._remembered, edits)
         self._keep = worker.config.keep
         self._known, self._pictured = store.done(), store.pictured()
         self._lacking = store.lacking(worker.config.pools)
@@ -122,9 +128,9 @@ class _Schedule:
     def settle(self, outcome: Outcome) -> None:
         """Store an outcome, then tell the observer."""
         self._awaited.pop(_key_of(outcome), None)
-        outcome = self._auditor.remembered(outcome)
-        self._store.put(outcome)
-        if outcome.id in self._lacking and (share := self._store.add_pools(outcome)):
+        outcome = self._remembered(outcome)
+        self._store.put(outcome, anew=outcome.id in self._edited)
+        if outcome.id in self._lacking - self._edited and (share := self._store.add_pools(outcome)):
             self.summary.apart.append((outcome.trial, share))
         if self._keep and outcome.status == "done" and not self._keep.of(outcome.id):
             why = outcome.unkept or "it was fitted on a machine that does not share the folder of models"
@@ -137,6 +143,11 @@ class _Schedule:
         else:
             self.summary.unfinished.append(outcome)
         self._observer.ended(outcome)
+
+    def _remembered(self, outcome: Outcome) -> Outcome:
+        """An outcome with what was found about its images, and without folders, which may name a person."""
+        place = self._worker.config
+        return without_folders(self._auditor.remembered(outcome), (place.data_root, place.weights_dir))
 
     def missing(self, plan: Iterable[Cell]) -> Iterator[Trial]:
         """The trials to fit. Those that cannot be fitted, and those that are in the store, are dealt with at once."""
@@ -183,13 +194,21 @@ class _Schedule:
         trial_id = next((one for one in ids if one in self._known or self._store.has_done(one)), None)
         if trial_id is None:
             return trial
-        if trial_id in self._lacking or (self._keep and not self._keep.of(trial_id)):
+        if why := self._again_for(trial_id, ids[trial_id]):
             self.summary.again += 1
-            pools = ", ".join(self._worker.config.pools)
-            why = f"pool {pools}" if trial_id in self._lacking else "the model"
             self.summary.again_for += [] if why in self.summary.again_for else [why]
             return ids[trial_id]
         self.summary.ids.append(trial_id)
         self.summary.found += 1
         self._observer.found(trial, trial_id)
         return None
+
+    def _again_for(self, trial_id: str, trial: Trial) -> str:
+        """What a finished trial lacks, for which it is fitted again; empty where it lacks nothing."""
+        record = self._store.record(trial_id) if self._edits else None
+        if self._edits and record and self._edits.of(trial, record):
+            self._edited.add(trial_id)
+            return "the code that its parts have now"
+        if trial_id in self._lacking:
+            return f"pool {', '.join(self._worker.config.pools)}"
+        return "the model" if self._keep and not self._keep.of(trial_id) else ""

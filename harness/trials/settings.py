@@ -152,6 +152,11 @@ class Settings:
         "Keep each trial's model in STORE/models, for `harness predict`; a trial that is stored without it is fitted "
         "again. Its limit is of the first threshold and pool, and can be set otherwise later.",
     )
+    refit_edited: bool = declared(
+        Flag(),
+        False,
+        "Fit stored trials again, and replace them, whose plugin was edited since; else they are shown as stored.",
+    )
     floors: bool = declared(
         Flag(),
         True,

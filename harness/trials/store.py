@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from harness.api import FloatArray
 from harness.errors import HarnessWarning, LeftOutWarning, StoreError
 from harness.metrics.pixel import PixelEvidence
 from harness.trials.database import Database
@@ -37,8 +34,8 @@ from harness.trials.rows import (
     read_rows,
     thumbnail_rows,
 )
-from harness.trials.trial import Evidence, Outcome, Trial
-from harness.trials.typed import read, written
+from harness.trials.stored import outcome_of, record_of, record_text
+from harness.trials.trial import Outcome
 
 _MOST_OF_MAPS = 256 << 20
 """Bytes of all small maps of a trial, far above what the harness keeps: a few bytes may claim to be many."""
@@ -75,20 +72,29 @@ class Store(Database):
         with self._explained():
             return any(row.status == "done" and not row.fault() for row in read_rows(self._db, [trial_id]))
 
-    def put(self, outcome: Outcome) -> None:
-        """Keep an outcome. One that is done is never replaced; one that is not, or is damaged, is by a later try."""
+    def record(self, trial_id: str) -> Record | None:
+        """How a stored trial came about; None where it is not there, or damaged. Raises StoreError."""
+        with self._explained():
+            found = next(iter(read_rows(self._db, [trial_id])), None)
+        return None if found is None or found.fault() else self._record(found)
+
+    def put(self, outcome: Outcome, *, anew: bool = False) -> None:
+        """Keep an outcome. One that is not done, or is damaged, is replaced by a later try.
+
+        One that is done is replaced only by one that is done, and where it was fitted `anew` on purpose.
+        """
         row = (
             outcome.id,
             outcome.trial.key,
             outcome.fingerprint,
             outcome.status,
             outcome.reason,
-            _text(outcome.record),
+            record_text(outcome.record),
             outcome.record.finished_at or datetime.now(UTC).isoformat(timespec="seconds"),
         )
         with self._transaction() as db:
             for found in read_rows(db, [outcome.id]):
-                if found.fault():
+                if found.fault() or (anew and outcome.status == "done"):
                     forget(db, outcome.id)
             forget_other_ids(db, outcome.id, outcome.trial.key, outcome.fingerprint)
             kept = db.execute(
@@ -137,8 +143,8 @@ class Store(Database):
             if found is not None:
                 if fault := found.fault():
                     raise StoreError(f"store {str(self.folder)!r}: trial {trial_id}: {fault}")
-                record = change(self._record(trial_id, found.record))
-                db.execute("UPDATE trials SET record = ? WHERE id = ?", (_text(record), trial_id))
+                record = change(self._record(found))
+                db.execute("UPDATE trials SET record = ? WHERE id = ?", (record_text(record), trial_id))
                 keep_digest(db, trial_id)
         return found is not None
 
@@ -275,71 +281,18 @@ class Store(Database):
         with self._explained():
             return lost_ids(self._db)
 
+    def _record(self, row: Row) -> Record:
+        try:
+            return record_of(row)
+        except ValueError as error:
+            raise StoreError(f"store {str(self.folder)!r}: {error}") from error
+
     def _outcome(self, row: Row, *, with_pixels: bool) -> Outcome:
         """What a sound row says. Raises StoreError."""
-        evidence = None
-        if row.status == "done":
-            paths, defects = self._test_set(row)
-            evidence = Evidence(
-                normal={pool: self._scores(row.id, normal) for pool, normal, _ in row.scores},
-                test={pool: self._scores(row.id, test, len(paths)) for pool, _, test in row.scores},
-                defects=defects,
-                paths=paths,
-                pixels=self.pixels(row.id) if with_pixels else None,
-            )
-        return Outcome(
-            trial=Trial.read(json.loads(row.key)),
-            status=row.status,
-            reason=row.reason,
-            fingerprint=row.fingerprint,
-            evidence=evidence,
-            record=self._record(row.id, row.record, row.finished_at),
-        )
-
-    def _test_set(self, row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Names and defect kinds of the test images of a trial. Raises StoreError."""
         try:
-            paths, defects = (read(json.loads(text), tuple[str, ...], "it") for text in row.test_set or ())
-            if len(paths) != len(defects):
-                raise ValueError(f"there are {len(paths)} names and {len(defects)} defect kinds")
-        except (TypeError, ValueError) as error:
-            raise StoreError(f"store {str(self.folder)!r}: the test images of trial {row.id}: {error}") from error
-        return paths, defects
-
-    def _scores(self, trial_id: str, packed: bytes, images: int | None = None) -> FloatArray:
-        """Scores of so many images, or of any number. Raises StoreError."""
-        try:
-            scores = np.frombuffer(packed, "<f8")
-        except (TypeError, ValueError) as error:
-            raise StoreError(f"store {str(self.folder)!r}: scores of trial {trial_id} are damaged: {error}") from error
-        if images not in (None, len(scores)):
-            raise StoreError(
-                f"store {str(self.folder)!r}: scores of trial {trial_id} are damaged: "
-                f"there are {len(scores)} for {images} images"
-            )
-        return scores
-
-    def _record(self, trial_id: str, text: str, finished_at: str = "") -> Record:
-        try:
-            told = json.loads(text, parse_constant=lambda _: None)
-            losses = told.get("loss_history") or []
-            if None in losses:  # an older harness has kept NaN; what a fit reported after that says nothing
-                told["loss_history"] = losses[: losses.index(None)]
-            found: Record = read({**told, "finished_at": finished_at}, Record)
-        except (AttributeError, TypeError, ValueError) as error:
-            raise StoreError(f"store {str(self.folder)!r}: the record of trial {trial_id}: {error}") from error
-        return found
-
-
-def _text(record: Record) -> str:
-    """A record without the time of its end, which has a column of its own."""
-    return json.dumps(_finite(written(replace(record, finished_at=""))), sort_keys=True, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    """The same with null for what JSON has no number for: NaN would make the record unreadable for SQLite."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {name: _finite(inner) for name, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
+            outcome = outcome_of(row)
+        except ValueError as error:
+            raise StoreError(f"store {str(self.folder)!r}: {error}") from error
+        if with_pixels and outcome.evidence is not None:
+            return replace(outcome, evidence=replace(outcome.evidence, pixels=self.pixels(row.id)))
+        return outcome

@@ -15,6 +15,7 @@ from harness.metrics.measured import Measured
 from harness.metrics.pools import EVERY_POOL
 from harness.plugin.spec import spell
 from harness.printable import command
+from harness.trials.folders_left_out import short
 from harness.trials.trial import UNUSED, Evidence, Outcome
 from harness.verdicts.packing import Packed, packed
 from harness.verdicts.verdict import SingleImages, Verdict
@@ -105,7 +106,7 @@ def judge(
 
 
 def _words(threshold: str, error: BaseException) -> str:
-    return f"threshold {threshold}: {type(error).__name__}: {error}"
+    return short(f"threshold {threshold}: {type(error).__name__}: {error}")
 
 
 def _limit(threshold: Threshold, normal: FloatArray, scores: FloatArray, labels: BoolArray) -> float:

@@ -49,7 +49,7 @@ def performed(registry: IsolatedRegistry) -> Callable[..., object]:
 
 def test_the_plugin_is_imported_in_no_process_that_has_labels(registry: IsolatedRegistry) -> None:
     assert not [name for name in sys.modules if name.endswith("file_spy")]
-    assert registry.offers(Model)["spy"].plugin.distribution == str(SPY)
+    assert registry.offers(Model)["spy"].plugin.path == str(SPY)
 
 
 def test_scores_are_those_of_a_trial_that_is_not_isolated(performed: Callable[..., object]) -> None:

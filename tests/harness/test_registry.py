@@ -173,7 +173,7 @@ def test_removing_a_plugin_removes_its_parts(install: Install, tmp_path: Path) -
 def test_a_single_file_is_a_plugin_whose_version_is_its_content(dots_plugin: Path) -> None:
     registry = Registry.discover([dots_plugin], environ={"HARNESS_PLUGINS": ""})
     offer = registry.offers(Model)["mean_image"]
-    assert offer.plugin.distribution == str(dots_plugin)
+    assert (offer.plugin.distribution, offer.plugin.path) == ("dots.py", str(dots_plugin))
     assert len(offer.plugin.version) == 8
     assert registry.broken == []
 
@@ -194,7 +194,7 @@ def test_a_plugin_file_that_fails_is_broken_and_can_be_mended(tmp_path: Path) ->
 def test_a_plugin_file_that_was_read_elsewhere_loads_under_its_path_and_version_there(dots_plugin: Path) -> None:
     elsewhere = Path("/another/machine/dots.py")
     offer = Registry.discover({elsewhere: dots_plugin.read_bytes()}).offers(Model)["mean_image"]
-    assert offer.plugin.distribution == str(elsewhere)
+    assert offer.plugin.path == str(elsewhere)
     assert offer.plugin.version == Registry.discover([dots_plugin]).offers(Model)["mean_image"].plugin.version
     assert "def fit" in inspect.getsource(offer.part.fit), "as a traceback shows it, and torch.compile reads it"
 

@@ -134,7 +134,7 @@ def test_a_changed_plugin_is_named_with_both_versions(bench: Bench) -> None:
     model = changed["plugin of the model"]
     assert model["stored"] == bench.trials()[0].record.plugins["model"]
     assert model["stored"] != model["now"]
-    assert model["now"].startswith(str(bench.plugin))
+    assert model["now"].startswith(f"{bench.plugin.name} ")
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ import hashlib
 import importlib.metadata
 import os
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.api import Part
 from harness.plugin.hookspecs import hookimpl
-from harness.plugin.registry import DISTRIBUTION, GROUP, HOOKS, Registry, contents
+from harness.plugin.plugin_files import contents
+from harness.plugin.registry import DISTRIBUTION, GROUP, HOOKS, Plugin, Registry
 from harness.trials.isolation.described import ISOLATED, stand_in
 from harness.trials.isolation.process import strangers
 
@@ -29,8 +30,7 @@ def isolated_registry(files: Sequence[Path] | Mapping[Path, bytes] = ()) -> Isol
     registry = IsolatedRegistry.discover((), {**os.environ, "HARNESS_PLUGINS": ""})
     assert isinstance(registry, IsolatedRegistry)
     registry.files = sources
-    known = {(str(file), file.stem): hashlib.sha256(source).hexdigest()[:8] for file, source in sources.items()}
-    known |= _installed()
+    known = [*_files(sources), *_installed()]
     if not known:
         return registry
     with strangers(sources) as process:
@@ -38,8 +38,8 @@ def isolated_registry(files: Sequence[Path] | Mapping[Path, bytes] = ()) -> Isol
     named = {str(file.absolute()): str(file) for file in sources}  # the process runs in another folder
     offered: dict[tuple[str, str], list[type[Part]]] = {}
     problems: dict[tuple[str, str], list[str]] = {}
-    for distribution, name, problem in _threes(told.get("problems")):
-        problems.setdefault((named.get(distribution, distribution), name), []).append(problem)
+    for told_by, name, problem in _threes(told.get("problems")):
+        problems.setdefault((named.get(told_by, told_by), name), []).append(problem)
     for part in _dicts(told.get("parts")):
         told_by, name = _who(part.get("plugin"))
         who = named.get(told_by, told_by), name
@@ -47,9 +47,10 @@ def isolated_registry(files: Sequence[Path] | Mapping[Path, bytes] = ()) -> Isol
             offered.setdefault(who, []).append(stand_in(part, registry.make))
         except (TypeError, ValueError) as error:
             problems.setdefault(who, []).append(f"offers a part that cannot be isolated: {error}")
-    for who, version in known.items():
-        distribution, name = who
-        plugin = registry.register(_module(name, offered.get(who, [])), name, distribution, version)
+    for one in known:
+        who = one.place, one.name
+        module = _module(one.name, offered.get(who, []))
+        plugin = registry.register(module, one.name, one.distribution, one.version, one.path)
         plugin.problems += problems.get(who, [])
     return registry
 
@@ -59,17 +60,21 @@ def registry_of(files: Sequence[Path] | Mapping[Path, bytes], *, isolate: bool) 
     return isolated_registry(files) if isolate else Registry.discover(files)
 
 
-def _installed() -> dict[tuple[str, str], str]:
+def _files(sources: Mapping[Path, bytes]) -> Iterator[Plugin]:
+    """Plugins that are files, each with a digest of it as its version."""
+    for file, source in sources.items():
+        yield Plugin(file.stem, file.name, hashlib.sha256(source).hexdigest()[:8], path=str(file))
+
+
+def _installed() -> Iterator[Plugin]:
     """Installed plugins of strangers, with the versions of their distributions."""
     allowed = os.environ.get("HARNESS_PLUGINS")
     names = None if allowed is None else {name.strip() for name in allowed.split(",")}
-    found = {}
     for entry in importlib.metadata.entry_points(group=GROUP):
         distribution = entry.dist.name if entry.dist else "unknown"
         wanted = names is None or names & {entry.name, distribution}
         if distribution != DISTRIBUTION and wanted:
-            found[distribution, entry.name] = entry.dist.version if entry.dist else "unknown"
-    return found
+            yield Plugin(entry.name, distribution, entry.dist.version if entry.dist else "unknown")
 
 
 def _module(name: str, parts: Sequence[type[Part]]) -> types.ModuleType:

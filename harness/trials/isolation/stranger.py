@@ -67,7 +67,7 @@ class Stranger:
         parts, left_out = [], []
         for kind in HOOKS:
             for name, offer in self._registry.offers(kind).items():
-                who = [offer.plugin.distribution, offer.plugin.name]
+                who = [offer.plugin.place, offer.plugin.name]
                 if offer.plugin.builtin:
                     continue
                 if kind.kind not in ISOLATED:
@@ -78,7 +78,7 @@ class Stranger:
                 except Exception as error:
                     left_out.append([*who, f"offers {kind.kind} {name!r}, which cannot be isolated: {error}"])
         for plugin in self._registry.plugins:
-            left_out += [[plugin.distribution, plugin.name, problem] for problem in plugin.problems]
+            left_out += [[plugin.place, plugin.name, problem] for problem in plugin.problems]
         return {"parts": parts, "problems": left_out}, {}
 
     def _fit(self, said: Mapping[str, Any], arrays: Arrays) -> Answer:
