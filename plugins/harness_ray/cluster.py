@@ -15,6 +15,7 @@ from typing import Any
 from harness import UsageError
 from harness.executors import cores
 
+_AUTH_MODE = "RAY_AUTH_MODE"
 _ANSWER_S = 5.0
 """How many seconds to wait for an answer at an address."""
 _SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
@@ -39,12 +40,17 @@ class Share:
 def joined(address: str | None) -> Iterator[Any]:
     """The module `ray`, connected to a cluster. Without an address, one is started here and stopped afterwards.
 
-    Raises UsageError.
+    Ray listens on all interfaces whatever address it is given, so that one of ours asks for its token. Raises
+    UsageError.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send no usage statistics unless asked to
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # otherwise Ray reports lost workers on standard output
+    if not address:
+        _ask_for_tokens()
     import ray
 
+    if not address:
+        _refuse_without_tokens()
     own = {} if address else {"include_dashboard": False, "num_cpus": cores()}
     try:
         with _our_own_sigterm():
@@ -56,6 +62,26 @@ def joined(address: str | None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()  # this also ends tasks that are still running
+
+
+def _ask_for_tokens() -> None:
+    """Let a Ray that is started here refuse whoever lacks its token. Raises UsageError where that is switched off."""
+    mode = os.environ.setdefault(_AUTH_MODE, "token")
+    if mode.lower() != "token":
+        raise UsageError(
+            f"{_AUTH_MODE} is {mode!r}: a Ray that is started here would then obey anyone who reaches this machine. "
+            "Unset it, or start a Ray of your own and give its address"
+        )
+
+
+def _refuse_without_tokens() -> None:
+    """Raises UsageError where this Ray knows no tokens, or was imported before they were asked for."""
+    try:
+        from ray._raylet import AuthenticationMode, get_authentication_mode
+    except ImportError as error:
+        raise UsageError("this Ray knows no tokens: pip install 'ray>=2.52'") from error
+    if get_authentication_mode() != AuthenticationMode.TOKEN:
+        raise UsageError(f"Ray was imported before {_AUTH_MODE}=token was set: set it before Python starts")
 
 
 def in_a_line(error: BaseException) -> str:

@@ -221,6 +221,45 @@ def wait_for_a_trial(store: Path, process: subprocess.Popen[str]) -> None:
     raise AssertionError(process.communicate(timeout=10))
 
 
+KNOCK = """
+import sys
+from ray._raylet import GcsClient
+client = GcsClient(sys.argv[1])
+client.internal_kv_put(b"planted", b"1", True, None)
+print("planted" if b"planted" in client.internal_kv_keys(b"", None) else "refused")
+"""
+OWN = f"""
+import os, subprocess, sys
+from harness_ray.cluster import joined
+with joined(None) as ray:
+    at = ray.get_runtime_context().gcs_address
+    for given in ({{}}, {{"RAY_AUTH_MODE": "disabled"}}, {{"RAY_AUTH_TOKEN": "0" * 64}}):
+        knock = [sys.executable, "-c", {KNOCK!r}, at]
+        done = subprocess.run(knock, env={{**os.environ, **given}}, capture_output=True, text=True)
+        print(done.stdout.strip() or ("Authentication" in done.stderr and "refused") or done.stderr)
+"""
+
+
+def test_a_ray_that_a_run_has_started_refuses_whoever_lacks_its_token(tmp_path: Path) -> None:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    environ["HOME"] = str(tmp_path)  # where the token is kept
+    done = subprocess.run(
+        [sys.executable, "-c", OWN], env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.split() == ["planted", "refused", "refused"], done.stdout + done.stderr
+
+
+def test_no_ray_is_started_where_tokens_are_switched_off(
+    monkeypatch: pytest.MonkeyPatch, dots_plugin: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    asked = [*WORDS, "--models", "trained", "--categories", "large", "--executor", "ray", "--plugin", str(dots_plugin)]
+    done = CliRunner().invoke(main, [*asked, "--store", str(tmp_path), "--device", "cpu"])
+    assert done.exit_code == 2, done.output
+    assert "RAY_AUTH_MODE is 'disabled'" in done.stderr
+
+
 def test_sigterm_cancels_tasks_and_leaves_the_store_whole_and_the_cluster_free(
     begun: Callable[..., subprocess.Popen[str]], tmp_path: Path, address: str
 ) -> None:
