@@ -77,7 +77,7 @@ def _ask_for_tokens() -> None:
 def _refuse_without_tokens() -> None:
     """Raises UsageError where this Ray knows no tokens, or was imported before they were asked for."""
     try:
-        from ray._raylet import AuthenticationMode, get_authentication_mode
+        from ray._raylet import AuthenticationMode, get_authentication_mode  # type: ignore[attr-defined]
     except ImportError as error:
         raise UsageError("this Ray knows no tokens: pip install 'ray>=2.52'") from error
     if get_authentication_mode() != AuthenticationMode.TOKEN:
