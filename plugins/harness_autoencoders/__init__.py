@@ -10,7 +10,7 @@ from harness_autoencoders.trained import TrainedModel, Weights
 
 if TYPE_CHECKING:
     from harness_autoencoders.adversary import Adversary
-    from harness_autoencoders.networks import Autoencoder, Decoder, ReconstructionError, level_channels
+    from harness_autoencoders.networks import Autoencoder, Decoder, ReconstructionError, level_shapes
     from harness_autoencoders.training import minimise, reconstruction_errors, seeded, train
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "ReconstructionError",
     "TrainedModel",
     "Weights",
-    "level_channels",
+    "level_shapes",
     "minimise",
     "reconstruction_errors",
     "seeded",

@@ -159,8 +159,9 @@ class DenoisingError(ReconstructionError):
         return self._loss.error_map(self.autoencoder(shown), images)
 
 
-def level_channels(pyramid: nn.Module, image_size: int) -> list[int]:
-    """How many channels each map of an encoder's pyramid has, found by showing it one black image."""
+def level_shapes(pyramid: nn.Module, image_size: int) -> list[torch.Size]:
+    """The shape (C, h, w) of each map of an encoder's pyramid, found by showing it one black image."""
+    device = next((weight.device for weight in pyramid.parameters()), torch.device("cpu"))
     pyramid.eval()
     with torch.no_grad():
-        return [level.shape[1] for level in pyramid(torch.zeros(1, 3, image_size, image_size))]
+        return [level.shape[1:] for level in pyramid(torch.zeros(1, 3, image_size, image_size, device=device))]

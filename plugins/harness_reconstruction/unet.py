@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness_autoencoders import level_channels
+from harness_autoencoders import level_shapes
 
 SKIPPED = (2, 4, 8, 16)
 """Reductions of the encoder's maps that the decoder sees."""
@@ -20,7 +20,7 @@ class UNet(nn.Module):
     def __init__(self, pyramid: nn.Module, image_size: int, widths: tuple[int, ...]) -> None:
         super().__init__()
         self.pyramid = pyramid
-        finest, *rest = level_channels(pyramid, image_size)
+        finest, *rest = (shape[0] for shape in level_shapes(pyramid, image_size))
         *skipped, deepest = rest
         inputs = [deepest, *widths[:3]]
         beside = [*reversed(skipped), finest, 0]
