@@ -20,6 +20,7 @@ from harness.report.cells import cells_document
 from harness.report.events import TO_STDERR, Events
 from harness.report.formats import OF_ROWS, render
 from harness.report.progress import PluginLines, accounted, display
+from harness.report.wrapping import wrapped
 from harness.running import fit, plan_run
 from harness.trials.saved_model import ModelFolder, read
 from harness.trials.schedule import RunSummary
@@ -63,7 +64,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         click.echo(render(shown, style), nl=False)
         _summarise(finished.summary, settings.store, say_reasons=style in OF_ROWS)
         if planned.demo:
-            click.echo(_AFTER_THE_DEMO, err=True)
+            click.echo(wrapped(_AFTER_THE_DEMO), err=True)
         for remark in finished.remarks:
             warn(remark)
         _tell_of_limits(finished.results.source.outcomes)
@@ -93,11 +94,8 @@ def _summarise(summary: RunSummary, store: Path, *, say_reasons: bool) -> None:
             "largest apart from the stored ones, which stay",
             err=True,
         )
-    click.echo(
-        f"{accounted(summary)}. Stored in {store}; "
-        f"`{shell_command('harness', 'leaderboard', '--store', store)}` shows it again.",
-        err=True,
-    )
+    again = shell_command("harness", "leaderboard", "--store", store)
+    click.echo(wrapped(f"{accounted(summary)}. Stored in {store}; `{again}` shows it again."), err=True)
     sys.stderr.flush()
 
 

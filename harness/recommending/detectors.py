@@ -10,6 +10,7 @@ from harness.api import Encoder, Model, Run
 from harness.errors import HarnessError
 from harness.plugin.registry import Registry
 from harness.trials.trial import UNUSED
+from harness.verdicts.naming import SEPARATOR, short_part
 
 BACKBONES = ("timm[name=tf_efficientnet_lite0.in1k]", "vgg16")
 """Encoders with published weights that are looked for, the first that is at hand is taken."""
@@ -32,19 +33,13 @@ class Detector:
 
     @property
     def name(self) -> str:
-        """`patchcore on efficientnet_lite0`; random features are called that."""
+        """`patchcore on effnet_lite0`; random features are called that."""
         if self.trained:
-            return " + ".join((self.model, self.encoder, self.loss))
+            return SEPARATOR.join((self.model, self.encoder, self.loss))
         if self.encoder == UNUSED:
             return self.model
-        backbone = "random features" if self.encoder == RANDOM else plain(self.encoder)
+        backbone = "random features" if self.encoder == RANDOM else short_part(self.encoder)
         return f"{self.model} on {backbone}"
-
-
-def plain(encoder: str) -> str:
-    """`efficientnet_lite0` for `timm[name=tf_efficientnet_lite0.in1k]`."""
-    name = encoder.partition("name=")[2].rstrip("]") or encoder
-    return name.partition(".")[0].removeprefix("tf_")
 
 
 def detectors(registry: Registry, backbone: str | None) -> Iterator[Detector]:

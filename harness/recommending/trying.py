@@ -48,7 +48,7 @@ class Try:
 
     @property
     def name(self) -> str:
-        """`gaussian on efficientnet_lite0 (topk)`."""
+        """`gaussian on effnet_lite0 (topk)`."""
         return self.detector.name + (f" ({self.pool})" if self.pool not in ("", UNUSED) else "")
 
     @property

@@ -25,17 +25,25 @@ def misses(line: BoardRow) -> str:
     return _share(line, normal=False)
 
 
-def _share(line: BoardRow, *, normal: bool) -> str:
-    """Seeds judge the same images, so that their mean has the interval of one; categories have images of their own."""
+def rate_with_interval(line: BoardRow, *, normal: bool) -> tuple[float, float, float] | None:
+    """The share of normal images called anomalous, or of defective ones called normal, with its bounds at 95 %.
+
+    Seeds judge the same images, so that their mean has the interval of one; categories have images of their own. None
+    where there are no such images.
+    """
     rates = []
     for part in line.parts or [line]:
         counts = [verdict.counts for verdict in part.verdicts if verdict.counts]
         wrong = [_wrong(one, normal=normal) for one in counts]
         if not wrong or not wrong[0][1]:
-            return ""
+            return None
         rates.append((fmean(k for k, _ in wrong), wrong[0][1]))
-    mean, low, high = mean_with_interval(rates)
-    return f"{percent(mean)} % ({percent(low)} to {percent(high)})"
+    return mean_with_interval(rates)
+
+
+def _share(line: BoardRow, *, normal: bool) -> str:
+    found = rate_with_interval(line, normal=normal)
+    return "" if found is None else f"{percent(found[0])} % ({percent(found[1])} to {percent(found[2])})"
 
 
 def _wrong(counts: Counts, *, normal: bool) -> tuple[int, int]:

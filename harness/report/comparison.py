@@ -12,7 +12,7 @@ from harness.published.chance import Chance, chance_of, shuffled_of
 from harness.published.comparison import Compared, Comparison
 from harness.published.printed import Printed
 from harness.published.table import NOT_STATED
-from harness.report.leaderboard import HEADINGS
+from harness.report.board_notes import HEADINGS
 from harness.report.metric_names import in_words
 from harness.report.reached import reached_table
 from harness.report.table import Document, Row, Table

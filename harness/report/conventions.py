@@ -13,7 +13,7 @@ from harness.conventions.choices import NEVER, USUAL
 from harness.metrics.pools import EVERY_POOL
 from harness.plugin.in_process import choose
 from harness.plugin.spec import spell
-from harness.report.leaderboard import HEADINGS
+from harness.report.board_notes import HEADINGS
 from harness.report.metric_names import in_words
 from harness.report.table import Document, Row, Table
 from harness.trials import hardware

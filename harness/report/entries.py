@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from harness.metrics.significance import critical_difference
 from harness.published.comparison import Comparison
+from harness.report.board_notes import marks_of, row_names
 from harness.report.cases import Json, case_of
-from harness.report.leaderboard import marks_of, title_of
 from harness.report.verified import of_line
 from harness.trials.latencies import Setting
 from harness.trials.trial import UNUSED
@@ -46,6 +46,8 @@ class Entry(NamedTuple):
     track: str
     data: str
     method: str
+    full: str
+    """Its parts as they are typed."""
     threshold: str
     rank: int | None
     floor: bool
@@ -70,10 +72,12 @@ def entries_of(at: int, board: Board, shared: Shared, ranked_by: str) -> list[En
     """The rows of one board, which is number `at`: its methods, then its floors."""
     track = "test labels: oracle" if board.track.oracle else "normal images"
     place = (at, board.category or MEAN, track, _data_of(board.track))
+    names = row_names(board)
     found = [
         Entry(
             *place,
-            method=title_of(line, board) if floor else shared.names[line.method._replace(threshold="")],
+            method=names[line.method] if floor else shared.names[line.method._replace(threshold="")],
+            full=line.method.title,
             threshold=line.method.threshold,
             rank=line.rank,
             floor=floor,
@@ -92,7 +96,7 @@ def entries_of(at: int, board: Board, shared: Shared, ranked_by: str) -> list[En
         known = [floor.get(metric) for metric in shared.metrics]
         cells = [Figure(None, "") if value is None else Figure(value, f"{value:.3f}") for value in known]
         cells += [Figure(None, "")] * (2 if shared.setting is None else 3)
-        found.append(Entry(*place, name, "", None, True, board.track.oracle, cells, "", ()))
+        found.append(Entry(*place, name, name, "", None, True, board.track.oracle, cells, "", ()))
     return found
 
 

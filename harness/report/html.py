@@ -10,10 +10,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.published.comparison import Compared
+from harness.report.board_notes import FITTED_FLOOR_MARK, FLOOR_MARK, HEADINGS, MARKS, heading_of
 from harness.report.cases import cases, name_plainly, title_of
 from harness.report.comparison import comparison_tables
 from harness.report.entries import PublishedNumbers, Shared, critical_differences, entries_of
-from harness.report.leaderboard import FITTED_FLOOR_MARK, FLOOR_MARK, HEADINGS, MARKS, heading_of
 from harness.report.metric_names import in_words
 from harness.report.script import script
 from harness.trials.repeat import command_of

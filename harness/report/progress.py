@@ -110,13 +110,17 @@ class Live(Observer):
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bars
+        from rich.table import Column
 
+        whole = Column(no_wrap=True)  # in a narrow terminal what is going on gives way, and never the count
+        rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._bars = Bars(
-            MofNCompleteColumn(),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[left]}"),
-            TextColumn("{task.fields[now]}", markup=False),
+            MofNCompleteColumn(table_column=whole),
+            BarColumn(bar_width=20, table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[left]}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[now]}", markup=False, table_column=rest),
             console=Console(stderr=True),
+            expand=True,
             transient=True,
             redirect_stdout=False,  # nothing is said there, but by plugins, and the command sees to that
         )

@@ -8,7 +8,7 @@ from fractions import Fraction
 from harness.conventions import Judged
 from harness.published.comparison import Comparison
 from harness.published.reached import Reached, reached
-from harness.report.leaderboard import HEADINGS
+from harness.report.board_notes import HEADINGS
 from harness.report.metric_names import in_words
 from harness.report.table import Table
 from harness.verdicts.methods import Method

@@ -9,6 +9,7 @@ from string import ascii_lowercase
 from harness.metrics.significance import CriticalDifference, Pair
 from harness.report.metric_names import in_words
 from harness.report.table import Document, Row, Table
+from harness.verdicts.methods import spellings
 from harness.verdicts.paired_tests import ALPHA, PairedTests
 
 COLUMNS = (
@@ -155,11 +156,15 @@ def _rows(tested: PairedTests) -> list[Row]:
     track, category = tested.board.track, tested.board.category
     about = {"dataset": track.dataset, "image_size": track.image_size, "oracle": track.oracle, "category": category}
     about |= {"metric": tested.metric, "n": tested.n}
+    full = spellings(line.method for line in tested.lines.values())
+    names = {name: full[line.method] for name, line in tested.lines.items()}
     rows: list[Row] = [
         {
             "test": "signed-rank" if category is None else "mcnemar" if pair.seeds == 1 else "seeds-by-images",
             **about,
             **vars(pair),
+            "first": names[pair.first],
+            "second": names[pair.second],
             "seeds": None if category is None else pair.seeds,
             "critical_difference": None,
             "iman_davenport": None,
@@ -176,6 +181,8 @@ def _rows(tested: PairedTests) -> list[Row]:
                 "test": "nemenyi",
                 **about,
                 **vars(pair),
+                "first": names[pair.first],
+                "second": names[pair.second],
                 "difference": ahead,
                 "p": tested.critical.p,
                 "p_holm": None,

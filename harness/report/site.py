@@ -31,6 +31,8 @@ class SiteRow(NamedTuple):
 
     rank: int | None
     method: str
+    full: str
+    """Its parts as they are typed."""
     category: str
     size: int
     pool: str
@@ -148,6 +150,7 @@ def _row(board: Board, line: BoardRow, titles: Mapping[Method, str], file: str) 
     return SiteRow(
         rank=line.rank,
         method=titles[line.method._replace(pool="", threshold="")],
+        full=line.method.title,
         category=board.category or "",
         size=board.track.image_size,
         pool=line.method.pool,

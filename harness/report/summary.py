@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 
 from harness.printable import printable
 from harness.published.comparison import Compared
+from harness.report.board_notes import floor_notes, heading_of, marks_of, row_names
 from harness.report.comparison import comparison_tables
 from harness.report.formats.markdown import markdown_tables
-from harness.report.leaderboard import floor_notes, heading_of, marks_of, title_of, warnings_of
+from harness.report.leaderboard import warnings_of
 from harness.report.table import Table
 from harness.report.verified import of_board
 from harness.trials.repeat import command_of
@@ -60,7 +61,7 @@ def _best(board: Board, metrics: Sequence[str], ranked_by: str) -> Table:
         for line in board.lines[:MOST]
     ]
     rows += [
-        ["", title_of(line, board), *(_figure(line, metric, ranked_by) for metric in metrics)]
+        ["", row_names(board)[line.method], *(_figure(line, metric, ranked_by) for metric in metrics)]
         for line in board.fitted_floors
     ]
     rows += [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.printable import printable
@@ -27,8 +27,14 @@ class Table:
     """Headings that a narrow terminal does without, the first one first."""
     kept: frozenset[str] = frozenset()
     """Headings that no terminal does without, however narrow it is."""
+    stacked: frozenset[str] = frozenset()
+    """Headings of the columns whose cells may stand on two lines in a narrow terminal, what is in brackets below."""
     folding: frozenset[str] | None = None
     """Headings of the columns that may fold in a narrow terminal; None lets all fold."""
+    legends: Sequence[tuple[str, str]] = ()
+    """Sentences that explain a column, each with its heading: they are said where that column is shown."""
+    full: Mapping[str, str] = field(default_factory=dict)
+    """Short names in cells to what they stand for, which a page shows to whoever points at one."""
 
     def printable(self) -> Table:
         """The same table without anything that a terminal would obey or hide."""
@@ -37,7 +43,14 @@ class Table:
             title=printable(self.title),
             rows=[[printable(cell) for cell in row] for row in self.rows],
             notes=[printable(note) for note in self.notes],
+            legends=[(heading, printable(said)) for heading, said in self.legends],
+            full={printable(name): printable(said) for name, said in self.full.items()},
         )
+
+    def notes_on(self, headings: Collection[str]) -> list[str]:
+        """What stands below the table where these columns are shown."""
+        said = " ".join(sentence for heading, sentence in self.legends if heading in headings)
+        return [*self.notes, *([said] if said else [])]
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ TIE = 0.005
 FOLDS = 5
 SHARES = (0.05, 0.1, 0.2)
 """Shares of false alarms that a limit may be set for; the lowest that the good images suffice for is taken."""
+_PROMISING = ("conformal", "tolerance")
+"""Thresholds that keep a share of false alarms: on average, and with a stated confidence."""
 FEWEST = math.ceil(round(1 / SHARES[-1], 9)) - 1
 """Good images that any limit takes."""
 
@@ -34,7 +36,7 @@ class Candidate:
     """One detector with its scores of the same images."""
 
     name: str
-    """For people, as `patchcore on efficientnet_lite0`."""
+    """For people, as `patchcore on effnet_lite0`."""
     good: FloatArray
     """(N,), of good images that it had not seen."""
     bad: FloatArray
@@ -126,7 +128,8 @@ class Promise:
     @property
     def threshold(self) -> str:
         """The threshold that sets such limits, as it is spelt."""
-        return f"{'tolerance' if self.confident else 'conformal'}[alpha={self.share!r}]"
+        average, confident = _PROMISING
+        return f"{confident if self.confident else average}[alpha={self.share!r}]"
 
     def place(self, n: int) -> int | None:
         """Which of n ascending scores keeps it, counted from 1; None where n is too few."""
@@ -184,16 +187,36 @@ def choose(
 
 
 def _best(candidates: Sequence[Candidate], promise: Promise) -> int:
-    """The place of the cheapest of those whose worth is within TIE of the highest; of the cheapest without bad ones."""
-    worth = [_worth(one, promise) for one in candidates]
-    highest = max((one for one in worth if one == one), default=math.nan)
-    among = [at for at, one in enumerate(worth) if one >= highest - TIE] or list(range(len(candidates)))
-    return min(among, key=lambda at: candidates[at].cost)
+    worths = [_worth(one, promise) for one in candidates]
+    return cheapest_of_the_best(worths, [one.cost for one in candidates])
+
+
+def cheapest_of_the_best(worths: Sequence[float], costs: Sequence[float]) -> int:
+    """The rule: the place of the cheapest of those whose worth is within TIE of the highest.
+
+    Higher worths are better; a worth that is nan does not count, and of nothing but such the cheapest is taken.
+    """
+    highest = max((one for one in worths if one == one), default=math.nan)
+    among = [at for at, one in enumerate(worths) if one >= highest - TIE] or list(range(len(worths)))
+    return min(among, key=lambda at: costs[at])
+
+
+def worth_of(auroc: float, found: float) -> float:
+    """The worth of a detector in [0, 1]: the mean of its AUROC and of the share of bad images found at its limit.
+
+    Limits have to keep the same promise for worths to be compared.
+    """
+    return (auroc + found) / 2
+
+
+def keeps_a_promise(threshold: str) -> bool:
+    """Whether limits of this spelling keep a rate of false alarms, if they are set on images that were not fitted."""
+    return threshold.partition("[")[0] in _PROMISING
 
 
 def _worth(one: Candidate, promise: Promise) -> float:
-    """The mean of its AUROC and of the share of bad images that it finds at its limit; nan without bad ones."""
-    return (one.auroc + float(np.mean(one.bad > limit_at(one.good, promise)))) / 2 if len(one.bad) else math.nan
+    """Nan without bad ones."""
+    return worth_of(one.auroc, float(np.mean(one.bad > limit_at(one.good, promise)))) if len(one.bad) else math.nan
 
 
 def _dealt(groups: NDArray[np.intp], seed: int, strata: NDArray[np.intp] | None = None) -> NDArray[np.intp]:

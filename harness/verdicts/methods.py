@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from harness.trials.trial import UNUSED
+from harness.verdicts.naming import full_title, short_titles
 from harness.verdicts.verdict import Verdict
 
 
@@ -38,8 +38,8 @@ class Method(NamedTuple):
 
     @property
     def title(self) -> str:
-        """`dae + vgg16 + mse`."""
-        return " + ".join(part for part in self[:3] if part != UNUSED)
+        """Its parts as they are typed: `dae + vgg16 + mse`."""
+        return full_title(self[:3])
 
 
 def method_of(verdict: Verdict) -> Method:
@@ -50,13 +50,32 @@ def method_of(verdict: Verdict) -> Method:
 
 
 def labels(methods: Iterable[Method]) -> dict[Method, str]:
-    """Each method in words that no other one has: its title, and the settings that set it apart under that title.
+    """Each method in words that no other one has: its short name, and the settings that set it apart under it.
 
     Weights that are random are always said.
     """
+    every = list(dict.fromkeys(methods))
+    titles = short_names(every)
+    return _told_apart({method: titles[method] for method in every})
+
+
+def spellings(methods: Iterable[Method]) -> dict[Method, str]:
+    """The same with all parts spelt as they are typed, for programs and for whoever points at a short name."""
+    return _told_apart({method: method.title for method in methods})
+
+
+def short_names(methods: Iterable[Method]) -> dict[Method, str]:
+    """Each method's short name, without the settings that may set others apart that are called the same."""
+    every = list(dict.fromkeys(methods))
+    titles = short_titles(method[:3] for method in every) if every else {}
+    return {method: titles[method[:3]] for method in every}
+
+
+def _told_apart(titles: Mapping[Method, str]) -> dict[Method, str]:
+    """Each title with the settings by which its method differs from others of that title."""
     by_title: dict[str, list[Method]] = {}
-    for method in dict.fromkeys(methods):
-        by_title.setdefault(method.title, []).append(method)
+    for method, title in titles.items():
+        by_title.setdefault(title, []).append(method)
     names = {}
     for title, group in by_title.items():
         varying = [name for name in Method._fields[3:] if len({getattr(method, name) for method in group}) > 1]
@@ -65,4 +84,4 @@ def labels(methods: Iterable[Method]) -> dict[Method, str]:
                 f"{name} {getattr(method, name)}" for name in varying if name != "weights" or method.weights != "random"
             ]
             names[method] = ", ".join([title, *["random weights"] * (method.weights == "random"), *said])
-    return names
+    return {method: names[method] for method in titles}

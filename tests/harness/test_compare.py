@@ -299,7 +299,7 @@ def test_a_variant_is_compared_under_its_own_name() -> None:
     compared = paper(verdict(), verdict(9, model="dae[level=0.2]"))
     assert len(compared.comparisons) == 6
     shown = render(comparison_document(compared), "md")
-    assert "| dae[level=0.2] + conv + mse |" in shown
+    assert "| dae (level=0.2) · conv · mse" in shown
     assert "A name with options is a variant of the published method." in shown
 
 
@@ -307,8 +307,8 @@ def test_runs_that_differ_in_settings_are_compared_apart_and_named_by_them() -> 
     compared = paper(verdict(), verdict(9, epochs=200))
     assert {comparison.method.epochs for comparison in compared.comparisons} == {50, 200}
     shown = render(comparison_document(compared), "md")
-    assert "dae + conv + mse, epochs 50" in shown
-    assert "dae + conv + mse, epochs 200" in shown
+    assert "dae · conv · mse, epochs 50" in shown
+    assert "dae · conv · mse, epochs 200" in shown
 
 
 def test_data_that_changed_is_not_averaged_with_what_it_was() -> None:
@@ -391,9 +391,9 @@ def test_a_near_miss_is_suggested() -> None:
 def test_totals_are_by_method_over_thresholds() -> None:
     compared = paper(verdict(16), verdict(16, threshold=Quantile()), verdict(encoder="vgg16", weights="random"))
     totals = render(comparison_document(compared), "md").split("### By method")[1].split("###")[0]
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in totals.splitlines() if " + " in line]
-    assert rows[0][:6] == ["dae + conv + mse", "1", "1.0", "1", "1", "3"]
-    assert rows[1] == ["dae + vgg16 + mse, random weights", "0", "", "0", "0", "3", "", ""]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in totals.splitlines() if " · mse" in line]
+    assert rows[0][:6] == ["dae · conv · mse", "1", "1.0", "1", "1", "3"]
+    assert rows[1] == ["dae · vgg16 · mse, random weights", "0", "", "0", "0", "3", "", ""]
 
 
 def methods(*counts: tuple[int, int], seeds: int = 3, wobble: int = 0) -> list[Verdict]:

@@ -16,7 +16,7 @@ from harness.commands import main
 from harness.published import load
 from harness.published.floors import beside_floors
 from harness.published.reading import folder
-from harness.report.leaderboard import FITTED_FLOOR_MARK
+from harness.report.board_notes import FITTED_FLOOR_MARK
 from harness.report.results import open_results
 from harness.trials.store import Store
 from harness.verdicts.leaderboard import boards

@@ -8,6 +8,7 @@ import pytest
 
 from harness import Threshold
 from harness.report.formats import FORMATS, render
+from harness.report.formats.html import to_html
 from harness.report.formats.terminal import to_terminal
 from harness.report.leaderboard import leaderboard_document
 from harness.trials.record import Record
@@ -117,7 +118,7 @@ def test_a_seed_far_from_the_others_is_named() -> None:
     assert outlying_seeds(group[:3], RANKED_BY) == ()
     assert outlying_seeds(group[1:], RANKED_BY) == (7,), "of three the middle one says"
     assert outlying_seeds(group[2:], RANKED_BY) == (), "of two seeds nobody can say which is far"
-    assert "Far from the other seeds: dae + conv + mse, seed 7." in render(leaderboard_document(group), "md")
+    assert "Far from the other seeds: dae · conv · mse, seed 7." in render(leaderboard_document(group), "md")
 
 
 def test_seeds_that_all_but_agree_have_no_outlier_however_small_their_spread() -> None:
@@ -287,3 +288,34 @@ def test_the_leaderboard_prints_in_a_terminal_as_it_did(golden: Callable[[str, s
 def test_weights_are_in_every_table() -> None:
     for style in FORMATS:
         assert "random" in render(leaderboard_document(example()), style)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+@pytest.mark.parametrize("ranked_by", ["balanced_accuracy", "auroc", "f1"])
+def test_what_ranks_false_alarms_and_misses_stand_in_a_terminal_of_any_width(width: int, ranked_by: str) -> None:
+    shown = to_terminal(leaderboard_document(example(), ranked_by), width)
+    assert max(map(len, shown.splitlines())) <= width
+    for table in shown.split("\n\n")[:3]:
+        heading = next(line for line in table.splitlines() if "method" in line)
+        for column in (
+            "method",
+            "false alarms",
+            "misses",
+            {"balanced_accuracy": "balanced", "auroc": "AUROC", "f1": "F1"}[ranked_by],
+        ):
+            assert column in heading
+        said = " ".join(table.splitlines()[table.splitlines().index(heading) + 1 :])
+        assert ("pooled gives" in said) == ("pooled" in heading), "a legend explains what is shown"
+
+
+def test_ties_are_told() -> None:
+    rows = [verdict(3, 5, model=model) for model in ("dae", "cae", "vae")]
+    assert "Tied: 3 at rank 1; these images do not tell them apart." in render(leaderboard_document(rows), "md")
+    assert "Tied" not in render(leaderboard_document([verdict(3, 5), verdict(4, 6, model="cae")]), "md")
+
+
+def test_names_are_short_and_what_they_stand_for_is_shown_on_hover_in_html() -> None:
+    rows = [verdict(3, 5, model="knn", encoder="timm[name=tf_efficientnet_lite0.in1k]", loss="-")]
+    shown = to_html(leaderboard_document(rows))
+    assert 'title="knn + timm[name=tf_efficientnet_lite0.in1k]">knn · effnet_lite0<' in shown
+    assert "timm[name=tf_efficientnet_lite0.in1k]" in render(leaderboard_document(rows), "csv")

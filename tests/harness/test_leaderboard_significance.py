@@ -69,7 +69,7 @@ def test_decisions_are_right_where_an_image_is_called_what_it_is() -> None:
 def test_methods_are_paired_on_the_images_of_a_category() -> None:
     (found,) = paired([verdict(range(8, 17)), verdict([8, 0], model="cae")])
     (pair,) = found.pairs
-    assert (found.metric, found.n, list(found.lines)) == ("accuracy", 20, ["cae + conv + mse", "dae + conv + mse"])
+    assert (found.metric, found.n, list(found.lines)) == ("accuracy", 20, ["cae · conv · mse", "dae · conv · mse"])
     assert (pair.wins, pair.losses) == (8, 1)
     assert pair.p == mcnemar(*[line.verdicts[0].images.right() for line in found.lines.values()])
     assert pair.difference == pytest.approx(7 / 20)
@@ -86,7 +86,7 @@ def test_methods_are_paired_over_all_seeds_that_both_have_and_the_table_says_so(
     cae = [verdict([], model="cae", seed=1), verdict([9], model="cae", seed=2)]
     (found,) = paired([*dae, *cae])
     (pair,) = found.pairs
-    assert (pair.first, pair.seeds) == ("cae + conv + mse", 2)
+    assert (pair.first, pair.seeds) == ("cae · conv · mse", 2)
     assert pair.p == seeds_by_images([v.images.right() for v in cae], [v.images.right() for v in dae[:2]])
     shown = render(significance_document([found]), "md")
     assert "over the seeds that both have" in shown
@@ -110,7 +110,7 @@ def test_methods_are_paired_over_categories_by_their_means_over_the_seeds_that_a
     overall = paired(verdicts)[0]
     (pair,) = overall.pairs
     expected = [[1 - errors / 24 for errors in rates] for rates in ([0.5, 1] * 3, [3, 3.5] * 3)]
-    assert list(overall.lines) == ["cae + conv + mse", "dae + conv + mse"]
+    assert list(overall.lines) == ["cae · conv · mse", "dae · conv · mse"]
     assert pair.difference == pytest.approx(np.mean(expected[0]) - np.mean(expected[1]))
     assert pair.p == wilcoxon(*expected) == pytest.approx(2 / 2**6)
     assert overall.critical is None, "of two methods there is no critical difference"
@@ -142,7 +142,7 @@ def test_three_methods_have_a_critical_difference_by_mean_rank() -> None:
     assert list(overall.critical.ranks.values()) == [1.0, 2.0, 3.0]
     shown = render(significance_document([overall]), "md")
     assert "mean ranks differ by less than 1.17" in shown
-    rows = {row[2]: row for row in (line.split(" | ") for line in shown.splitlines() if " + " in line)}
+    rows = {row[2]: row for row in (line.split(" | ") for line in shown.splitlines() if " · conv · " in line)}
     assert len(rows) == 3
     assert [row[4].strip() for row in rows.values()] == ["a", "a b", "b"]
 
@@ -157,7 +157,7 @@ def test_a_method_that_ranks_lower_may_still_judge_more_images_rightly() -> None
     shown = render(
         significance_document(paired([verdict(range(8, 18)), verdict([0], model="cae")], "normal_rate")), "md"
     )
-    first, second = (line.split("|") for line in shown.splitlines() if " + " in line)
+    first, second = (line.split("|") for line in shown.splitlines() if " · conv · " in line)
     assert ("dae" in first[2], "cae" in second[2]) == (True, True)
     assert second[4].strip() == "10 : 1"
     assert (first[7].strip(), second[7].strip()) == ("", "1")
@@ -190,22 +190,22 @@ def test_verdicts_that_do_not_say_on_which_images_they_are_right_are_not_tested(
 def test_methods_that_differ_in_settings_only_are_told_apart_by_them() -> None:
     methods = [line.method for line in boards([verdict([]), verdict([1], epochs=9, learning_rate=0.1)])[0].lines]
     assert sorted(labels(methods).values()) == [
-        "dae + conv + mse, epochs 3, learning_rate 0.0001",
-        "dae + conv + mse, epochs 9, learning_rate 0.1",
+        "dae · conv · mse, epochs 3, learning_rate 0.0001",
+        "dae · conv · mse, epochs 9, learning_rate 0.1",
     ]
 
 
 def test_random_weights_are_always_said_and_others_where_they_set_methods_apart() -> None:
     (method,) = (line.method for line in boards([verdict([])])[0].lines)
     random, published = method._replace(weights="random"), method._replace(weights="pretrained")
-    assert list(labels([random]).values()) == ["dae + conv + mse, random weights"]
-    assert list(labels([published]).values()) == ["dae + conv + mse"]
+    assert list(labels([random]).values()) == ["dae · conv · mse, random weights"]
+    assert list(labels([published]).values()) == ["dae · conv · mse"]
     assert list(labels([random, published]).values()) == [
-        "dae + conv + mse, random weights", "dae + conv + mse, weights pretrained",
+        "dae · conv · mse, random weights", "dae · conv · mse, weights pretrained",
     ]  # fmt: skip
     other = random._replace(pool="max")
-    assert labels([random, other])[other] == "dae + conv + mse, random weights, pool max"
-    assert labels([random, random, published._replace(model="cae")])[random] == "dae + conv + mse, random weights"
+    assert labels([random, other])[other] == "dae · conv · mse, random weights, pool max"
+    assert labels([random, random, published._replace(model="cae")])[random] == "dae · conv · mse, random weights"
 
 
 def example() -> list[PairedTests]:

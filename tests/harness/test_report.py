@@ -27,6 +27,7 @@ from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.judging import judge
 from harness.verdicts.leaderboard import boards
+from harness.verdicts.methods import short_names
 from harness.verdicts.verdict import Verdict
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -190,7 +191,7 @@ def test_published_numbers_stand_beside_ours_with_their_verdict(filled: Path, th
         row for row in re.findall(r"<tr data-board.*?</tr>", text, flags=re.DOTALL) if "published different" in row
     )
     assert 'data-category="tile"' in row
-    assert 'data-method="cae + conv + ssim"' in row
+    assert 'data-method="cae · conv · ssim"' in row
     cells = re.findall(r"<td.*?</td>", row, flags=re.DOTALL)
     assert ["0.00 different" in cell for cell in cells].index(True) == 4, "in the column of the rate that it is"
     assert "image size 32, 256 published" in text
@@ -241,7 +242,7 @@ def test_the_summary_has_the_best_methods_the_winners_and_the_reasons(filled: Pa
     with Store(filled) as store:
         overall = boards(judged(store, "mean"))[0]
     titles = re.findall(r"^\| +[1-4] \| (.+?) +\|", text, flags=re.MULTILINE)
-    assert titles == [line.method.title for line in overall.lines]
+    assert titles == list(short_names(line.method for line in overall.lines).values())
     assert "- skipped: 1 cell, such as tile · late + conv + mse · seed 0: &lt;b&gt;no&lt;/b&gt; weights" in text
     assert "harness run --dataset dots --data-root DATA_ROOT --categories" in text
 
@@ -251,7 +252,7 @@ def test_the_summary_of_one_category_has_its_intervals(tmp_path: Path) -> None:
         store.put(outcome(TRIAL, 0.3))
     text = call("--store", tmp_path, "--format", "md").stdout
     assert text.count("\n### ") == 1
-    assert re.search(r"dae \+ conv \+ mse +\| +0\.\d{3} \(0\.\d\d to [01]\.\d\d\)", text)
+    assert re.search(r"dae · conv · mse +\| +0\.\d{3} \(0\.\d\d to [01]\.\d\d\)", text)
 
 
 def _threshold() -> Any:
@@ -326,7 +327,7 @@ def with_ties(view: Any) -> str:
     """Looks at a case in which normal and defective images have equal scores, and one is at the limit; its name."""
     select = view.locator("#choice select[name=case]")
     options = select.locator("option")
-    at = next(i for i, text in enumerate(options.all_text_contents()) if text.startswith("dae + conv + ssim"))
+    at = next(i for i, text in enumerate(options.all_text_contents()) if text.startswith("dae · conv · ssim"))
     select.select_option(index=at)
     name: str = select.input_value()
     return name
@@ -413,7 +414,7 @@ def test_filters_choose_category_track_threshold_and_method(opened: Any) -> None
     assert "saw test labels" in visible.first.inner_text() + visible.nth(2).inner_text()
     view.locator("#filters input[name=text]").fill("CAE ssim")
     methods = visible.evaluate_all("rows => rows.map(row => row.dataset.method)")
-    assert sorted(methods) == ["all anomalous", "all normal", "cae + conv + ssim"]
+    assert sorted(methods) == ["all anomalous", "all normal", "cae · conv · ssim"]
     assert view.locator("#shown").inner_text() == "1 of 32 rows"
 
 
@@ -563,8 +564,8 @@ def test_latency_has_a_column_and_a_picture_only_where_it_was_measured(
 def test_a_row_leads_to_its_images(opened: Any) -> None:
     view = opened()
     view.locator("#filters select[name=category]").select_option("tile")
-    view.locator("#board tbody tr:visible button.link", has_text="cae + conv + mse").click()
-    assert view.locator("#choice select[name=case] option:checked").inner_text().startswith("cae + conv + mse")
+    view.locator("#board tbody tr:visible button.link", has_text="cae · conv · mse").click()
+    assert view.locator("#choice select[name=case] option:checked").inner_text().startswith("cae · conv · mse")
     assert view.locator("#choice select[name=set] option:checked").inner_text() == "tile"
     assert view.evaluate("document.activeElement.id") == "images-title"
 

@@ -60,7 +60,7 @@ def _floating(table: Table) -> str:
             *rows,
             r"\bottomrule",
             r"\end{tabular}",
-            *(rf"\par\smallskip\footnotesize {_escaped(note)}" for note in table.notes),
+            *(rf"\par\smallskip\footnotesize {_escaped(note)}" for note in table.notes_on(table.headings)),
             r"\end{table}",
         ]
     )

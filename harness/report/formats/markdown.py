@@ -50,5 +50,5 @@ def markdown_tables(tables: Sequence[Table]) -> str:
             if table.rows
             else None,
         )
-        blocks += [f"### {escaped(table.title)}", grid, *map(inert, table.notes)]
+        blocks += [f"### {escaped(table.title)}", grid, *map(inert, table.notes_on(table.headings))]
     return "\n\n".join(blocks) + "\n"

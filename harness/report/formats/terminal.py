@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from harness.printable import printable
 from harness.report.table import Document, Table
+from harness.report.wrapping import wrapped
 
 _NARROWEST = 12
 """Characters that a column of words keeps at least, where it has to fold."""
@@ -20,8 +21,10 @@ def to_terminal(document: Document, width: int | None = None) -> str:
 
     No number is ever cut: columns that do not fit are left out, and a note below the table names them.
     """
-    remarks = "".join(f"{printable(line)}\n" for paragraph in document.remarks for line in paragraph)
-    return _drawn(document.tables(), width or _width_at_hand()) + remarks
+    width = width or _width_at_hand()
+    lines = [printable(line) for paragraph in document.remarks for line in paragraph]
+    remarks = "".join(f"{wrapped(line, width) if width else line}\n" for line in lines)
+    return _drawn(document.tables(), width) + remarks
 
 
 def _width_at_hand() -> int | None:
@@ -43,6 +46,7 @@ def _drawn(tables: Sequence[Table], width: int | None) -> str:
         for table in (table.printable() for table in tables):
             widths = _widths(table)
             shown, dropped = _fitting(table, widths, width) if width else (list(range(len(widths))), [])
+            narrow = width is not None and sum(widths[one].whole + 2 for one in shown) > width
             drawn = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
             for column in shown:
                 heading = table.headings[column]
@@ -54,10 +58,12 @@ def _drawn(tables: Sequence[Table], width: int | None) -> str:
                     no_wrap=not widths[column].folds,
                 )
             for index, row in enumerate(table.rows):
-                drawn.add_row(*(Text(row[column]) for column in shown), style="dim" if index in table.faint else None)
+                cells = [_stacked(row[column]) if narrow and widths[column].stacks else row[column] for column in shown]
+                drawn.add_row(*map(Text, cells), style="dim" if index in table.faint else None)
             console.print(Text(table.title, style="bold"), soft_wrap=width is None)
             console.print(drawn)
-            for note in [*table.notes, *([f"A wider terminal shows {', '.join(dropped)} too."] if dropped else [])]:
+            notes = table.notes_on([table.headings[column] for column in shown])
+            for note in [*notes, *([f"A wider terminal shows {', '.join(dropped)} too."] if dropped else [])]:
                 console.print(Text(note, style="dim"), soft_wrap=width is None)
             console.print(soft_wrap=width is None)
     text = captured.get()
@@ -74,15 +80,27 @@ class _Width(NamedTuple):
     least: int
     """Which no narrowing goes below."""
     folds: bool
+    stacks: bool
 
 
 def _widths(table: Table) -> list[_Width]:
     found = []
     for heading, *cells in zip(table.headings, *table.rows, strict=True):
         whole = max(len(cell) for cell in (heading, *cells))
+        stacks = heading in table.stacked
         folds = heading not in table.numbers and (table.folding is None or heading in table.folding)
-        found.append(_Width(whole, min(whole, max(_NARROWEST, len(heading))) if folds else whole, folds))
+        least = whole
+        if stacks:
+            least = max(len(heading), *(len(line) for cell in cells for line in _stacked(cell).split("\n")))
+        elif folds:
+            least = min(whole, max(_NARROWEST, len(heading)))
+        found.append(_Width(whole, least, folds, stacks))
     return found
+
+
+def _stacked(cell: str) -> str:
+    """`38 % (17 to 66)` on two lines."""
+    return cell.replace(" (", "\n(", 1)
 
 
 def _fitting(table: Table, widths: Sequence[_Width], width: int) -> tuple[list[int], list[str]]:
