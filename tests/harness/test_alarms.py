@@ -61,6 +61,12 @@ def test_the_mean_of_rates_lies_in_its_interval_and_one_rate_has_wilsons(rates: 
         assert (low, high) == pytest.approx(wilson(*rates[0]))
 
 
+@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, 2.0])
+def test_a_defect_rate_that_leaves_no_part_of_one_kind_is_refused(rate: float) -> None:
+    with pytest.raises(ValueError, match=f"defect_rate is {rate:g}, expected a share between 0 and 1"):
+        Precision(defect_rate=rate)
+
+
 def test_a_defect_rate_is_read_from_the_metric_that_asks_for_it() -> None:
     assert defect_rate_of("precision[defect_rate=0.002]") == 0.002
     assert defect_rate_of("auroc") is None

@@ -383,3 +383,14 @@ def test_areas_that_cannot_be_read_are_said_and_the_other_conventions_go_on(
     assert done.exit_code == 0, done.output
     assert said in " ".join(done.output.split())
     assert "by half of it (sPRO)" in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize("saturation", [0.0, -0.5, 1.5])
+def test_a_saturation_that_is_no_share_is_refused(saturation: float) -> None:
+    with pytest.raises(ValueError, match="expected a share above 0 and at most 1"):
+        Regions(saturation=saturation)
+
+
+def test_pixels_touch_in_four_or_eight_directions_and_in_no_other_number() -> None:
+    with pytest.raises(ValueError, match="connectivity is 6, expected 4 or 8"):
+        Regions(6)

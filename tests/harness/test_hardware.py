@@ -5,12 +5,37 @@ import json
 import os
 import socket
 import weakref
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
 
 from harness import UsageError
 from harness.trials import hardware, provenance
+
+
+def installed(name: str) -> bool:
+    try:
+        return bool(version(name))
+    except PackageNotFoundError:
+        return False
+
+
+def test_the_processor_is_called_what_linux_calls_it() -> None:
+    info = Path("/proc/cpuinfo")
+    named = (
+        [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        if info.exists()
+        else []
+    )
+    if not named:
+        pytest.skip("this system does not name its processor there")
+    assert hardware.machine("cpu")["cpu"] == named[0]
+
+
+def test_code_of_a_module_that_is_not_imported_has_no_digest() -> None:
+    assert provenance.code_of("a_module_that_nobody_has_imported") == ""
+    assert len(provenance.code_of("harness_pools")) in (0, 8)
 
 
 def test_a_device_that_is_not_here_is_refused_with_those_that_are() -> None:
@@ -70,6 +95,8 @@ def test_a_record_names_versions_and_machine_but_no_person_host_or_folder() -> N
     assert versions["numpy"]
     assert versions["python"].startswith("3.")
     assert machine["device"] == "cpu"
+    assert set(provenance.PACKAGES) >= {"numpy", "pillow", "pytorch-msssim", "scikit-learn", "scipy", "timm", "torch"}
+    assert versions.keys() == {"python", *(name for name in provenance.PACKAGES if installed(name))}
     text = json.dumps([versions, machine])
     assert socket.gethostname() not in text
     assert getpass.getuser() not in text

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import binomtest, norm
 
-from harness.metrics.intervals import auroc_interval, wilson
+from harness.metrics.intervals import auroc_interval, mean_of_rates_interval, mean_with_interval, wilson
 
 
 @given(st.integers(1, 500), st.data(), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
@@ -106,6 +106,22 @@ def test_a_detector_at_the_bound_separates_such_a_test_set_in_fewer_than_one_of_
 def test_what_is_no_auroc_is_refused(auroc, n_normal, n_abnormal):
     with pytest.raises(ValueError, match=f"an AUROC of {auroc} on {n_normal} normal and {n_abnormal} abnormal"):
         auroc_interval(auroc, n_normal, n_abnormal)
+
+
+def test_the_mean_of_two_rates_has_the_bounds_that_newcombe_gives_for_a_difference():
+    """His example: 56 of 70 less 48 of 80 is 0.2, from 0.0524 to 0.3339. A rate less another is their mean, halved."""
+    low, high = mean_of_rates_interval((56, 70), (80 - 48, 80))
+    assert 2 * low - 1 == pytest.approx(0.0524, abs=5e-5)
+    assert 2 * high - 1 == pytest.approx(0.3339, abs=5e-5)
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.data())
+def test_the_mean_of_two_rates_is_between_its_bounds_and_does_not_depend_on_their_order(n, m, data):
+    one, other = (data.draw(st.integers(0, n)), n), (data.draw(st.integers(0, m)), m)
+    low, high = mean_of_rates_interval(one, other)
+    assert low <= (one[0] / n + other[0] / m) / 2 <= high
+    assert mean_of_rates_interval(other, one) == pytest.approx((low, high))
+    assert mean_with_interval([one, other])[1:] == pytest.approx((low, high))
 
 
 def test_a_number_of_numpys_is_not_kept_for_pythons():

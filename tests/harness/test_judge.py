@@ -195,3 +195,10 @@ def test_what_a_trial_has_without_a_limit_stays_where_its_threshold_failed_and_h
     assert (verdict.status, verdict.counts) == ("error", None)
     assert verdict.metric("aupro_0.30") == 0.75
     assert verdict.interval("aupro_0.30") is None
+
+
+def test_a_trial_without_test_images_is_fitted_but_has_no_verdict_and_says_so() -> None:
+    evidence = Evidence({"mean": np.array([0.5, 1.5])}, {"mean": np.array([])}, (), ())
+    (verdict,) = judge(Outcome(TRIAL, "done", "", "f00d", evidence, Record(default_pool="mean")), [Highest()])
+    assert (verdict.status, verdict.limit) == ("skipped", None)
+    assert verdict.reason == "there are no test images, so that nothing can be ranked; the model is fitted all the same"

@@ -332,3 +332,28 @@ def test_a_hundred_thousand_different_scores_are_kept_in_a_twelfth_as_many_inter
     evidence = kept(maps, masks, ("good",) * 20 + ("crack",) * 20)
     assert len(evidence.tally.starts) < len(np.unique(maps)) / 12
     assert len(evidence.to_bytes()) < 32_000, "about four bytes an interval"
+
+
+def test_of_maps_that_all_score_alike_every_pixel_is_found_at_once() -> None:
+    masks = np.zeros((2, 4, 4), np.uint8)
+    masks[1, :2] = 1
+    evidence = kept(np.full((2, 4, 4), 0.25), masks, ("good", "crack"))
+    best = curves.best_f1(evidence.counts())
+    assert best is not None
+    assert (best.f1, best.iou) == (pytest.approx(2 * 8 / (8 + 32)), pytest.approx(8 / 32))
+    assert best.limit < 0.25, "a pixel that scores above it is called defective"
+    assert curves.iou(evidence.counts(), best.limit) == pytest.approx(best.iou)
+    assert curves.average_precision(evidence.counts()) == pytest.approx(8 / 32)
+    assert curves.auroc(evidence.counts()) == 0.5
+
+
+def test_a_batch_without_maps_adds_nothing_and_may_come_first() -> None:
+    maps = np.arange(32.0).reshape(2, 4, 4) + 1e6
+    masks = (maps > 1e6 + 20).astype(np.uint8)
+    metrics = PixelMetrics()
+    for start, end in ((0, 0), (0, 1), (1, 1), (1, 2)):
+        metrics.update(maps[start:end], masks[start:end])
+    whole = PixelMetrics()
+    whole.update(maps, masks)
+    assert metrics.result() == whole.result()
+    assert metrics.evidence().to_bytes() == whole.evidence().to_bytes()

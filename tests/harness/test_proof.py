@@ -89,6 +89,10 @@ FORGED: list[tuple[dict[str, Any], str]] = [
     ({"auroc": 77}, "auroc is 77, expected 0 to 1"),
     ({"auroc": 0.95}, "auroc is 0.95, its scores give 0."),
     ({"average_precision": 0.99}, "average_precision is 0.99, its scores give 0."),
+    ({"auroc": None}, "auroc is None, its scores give 0."),
+    ({"right_abnormal": -1}, "it is right on "),
+    ({"right_normal": -1}, "it is right on -1 of 4 normal"),
+    ({"metric_versions": {"auroc": "one"}}, "metric_versions"),
     ({"accuracy": 0.99}, "accuracy is 0.99, its counts give 0."),
     ({"f1": 1.0}, "f1 is 1, its counts give 0."),
     ({"limit": 0.9}, "limit is 0.9, its scores give "),
@@ -101,7 +105,9 @@ FORGED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "said"), FORGED, ids=[next(iter(change)) for change, _ in FORGED])
+@pytest.mark.parametrize(
+    ("change", "said"), FORGED, ids=[f"{next(iter(change))} {at}" for at, (change, _) in enumerate(FORGED)]
+)
 def test_a_figure_that_does_not_follow_is_refused_with_its_row(
     tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
@@ -239,6 +245,17 @@ def bomb(evidence: dict[str, Any]) -> None:
     evidence["test"] = {"n": 25_000_000, "type": "f8", "zlib": text}
 
 
+def sparse(evidence: dict[str, Any]) -> None:
+    text = base64.b64encode(zlib.compress(bytes(160_000), 9)).decode()
+    evidence["test"] = {"n": 20_000, "type": "f8", "zlib": text}
+
+
+def longer(evidence: dict[str, Any]) -> None:
+    """Something follows the scores, which a file of ours never has."""
+    data = base64.b64decode(evidence["test"]["zlib"])
+    evidence["test"] = {**evidence["test"], "zlib": base64.b64encode(data + b"more").decode()}
+
+
 def small_bomb(evidence: dict[str, Any]) -> None:
     evidence["test"] = {**evidence["test"], "zlib": base64.b64encode(zlib.compress(bytes(10_000_000), 9)).decode()}
 
@@ -247,10 +264,16 @@ def small_bomb(evidence: dict[str, Any]) -> None:
     ("change", "said"),
     [
         (bomb, "25000000 scores in"),
+        (sparse, "20000 scores in"),
         (small_bomb, "it does not hold 9 scores"),
+        (longer, "it does not hold 9 scores"),
         (lambda e: e.update(defects=[["good", 3], ["crack", 6]]), "n_normal is 4, its scores give 3"),
         (lambda e: e.update(defects=[["good", 10**15]]), "more than 1000000 images"),
         (lambda e: e.update(defects="good"), "expected runs such as"),
+        *(
+            (lambda e, run=run: e.update(defects=[["good", 4], run]), "expected runs such as")
+            for run in ("crack", ["crack"], ["crack", "5"], ["crack", 5, 5], [5, "crack"], ["crack", 0], 5)
+        ),
         (lambda e: e.update(normal=e["test"]), "those that came with it give"),
         (lambda e: e["test"].update(zlib="#"), "is damaged"),
         (lambda e: e["test"].update(n=True), "n is True"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from harness.trials.observers import Observer
 from harness.trials.saved_model import ModelFolder
 from harness.trials.schedule import RunSummary, carry_out
 from harness.trials.store import Store
-from harness.trials.trial import Trial
+from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
 
 
@@ -67,6 +68,27 @@ def test_a_trial_that_lacks_a_pool_or_its_model_is_fitted_again_and_it_is_said_f
     assert (summary.again, summary.again_for, summary.unkept) == (2, ["the model"], [])
     assert len(list(kept.folder.iterdir())) == 2, "in a folder that was not there, nor was the one above"
     assert run(keep=kept).found == 2
+
+
+@pytest.mark.parametrize("why", ["", "its threshold failed"])
+def test_a_model_that_was_not_kept_is_told_with_the_reason_or_that_the_folder_is_elsewhere(
+    tmp_path: Path, dots_plugin: Path, why: str
+) -> None:
+    class Elsewhere(Serial):
+        """Fits where the folder of models is another one."""
+
+        def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
+            there = replace(worker, config=replace(worker.config, keep=None))
+            for outcome in super().run(trials, there, observer):
+                yield replace(outcome, unkept=why)
+
+    worker = Worker(WorkerConfig(keep=ModelFolder(tmp_path / "models", "highest")), Registry.discover([dots_plugin]))
+    trial = Trial("dots", "large", "mean_image", "-", "-", 0, 16, 0, 0, 0.0, 0.0, "fp32", "-")
+    with Store(tmp_path / "runs", write=True) as store:
+        about = {"store": store, "worker": worker, "executor": Elsewhere(), "observer": Observer()}
+        summary = carry_out([Cell(trial)], **about)
+    said = why or "it was fitted on a machine that does not share the folder of models"
+    assert summary.unkept == [(trial, said)]
 
 
 @pytest.mark.parametrize(

@@ -183,3 +183,10 @@ def test_whatever_is_given_is_read_or_refused_in_one_line_and_what_is_read_is_re
         return
     if once is not None:
         assert SETTINGS[name].read(once, name) == once
+
+
+def test_weights_are_pretrained_or_random() -> None:
+    for word in ("pretrained", "random"):
+        assert Settings.of({"weights": word}).weights == word
+    with pytest.raises(UsageError, match="expected one of pretrained, random"):
+        Settings.of({"weights": "imagenet"})

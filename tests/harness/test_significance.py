@@ -84,6 +84,11 @@ def test_with_one_fit_each_seeds_by_images_is_mcnemars_test():
         assert seeds_by_images(one, other) == seeds_by_images([one], [other]) == mcnemar(one, other)
 
 
+@pytest.mark.parametrize(("one", "other", "p"), [([[1], [1]], [[0], [0]], 0.5), ([[1], [0]], [[0], [1]], 1.0)])
+def test_of_a_single_image_no_variance_is_known_and_the_fits_are_counted(one, other, p):
+    assert seeds_by_images(one, other) == pytest.approx(p)
+
+
 def test_seeds_by_images_by_hand():
     a = np.array([[1, 1, 1, 0, 1, 1], [1, 1, 1, 1, 1, 0]])
     b = np.array([[1, 0, 0, 0, 1, 1], [0, 0, 1, 0, 1, 0]])

@@ -331,3 +331,24 @@ def test_a_file_is_no_store_and_no_run_is_suggested_into_it(tmp_path: Path) -> N
     (tmp_path / "a.png").touch()
     with pytest.raises(StoreError, match=r"a\.png' is a file: expected the folder of a store, or an export"):
         Store(tmp_path / "a.png")
+
+
+def test_a_store_that_was_closed_holds_no_file_open(tmp_path: Path) -> None:
+    files = Path("/proc/self/fd")
+    if not files.is_dir():
+        pytest.skip("this system does not say which files are open")
+
+    def opened() -> list[Path]:
+        found = [number.readlink() for number in files.iterdir() if number.is_symlink()]
+        return [file for file in found if tmp_path.resolve() in file.parents]
+
+    with Store(tmp_path, write=True) as store:
+        store.put(outcome())
+        assert opened()
+    assert opened() == []
+
+
+def test_scores_that_were_all_zero_and_have_moved_are_told_by_how_much(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        store.put(with_scores({"mean": [0.0, 0.0]}, {"mean": [0.0, 0.0]}))
+        assert store.add_pools(with_scores({"mean": [0.0, 0.5]}, {"mean": [0.25, 0.0]})) == pytest.approx(0.5)

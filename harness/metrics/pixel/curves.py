@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -70,7 +71,10 @@ def best_f1(counts: PixelCounts) -> BestF1 | None:
     f1 = 2 * found / (found[-1] + found + alarms)
     best = int(np.argmax(f1))
     start = int(counts.starts[len(f1) - 1 - best])
-    return BestF1(float(f1[best]), float(f1[best] / (2 - f1[best])), score_of(start - 1) + counts.origin)
+    lowest = score_of(start) + counts.origin
+    # Far from 0 the score before it may be rounded to the same number, which nothing would score above.
+    limit = min(score_of(start - 1) + counts.origin, math.nextafter(lowest, -math.inf))
+    return BestF1(float(f1[best]), float(f1[best] / (2 - f1[best])), limit)
 
 
 def iou(counts: PixelCounts, limit: float) -> float | None:
