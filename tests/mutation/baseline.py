@@ -123,6 +123,8 @@ class Baseline:
         by_line = self.lines.get(mutant.path, {})
         lines = by_line if mutant.on_import or self.on_collection(mutant) else mutant.statement
         tests = {test for line in lines for test in by_line.get(line, ())}
+        if not tests & self.seconds.keys():  # perhaps a process that they start runs it
+            tests = {test for several in by_line.values() for test in several}
         return {test: self.seconds[test] for test in tests if test in self.seconds}
 
     def in_order(self, mutant: Any, tests: Mapping[str, float]) -> list[tuple[str, float]]:

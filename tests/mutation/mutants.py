@@ -215,6 +215,8 @@ class _LeftOut:
                         self._leave_out(base)
             case ast.arg() | ast.AnnAssign():
                 self._leave_out(node.annotation)
+            case ast.Subscript(value=ast.Call(func=ast.Attribute(attr="fetchone"))):
+                self._leave_out(node.slice)
             case ast.Assert():
                 self._leave_out(node)
             case ast.Expr(value=ast.Constant()):  # docstrings, and dots
