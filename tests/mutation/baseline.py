@@ -62,7 +62,7 @@ class Baseline:
         self._digests = {path: _digest(copy.root / path) for path in _modules(copy.root)}
         self.files: list[str] = []
         """Of tests: the room's, and whoever else runs a line of it when called."""
-        for file in suite(copy.root):
+        for file in dict.fromkeys([*room.tests, *suite(copy.root)]):
             kept = folder / f"{Path(file).stem}.json"
             known = self._known(room, copy, file, kept)
             if known is None and file in room.tests:
@@ -123,8 +123,11 @@ class Baseline:
         by_line = self.lines.get(mutant.path, {})
         lines = by_line if mutant.on_import or self.on_collection(mutant) else mutant.statement
         tests = {test for line in lines for test in by_line.get(line, ())}
-        if not tests & self.seconds.keys():  # perhaps a process that they start runs it
-            tests = {test for several in by_line.values() for test in several}
+        return {test: self.seconds[test] for test in tests if test in self.seconds}
+
+    def of_module(self, mutant: Any) -> dict[str, float]:
+        """The tests that run its module when called: a process that they start may run its line."""
+        tests = {test for several in self.lines.get(mutant.path, {}).values() if "" not in several for test in several}
         return {test: self.seconds[test] for test in tests if test in self.seconds}
 
     def in_order(self, mutant: Any, tests: Mapping[str, float]) -> list[tuple[str, float]]:
@@ -156,7 +159,9 @@ def suite(repository: Path) -> list[str]:
     """Every file of tests."""
     folders = ("tests/harness", "tests/plugins", "tests/strangers", "tests/fuzz")
     every = (path for folder in folders for path in sorted((repository / folder).rglob("test_*.py")))
-    return [str(path.relative_to(repository)) for path in (*every, repository / "tests/test_project.py")]
+    return [
+        str(path.relative_to(repository)) for path in (*every, repository / "tests/test_project.py") if path.exists()
+    ]
 
 
 def everything(repository: Path) -> None:

@@ -34,6 +34,7 @@ def judge(mutant: Any, code: str, base: Baseline, copy: Copy, most_s: float, col
     import asking
 
     tests = base.askable(mutant)
+    unrun, tests = not tests, tests or base.of_module(mutant)
     total, chosen = 0.0, {}
     for test, seconds in base.in_order(mutant, tests):
         total += seconds
@@ -72,6 +73,7 @@ def judge(mutant: Any, code: str, base: Baseline, copy: Copy, most_s: float, col
     if code_of_pytest == UNTOLD:
         return None
     status = {0: "survived", 5: "survived", None: "too long"}.get(code_of_pytest, "failed")
+    status = "not run" if unrun and status == "survived" else status
     by = failure_file.read_text() if failure_file.exists() else ""
     return {**said, "status": status, "by": by, "asked": len(chosen), "left": len(tests) - len(chosen), "most": most_s}
 
