@@ -66,6 +66,7 @@ from harness.plugin.spec import spell
 if TYPE_CHECKING:
     from harness.deployment.kept import Judgement, LoadedModel, load
     from harness.recommending import recommend
+    from harness.report.certified import Certified, certify, open_certificate
     from harness.report.results import Results
     from harness.report.results import open_results as open  # noqa: A004  as `harness.open`, it hides nothing
     from harness.running import run
@@ -76,6 +77,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "Archive",
     "BoolArray",
+    "Certified",
     "Corruption",
     "CountMetric",
     "Counts",
@@ -125,6 +127,7 @@ __all__ = [
     "UsageError",
     "at_most",
     "auroc_interval",
+    "certify",
     "conformal_place",
     "foreground",
     "grey_depth",
@@ -135,6 +138,7 @@ __all__ = [
     "load",
     "mean_of_rates_interval",
     "open",
+    "open_certificate",
     "p_values",
     "path_text",
     "pixel_curves",
@@ -151,11 +155,14 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Certified": ("harness.report.certified", "Certified"),
     "Judgement": ("harness.deployment.kept", "Judgement"),
     "LoadedModel": ("harness.deployment.kept", "LoadedModel"),
     "Results": ("harness.report.results", "Results"),
+    "certify": ("harness.report.certified", "certify"),
     "load": ("harness.deployment.kept", "load"),
     "open": ("harness.report.results", "open_results"),
+    "open_certificate": ("harness.report.certified", "open_certificate"),
     "recommend": ("harness.recommending", "recommend"),
     "run": ("harness.running", "run"),
 }

@@ -60,6 +60,7 @@ class Commands(click.Group):
 
 
 _SUMMARIES = {
+    "certify": "Say how far a kept model can be trusted, on photos that it never saw.",
     "check": "Put a part through the conformance kit.",
     "compare": "Set our numbers beside published ones: equivalent, different or inconclusive, and against chance.",
     "conventions": "Judge the same fits under the conventions that papers seldom state, and say what moves.",

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
+    "certify": (
+        "harness certify runs/models/recommended --images more_parts",
+        "harness certify --check certificate.json",
+    ),
     "check": ("harness check glow --plugin glow.py", "harness check dae[level=0.2]"),
     "compare": ("harness compare --against kumar_2025", "harness compare --against my_table.csv --format md"),
     "conventions": ("harness conventions --store runs",),

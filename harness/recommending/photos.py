@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.api import Dataset, Split
+from harness.api import Split
 from harness.audit import Audit, audit
-from harness.errors import DataError, HarnessError, UsageError
+from harness.errors import DataError, UsageError
 from harness.images.decoding import path_text
 from harness.plugin.registry import Registry
 from harness.plugin.spec import spell
 from harness.recommending.two_groups import two_groups
-from harness.trials.datasets import categories_of, load, open_dataset
+from harness.trials.datasets import categories_of, load, own_photos
 from harness.verdicts.choosing import FEWEST
-
-READERS = ("folder", "photos", "table")
-"""The data sets that read one's own folders, the most particular layout first."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ def photos_in(registry: Registry, place: Path, image_size: int) -> Photos:
     """The photos of a folder, or of a table (CSV) that lists them. Raises UsageError, DataError in one line."""
     if not place.exists():
         raise UsageError(f"no folder {path_text(place)}: expected a folder with good/ and bad/, or one of good photos")
-    dataset, root = _dataset(registry, place)
+    dataset, root = own_photos(registry, place)
     categories = categories_of(dataset)
     if len(categories) > 1:
         names = ", ".join(categories[:5]) + (", ..." if len(categories) > 5 else "")
@@ -53,22 +50,3 @@ def photos_in(registry: Registry, place: Path, image_size: int) -> Photos:
     found = audit(split)
     findings = (*two_groups(split.train), *found.findings)
     return Photos(spell(dataset), root, categories[0], split, replace(found, findings=findings))
-
-
-def _dataset(registry: Registry, place: Path) -> tuple[Dataset, Path]:
-    """The first data set that finds photos there. Raises UsageError, DataError."""
-    if place.is_file():
-        if "table" not in registry.offers(Dataset):
-            raise UsageError(f"{path_text(place)} is a file: expected a folder of photos")
-        return open_dataset(registry, f"table[file={place.name}]", place.parent), place.parent
-    said = ""
-    for name in READERS:
-        if name in registry.offers(Dataset):
-            dataset = open_dataset(registry, name, place)
-            try:
-                dataset.categories()
-            except HarnessError as error:
-                said = str(error)
-                continue
-            return dataset, place
-    raise DataError(f"{path_text(place)} holds no photos that any data set here reads: {said}")

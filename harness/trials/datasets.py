@@ -7,7 +7,8 @@ from pathlib import Path
 
 from harness.api import Dataset, Split
 from harness.api.consistency import fault_of_split
-from harness.errors import DataError, HarnessError, where_raised
+from harness.errors import DataError, HarnessError, UsageError, where_raised
+from harness.images.decoding import path_text
 from harness.plugin.registry import Registry
 
 
@@ -43,6 +44,29 @@ def load(dataset: Dataset, category: str, image_size: int) -> Split:
     if not isinstance(found, Split) or fault:
         raise DataError(f"category {category!r} of data set {dataset.name!r} cannot be used: {fault}")
     return found
+
+
+OWN_PHOTOS = ("folder", "photos", "table")
+"""The data sets that read one's own photos, the most particular layout first."""
+
+
+def own_photos(registry: Registry, place: Path) -> tuple[Dataset, Path]:
+    """The data set that finds photos in a folder, or in a table (CSV), with its root. Raises UsageError, DataError."""
+    if place.is_file():
+        if "table" not in registry.offers(Dataset):
+            raise UsageError(f"{path_text(place)} is a file: expected a folder of photos")
+        return open_dataset(registry, f"table[file={place.name}]", place.parent), place.parent
+    said = ""
+    for name in OWN_PHOTOS:
+        if name in registry.offers(Dataset):
+            dataset = open_dataset(registry, name, place)
+            try:
+                dataset.categories()
+            except HarnessError as error:
+                said = str(error)
+                continue
+            return dataset, place
+    raise DataError(f"{path_text(place)} holds no photos that any data set here reads: {said}")
 
 
 def how_to_get(dataset: Dataset) -> str:

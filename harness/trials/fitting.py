@@ -22,7 +22,7 @@ from harness.trials.holdout import normal_images
 from harness.trials.isolation.model import IsolatedModel, Isolation
 from harness.trials.observers import Observer
 from harness.trials.record import Record
-from harness.trials.saved_model import ModelFolder, SavedModel, State, limit_by
+from harness.trials.saved_model import ModelFolder, SavedModel, State, digest_of_pixels, limit_by
 from harness.trials.scoring import evidence_of, score_normal
 from harness.trials.trial import UNUSED, Evidence, Trial
 
@@ -161,7 +161,15 @@ class Fitting:
             threads=_threads(model),
             plugins={**makers.plugins, **provenance.pool_maker(pool, self.registry)},
             versions=provenance.versions(),
+            known=frozenset(_known(split)),
         )
+
+
+def _known(split: Split) -> Iterator[str]:
+    """The images that a model knows of a category: those that it may be fitted on, or that set its limit."""
+    for images in (split.train, split.calibration):
+        for pixels in images.pixels if images is not None else ():
+            yield digest_of_pixels(pixels)
 
 
 def _threads(model: Model) -> int | None:

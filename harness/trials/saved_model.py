@@ -83,6 +83,8 @@ class SavedModel:
     """Bits in use in 16-bit grey images, as for the fit: new ones are read in the same range."""
     calibrated_on: str = ""
     """Where the calibration images come from, as in Record; empty in models of before."""
+    known: frozenset[str] = frozenset()
+    """`digest_of_pixels` of the images that it was fitted on or that set its limit; empty in models of before."""
     weights_hash: str = ""
     """SHA-256 of `weights.safetensors`."""
 
@@ -105,6 +107,12 @@ class SavedModel:
     def id(self) -> str:
         """The id of the trial on its data."""
         return self.trial.identity(self.fingerprint)
+
+
+def digest_of_pixels(pixels: NDArray[np.uint8]) -> str:
+    """16 hexadecimal digits of an image (H, W, 3) as a model sees it, by which it is known again."""
+    content = np.ascontiguousarray(pixels)
+    return hashlib.blake2b(content.data, digest_size=8, person=str(content.shape).encode()[:16]).hexdigest()
 
 
 def limit_by(threshold: Threshold, normal: FloatArray) -> float:
@@ -224,6 +232,8 @@ def _described(saved: SavedModel, weights_hash: str) -> dict[str, Any]:
         said["calibrated_on"] = saved.calibrated_on
     if saved.depth != SavedModel.depth:
         said["depth"] = saved.depth
+    if saved.known:
+        said["known"] = sorted(saved.known)
     return {**said, "digest": _digest(said)}
 
 
@@ -255,6 +265,7 @@ def _saved(found: Mapping[str, Any]) -> SavedModel:
         versions=typed.read(found["versions"], Mapping[str, str], "versions"),
         depth=typed.read(found.get("depth", SavedModel.depth), int, "depth"),
         calibrated_on=typed.read(found.get("calibrated_on", ""), str, "calibrated_on"),
+        known=frozenset(typed.read(found.get("known", []), tuple[str, ...], "known")),
         weights_hash=typed.read(found["weights_sha256"], str, "weights_sha256"),
     )
     if saved.pool not in calibration:

@@ -52,6 +52,8 @@ def walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]
             words += SMALL if "--data-root" in words else [*SMALL, "--categories", "tile"]
         if words[0] == "recommend":
             words += ["--image-size", "32", "--minutes", "0.001"]
+        if words[0] == "certify" and "--check" not in words:
+            words += ["--most", "4", "--sizes", "0.1,0.3", "--contrasts", "0.5", "--engines", "none"]
         if words[0] == "reproduce":
             with Store(Path("runs")) as store:
                 whole = (o for o in store.outcomes() if o.status == "done" and o.trial.dataset == "mvtec_ad")
@@ -113,6 +115,17 @@ def test_every_command_of_the_recommending_page_does_what_it_is_shown_for(walk) 
     for words in printed("harness/recommending/README.md"):
         done = walk(words)
         assert (done.exit_code, "made again" in done.output) == (0, True), f"{words}\n{done.output}"
+
+
+def test_every_command_of_the_certifying_page_does_what_it_is_shown_for(walk) -> None:
+    for folder, seed in (("parts", 0), ("more_parts", 1)):
+        drawn = f"--dataset synthetic[seed={seed}] --categories tile --image-size 32 --write {folder}"
+        assert walk(["data", *drawn.split()]).exit_code == 0
+    assert walk(["recommend", "parts"]).exit_code == 0
+    for words in printed("harness/certifying/README.md"):
+        done = walk(words)
+        assert done.exit_code == 0, f"{words}\n{done.output}"
+    assert done.stdout.startswith("equal: every finding came out again")
 
 
 def test_every_command_of_the_conventions_page_does_what_it_is_shown_for(walk) -> None:

@@ -1,0 +1,121 @@
+"""What breaks a detector: false alarms and misses at its fixed limit, while light, camera and mounting change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.api import Corruption
+from harness.api.corruptions import SEVERITIES
+from harness.certifying.scoring import alarms_of
+from harness.certifying.smallest import chance
+from harness.deployment.detector import Detector
+from harness.errors import TrainingError, where_raised
+from harness.metrics.significance import mcnemar
+
+
+@dataclass(frozen=True)
+class Doubling:
+    """The least change at which errors are at least twice those without it, and at least two."""
+
+    severity: int
+    amount: str
+    """How much it is, for people."""
+    before: int
+    after: int
+    p: float
+    """McNemar's exact test, two-sided: how often chance alone would change so many decisions."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Errors by severity of one corruption; the first of each is without it."""
+
+    corruption: str
+    amounts: tuple[str, ...]
+    """What each severity is."""
+    false_alarms: tuple[int, ...]
+    misses: tuple[int, ...]
+    false_alarms_double: Doubling | None
+    """None where five severities do not double them."""
+    misses_double: Doubling | None
+
+
+def what_breaks(
+    detector: Detector,
+    normal: NDArray[np.uint8],
+    bad: NDArray[np.uint8],
+    corruptions: Sequence[Corruption],
+    seed: int,
+    say: Callable[[str], None],
+) -> list[Broken]:
+    """Each corruption at each severity, applied to N normal photos and M bad ones (H, W, 3).
+
+    A photo is changed in the same direction at each severity, as far as the plugin keeps to the seed. Raises
+    TrainingError, ModelError.
+    """
+    clean = [alarms_of(detector, normal), ~alarms_of(detector, bad)]
+    found = []
+    for at, corruption in enumerate(corruptions, 1):
+        say(f"what breaks it: {corruption.name} ({at} of {len(corruptions)})")
+        steps = [_at(corruption, severity) for severity in SEVERITIES]
+        wrong = [
+            [alarms_of(detector, _applied(step, normal, seed)), ~alarms_of(detector, _applied(step, bad, seed))]
+            for step in steps
+        ]
+        false_alarms, misses = ([one[which] for one in (clean, *wrong)] for which in (0, 1))
+        amounts = tuple(_amount(step) for step in steps)
+        found.append(
+            Broken(
+                corruption=corruption.name,
+                amounts=amounts,
+                false_alarms=tuple(int(one.sum()) for one in false_alarms),
+                misses=tuple(int(one.sum()) for one in misses),
+                false_alarms_double=_doubling(false_alarms, amounts),
+                misses_double=_doubling(misses, amounts),
+            )
+        )
+    return found
+
+
+def _doubling(wrong: Sequence[NDArray[np.bool_]], amounts: Sequence[str]) -> Doubling | None:
+    before = int(wrong[0].sum())
+    for severity, (errors, amount) in enumerate(zip(wrong[1:], amounts, strict=True), 1):
+        after = int(errors.sum())
+        if after >= 2 * max(before, 1):
+            return Doubling(severity, amount, before, after, mcnemar(~wrong[0], ~errors))
+    return None
+
+
+def _applied(corruption: Corruption, photos: NDArray[np.uint8], seed: int) -> Iterator[NDArray[np.uint8]]:
+    for at, pixels in enumerate(photos):
+        try:
+            found = corruption.apply(np.asarray(pixels), chance(seed, corruption.name, at))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise TrainingError(f"corruption {corruption.name!r} cannot be applied: {where_raised(error)}") from error
+        if not isinstance(found, np.ndarray) or found.shape != pixels.shape or found.dtype != np.uint8:
+            raise TrainingError(
+                f"corruption {corruption.name!r} gave {found!r:.60}: expected a photo of {pixels.shape}, uint8"
+            )
+        yield found
+
+
+def _amount(corruption: Corruption) -> str:
+    try:
+        return str(corruption.amount)
+    except Exception as error:
+        raise TrainingError(f"corruption {corruption.name!r} cannot say its amount: {where_raised(error)}") from error
+
+
+def _at(corruption: Corruption, severity: int) -> Corruption:
+    """The same corruption at this severity. Raises TrainingError where its plugin does not have this option."""
+    try:
+        return cast("Corruption", replace(cast("Any", corruption), severity=severity))
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"corruption {corruption.name!r} takes no severity {severity}: {error}") from error

@@ -1,0 +1,122 @@
+"""What a limit promises, whether the photos keep to it, and whether the promise may rest on what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from harness.api import BoolArray, FloatArray
+from harness.deployment.detector import Detector
+from harness.errors import ModelError
+from harness.metrics.guarantees import at_most
+from harness.metrics.same_distribution import same_distribution
+from harness.metrics.significance import holm
+
+CALIBRATION, UNSEEN, TODAY = "calibration", "unseen", "today"
+_DIFFERENT = 0.05
+
+
+@dataclass(frozen=True)
+class Errors:
+    """So many of so many photos judged wrongly, and the upper bound of their share with 95 % confidence."""
+
+    wrong: int
+    of: int
+    at_most: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Whether the scores of two groups of normal photos may come from one distribution."""
+
+    first: str
+    second: str
+    p: float
+    p_holm: float
+    """Corrected for the number of pairs."""
+
+    @property
+    def differ(self) -> bool:
+        """Whether a difference is shown at 5 %."""
+        return self.p_holm < _DIFFERENT
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """What the limit promises, and what photos say of it."""
+
+    threshold: str
+    limit: float
+    calibrated_on: str
+    """`holdout`, `crossfit`, `validation` or `fitted`; empty in models of before, which do not say."""
+    unfitted: bool
+    """Whether the limit rests on photos that were not fitted, without which nothing is promised."""
+    calibration: int
+    above: int
+    """Calibration scores above the limit."""
+    promised: float | None
+    """The share of false alarms on average over samples like the calibration photos. None where nothing is promised:
+    those were fitted, or the limit is none of their scores."""
+    promised_at_most: float | None
+    """The share that this model's stays below, with 95 % confidence."""
+    false_alarms: Errors
+    """On the unseen normal photos."""
+    false_alarms_today: Errors | None
+    misses: Errors | None
+    """On bad photos; None without any."""
+    compared: tuple[Compared, ...]
+    scores: Mapping[str, tuple[float, ...]]
+    """Sorted scores of each group, `bad` included, to 6 digits, for pictures."""
+
+
+def calibration_of(detector: Detector) -> FloatArray:
+    """The scores that the limit was set on. Raises ModelError where they are gone."""
+    scores = detector.saved.calibration[detector.pool]
+    if not len(scores):
+        raise ModelError(
+            f"the model holds no calibration scores of pool {detector.pool!r}: what its limit promises cannot be said; "
+            "keep it again with `harness run --keep-models`"
+        )
+    return scores
+
+
+def guarantee(detector: Detector, scores: Mapping[str, FloatArray], seed: int) -> Guarantee:
+    """From the scores of normal photos that are unseen, of today's if there are any, and of `bad` ones."""
+    saved, calibration = detector.saved, calibration_of(detector)
+    groups = {CALIBRATION: calibration, **{name: scores[name] for name in (UNSEEN, TODAY) if name in scores}}
+    above = int((calibration > detector.limit).sum())
+    n = len(calibration)
+    ranked = saved.unfitted and bool((calibration == detector.limit).any())
+    return Guarantee(
+        threshold=detector.threshold,
+        limit=detector.limit,
+        calibrated_on=saved.calibrated_on,
+        unfitted=saved.unfitted,
+        calibration=n,
+        above=above,
+        promised=(above + 1) / (n + 1) if ranked else None,
+        promised_at_most=at_most(above, n) if ranked else None,
+        false_alarms=_errors(scores[UNSEEN] > detector.limit),
+        false_alarms_today=_errors(scores[TODAY] > detector.limit) if TODAY in scores else None,
+        misses=_errors(scores["bad"] <= detector.limit) if len(scores["bad"]) else None,
+        compared=_compared(groups, seed),
+        scores={name: _short(one) for name, one in {**groups, "bad": scores["bad"]}.items()},
+    )
+
+
+def _compared(groups: Mapping[str, FloatArray], seed: int) -> tuple[Compared, ...]:
+    pairs = list(combinations(groups, 2))
+    p = [same_distribution(groups[first], groups[second], seed) for first, second in pairs]
+    return tuple(Compared(*pair, one, held) for pair, one, held in zip(pairs, p, holm(p), strict=True))
+
+
+def _errors(wrong: BoolArray) -> Errors:
+    k, n = int(wrong.sum()), len(wrong)
+    return Errors(k, n, at_most(k, n))
+
+
+def _short(scores: FloatArray) -> tuple[float, ...]:
+    return tuple(float(f"{one:.6g}") for one in np.sort(scores))

@@ -1,0 +1,107 @@
+"""The photos that a certificate rests on: those of a folder which the model never saw."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.api import Dataset, Images
+from harness.certifying.asked import FEWEST
+from harness.deployment.detector import Detector
+from harness.errors import DataError, ModelError, UsageError
+from harness.images.decoding import path_text
+from harness.plugin.registry import Registry
+from harness.trials.datasets import categories_of, load, own_photos
+from harness.trials.saved_model import digest_of_pixels
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Photos of one folder, as the model sees them."""
+
+    unseen: Images
+    """Normal ones that the model was neither fitted on nor calibrated on."""
+    bad: Images
+    """Those that the folder calls bad; there may be none."""
+    left_out: int
+    """Normal ones that the model knows."""
+    told_by: str
+    """How those were told: `pixels`, or for models of before `fingerprint` or `nothing`."""
+    sha256: str
+    """Of what was read, in 64 hexadecimal digits."""
+
+
+def photos_of(detector: Detector, registry: Registry, place: Path, what: str = "normal photos") -> Photos:
+    """The photos of a folder or table, and which the model does not know.
+
+    Raises UsageError, DataError, and ModelError for a model that reads files in a way of its own.
+    """
+    if not place.exists():
+        raise UsageError(f"no folder {path_text(place)}: expected a folder with good/ and bad/, or one of good photos")
+    dataset, _ = own_photos(registry, place)
+    categories = categories_of(dataset)
+    if len(categories) > 1:
+        some = ", ".join(categories[:5]) + (", ..." if len(categories) > 5 else "")
+        raise UsageError(
+            f"{path_text(place)} holds {len(categories)} kinds of part ({some}): a model learns one, so give one of "
+            f"them, such as {path_text(place / categories[0])}"
+        )
+    saved = detector.saved
+    split = load(dataset, categories[0], saved.trial.image_size)
+    _refuse_other_reading(detector, split.depth, split.modes, place)
+    parts = [split.train, split.test, *([split.calibration] if split.calibration is not None else [])]
+    digests = [[digest_of_pixels(pixels) for pixels in part.pixels] for part in parts]
+    if saved.known:
+        told_by, known = "pixels", [np.array([one in saved.known for one in some], bool) for some in digests]
+    elif split.fingerprint == saved.fingerprint:
+        told_by, known = "fingerprint", [np.full(len(part), part is not split.test) for part in parts]
+    else:
+        told_by, known = "nothing", [np.zeros(len(part), bool) for part in parts]
+    normal = [part.take(np.flatnonzero(~part.labels & ~seen)) for part, seen in zip(parts, known, strict=True)]
+    unseen = _joined(normal)
+    left_out = sum(int((~part.labels & seen).sum()) for part, seen in zip(parts, known, strict=True))
+    if len(unseen) < FEWEST:
+        raise DataError(_too_few(place, what, len(unseen), left_out))
+    every = [
+        (d, kind) for some, part in zip(digests, parts, strict=True) for d, kind in zip(some, part.defects, strict=True)
+    ]
+    sha256 = hashlib.sha256(repr(sorted(every)).encode()).hexdigest()
+    return Photos(unseen, split.test.take(np.flatnonzero(split.test.labels)), left_out, told_by, sha256)
+
+
+def _too_few(place: Path, what: str, unseen: int, known: int) -> str:
+    if not unseen and known:
+        return (
+            f"all {known} {what} in {path_text(place)} were used to fit the model or to set its limit, so they cannot "
+            f"say how far it can be trusted: give at least {FEWEST} that it never saw"
+        )
+    also = f" that the model never saw ({known} it knows)" if known else ""
+    lacking = f"a certificate takes at least {FEWEST}, so add {FEWEST - unseen}"
+    return f"{path_text(place)} holds {unseen} {what}{also}: {lacking}"
+
+
+def _joined(parts: list[Images]) -> Images:
+    """The images of all parts without their masks, names made different where two are equal."""
+    some = [part for part in parts if len(part)] or parts[:1]
+    names = [name for part in some for name in part.paths]
+    if len(set(names)) < len(names):
+        names = [f"{at}:{name}" for at, name in enumerate(names)]
+    return Images(np.concatenate([np.asarray(part.pixels) for part in some]), tuple(names))
+
+
+def _refuse_other_reading(detector: Detector, depth: int, modes: tuple[str, ...], place: Path) -> None:
+    """Raises ModelError, DataError where the model would see these files otherwise than they are read here."""
+    name = detector.dataset.name
+    if type(detector.dataset).read is not Dataset.read:
+        raise ModelError(
+            f"data set {name!r} reads files in a way of its own, which folders of photos are not read by: no "
+            "certificate can be made of this model"
+        )
+    if any(mode.startswith("I") for mode in modes) and depth != detector.saved.depth:
+        raise DataError(
+            f"grey photos in {path_text(place)} use {depth} bits, and the model was fitted to {detector.saved.depth}: "
+            "expected photos of the same camera setting"
+        )

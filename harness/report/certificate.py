@@ -1,0 +1,149 @@
+"""A certificate in words that an engineer uses: one screen for a terminal, and the same lines for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.certifying.certificate import Certificate, plain
+from harness.certifying.checking import Checked
+from harness.printable import printable
+
+Said = Mapping[str, Any]
+"""A part of a certificate as JSON has it."""
+_MARGIN = 17
+_TOLD_BY = {
+    "pixels": "",
+    "fingerprint": "which of them it knows was told by the data that it was fitted on, for it is of an older harness",
+    "nothing": "the model is of an older harness and does not say which photos it knows: all are taken for new to it",
+}
+_GROUPS = {"calibration": "calibration", "unseen": "unseen", "today": "today's"}
+
+
+def screen(certificate: Certificate) -> str:
+    """For a terminal: a heading, then a line a fact."""
+    lines = [heading_of(certificate), *(f"{word:<{_MARGIN}}{text}" for word, text in lines_of(certificate))]
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def heading_of(certificate: Certificate) -> str:
+    """Which model, and on how many photos."""
+    found = plain(certificate.found)
+    model, photos = found["model"], found["photos"]
+    return f"{model['method']} ({model['category']}), judged by {photos['unseen']} good photos that it had never seen"
+
+
+def lines_of(certificate: Certificate) -> list[tuple[str, str]]:
+    """What the certificate says, each line under its word."""
+    found, measured = plain(certificate.found), plain(certificate.measured)
+    held = found["guarantee"]
+    said = [
+        *_smallest(found["smallest"], certificate.asked.sizes),
+        *_broken(found["breaks"]),
+        ("false alarms", _errors(held["false_alarms"], "good parts") + _promise(held)),
+        ("today", _errors(held["false_alarms_today"], "good parts") if held["false_alarms_today"] else ""),
+        ("misses", _errors(held["misses"], "bad parts") if held["misses"] else "no bad photos were given"),
+        ("one distribution", "; ".join(_compared(one) for one in held["compared"])),
+        ("cost", "; ".join(_cost(one) for one in measured["cost"]) or "not measured"),
+        ("photos", "; ".join(filter(None, [_left_out(found["photos"]), _TOLD_BY[found["photos"]["told_by"]]]))),
+        ("model", "; ".join(found["model"]["remarks"])),
+    ]
+    return [(word, text) for word, text in said if text]
+
+
+def check_lines(checked: Checked) -> list[str]:
+    """What came of computing a certificate again."""
+    verdict = "equal: every finding came out again" if checked.equal else "differs"
+    changed = f"not what they were: {', '.join(checked.changed)}" if checked.changed else ""
+    same = "" if checked.changed else "photos, model, weights, code and machine are what they were"
+    return [printable(one) for one in (verdict, *checked.differences, changed or same)]
+
+
+def size_in_words(rung: Said, sizes: Sequence[float]) -> str:
+    """`5.1 % of the side (3 to 8)`, with where the ladder ends."""
+    curve = rung["curve"]
+    largest = max(sizes)
+    if curve["size"] is None:
+        share = rung["found"][-1] / rung["of"]
+        return f"not up to {share_of(largest)} % ({share_of(share)} % found)"
+    high = f"more than {share_of(largest)}" if curve["high"] is None else share_of(curve["high"])
+    least, low = (" or less" if one <= min(sizes) else "" for one in (curve["size"], curve["low"]))
+    return f"{share_of(curve['size'])} %{least} ({share_of(curve['low'])}{low} to {high})"
+
+
+def share_of(value: float) -> str:
+    """Percent by two digits: `5.1`, `12`, `100`."""
+    return f"{100 * value:.0f}" if value >= 0.0995 else f"{100 * value:.2g}"
+
+
+def doubling_in_words(doubled: Said, of: int) -> str:
+    """`from 10 % brighter or darker (1 to 9 of 20, p = .008)`."""
+    p = f"{doubled['p']:.3f}".lstrip("0") if doubled["p"] >= 0.001 else "< .001"
+    amount = doubled["amount"] or f"severity {doubled['severity']}"
+    equals = "" if p.startswith("<") else "= "
+    return f"from {amount} ({doubled['before']} to {doubled['after']} of {of}, p {equals}{p})"
+
+
+def _smallest(rungs: Sequence[Said], sizes: Sequence[float]) -> Iterator[tuple[str, str]]:
+    yield "smallest found", "nine in ten are found from this size on, in percent of the photo's side (95 %):"
+    for defect in dict.fromkeys(rung["defect"] for rung in rungs):
+        some = sorted((rung for rung in rungs if rung["defect"] == defect), key=lambda rung: -float(rung["contrast"]))
+        yield (
+            f"  {defect}",
+            "; ".join(f"{size_in_words(rung, sizes)} at contrast {rung['contrast']:g}" for rung in some),
+        )
+
+
+def _broken(breaks: Said) -> Iterator[tuple[str, str]]:
+    yield (
+        "what breaks it",
+        f"errors double on {breaks['normal']} good and {breaks['bad']} {breaks['bad_are']} bad photos:",
+    )
+    stands = []
+    for one in breaks["corruptions"]:
+        doubled = [
+            f"{what} {doubling_in_words(one[f'{key}_double'], breaks[of])}"
+            for what, key, of in (("false alarms", "false_alarms", "normal"), ("misses", "misses", "bad"))
+            if one[f"{key}_double"]
+        ]
+        if doubled:
+            yield f"  {one['corruption']}", "; ".join(doubled)
+        else:
+            stands.append(f"{one['corruption']} (up to {one['amounts'][-1]})")
+    yield "it stands", ", ".join(stands)
+
+
+def _errors(errors: Said, what: str) -> str:
+    bound = f"at most {share_of(errors['at_most'])} % with 95 % confidence"
+    return f"{errors['wrong']} of {errors['of']} {what}, {bound}"
+
+
+def _promise(held: Said) -> str:
+    if held["promised"] is not None:
+        return (
+            f"; by its {held['calibration']} calibration photos the limit ({held['threshold']}) promises "
+            f"{share_of(held['promised'])} % on average, at most {share_of(held['promised_at_most'])} %"
+        )
+    if not held["unfitted"]:
+        return "; the limit rests on photos that were fitted, so that it promises nothing (--calibrate crossfit does)"
+    return f"; threshold {held['threshold']} promises no rate (conformal and tolerance do)"
+
+
+def _compared(one: Said) -> str:
+    pair = f"{_GROUPS[one['first']]} and {_GROUPS[one['second']]} photos"
+    p = f"p = {one['p_holm']:.2g}"
+    if one["p_holm"] < 0.05:
+        return f"{pair} differ ({p}): what the limit promises does not hold for both"
+    return f"{pair}: no difference shown ({p})"
+
+
+def _cost(one: Said) -> str:
+    if one["problem"]:
+        return f"{one['engine']}: {one['problem']}"
+    times = ", ".join(f"{name} {one[f'{name}_ms']:.3g}" for name in ("p50", "p95", "p99"))
+    return f"{one['engine']} {times} ms, {one['peak_mb']:.0f} MB"
+
+
+def _left_out(photos: Said) -> str:
+    known = photos["left_out"]
+    return f"{known} that the model knows were left out" if known else ""

@@ -1,0 +1,156 @@
+"""Do painted defects rank detectors as real ones do? One fit a detector, scored on both.
+
+    python synthetic_ranks.py score /data/mvtec_ad weights bottle,pill,screw scores.jsonl
+    python synthetic_ranks.py rank scores.jsonl > synthetic_ranks.md
+
+Each detector is fitted to a category's training images. Its normal images are the test set's, its real defects those of
+the test set, and its painted ones are put onto copies of the normal test images. `score` may be stopped: it goes on
+where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+import harness
+from harness import Defect, Images, Run, foreground
+from harness.plugin.registry import Registry
+from harness.trials.datasets import load, open_dataset
+
+SIZE = 128
+LITE = "timm[name=tf_efficientnet_lite0.in1k]"
+FAMILY = (
+    *("gaussian", "padim", "knn", "knn[features=pooled]", "subspace", "subspace[measure=likelihood]", "patchcore"),
+    *("random_memory", "feature_ae", "outlier", "outlier[detector=local_outlier_factor]"),
+)
+DETECTORS = (
+    ("global_statistics", "-"),
+    *((model, LITE) for model in FAMILY),
+    *((model, "conv") for model in ("gaussian", "padim", "knn", "subspace", "patchcore", "outlier")),
+    *((f"{model}[reductions=4-8]", LITE) for model in ("gaussian", "padim", "subspace", "patchcore")),
+    *((model, "vgg16") for model in FAMILY),
+)
+SETS = {
+    "painted": {"size": (0.1, 0.1), "contrast": (0.5, 0.5)},
+    "subtle": {"size": (0.03, 0.08), "contrast": (0.15, 0.4)},
+}
+"""How large and plain painted defects are: all alike as `harness recommend` paints them, or drawn from a range."""
+COPIES = 90
+DRAWS = 2000
+
+
+def painted(good: Images, registry: Registry, size: tuple[float, float], contrast: tuple[float, float]) -> Images:
+    """Copies of good images with one defect each, of every kind in turn."""
+    kinds, pixels = list(registry.offers(Defect)), []
+    for at in range(COPIES):
+        random = np.random.default_rng([17, at])
+        drawn = f"size={random.uniform(*size):.4f},contrast={random.uniform(*contrast):.4f}"
+        defect = registry.make(Defect, f"{kinds[at % len(kinds)]}[{drawn}]")
+        image = np.asarray(good.pixels[(at // len(kinds) + at) % len(good)])
+        pixels.append(defect.paint(image, foreground(image), random)[0])
+    return Images(np.stack(pixels), tuple(f"painted/{at}" for at in range(COPIES)))
+
+
+def scores(model: Any, registry: Registry, images: Images) -> list[float]:
+    """One a image, by the pool that the model suits."""
+    found = model.score(images)
+    if "pool" not in model.uses:
+        return np.asarray(found.images, dtype=float).tolist()
+    return registry.make(harness.Pool, model.default_pool).score(found.maps).astype(float).tolist()
+
+
+def score(root: str, weights: str, categories: str, out: str) -> None:
+    """Fit and score every detector on every category, a line each."""
+    file, registry = Path(out), Registry.discover()
+    done = {(one["category"], one["model"], one["encoder"]) for one in _lines(file)} if file.is_file() else set()
+    for model_name, encoder_name in DETECTORS:
+        for category in categories.split(","):
+            if (category, model_name, encoder_name) in done:
+                continue
+            split = load(open_dataset(registry, "folder", Path(root)), category, SIZE)
+            good, bad = (split.test.take(np.flatnonzero(split.test.labels == label)) for label in (False, True))
+            model = registry.make(harness.Model, model_name)
+            encoder = None if encoder_name == "-" else registry.make(harness.Encoder, encoder_name)
+            random = "random" if encoder_name == "conv" else "pretrained"
+            run = Run(seed=0, image_size=SIZE, weights_dir=Path(weights), weights=random)
+            started = time.monotonic()
+            model.fit(split.train, encoder=encoder, loss=None, run=run)
+            row = {"category": category, "model": model_name, "encoder": encoder_name}
+            row |= {"good": scores(model, registry, good), "real": scores(model, registry, bad)}
+            for name, how in SETS.items():
+                row[name] = scores(model, registry, painted(good, registry, **how))
+            with file.open("a", encoding="utf-8") as lines:
+                lines.write(f"{json.dumps(row)}\n")
+            print(f"{category} {model_name} {encoder_name} {time.monotonic() - started:.0f} s", file=sys.stderr)
+
+
+def auroc(good: NDArray[Any], bad: NDArray[Any]) -> NDArray[Any]:
+    """(D, N) and (D, M) to (D,)."""
+    found = []
+    for a, b in zip(good, bad, strict=True):
+        ranks = rankdata(np.concatenate([a, b]))
+        found.append((ranks[len(a) :].sum() - len(b) * (len(b) + 1) / 2) / (len(a) * len(b)))
+    return np.array(found)
+
+
+def spearman(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """The correlation of ranks, equal ones shared; nan where all of one are equal."""
+    x, y = rankdata(a), rankdata(b)
+    return float(np.corrcoef(x, y)[0, 1]) if x.std() and y.std() else float("nan")
+
+
+def bounds(table: Mapping[str, NDArray[Any]], name: str, detectors: bool) -> tuple[float, float]:
+    """95 %, by the bootstrap over images of each kind and, if asked, over detectors too."""
+    random, found = np.random.default_rng(0), []
+    for _ in range(DRAWS):
+        chosen = {
+            key: values[:, random.integers(values.shape[1], size=values.shape[1])] for key, values in table.items()
+        }
+        if detectors:
+            some = random.integers(len(table["good"]), size=len(table["good"]))
+            chosen = {key: values[some] for key, values in chosen.items()}
+        found.append(spearman(auroc(chosen["good"], chosen[name]), auroc(chosen["good"], chosen["real"])))
+    low, high = np.nanpercentile(found, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def rank(file: str) -> None:
+    """Print the correlations, and the AUROC of every detector."""
+    rows = list(_lines(Path(file)))
+    print(
+        "| category | painted defects | detectors | rank correlation | 95 % over images "
+        "| 95 % over images and detectors |"
+    )
+    print("|---" * 6 + "|")
+    tables = {}
+    for category in dict.fromkeys(row["category"] for row in rows):
+        some = [row for row in rows if row["category"] == category]
+        table = {name: np.array([row[name] for row in some]) for name in ("good", "real", *SETS)}
+        tables[category] = some, table
+        for name in SETS:
+            rho = spearman(auroc(table["good"], table[name]), auroc(table["good"], table["real"]))
+            said = [" to ".join(f"{one:.2f}" for one in bounds(table, name, both)) for both in (False, True)]
+            print(f"| {category} | {name} | {len(some)} | {rho:.2f} | {said[0]} | {said[1]} |", flush=True)
+    for category, (some, table) in tables.items():
+        print(f"\n### {category}: AUROC\n\n| detector | real | {' | '.join(SETS)} |\n|---|---:{'|---:' * len(SETS)}|")
+        values = [auroc(table["good"], table[name]) for name in ("real", *SETS)]
+        for at in np.argsort(-values[0], kind="stable"):
+            name = f"{some[at]['model']} + {some[at]['encoder']}"
+            print(f"| {name} | {' | '.join(f'{one[at]:.3f}' for one in values)} |")
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    yield from map(json.loads, file.read_text(encoding="utf-8").splitlines())
+
+
+if __name__ == "__main__":
+    {"score": score, "rank": rank}[sys.argv[1]](*sys.argv[2:])
