@@ -39,6 +39,14 @@ def statistics_of(pixels: NDArray[np.uint8]) -> FloatArray:
     return np.concatenate(found) if found else np.empty((0, len(NAMES)))
 
 
+def usual_statistics(pixels: NDArray[np.uint8]) -> dict[str, tuple[float, float]]:
+    """Mean and standard deviation of each statistic over images (N, H, W, 3), by its name; empty without images."""
+    found = statistics_of(pixels)
+    if not len(found):
+        return {}
+    return {name: (float(one.mean()), float(one.std())) for name, one in zip(NAMES, found.T, strict=True)}
+
+
 def _of_some(pixels: NDArray[np.uint8]) -> FloatArray:
     return np.array([_of_one(image) for image in pixels]).reshape(-1, len(NAMES))
 

@@ -16,6 +16,7 @@ import click
 import numpy as np
 
 from harness.api import Threshold
+from harness.commands._drift import DriftTeller, drift_options
 from harness.commands._options import plugin_option, store_option
 from harness.commands._settings import setting_option
 from harness.commands._stopping import stoppable
@@ -49,6 +50,7 @@ _ANY_ANOMALY, _SOME_UNREADABLE = 1, 3
     "--pool", help="Another pool, of which the model holds calibration scores.  [default: what it was kept with]"
 )
 @click.option("--heat-maps", type=click.Path(path_type=Path), help="Folder for a PNG of each image with its errors.")
+@drift_options
 @click.option("--fail-on-anomaly", is_flag=True, help="Exit with 1 where an image is anomalous.")
 @click.option(
     "--format",
@@ -74,12 +76,14 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         raise UsageError("expected images or folders to judge, or --watch FOLDER, one of the two")
     if given["watched"] and not given["watched"].is_dir():
         raise UsageError(f"--watch {str(given['watched'])!r} is not a folder: expected the one that images arrive in")
-    detector = _detector(given)
+    directory = directory_of(given["model"], given["store"])
+    detector = _detector(directory, given)
     for remark in detector.remarks:
         click.echo(printable(f"harness: {remark}"), err=True)
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     files = ImageFiles(given["images"], given["heat_maps"])
-    told = _Teller(detector, LINES[given["style"]](detector, coloured), given["heat_maps"])
+    drift = DriftTeller.of(detector, directory, given)
+    told = _Teller(detector, LINES[given["style"]](detector, coloured), given["heat_maps"], drift)
     try:
         with stoppable("Stopped."), strict_pillow():
             if given["watched"]:
@@ -90,6 +94,8 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     except KeyboardInterrupt as stop:
         click.echo(f"Stopped. {summary(told.decisions)}", err=True)
         ctx.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
+    finally:
+        drift.end()
     click.echo(summary(told.decisions, files.passed_over), err=True)
     if given["fail_on_anomaly"] and told.decisions["anomalous"]:
         ctx.exit(_ANY_ANOMALY)
@@ -97,10 +103,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
         ctx.exit(_SOME_UNREADABLE)
 
 
-def _detector(given: dict[str, Any]) -> Detector:
+def _detector(directory: Path, given: dict[str, Any]) -> Detector:
     """The model that is meant, deciding as is asked. Raises UsageError, ModelError, UnavailableError."""
     registry = Registry.discover(given["plugin_files"])
-    directory = directory_of(given["model"], given["store"])
     detector = load(directory, registry, hardware.device(given["device"]), given["weights_dir"])
     if given["threshold"] is None and given["pool"] is None and given["max_false_alarms"] is None:
         return detector
@@ -123,6 +128,7 @@ class _Teller:
     detector: Detector
     lines: Lines
     heat_maps: Path | None
+    drift: DriftTeller
     decisions: Counter[str] = field(default_factory=Counter)
     troubled: bool = False
     """Whether a file could not be judged, or a picture not be written."""
@@ -140,6 +146,7 @@ class _Teller:
                 click.echo(printable(f"harness: {remark}"), err=True)
             picture = self._picture(one) if self.heat_maps and one.score is not None else ""
             click.echo(self.lines.line(one, picture), nl=False)
+            self.drift.follow(one)
 
     def _complain(self, problem: str) -> None:
         self.troubled = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +42,8 @@ class Prediction:
     """The share of normal images, this one counted, that score as high; None where it is not known."""
     map: NDArray[Any] | None = None
     """(H, W), the error at each pixel."""
+    pixels: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    """(H, W, 3), as the model saw it; None where the file could not be read."""
 
     @property
     def decision(self) -> str:
@@ -118,7 +120,7 @@ def _decide(decide: Decide, images: Sequence[Read]) -> list[Prediction]:
     maps = decided.maps if decided.maps is not None else [None] * len(images)
     shares = decided.p_values.tolist() if decided.p_values is not None else [None] * len(images)
     return [
-        Prediction(one.file, one.name, float(score), bool(anomalous), p_value=p, map=errors)
+        Prediction(one.file, one.name, float(score), bool(anomalous), p_value=p, map=errors, pixels=one.pixels)
         for one, score, anomalous, p, errors in zip(
             images, decided.scores, decided.anomalous, shares, maps, strict=True
         )

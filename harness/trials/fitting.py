@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from harness.api import Encoder, Images, Loss, Model, Progress, Split, Threshold
+from harness.audit.statistics import usual_statistics
 from harness.errors import HarnessError, TrainingError
 from harness.metrics.pixel import curves
 from harness.metrics.pools import made_pools, usual_pools
@@ -162,6 +163,7 @@ class Fitting:
             plugins={**makers.plugins, **provenance.pool_maker(pool, self.registry)},
             versions=provenance.versions(),
             known=frozenset(_known(split)),
+            statistics=usual_statistics(split.train.pixels),
         )
 
 

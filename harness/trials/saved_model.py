@@ -87,6 +87,8 @@ class SavedModel:
     """`digest_of_pixels` of the images that it was fitted on or that set its limit; empty in models of before."""
     weights_hash: str = ""
     """SHA-256 of `weights.safetensors`."""
+    statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Simple statistic of an image to its mean and deviation over the normal images; empty in models of before."""
 
     @property
     def doubt(self) -> str:
@@ -234,6 +236,8 @@ def _described(saved: SavedModel, weights_hash: str) -> dict[str, Any]:
         said["depth"] = saved.depth
     if saved.known:
         said["known"] = sorted(saved.known)
+    if saved.statistics:
+        said["statistics"] = {name: list(pair) for name, pair in saved.statistics.items()}
     return {**said, "digest": _digest(said)}
 
 
@@ -267,7 +271,10 @@ def _saved(found: Mapping[str, Any]) -> SavedModel:
         calibrated_on=typed.read(found.get("calibrated_on", ""), str, "calibrated_on"),
         known=frozenset(typed.read(found.get("known", []), tuple[str, ...], "known")),
         weights_hash=typed.read(found["weights_sha256"], str, "weights_sha256"),
+        statistics=typed.read(found.get("statistics", {}), Mapping[str, tuple[float, ...]], "statistics"),
     )
+    if any(len(pair) != 2 for pair in saved.statistics.values()):
+        raise ValueError("a statistic is expected to have a mean and a deviation")
     if saved.pool not in calibration:
         raise ValueError(f"pool is {saved.pool!r}, but it has scores of {', '.join(calibration) or 'none'}")
     if not math.isfinite(saved.limit) or not all(np.isfinite(scores).all() for scores in calibration.values()):

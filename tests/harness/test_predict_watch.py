@@ -73,7 +73,8 @@ class Watcher:
         def hear() -> None:
             for line in err:
                 self.told.append(line)
-                ready.set()
+                if line.startswith("Watching"):
+                    ready.set()
 
         self._threads = [
             threading.Thread(target=lambda: [self.rows.put(json.loads(line)) for line in out]),
@@ -209,7 +210,8 @@ def test_it_ends_cleanly_and_says_what_it_did(watcher: Watcher, folder: Path, nu
     (folder / "a.png").write_bytes(png(1))
     watcher.next()
     assert watcher.stop(number) == code
-    assert watcher.told[0].startswith(f"Watching {folder}")
+    assert watcher.told[0].startswith("harness: no drift is looked for: the limit was set on images that the model")
+    assert watcher.told[1].startswith(f"Watching {folder}")
     assert watcher.told[-1].startswith("Stopped. 1 image: ")
     assert "Traceback" not in "".join(watcher.told)
 
