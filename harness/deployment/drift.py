@@ -20,7 +20,7 @@ from harness.deployment.detector import Detector
 from harness.deployment.predicting import Prediction
 from harness.errors import ModelError
 from harness.files import write_text
-from harness.images.decoding import shown
+from harness.images.decoding import path_text
 from harness.metrics.exchangeability import Evidence, Ranks
 from harness.trials import typed
 
@@ -89,7 +89,7 @@ class Drift:
             if changed <= self._resumed_at:
                 return ""
             self.until = max(self.until, changed)
-        return self.count(one.score, shown(one.file), one.pixels)
+        return self.count(one.score, path_text(one.file), one.pixels)
 
     def count(self, score: float, name: str, pixels: NDArray[np.uint8]) -> str:
         """Count an image (H, W, 3) that is called normal. What to say about it: mostly nothing. Raises ModelError."""
@@ -126,7 +126,9 @@ class Drift:
     @property
     def resumed(self) -> str:
         """What to say at the start, where an earlier process has had an alarm; else nothing."""
-        return f"{self.told}. It was said before; delete {shown(self.file or '')} to begin anew" if self.told else ""
+        if not self.told:
+            return ""
+        return f"{self.told}. It was said before; delete {path_text(self.file or '')} to begin anew"
 
     def save(self) -> None:
         """Write the state, where it has a file. Raises ModelError."""
@@ -147,7 +149,7 @@ class Drift:
             write_text(self.file, json.dumps(said))
         except OSError as error:
             raise ModelError(
-                f"what is known of drift cannot be written to {shown(self.file)}: {error.strerror or error}"
+                f"what is known of drift cannot be written to {path_text(self.file)}: {error.strerror or error}"
             ) from error
         self._saved_at = time.monotonic()
 
@@ -172,7 +174,7 @@ class Drift:
                 raise ValueError("it lacks some bets")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelError(
-                f"what is known of drift in {shown(file)} cannot be used: {error}; delete it, or give another file"
+                f"what is known of drift in {path_text(file)} cannot be used: {error}; delete it, or give another file"
             ) from error
 
 
