@@ -30,7 +30,6 @@ from harness.trials.store import Store
 @click.option("--repetitions", type=click.IntRange(1), default=100, show_default=True, help="Runs that are timed.")
 @click.option("--warm-up", type=click.IntRange(0), default=10, show_default=True, help="Runs before them.")
 @click.option("--threads", type=click.IntRange(1), help="For each engine alike.  [default: all that may be used]")
-@click.option("--without-noise", is_flag=True, help="Leave out the test noise of a DAE.")
 @click.option("--weights-dir", type=click.Path(path_type=Path), help="For a loss that starts from published weights.")
 @click.option(
     "--store",
@@ -46,7 +45,6 @@ def command(
     repetitions: int,
     warm_up: int,
     threads: int | None,
-    without_noise: bool,
     weights_dir: Path | None,
     store: Path | None,
     style: str,
@@ -64,7 +62,7 @@ def command(
         Store(store).close()  # raises where there is no store
     elif ((around := directory.absolute().parent.parent) / FILE_NAME).is_file():
         store = around
-    protocol = Protocol(batch, warm_up, repetitions, threads or hardware.cores(), beside=not without_noise)
+    protocol = Protocol(batch, warm_up, repetitions, threads or hardware.cores())
     wanted = _installed(some_of(engines, [TORCH, *ENGINES], "engine"))
 
     def begun(name: str) -> None:

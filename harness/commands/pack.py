@@ -35,7 +35,6 @@ from harness.trials.holdout import normal_images
 )
 @click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data set that MODEL was fitted on.")
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of normal images to verify on instead.")
-@click.option("--without-noise", is_flag=True, help="Leave out the test noise of a DAE, and set its limit anew.")
 @click.option("--threshold", help="Set the limit by another one, from the calibration scores that the model holds.")
 @click.option("--pool", help="Score by mean, max or topk.  [default: what the model was kept with]")
 @click.option("--weights-dir", type=click.Path(path_type=Path), help="For a loss that starts from published weights.")
@@ -47,7 +46,6 @@ def command(
     out: Path,
     data_root: Path | None,
     images: Path | None,
-    without_noise: bool,
     threshold: str | None,
     pool: str | None,
     weights_dir: Path | None,
@@ -68,8 +66,7 @@ def command(
     if threshold is not None or pool is not None:
         detector = detector.judging(registry.make(Threshold, threshold or detector.threshold), pool)
     normal = _calibration(detector, registry, data_root) if images is None else _folder(detector, images)
-    leave_out = registry.make(Threshold, detector.threshold) if without_noise else None
-    _say(pack(detector, normal, form, out, leave_out), detector, form)
+    _say(pack(detector, normal, form, out), detector, form)
 
 
 def _calibration(detector: Detector, registry: Registry, root: Path | None) -> Images:
@@ -113,13 +110,7 @@ def _say(packed: Packed, detector: Detector, form: str) -> None:
         lines.append(f"{agreement.other_decisions} of them lie so near the limit that they are decided otherwise.")
     if packed.side_inputs:
         names = " and ".join(packed.side_inputs)
-        lines.append(f"It takes {names} beside pixels, drawn as for the stored scores; --without-noise leaves it out.")
-    if packed.left_out:
-        names = " and ".join(packed.left_out)
-        lines.append(
-            f"Without {names} scores are not the stored ones: threshold {detector.threshold} has set the limit anew on "
-            f"these images, to {packed.limit:.6g} instead of {detector.limit:.6g}."
-        )
+        lines.append(f"It takes {names} beside pixels, drawn as for the stored scores.")
     for name, value in ENGINES[form].settings.items():
         lines.append(f"{agreement.engine} needs {name} at {value} wherever it runs, as it had here.")
     lines.append(f"Images are to be resized to {size}x{size} before it; the JSON says how.")

@@ -38,7 +38,7 @@ def engine_of(form: str) -> Engine:
 
 
 def write_graph(
-    detector: Detector, images: Images, side_inputs: Sequence[str], form: str, file: Path, left_out: Sequence[str] = ()
+    detector: Detector, images: Images, side_inputs: Sequence[str], form: str, file: Path
 ) -> tuple[dict[str, Any], int]:
     """Write a graph whose scores are not verified yet. Returns its metadata, and how many images to give it at once.
 
@@ -50,7 +50,7 @@ def write_graph(
     onnx = file.with_suffix(".draft.onnx")  # OpenVINO recognises an ONNX file by its ending
     for most in (BATCH, 1):
         example = next(graph_inputs(detector, images.take(np.zeros(min(most, 2), dtype=np.intp)), side_inputs, most))
-        described = {**_description(detector, example, left_out), "settings": dict(ENGINES[form].settings)}
+        described = {**_description(detector, example), "settings": dict(ENGINES[form].settings)}
         try:
             export(decision, example, json.dumps(described), onnx)
             break
@@ -78,7 +78,7 @@ def relative_difference(scores: FloatArray, expected: FloatArray) -> FloatArray:
     return np.where(np.isfinite(relative), relative, np.inf)
 
 
-def _description(detector: Detector, example: Arrays, left_out: Sequence[str]) -> dict[str, Any]:
+def _description(detector: Detector, example: Arrays) -> dict[str, Any]:
     """The metadata that goes into the file."""
     saved = detector.saved
     first: str | int = "N" if len(example[PIXELS]) > 1 else 1
@@ -92,7 +92,6 @@ def _description(detector: Detector, example: Arrays, left_out: Sequence[str]) -
         "threshold": detector.threshold,
         "limit": detector.limit,
         "inputs": {name: {"dtype": str(a.dtype), "shape": [first, *a.shape[1:]]} for name, a in example.items()},
-        "left_out": list(left_out),
         "resizing": _RESIZING,
         "precision": "float32",
         "plugins": dict(saved.plugins),

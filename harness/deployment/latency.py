@@ -39,8 +39,6 @@ class Protocol:
     """Runs before the clock starts."""
     repetitions: int
     threads: int
-    beside: bool = True
-    """Whether the network is given its side inputs; drawing them is not timed."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def latencies(
     size = detector.saved.trial.image_size
     pixels = np.random.default_rng(0).integers(0, 256, (protocol.batch, size, size, 3), dtype=np.uint8)
     images = Images(pixels, tuple(map(str, range(protocol.batch))))
-    side_inputs = tuple(detector.model.side_inputs(pixels[:1])) if protocol.beside else ()
+    side_inputs = tuple(detector.model.side_inputs(pixels[:1]))
     inputs = [next(graph_inputs(detector, images, side_inputs, batch)) for batch in sorted({1, protocol.batch})]
     graph = _graph(detector)
     expected = [graph(one)[SCORE] for one in inputs]

@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from harness.api import FloatArray, Images, Threshold
-from harness.deployment.conversion import BATCH, TOLERANCE, engine_of, graph_inputs, relative_difference, write_graph
+from harness.api import FloatArray, Images
+from harness.deployment.conversion import TOLERANCE, engine_of, graph_inputs, relative_difference, write_graph
 from harness.deployment.detector import Detector
 from harness.deployment.engines import ANOMALOUS, SCORE, Arrays, Engine, first_line
 from harness.errors import PackingError, UsageError
 from harness.files import adding_to
-from harness.plugin.spec import spell
-from harness.trials.saved_model import limit_by, name_of
+from harness.trials.saved_model import name_of
 
 
 @dataclass(frozen=True)
@@ -45,36 +44,23 @@ class Packed:
     """The files that were written beside it: the JSON that describes it, and weights in a file of their own."""
     side_inputs: tuple[str, ...]
     """Inputs that the graph has besides pixels."""
-    left_out: tuple[str, ...]
-    """Inputs that the network has and the graph does without."""
-    limit: float
     agreement: Agreement
 
 
-def pack(detector: Detector, images: Images, form: str, out: Path, leave_out: Threshold | None = None) -> Packed:
+def pack(detector: Detector, images: Images, form: str, out: Path) -> Packed:
     """Write a graph to a file, or into a folder, once it scores these images as torch does.
 
-    With a threshold, all inputs but the pixels are left out, and the threshold sets the limit anew on these images,
-    which must then be normal. After an error nothing was written.
-    Raises UsageError, UnavailableError, PackingError, ModelError, TrainingError.
+    After an error nothing was written. Raises UsageError, UnavailableError, PackingError, ModelError, TrainingError.
     """
     engine = engine_of(form)
     file = _place(out, engine, detector)
     side_inputs = tuple(detector.model.side_inputs(images.pixels[:1]))
-    left_out: tuple[str, ...] = ()
-    if leave_out is None:
-        expected = detector.decide(images.pixels, images.paths).scores
-    else:
-        if not side_inputs:
-            raise UsageError(f"{spell(detector.model)} takes nothing besides pixels: there is nothing to leave out")
-        side_inputs, left_out = (), side_inputs
-        expected = _scores_without_side_inputs(detector, images)
-        detector = replace(detector, threshold=spell(leave_out), limit=limit_by(leave_out, expected))
+    expected = detector.decide(images.pixels, images.paths).scores
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with adding_to(file.parent) as scratch:
             draft = scratch / file.name
-            described, most = write_graph(detector, images, side_inputs, form, draft, left_out)
+            described, most = write_graph(detector, images, side_inputs, form, draft)
             agreement = compare(
                 engine, draft, graph_inputs(detector, images, side_inputs, most), expected, images, detector
             )
@@ -88,16 +74,7 @@ def pack(detector: Detector, images: Images, form: str, out: Path, leave_out: Th
     except OSError as error:
         raise UsageError(f"--out {str(out)!r} cannot be written: {error.strerror or error}") from error
     with_it = tuple(part for part in written if part != file)
-    return Packed(file, with_it, side_inputs, left_out, detector.limit, agreement)
-
-
-def _scores_without_side_inputs(detector: Detector, images: Images) -> FloatArray:
-    """(N,), what torch makes of the images when the network is given nothing but pixels."""
-    from harness.deployment.graph import Decision, TorchGraph
-
-    graph = TorchGraph(Decision(detector.model, detector.scorer, detector.limit))
-    scores = [graph(batch)[SCORE] for batch in graph_inputs(detector, images, (), BATCH)]
-    return np.concatenate(scores).astype(np.float64)
+    return Packed(file, with_it, side_inputs, agreement)
 
 
 def compare(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness_autoencoders.networks import Autoencoder
 
 PAPER = "Kumar, Malik and Puglisi, Unsupervised Anomaly Detection in Industrial Image Data with Autoencoders, 3.3"
+_NOISE_SEED = "noise_seed"
 
 
 @dataclass
@@ -97,7 +98,7 @@ class DAE(Reconstruction):
     """Denoising autoencoder: reconstructs the clean image from a corrupted one, in training and in scoring."""
 
     name = "dae"
-    version = 2  # 1 drew weights, order and noise from one seed
+    version = 3  # 1 drew weights, order and noise from one seed; 2 drew the noise of scoring outside of the network
     licence = "MIT"
     source = f"{PAPER}; Vincent et al. 2008, https://doi.org/10.1145/1390156.1390294"
     noise: Literal["gaussian", "masking", "salt_pepper"] = "gaussian"
@@ -106,6 +107,7 @@ class DAE(Reconstruction):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._drawn_outside = False
         if not 0 <= self.level <= 1:
             raise ValueError(f"level is {self.level:g}, expected a number from 0 to 1")
 
@@ -115,13 +117,29 @@ class DAE(Reconstruction):
         return self._error(self._network(corrupt(clean, self.noise, self.level, generator)), clean)
 
     def network(self) -> nn.Module:
-        """As for any autoencoder; the side input `noise`, if given, corrupts the images before they are encoded."""
+        """As for any autoencoder. Images are corrupted in it, each by its own pixels and the seed of the run."""
+        from harness_autoencoders.content_noise import ContentNoise
         from harness_autoencoders.networks import DenoisingError
 
-        return DenoisingError(self._network, self._loss, self.noise, self.level)
+        source = None if self._drawn_outside else ContentNoise(self._run.seed)
+        return DenoisingError(self._network, self._loss, source, self.noise, self.level)
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """Every weight and statistic of the network, and the seed of the noise, which models of version 2 lack."""
+        return {**super().state(), _NOISE_SEED: np.array([self._run.seed])}
+
+    def restore(
+        self, state: Mapping[str, NDArray[Any]], *, encoder: Encoder | None, loss: Loss | None, run: Run
+    ) -> None:
+        """As any autoencoder does. One of version 2 keeps the noise that its limit was set with."""
+        weights = {name: array for name, array in state.items() if name != _NOISE_SEED}
+        super().restore(weights, encoder=encoder, loss=loss, run=run)
+        self._drawn_outside = _NOISE_SEED not in state
 
     def side_inputs(self, pixels: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
-        """The noise of each image, drawn from its own pixels and the seed of the run."""
+        """Nothing; for models that were kept by version 2 the noise of each image."""
+        if not self._drawn_outside:
+            return {}
         from harness_autoencoders.corruption import draw_by_content
 
         return {"noise": draw_by_content(pixels, self.noise, self.level, self._run.seed).numpy()}

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness import Loss, UsageError
+from harness_autoencoders.content_noise import ContentNoise
 from harness_autoencoders.corruption import apply
 
 UPSAMPLINGS = 4
@@ -149,12 +150,17 @@ class ReconstructionError(nn.Module):
 class DenoisingError(ReconstructionError):
     """The error map of an autoencoder that sees corrupted images and should return clean ones."""
 
-    def __init__(self, autoencoder: nn.Module, loss: Loss, noise: str, level: float) -> None:
+    def __init__(
+        self, autoencoder: nn.Module, loss: Loss, source: ContentNoise | None, noise: str, level: float
+    ) -> None:
         super().__init__(autoencoder, loss)
-        self.noise, self.level = noise, level
+        self.source, self.noise, self.level = source, noise, level
 
     def forward(self, images: Tensor, noise: Tensor | None = None) -> Tensor:
-        """(N, 3, H, W) in [0, 1], and the output of `corruption.draw` or nothing, to (N, H, W)."""
+        """(N, 3, H, W) in [0, 1] to (N, H, W). Without a source they are corrupted by what was drawn, or not at all."""
+        if self.source is not None:
+            normal = self.noise == "gaussian"
+            noise = self.source.normal(images) * self.level if normal else self.source.uniform(images)
         shown = images if noise is None else apply(images, noise, self.noise, self.level)
         return self._loss.error_map(self.autoencoder(shown), images)
 

@@ -107,7 +107,7 @@ def test_three_engines_are_measured_and_the_leaderboard_of_the_store_shows_it(mo
         assert 0 < row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"] < 10_000
         assert row["images_per_second"] > 0
         assert row["peak_mb"] > 5
-        assert (row["warm_up"], row["repetitions"], row["threads"], row["beside"]) == (2, 12, 1, "noise")
+        assert (row["warm_up"], row["repetitions"], row["threads"], row["beside"]) == (2, 12, 1, "")
         assert row["cpu"]
         assert row["version"]
     assert rows[0]["peak_mb"] > 3 * rows[2]["peak_mb"], "torch alone is larger than all of ONNX Runtime"
@@ -175,7 +175,7 @@ def test_absent_engines_are_named_with_their_extra_and_the_others_measured(
     monkeypatch.setitem(sys.modules, "openvino", None)
     moved = tmp_path / model.name  # out of its store
     shutil.copytree(model, moved)
-    words = ["--batch", 1, "--engines", "onnx,openvino", "--without-noise", "--format", "json"]
+    words = ["--batch", 1, "--engines", "onnx,openvino", "--format", "json"]
     done = call("latency", moved, *QUICK, *words)
     assert done.exit_code == 0, done.output
     assert "leaderboard" not in done.stderr

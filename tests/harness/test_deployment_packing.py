@@ -34,6 +34,7 @@ from harness.trials.observers import Observer
 from harness.trials.saved_model import ModelFolder, SavedModel
 from harness.trials.trial import Trial
 from harness.trials.worker import Worker, WorkerConfig
+from harness_autoencoders.models import DAE, Reconstruction
 
 SYNTHETIC = "synthetic[n_train=12,n_test_good=1,n_test_defective=1]"
 TRIAL = Trial(SYNTHETIC, "bottle", "dae", "conv[widths=4-4-8-8]", "mse", 0, 32, 1, 4, 1e-3, 0.25, "fp32", "random")
@@ -140,10 +141,7 @@ def test_the_file_and_the_json_beside_it_say_what_was_packed(kept, packed):
     for name in ("id", "fingerprint", "pool", "threshold", "limit"):
         assert within[name] == getattr(saved, name)
     assert within["image_size"] == 32
-    assert within["inputs"] == {
-        "pixels": {"dtype": "uint8", "shape": ["N", 32, 32, 3]},
-        "noise": {"dtype": "float32", "shape": ["N", 1, 32, 32]},
-    }
+    assert within["inputs"] == {"pixels": {"dtype": "uint8", "shape": ["N", 32, 32, 3]}}
     assert "Pillow's bilinear filter" in within["resizing"]
     assert within["versions"]["packed"]["torch"] == torch.__version__.split("+")[0]
     assert beside["verified"]["engine"] == "ONNX Runtime"
@@ -152,37 +150,29 @@ def test_the_file_and_the_json_beside_it_say_what_was_packed(kept, packed):
     assert beside["verified"]["at"] in said
     assert f"{beside['verified']['largest_difference']:.1e}" in said
     assert beside["sha256"] == {"line.onnx": hashlib.sha256(file.read_bytes()).hexdigest()}
-    assert "It takes noise beside pixels" in said
     assert f"Written to {file}, with line.onnx.json; 0." in said
-    assert len(said.splitlines()) == 4
+    assert len(said.splitlines()) == 3
     assert sorted(path.name for path in file.parent.iterdir()) == ["line.onnx", "line.onnx.json"]
 
 
-def test_without_noise_the_graph_takes_pixels_alone_and_its_limit_is_set_anew(kept, tmp_path):
+def test_openvino_s_files_and_setting_are_said(kept, tmp_path):
     out = tmp_path / "deep" / "line.xml"
-    done = call(kept("dae"), "--format", "openvino", "--out", out, "--without-noise")
+    done = call(kept("dae"), "--format", "openvino", "--out", out)
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in out.parent.iterdir()) == ["line.bin", "line.xml", "line.xml.json"]
     assert f"Written to {out}, with line.bin and line.xml.json; 0." in done.stdout
     described = json.loads(ENGINES["openvino"].metadata(out))
-    assert list(described["inputs"]) == ["pixels"]
-    assert described["left_out"] == ["noise"]
     assert described["settings"] == {"INFERENCE_PRECISION_HINT": "f32"}
     assert "OpenVINO needs INFERENCE_PRECISION_HINT at f32 wherever it runs" in done.stdout
-    detector = load(kept("dae"), REGISTRY)
-    images = calibration(detector)
-    scores = ENGINES["openvino"].open(out, 1)({"pixels": images.pixels})["score"]
-    with torch.inference_mode():
-        clean = torch.from_numpy(images.pixels).permute(0, 3, 1, 2) / 255
-        plain = detector.pools["mean"].score(detector.model.network()(clean).numpy())
-    np.testing.assert_allclose(scores, plain, rtol=1e-4)
-    assert not np.allclose(scores, detector.saved.calibration["mean"], rtol=1e-3)
-    assert described["limit"] == pytest.approx(plain.mean(), rel=1e-5)
-    assert described["limit"] != detector.limit
-    assert f"to {described['limit']:.6g} instead of {detector.limit:.6g}" in done.stdout
-    refused = call(kept("cae"), "--format", "onnx", "--out", tmp_path, "--without-noise")
-    assert refused.exit_code == 2
-    assert "takes nothing besides pixels" in refused.stderr
+
+
+def test_a_dae_of_version_2_is_packed_with_the_noise_that_its_limit_was_set_with(tmp_path, monkeypatch):
+    monkeypatch.setattr(DAE, "state", Reconstruction.state)  # which version 2 had
+    old = keep(METHODS["dae"]._replace(epochs=1), tmp_path)
+    done = call(old, "--format", "onnx", "--out", tmp_path / "line.onnx")
+    assert done.exit_code == 0, done.output
+    assert "It takes noise beside pixels, drawn as for the stored scores." in done.stdout
+    assert list(json.loads((tmp_path / "line.onnx.json").read_text())["inputs"]) == ["pixels", "noise"]
 
 
 @settings(deadline=None, max_examples=50)
@@ -322,10 +312,10 @@ def test_a_file_that_was_altered_is_found_out(kept, packed, tmp_path):
     onnx.save(altered, file)
     expected = detector.decide(images.pixels).scores
     with pytest.raises(PackingError, match="on ONNX Runtime"):
-        compare(ENGINES["onnx"], file, graph_inputs(detector, images, ("noise",), 2), expected, images, detector)
+        compare(ENGINES["onnx"], file, graph_inputs(detector, images, (), 2), expected, images, detector)
     file.write_bytes(b"no graph")
     with pytest.raises(PackingError, match="ONNX Runtime cannot run it: InvalidProtobuf"):
-        compare(ENGINES["onnx"], file, graph_inputs(detector, images, ("noise",), 2), expected, images, detector)
+        compare(ENGINES["onnx"], file, graph_inputs(detector, images, (), 2), expected, images, detector)
 
 
 def test_a_model_without_a_network_says_so(tmp_path):

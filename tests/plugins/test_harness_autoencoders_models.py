@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from harness import Encoder, Images, Loss, Run, UnavailableError
 from harness.testing.toys import toy_images
 from harness_autoencoders import CAE, DAE
+from harness_autoencoders.content_noise import ContentNoise
 from harness_autoencoders.contraction import contraction
+from harness_autoencoders.corruption import apply, draw_by_content
 from harness_losses import MSE, SSIM, Perceptual
 from harness_timm import VGG16, Conv, ResNet50
 
@@ -101,17 +103,31 @@ def test_dae_draws_test_noise_from_the_run_s_seed():
     assert not np.array_equal(maps[0], maps[2])
 
 
-def test_dae_s_network_takes_the_noise_beside_images_and_does_without_it():
-    model = fitted(DAE(widths=NARROW))
+@pytest.mark.parametrize(("noise", "level"), [("gaussian", 0.1), ("masking", 0.3), ("salt_pepper", 0.3)])
+def test_dae_corrupts_images_in_its_network_by_their_own_pixels_and_the_seed(noise: str, level: float):
+    model = fitted(DAE(widths=NARROW, noise=noise, level=level))
     clean = torch.from_numpy(TEST.pixels).permute(0, 3, 1, 2) / 255
-    noise = torch.from_numpy(model.side_inputs(TEST.pixels)["noise"])
-    assert noise.std().item() == pytest.approx(0.1, rel=0.02)
-    network = model.network()
+    assert model.side_inputs(TEST.pixels) == {}
+    source = ContentNoise(RUN.seed)
+    drawn = source.normal(clean) * level if noise == "gaussian" else source.uniform(clean)
+    shown = apply(clean, drawn, noise, level)
     with torch.inference_mode():
-        np.testing.assert_allclose(network(clean, noise).numpy(), model.score(TEST).maps, rtol=1e-4, atol=1e-7)
-        without = network(clean)
-        torch.testing.assert_close(without, (model._network(clean) - clean).square().mean(dim=1))
-    assert not np.allclose(without.numpy(), model.score(TEST).maps, rtol=1e-3)
+        expected = (model._network(shown) - clean).square().mean(dim=1)
+    np.testing.assert_allclose(model.score(TEST).maps, expected.numpy(), rtol=1e-4, atol=1e-7)
+
+
+def test_dae_of_version_2_keeps_the_noise_that_its_limit_was_set_with():
+    model = fitted(DAE(widths=NARROW, noise="masking", level=0.5))
+    old = {name: array for name, array in model.state().items() if name != "noise_seed"}
+    again = DAE(widths=NARROW, noise="masking", level=0.5)
+    again.restore(old, encoder=SMALL, loss=MSE(), run=RUN)
+    clean = torch.from_numpy(TEST.pixels).permute(0, 3, 1, 2) / 255
+    drawn = torch.from_numpy(again.side_inputs(TEST.pixels)["noise"])
+    assert torch.equal(drawn, draw_by_content(TEST.pixels, "masking", 0.5, RUN.seed))
+    with torch.inference_mode():
+        expected = (model._network(apply(clean, drawn, "masking", 0.5)) - clean).square().mean(dim=1)
+    np.testing.assert_allclose(again.score(TEST).maps, expected.numpy(), rtol=1e-4, atol=1e-7)
+    assert not np.allclose(again.score(TEST).maps, model.score(TEST).maps, rtol=1e-3)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
