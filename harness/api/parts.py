@@ -45,7 +45,7 @@ class Part(ABC):
     source: ClassVar[str] = ""
     """The publication or web page that it follows."""
     needs_options: ClassVar[bool] = False
-    """Whether it cannot be used without options. If so, `all` leaves it out."""
+    """Whether it is to be asked for by name, for want of options or for its size: `all` then leaves it out."""
     version: ClassVar[int] = 1
     """Increase it when the same options give other numbers. Results of different versions are never mixed."""
 

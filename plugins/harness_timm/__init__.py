@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from harness import Encoder, hookimpl
 from harness_timm.encoders import VGG16, Conv, ResNet50, Timm
+from harness_timm.foundation import CLIPBase, DINOv2Base, DINOv2Small, DINOv2SmallRegisters, SigLIPBase
 
-__all__ = ["VGG16", "Conv", "ResNet50", "Timm"]
+if TYPE_CHECKING:
+    from harness_timm.weights import load_published
+
+__all__ = [
+    "VGG16",
+    "CLIPBase",
+    "Conv",
+    "DINOv2Base",
+    "DINOv2Small",
+    "DINOv2SmallRegisters",
+    "ResNet50",
+    "SigLIPBase",
+    "Timm",
+    "load_published",
+]
 
 
 @hookimpl
 def harness_encoders() -> list[type[Encoder]]:
-    """The encoders of the paper, and the one that stands for all of timm."""
-    return [Conv, VGG16, ResNet50, Timm]
+    """The encoders of the paper, the one that stands for all of timm, and transformers under short names."""
+    return [Conv, VGG16, ResNet50, Timm, DINOv2Small, DINOv2SmallRegisters, DINOv2Base, CLIPBase, SigLIPBase]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch only when it is asked for, so that listing parts is fast."""
+    if name == "load_published":
+        from harness_timm.weights import load_published
+
+        return load_published
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -93,23 +93,15 @@ class ResNet50(_TimmEncoder):
     single_options: ClassVar = {"output_stride": 16}
 
 
-@dataclass
-class Timm(_TimmEncoder):
-    """Any timm model that gives features, at its deepest feature of this reduction, or of at most 16."""
+class Layered(_TimmEncoder):
+    """A timm model of which one may choose the layers. Subclasses are dataclasses with that option."""
 
-    needs_options: ClassVar[bool] = True
-    source = "https://github.com/huggingface/pytorch-image-models; weights have licences of their own"
-    # The option has the same name as the attribute of the part: the class says `timm`, an instance the model's name.
-    name: str = "timm"  # type: ignore[misc]
-    reduction: int | None = None
     layers: tuple[int, ...] | None = None
     """Blocks or stages whose maps are given, counted from 0, whatever reductions a model asks for."""
 
     def __post_init__(self) -> None:
         if self.layers is not None and (not self.layers or min(self.layers) < 0):
             raise ValueError(f"layers are {self.layers}, expected numbers from 0 such as 3-7-11, or none")
-        if self.layers is not None and self.reduction is not None:
-            raise ValueError(f"layers are {self.layers} and reduction {self.reduction}: expected one of the two")
 
     def build(self, run: Run) -> nn.Module:
         """A module from (N, 3, H, W) to (N, C, H/reduction, W/reduction), of the deepest of `layers` if given."""
@@ -130,6 +122,24 @@ class Timm(_TimmEncoder):
         network = timm_layers(self.timm_name, run, self.layers)
         _check_divisible(run.image_size, max(network.reductions), self.timm_name)
         return network.to(run.device)
+
+
+@dataclass
+class Timm(Layered):
+    """Any timm model that gives features, at its deepest feature of this reduction, or of at most 16."""
+
+    needs_options: ClassVar[bool] = True
+    source = "https://github.com/huggingface/pytorch-image-models; weights have licences of their own"
+    # The option has the same name as the attribute of the part: the class says `timm`, an instance the model's name.
+    name: str = "timm"  # type: ignore[misc]
+    reduction: int | None = None
+    layers: tuple[int, ...] | None = None
+    """Blocks or stages whose maps are given, counted from 0, whatever reductions a model asks for."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.layers is not None and self.reduction is not None:
+            raise ValueError(f"layers are {self.layers} and reduction {self.reduction}: expected one of the two")
 
     @property
     def timm_name(self) -> str:  # type: ignore[override]

@@ -7,12 +7,23 @@ import timm
 import torch
 from torch import nn
 
+import harness.testing.encoders as kit
 from harness import Encoder, Run, UnavailableError, UsageError
 from harness.plugin.registry import Registry
 from harness.plugin.spec import spell
 from harness.testing import toy_images
 from harness_features import KNN
-from harness_timm import VGG16, Conv, ResNet50, Timm
+from harness_timm import (
+    VGG16,
+    CLIPBase,
+    Conv,
+    DINOv2Base,
+    DINOv2Small,
+    DINOv2SmallRegisters,
+    ResNet50,
+    SigLIPBase,
+    Timm,
+)
 from harness_timm.stages import sequential_stages
 
 RANDOM = Run(image_size=64, weights="random")
@@ -236,3 +247,46 @@ def test_patches_of_a_transformer_make_maps_of_the_size_of_the_images():
     model = KNN()
     model.fit(toy_images(4), encoder=Timm("test_vit2", layers=(1, 4)), loss=None, run=RANDOM)
     assert model.score(toy_images(2)).maps.shape == (2, 64, 64)
+
+
+FOUNDATION = [DINOv2Small, DINOv2SmallRegisters, DINOv2Base, CLIPBase, SigLIPBase]
+
+
+@pytest.mark.parametrize("kind", [DINOv2Small, DINOv2SmallRegisters], ids=lambda kind: kind.name)
+def test_a_foundation_model_gives_maps_of_its_blocks_without_class_and_register_tokens(kind):
+    pyramid = kind().build_pyramid(Run(image_size=56, weights="random"), (8, 16)).eval()
+    with torch.no_grad():
+        maps = pyramid(torch.rand(1, 3, 56, 56))
+    assert [tuple(level.shape) for level in maps] == [(1, 384, 4, 4)] * 2
+    assert pyramid.reductions == [14, 14]
+
+
+def test_a_foundation_model_says_the_nearest_image_size_that_it_takes():
+    with pytest.raises(UsageError, match="image size 256 is not a multiple of 14, which .*dinov2.* needs: try 252"):
+        DINOv2Small().build_pyramid(Run(image_size=256, weights="random"), (8, 16))
+
+
+def test_a_foundation_model_without_its_weights_is_unavailable_and_never_random(tmp_path):
+    with pytest.raises(UnavailableError, match=r"no weights .*vit_small_patch14_dinov2.lvd142m.safetensors"):
+        DINOv2Small().build_pyramid(Run(image_size=56, weights="pretrained", weights_dir=tmp_path), (8,))
+
+
+def test_foundation_models_are_those_that_timm_publishes_and_are_chosen_by_name_alone():
+    registry = Registry.discover(environ={"HARNESS_PLUGINS": ""})
+    assert {kind.timm_name for kind in FOUNDATION} <= set(timm.list_pretrained())
+    assert not {part.name for part in registry.choose(Encoder, "all")} & {kind.name for kind in FOUNDATION}
+    chosen = registry.make(Encoder, "dinov2_small[layers=3-11]")
+    assert (spell(chosen), chosen.layers) == ("dinov2_small[layers=3-11]", (3, 11))
+    assert spell(registry.make(Encoder, "clip_base")) == "clip_base"
+
+
+def test_layers_that_a_foundation_model_lacks_are_named_with_those_it_has():
+    with pytest.raises(UsageError, match=r"has layers 0 \(blocks.0\).*not all of 12"):
+        DINOv2Small(layers=(12,)).build_pyramid(Run(image_size=56, weights="random"), (8,))
+
+
+def test_a_kit_for_encoders_asks_for_images_that_the_patch_divides():
+    for check in (kit.check_features_have_the_declared_shape, kit.check_pyramid_has_the_reductions_asked_for):
+        check(DINOv2Small(layers=(0,)))
+    assert kit.run_for(DINOv2Small()).image_size == 56
+    assert kit.run_for(Conv()).image_size == kit.SIZE
