@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -46,13 +46,19 @@ def adding_to(folder: Path) -> Iterator[Path]:
         _flush_folder(folder)
 
 
-def write_text(file: Path, text: str) -> None:
-    """Replace the content of a file by UTF-8 text. A pipe or a device is written to as it is. Raises OSError."""
+def write_text(file: Path, text: str | Iterable[str]) -> None:
+    """Replace the content of a file by UTF-8 text, or by pieces of it. Raises OSError.
+
+    A pipe or a device is written to as it is.
+    """
+    pieces = [text] if isinstance(text, str) else text
     if file.exists() and not file.is_file():
-        file.write_text(text, encoding="utf-8")
+        with file.open("w", encoding="utf-8") as opened:
+            opened.writelines(pieces)
         return
-    with replacing(Path(os.path.realpath(file))) as draft:  # a link stays, and its target is replaced
-        draft.write_text(text, encoding="utf-8")
+    # A link stays, and its target is replaced.
+    with replacing(Path(os.path.realpath(file))) as draft, draft.open("w", encoding="utf-8") as opened:
+        opened.writelines(pieces)
 
 
 @contextmanager

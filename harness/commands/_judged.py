@@ -20,10 +20,11 @@ def judged(
     *,
     verified: bool = False,
     trust: Sequence[Path] = (),
+    light: bool = False,
 ) -> Results:
     """All verdicts by these thresholds and pools, with these metrics; an export (.jsonl) has what it was written with.
 
-    Raises UsageError where there are none.
+    Light ones come without the scores behind them, as many as there may be. Raises UsageError where there are none.
     """
     registry = Registry.discover(plugin_files)
-    return opened(source, registry, thresholds, pools, rank_by, metrics, verified=verified, trust=trust)
+    return opened(source, registry, thresholds, pools, rank_by, metrics, verified=verified, trust=trust, light=light)

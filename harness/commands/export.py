@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from harness.commands._options import plugin_option, store_option
 from harness.errors import UsageError
 from harness.metrics.pools import stored_pools
 from harness.plugin.registry import Registry
-from harness.printable import command as shell_command
+from harness.report.source import why_empty
 from harness.trials.store import Store
 from harness.verdicts import exports as results
 from harness.verdicts.asked import asked_metrics
@@ -34,17 +35,19 @@ def command(
     asked = asked_metrics(registry, [metrics] if metrics else [])
     with Store(store) as opened:
         outcomes = opened.outcomes(with_pixels=asked.of_pixels)
-        rows = [results.row_of(v) for outcome in outcomes for v in judge(outcome, chosen, wanted, asked.parts)]
-    if not rows:
-        raise UsageError(
-            f"the store {str(store)!r} is empty: `{shell_command('harness', 'run', '--store', store)}` fills it"
-        )
-    if out is None:
-        click.echo(results.write(rows), nl=False)
-        return
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        results.save(rows, out)
-    except OSError as error:
-        raise UsageError(f"--out {str(out)!r} cannot be written: {error.strerror}") from error
-    click.echo(f"{len(rows)} verdicts written to {out}", err=True)
+        verdicts = (verdict for outcome in outcomes for verdict in judge(outcome, chosen, wanted, asked.parts))
+        first = next(verdicts, None)
+        if first is None:
+            raise UsageError(why_empty(store))
+        rows = map(results.row_of, chain([first], verdicts))
+        if out is None:
+            for line in results.lines(rows):
+                click.echo(line, nl=False)
+            return
+        written = count()
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            results.save((row for row, _ in zip(rows, written, strict=False)), out)
+        except OSError as error:
+            raise UsageError(f"--out {str(out)!r} cannot be written: {error.strerror}") from error
+    click.echo(f"{next(written)} verdicts written to {out}", err=True)

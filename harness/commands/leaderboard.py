@@ -18,7 +18,7 @@ from harness.commands._options import (
 )
 from harness.commands._settings import setting_option
 from harness.printable import printable
-from harness.report.formats import OF_ROWS, render
+from harness.report.formats import OF_ROWS, render, rendered
 from harness.report.significance import significance_document
 from harness.trials.settings import Settings
 from harness.verdicts.leaderboard import boards
@@ -62,12 +62,23 @@ def command(
     asked = {"thresholds": thresholds, "max_false_alarms": max_false_alarms, "defect_rate": defect_rate}
     settings = Settings.of(asked, "command line")
     metrics = ",".join([*filter(None, [metrics]), *settings.metrics]) or None
-    results = judged(store, settings.thresholds, pools, plugin_files, rank_by, metrics, verified=verified, trust=trust)
+    results = judged(
+        store,
+        settings.thresholds,
+        pools,
+        plugin_files,
+        rank_by,
+        metrics,
+        verified=verified,
+        trust=trust,
+        light=not significance,
+    )
     verdicts, (rank_by, *_) = results.verdicts, results.asked.names
     for fault in results.faults:
         click.echo(printable(f"harness: {fault}"), err=True)
     if not significance or style not in OF_ROWS:
-        click.echo(render(results.document, style), nl=False)
+        for text in rendered(results.document, style):
+            click.echo(text, nl=False)
     if significance:
         tests = significance_document(paired_tests(boards(verdicts, rank_by), rank_by))
         done = [verdict for verdict in verdicts if verdict.status == "done"]

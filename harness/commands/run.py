@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ def _summarise(summary: RunSummary, store: Path, *, say_reasons: bool) -> None:
     sys.stderr.flush()
 
 
-def _tell_of_limits(outcomes: Sequence[Outcome]) -> None:
+def _tell_of_limits(outcomes: Collection[Outcome]) -> None:
     """Say once where the data set's own validation images set the limits, for nobody has asked for it."""
     counts = {outcome.record.n_calibration for outcome in outcomes if outcome.record.calibrated_on == "validation"}
     if counts:

@@ -21,7 +21,7 @@ from harness.report.board_notes import (
 )
 from harness.report.ranking import ranking_rows
 from harness.report.table import Document, Table
-from harness.report.verdict_rows import verdict_rows
+from harness.report.verdict_rows import VerdictRows
 from harness.trials.latencies import Setting
 from harness.trials.trial import UNUSED
 from harness.verdicts.leaderboard import Board, boards, unfinished
@@ -79,7 +79,7 @@ def leaderboard_document(
 
     return Document(
         tables=lambda: [_table(board, ranked_by, metrics) for board in shown()],
-        rows=lambda: verdict_rows(every),
+        rows=lambda: VerdictRows(every),
         frame=lambda: list(ranking_rows(boards(every, ranked_by), metrics, ranked_by)),
         remarks=[reasons] if reasons else [],
     )

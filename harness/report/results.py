@@ -25,7 +25,7 @@ from harness.report.conventions import conventions_document, judged_under
 from harness.report.frames import pandas_frame, polars_frame
 from harness.report.leaderboard import leaderboard_document
 from harness.report.shown import Shown
-from harness.report.source import Source
+from harness.report.source import Source, why_empty
 from harness.report.table import Document
 from harness.trials.setting import Setting
 from harness.trials.setting_kinds import Number, Parts, path_of
@@ -296,13 +296,17 @@ def opened(
     *,
     verified: bool = False,
     trust: Sequence[Path] = (),
+    light: bool = False,
 ) -> Results:
-    """The same with these plugins, ranked by this metric and showing these. Raises UsageError, StoreError."""
-    source = Source.of(path, registry, trust)
-    if not source.is_export and not source.outcomes:
-        raise UsageError(f"the store {str(path)!r} is empty: `{command('harness', 'run', '--store', path)}` fills it")
+    """The same with these plugins, ranked by this metric and showing these, light as in Source.
+
+    Raises UsageError, StoreError.
+    """
+    source = Source.of(path, registry, trust, light=light)
     results = Results(source, verified=verified).judged(thresholds, pools, rank_by, metrics)
-    results.verdicts  # noqa: B018  what is wrong with thresholds and pools is told here, and not where they are shown
+    # What is wrong with thresholds and pools is told here, and not where they are shown.
+    if not results.verdicts and not source.is_export:
+        raise UsageError(why_empty(path))
     return results
 
 

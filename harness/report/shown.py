@@ -40,7 +40,7 @@ class Shown:
         return polars_frame(self._rows())
 
     def _rows(self) -> Sequence[Row]:
-        return self.document.rows() if self.document.frame is None else self.document.frame()
+        return list(self.document.rows() if self.document.frame is None else self.document.frame())
 
     def __repr__(self) -> str:
         return self.text()

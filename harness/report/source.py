@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,34 @@ from harness.metrics.pools import EVERY_POOL
 from harness.plugin import in_process
 from harness.plugin.registry import Registry
 from harness.plugin.spec import spell
+from harness.printable import command
 from harness.trials.settings import Chosen
 from harness.trials.store import Store
 from harness.trials.trial import UNUSED, Outcome
 from harness.verdicts import exports
 from harness.verdicts.asked import with_metrics
 from harness.verdicts.judging import judge
+from harness.verdicts.summed import Summing
 from harness.verdicts.verdict import Verdict
 from harness.verification.notes import NO_NOTES, Notes, beside
+
+
+@dataclass(frozen=True)
+class StoredOutcomes(Collection[Outcome]):
+    """The outcomes of a store, read from the file each time that somebody goes through them."""
+
+    folder: Path
+    trials: int
+
+    def __len__(self) -> int:
+        return self.trials
+
+    def __iter__(self) -> Iterator[Outcome]:
+        with Store(self.folder) as store:
+            yield from store.outcomes()
+
+    def __contains__(self, outcome: object) -> bool:
+        return any(one == outcome for one in self)
 
 
 @dataclass(frozen=True)
@@ -28,7 +48,7 @@ class Source:
 
     path: Path
     registry: Registry
-    outcomes: Sequence[Outcome] = ()
+    outcomes: Collection[Outcome] = ()
     exported: Sequence[Verdict] = ()
     faults: Sequence[str] = ()
     """What an export holds that does not follow from its scores or is damaged, and was left out; a line each."""
@@ -36,10 +56,11 @@ class Source:
     """What those who are trusted have signed of its trials."""
 
     @classmethod
-    def of(cls, path: Path, registry: Registry, trust: Sequence[Path] = ()) -> Source:
+    def of(cls, path: Path, registry: Registry, trust: Sequence[Path] = (), *, light: bool = False) -> Source:
         """All that a store or an export (.jsonl) holds now, with the notes beside it. Raises StoreError, UsageError.
 
-        Notes count where they were signed by a key that ships, or is in one of the files or folders to trust.
+        Notes count where they were signed by a key that ships, or is in one of the files or folders to trust. A light
+        one reads a store anew whenever it is judged, and its verdicts come without the scores.
         """
         if path.suffix == ".jsonl":
             export = exports.read(path, registry)
@@ -48,7 +69,8 @@ class Source:
             verdicts = notes.marked(export.verdicts, digests)
             return cls(path, registry, exported=verdicts, faults=export.faults, notes=notes)
         with Store(path) as store:
-            return cls(path, registry, list(store.outcomes()), notes=Notes.beside(path, trust))
+            outcomes = StoredOutcomes(path, len(store)) if light else list(store.outcomes())
+            return cls(path, registry, outcomes, notes=Notes.beside(path, trust))
 
     @property
     def is_export(self) -> bool:
@@ -73,7 +95,11 @@ class Source:
             if with_pixels or any(isinstance(metric, PixelMetric) for metric in metrics):
                 with Store(self.path) as store:
                     outcomes = list(store.outcomes([outcome.id for outcome in outcomes], with_pixels=True))
-            return self.notes.marked([v for outcome in outcomes for v in judge(outcome, chosen, wanted, metrics)])
+            judged = ((outcome, judge(outcome, chosen, wanted, metrics)) for outcome in outcomes)
+            if isinstance(outcomes, StoredOutcomes) and not metrics:  # which are worked out when they are asked for
+                summing = Summing()
+                return self.notes.marked([v for outcome, verdicts in judged for v in summing.of(outcome, verdicts)])
+            return self.notes.marked([verdict for _, verdicts in judged for verdict in verdicts])
         spelt = {spell(threshold) for threshold in chosen}
         every = (with_metrics(verdict, metrics) for verdict in self.exported)
         found = [one for one in every if one.threshold in spelt and _is_of(one, wanted)]
@@ -89,3 +115,16 @@ def _is_of(verdict: Verdict, pools: Sequence[str] | None) -> bool:
     usual = [verdict.outcome.record.default_pool or verdict.pool]
     among = verdict.pool in (UNUSED, *(usual if pools is None else pools))
     return among or pools == [EVERY_POOL] or verdict.status != "done"
+
+
+def why_empty(folder: Path) -> str:
+    """What to say of a store that gives no verdict: it has no trials, or none that can be used."""
+    run = command("harness", "run", "--store", folder)
+    with Store(folder) as store:
+        trials = len(store)
+    if not trials:
+        return f"the store {str(folder)!r} is empty: `{run}` fills it"
+    return (
+        f"the store {str(folder)!r} has {trials} trials, and all were left out, for they are not what was stored: "
+        "the run that stored them fits them again"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,9 +61,10 @@ class Document:
     """
 
     tables: Callable[[], Sequence[Table]]
-    rows: Callable[[], Sequence[Row]]
+    rows: Callable[[], Iterable[Row]]
+    """What it gives may be gone through several times."""
     columns: Sequence[str] | None = None
-    """The columns of the rows in CSV; None takes those of the first row. JSON has whatever a row has."""
+    """The columns of the rows in CSV; None takes those of all rows. JSON has whatever a row has."""
     remarks: Sequence[Sequence[str]] = ()
     """Paragraphs below all tables, each a list of lines."""
     frame: Callable[[], Sequence[Row]] | None = None

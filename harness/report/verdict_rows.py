@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
 
 from harness.report import verified
+from harness.report.table import Row
 from harness.verdicts.speed import COLUMN as LATENCY
 from harness.verdicts.speed import common_setting, median_latency
-from harness.verdicts.verdict import Verdict
+from harness.verdicts.verdict import PIXEL_METRICS, Verdict
 
 
-def verdict_rows(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """One row for each verdict, with how far an export's was worked out, and its latency if any was measured."""
-    setting = common_setting(verdict.outcome for verdict in verdicts)
-    rows = [_row(verdict) for verdict in verdicts]
-    if any(verdict.proof for verdict in verdicts):
-        rows = [{**row, "proof": verdict.proof} for row, verdict in zip(rows, verdicts, strict=True)]
-    if any(verdict.proof or verdict.checked for verdict in verdicts):
-        rows = [{**row, verified.HEADING: verified.cell(v)} for row, v in zip(rows, verdicts, strict=True)]
-    if setting is None:
-        return rows
-    measured = [median_latency([verdict.outcome], setting) for verdict in verdicts]
-    said = ["" if value is None else str(setting) for value in measured]
-    return [
-        {**row, LATENCY: value, "latency_setting": where}
-        for row, value, where in zip(rows, measured, said, strict=True)
-    ]
+class VerdictRows(Collection[Row]):
+    """One row for each verdict, with how far an export's was worked out, and its latency if any was measured.
 
+    They are made anew each time that somebody goes through them, since a million of them would fill the memory.
+    """
 
-def _row(verdict: Verdict) -> dict[str, Any]:
-    """A verdict's columns, and whether its model is a floor."""
-    return {**verdict.row(), "floor": verdict.outcome.record.floor}
+    def __init__(self, verdicts: Sequence[Verdict]) -> None:
+        self._verdicts = verdicts
+        self._setting = common_setting(verdict.outcome for verdict in verdicts)
+        self._proof = any(verdict.proof for verdict in verdicts)
+        self._checked = self._proof or any(verdict.checked for verdict in verdicts)
+
+    def __len__(self) -> int:
+        return len(self._verdicts)
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(self._row, self._verdicts)
+
+    def __contains__(self, row: object) -> bool:
+        return any(one == row for one in self)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of all rows. They follow from which metrics a verdict has and from their versions."""
+        of_each_shape: dict[tuple[object, ...], Verdict] = {}
+        for verdict in self._verdicts:
+            names = verdict.measured.names if verdict.measured else ()
+            of_each_shape.setdefault((names, *map(verdict.earlier, PIXEL_METRICS)), verdict)
+        return list(dict.fromkeys(name for verdict in of_each_shape.values() for name in self._row(verdict)))
+
+    def _row(self, verdict: Verdict) -> Row:
+        row = {**verdict.row(), "floor": verdict.outcome.record.floor}
+        if self._proof:
+            row["proof"] = verdict.proof
+        if self._checked:
+            row[verified.HEADING] = verified.cell(verdict)
+        if self._setting is not None:
+            measured = median_latency([verdict.outcome], self._setting)
+            row |= {LATENCY: measured, "latency_setting": "" if measured is None else str(self._setting)}
+        return row

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,10 +53,16 @@ class Row(NamedTuple):
         if self.kept is not None and self.digest() != self.kept:
             return "it is not what was stored: its digest is another"
         try:
-            expected = Trial.read(json.loads(self.key)).identity(self.fingerprint)
+            expected = trial_of(self.key).identity(self.fingerprint)
         except (TypeError, ValueError, RecursionError) as error:
             return f"its settings cannot be read: {error}"
         return "" if expected == self.id else f"its settings and data give the id {expected}"
+
+
+@lru_cache(maxsize=AT_A_TIME)  # a row is looked at for faults, and then read
+def trial_of(key: str) -> Trial:
+    """The trial of this key. Raises ValueError, TypeError, RecursionError for what is none."""
+    return Trial.read(json.loads(key))
 
 
 def digest_of(values: Iterable[Any]) -> str:

@@ -34,7 +34,7 @@ from harness.trials.rows import (
     read_rows,
     thumbnail_rows,
 )
-from harness.trials.stored import outcome_of, record_of, record_text
+from harness.trials.stored import Reader, record_of, record_text
 from harness.trials.trial import Outcome
 
 _MOST_OF_MAPS = 256 << 20
@@ -43,6 +43,14 @@ _MOST_OF_MAPS = 256 << 20
 
 class Store(Database):
     """A folder with the trials of any number of runs. Raises StoreError when it cannot be opened or written."""
+
+    def __len__(self) -> int:
+        """How many trials it holds, whether they can be read or not."""
+        with self._explained():
+            return int(self._db.execute("SELECT count(*) FROM trials").fetchone()[0])
+
+    def __bool__(self) -> bool:
+        return True
 
     def ids(self) -> list[str]:
         """The ids of all trials, sorted."""
@@ -243,13 +251,13 @@ class Store(Database):
 
         Pixel evidence takes longer to read than all else, and comes where it is asked for.
         """
-        unsealed = 0
+        unsealed, reader = 0, Reader()
         for row in self._rows(ids):
             unsealed += row.kept is None
             try:
                 if fault := row.fault():
                     raise StoreError(f"store {str(self.folder)!r}: trial {row.id}: {fault}")
-                outcome = self._outcome(row, with_pixels=with_pixels)
+                outcome = self._outcome(row, reader, with_pixels=with_pixels)
             except StoreError as error:
                 self._left_out(str(error))
                 continue
@@ -287,10 +295,10 @@ class Store(Database):
         except ValueError as error:
             raise StoreError(f"store {str(self.folder)!r}: {error}") from error
 
-    def _outcome(self, row: Row, *, with_pixels: bool) -> Outcome:
+    def _outcome(self, row: Row, reader: Reader, *, with_pixels: bool) -> Outcome:
         """What a sound row says. Raises StoreError."""
         try:
-            outcome = outcome_of(row)
+            outcome = reader.outcome(row)
         except ValueError as error:
             raise StoreError(f"store {str(self.folder)!r}: {error}") from error
         if with_pixels and outcome.evidence is not None:

@@ -13,32 +13,58 @@ import numpy as np
 from harness.api import FloatArray
 from harness.trials.folders_left_out import without_folders
 from harness.trials.record import Record
-from harness.trials.rows import Row
-from harness.trials.trial import Evidence, Outcome, Trial
+from harness.trials.rows import Row, trial_of
+from harness.trials.trial import Evidence, Outcome
 from harness.trials.typed import read, written
 
 
-def outcome_of(row: Row) -> Outcome:
-    """What a sound row says, without the counts of pixels. Raises ValueError, naming the trial."""
-    evidence = None
-    if row.status == "done":
-        paths, defects = _test_set(row)
-        evidence = Evidence(
-            normal={pool: _scores(row.id, normal) for pool, normal, _ in row.scores},
-            test={pool: _scores(row.id, test, len(paths)) for pool, _, test in row.scores},
-            defects=defects,
-            paths=paths,
+class Reader:
+    """Reads rows one after another. What many of them say alike is kept once, so that 200,000 fit into memory."""
+
+    def __init__(self) -> None:
+        self._test_sets: dict[tuple[Any, Any], tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self._told: dict[Any, Any] = {}
+
+    def outcome(self, row: Row) -> Outcome:
+        """What a sound row says, without the counts of pixels. Raises ValueError, naming the trial."""
+        evidence = None
+        if row.status == "done":
+            paths, defects = self._test_set(row)
+            evidence = Evidence(
+                normal={pool: _scores(row.id, normal) for pool, normal, _ in row.scores},
+                test={pool: _scores(row.id, test, len(paths)) for pool, _, test in row.scores},
+                defects=defects,
+                paths=paths,
+            )
+        record = record_of(row)
+        for name in _ALIKE:
+            vars(record)[name] = self._once(getattr(record, name))
+        return without_folders(
+            Outcome(trial_of(row.key), row.status, row.reason, self._once(row.fingerprint), evidence, record)
         )
-    return without_folders(
-        Outcome(
-            trial=Trial.read(json.loads(row.key)),
-            status=row.status,
-            reason=row.reason,
-            fingerprint=row.fingerprint,
-            evidence=evidence,
-            record=record_of(row),
-        )
-    )
+
+    def _once(self, value: Any) -> Any:
+        """An equal value that was read before, or else this one."""
+        try:
+            told = tuple(sorted(value.items())) if isinstance(value, Mapping) else value
+            return self._told.setdefault(told, value)
+        except TypeError:  # a value within has no hash
+            return value
+
+    def _test_set(self, row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        try:
+            if row.test_set not in self._test_sets:
+                self._test_sets[row.test_set] = _test_set(row)  # type: ignore[index]
+            return self._test_sets[row.test_set]  # type: ignore[index]
+        except TypeError:  # damaged beyond having a hash
+            return _test_set(row)
+
+
+_ALIKE = (
+    *("plugins", "code", "versions", "machine", "pools", "default_pool"),
+    *("pixel_versions", "pool_faults", "resolved", "grave"),
+)
+"""Of a record: what many trials have in common."""
 
 
 def record_of(row: Row) -> Record:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
@@ -168,7 +169,7 @@ class Outcome:
     changed: tuple[str, ...] = field(default=(), compare=False)
     """What its plugins changed for the whole process, and the worker restored. It is not stored."""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The identity of the trial on its data."""
         return self.trial.identity(self.fingerprint)

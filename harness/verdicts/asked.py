@@ -75,7 +75,7 @@ def metric_faults(verdicts: Sequence[Verdict], names: Iterable[str]) -> list[str
         if pixels and (older := len({verdict.outcome.id for verdict in done if _lacks_counts(verdict)})):
             found.setdefault(name, f"{older} {'trial' if older == 1 else 'trials'} {_BEFORE_COUNTS}")
         elif done and undefined:
-            here = all(verdict.measured.of_scores if verdict.measured else verdict.outcome.evidence for verdict in done)
+            here = all(verdict.measured.of_scores if verdict.measured else not verdict.proof for verdict in done)
             found.setdefault(name, _MISSING_PIXELS if pixels else _UNDEFINED if here else _MISSING)
     return [f"metric {name}: {fault}" for name, fault in found.items()]
 

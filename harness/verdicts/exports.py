@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import StoreError, UsageError
 from harness.files import write_text
 from harness.plugin.registry import Registry
 from harness.trials.trial import KEPT_NAMES, Trial
@@ -56,21 +58,55 @@ def _digest(row: Row) -> str:
 
 def write(rows: Iterable[Row]) -> str:
     """JSON lines, sorted, so that equal rows give equal text in whatever order they come; each score once."""
-    by_digest = {_digest(row): row for row in rows}
-    ordered = sorted(by_digest.items(), key=lambda item: (_order(item[1]), item[0]))
-    lines, there = [], set()
-    for digest, row in ordered:
-        line = {**row, DIGEST: digest}
-        if EVIDENCE in row:
-            line[EVIDENCE] = None if _scored(row) in there else row[EVIDENCE]
-            there.add(_scored(row))
-        lines.append(json.dumps(line, sort_keys=True, allow_nan=False) + "\n")
-    return "".join(lines)
+    return "".join(lines(rows))
+
+
+def lines(rows: Iterable[Row]) -> Iterator[str]:
+    """`write` line by line, for rows of any number: they are sorted on disk. Raises StoreError where that is full."""
+    try:
+        with closing(sqlite3.connect("", isolation_level=None)) as db:  # a file that SQLite removes
+            db.execute("CREATE TABLE lines (place BLOB PRIMARY KEY, scored TEXT, head TEXT, tail TEXT) WITHOUT ROWID")
+            db.execute("CREATE TABLE scores (scored TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID")
+            db.execute("BEGIN")
+            for row in rows:
+                _put(db, row)
+            there = set()
+            for scored, head, tail in db.execute("SELECT scored, head, tail FROM lines ORDER BY place"):
+                if scored is None:
+                    yield head
+                    continue
+                asked = "SELECT text FROM scores WHERE scored = ?"
+                text = "null" if scored in there else db.execute(asked, (scored,)).fetchone()[0]
+                there.add(scored)
+                yield f'{head}, "{EVIDENCE}": {text}, {tail}'
+    except sqlite3.Error as error:
+        raise StoreError(f"rows cannot be sorted on disk: {error}") from error
+
+
+def _put(db: sqlite3.Connection, row: Row) -> None:
+    """Keep a row where it stands among all rows, and its scores apart; an equal one is kept once."""
+    digest = _digest(row)
+    place = "\0".join((*_order(row), digest)).encode("utf-8", "surrogatepass")
+    line = {**row, DIGEST: digest}
+    if EVIDENCE not in row:
+        whole = json.dumps(line, sort_keys=True, allow_nan=False)
+        db.execute("INSERT OR REPLACE INTO lines VALUES (?, NULL, ?, '')", (place, f"{whole}\n"))
+        return
+    halves = [{name: value for name, value in line.items() if (name < EVIDENCE) is first} for first in (True, False)]
+    head, tail = (
+        json.dumps({name: half[name] for name in half if name != EVIDENCE}, sort_keys=True, allow_nan=False)
+        for half in halves
+    )
+    scored = json.dumps(_scored(row))
+    db.execute("INSERT OR REPLACE INTO lines VALUES (?, ?, ?, ?)", (place, scored, head[:-1], f"{tail[1:]}\n"))
+    if db.execute("SELECT 1 FROM scores WHERE scored = ?", (scored,)).fetchone() is None:
+        text = json.dumps(row[EVIDENCE], sort_keys=True, allow_nan=False)
+        db.execute("INSERT INTO scores VALUES (?, ?)", (scored, text))
 
 
 def save(rows: Iterable[Row], file: Path) -> None:
     """Write rows so that the file is at all times whole, as it was or as it will be. Raises OSError."""
-    write_text(file, write(rows))
+    write_text(file, lines(rows))
 
 
 def read(file: Path, registry: Registry | None = None) -> Export:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class ScoredImages(SingleImages):
     evidence: Evidence
     pool: str
     limit: float | None
+    known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was worked out of these scores for verdicts at other limits, which share it."""
 
     def detection(self) -> dict[str, tuple[int, int]]:
         defects, called = self.evidence.defects, self._called()
@@ -44,10 +47,14 @@ class ScoredImages(SingleImages):
         return None if called is None else np.asarray(called == self.evidence.labels)
 
     def scores(self) -> str:
-        return self.evidence.hash_of(self.pool)
+        if "hash" not in self.known:
+            self.known["hash"] = self.evidence.hash_of(self.pool)
+        return str(self.known["hash"])
 
     def packed(self) -> Packed:
-        return packed(self.evidence, self.pool)
+        if "packed" not in self.known:
+            self.known["packed"] = packed(self.evidence, self.pool)
+        return cast("Packed", self.known["packed"])
 
     def ranking(self) -> Ranking:
         """The scores beside the labels."""
@@ -85,6 +92,7 @@ def judge(
             for name, oracle in zip(spelt, oracles, strict=True):
                 yield Verdict(outcome, pool, name, oracle, status=status, reason=reason)
             continue
+        known: dict[str, Any] = {}
         normal, scores = evidence.normal[pool], evidence.test[pool]
         ranking = Ranking(scores, labels)
         auroc, average_precision = ranking.auroc(), ranking.average_precision()
@@ -96,12 +104,12 @@ def judge(
                 raise
             except BaseException as error:  # a plugin's threshold may raise anything; other verdicts are not affected
                 reason = str(error) if isinstance(error, TooFewError) else _words(name, error)
-                images = ScoredImages(evidence, pool, None)
+                images = ScoredImages(evidence, pool, None, known)
                 yield Verdict(outcome, pool, name, oracle, status="error", reason=reason, images=images)
                 continue
             counts = ranking.counts(limit)
             figures = (limit, counts, auroc, average_precision)
-            images = ScoredImages(evidence, pool, limit)
+            images = ScoredImages(evidence, pool, limit, known)
             yield Verdict(outcome, pool, name, oracle, *figures, images=images, measured=measured)
 
 

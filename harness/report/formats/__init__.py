@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from harness.report.formats.latex import to_latex
 from harness.report.formats.markdown import to_markdown
-from harness.report.formats.rows import to_csv, to_excel, to_json
+from harness.report.formats.rows import csv_lines, excel_lines, json_lines, to_csv, to_excel, to_json
 from harness.report.formats.terminal import to_terminal
 from harness.report.table import Document
 
@@ -22,6 +22,20 @@ FORMATS: Mapping[str, Callable[[Document], str]] = {
 
 OF_ROWS = frozenset({"csv", "excel", "json"})
 """Formats for programs: they hold the rows of a Document, and neither its tables nor its remarks."""
+
+
+_PIECEWISE: Mapping[str, Callable[[Document], Iterator[str]]] = {
+    "csv": csv_lines,
+    "excel": excel_lines,
+    "json": json_lines,
+}
+
+
+def rendered(document: Document, format_name: str) -> Iterator[str]:
+    """The same text as `render` gives, in pieces where it may be long."""
+    if format_name in _PIECEWISE:
+        return _PIECEWISE[format_name](document)
+    return iter((render(document, format_name),))
 
 
 def render(document: Document, format_name: str) -> str:
