@@ -73,7 +73,7 @@ def _certify(model: str | None, asked: dict[str, Any], how: dict[str, Any], say:
     found = certified(_place(wanted.model, how), wanted, Registry.discover(how["plugin_files"]), say)
     page = Certified(found).write(how["out"])
     click.echo(screen(found), nl=False)
-    click.echo(f"{'written':<17}{how['out']} and {page}; computed again by:  {_again(how['out'])}")
+    click.echo(f"{'written':<19}{how['out']} and {page}; computed again by:  {_again(how['out'])}")
 
 
 def _check(model: str | None, asked: dict[str, Any], how: dict[str, Any], say: Any) -> bool:

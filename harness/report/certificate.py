@@ -11,7 +11,7 @@ from harness.printable import printable
 
 Said = Mapping[str, Any]
 """A part of a certificate as JSON has it."""
-_MARGIN = 17
+_MARGIN = 19
 _TOLD_BY = {
     "pixels": "",
     "fingerprint": "which of them it knows was told by the data that it was fitted on, for it is of an older harness",
@@ -74,6 +74,11 @@ def size_in_words(rung: Said, sizes: Sequence[float]) -> str:
 def share_of(value: float) -> str:
     """Percent by two digits: `5.1`, `12`, `100`."""
     return f"{100 * value:.0f}" if value >= 0.0995 else f"{100 * value:.2g}"
+
+
+def milliseconds(value: float) -> str:
+    """By three digits: `4.57`, `45.7`, `1746`."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def doubling_in_words(doubled: Said, of: int) -> str:
@@ -140,7 +145,7 @@ def _compared(one: Said) -> str:
 def _cost(one: Said) -> str:
     if one["problem"]:
         return f"{one['engine']}: {one['problem']}"
-    times = ", ".join(f"{name} {one[f'{name}_ms']:.3g}" for name in ("p50", "p95", "p99"))
+    times = ", ".join(f"{name} {milliseconds(one[f'{name}_ms'])}" for name in ("p50", "p95", "p99"))
     return f"{one['engine']} {times} ms, {one['peak_mb']:.0f} MB"
 
 

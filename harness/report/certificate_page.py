@@ -15,6 +15,7 @@ from harness.report.certificate import (
     Said,
     heading_of,
     lines_of,
+    milliseconds,
     share_of,
     size_in_words,
 )
@@ -100,6 +101,7 @@ def certificate_page(certificate: Certificate) -> str:
         axes=(_LEFT, _RIGHT, _TOP, _BOTTOM),
         tables=_tables(found["breaks"]),
         strips=strips,
+        milliseconds=milliseconds,
         limit=limit,
         explained=explained(certificate),
         asked=[(name, _asked_in_words(value)) for name, value in vars(certificate.asked).items() if value != ""],

@@ -1,7 +1,7 @@
 """Do painted defects rank detectors as real ones do? One fit a detector, scored on both.
 
-    python synthetic_ranks.py score /data/mvtec_ad weights bottle,pill,screw scores.jsonl
-    python synthetic_ranks.py rank scores.jsonl > synthetic_ranks.md
+    python synthetic_ranks.py score /data/mvtec_ad weights bottle,pill,screw synthetic_ranks.json
+    python synthetic_ranks.py rank synthetic_ranks.json > synthetic_ranks.md
 
 Each detector is fitted to a category's training images. Its normal images are the test set's, its real defects those of
 the test set, and its painted ones are put onto copies of the normal test images. `score` may be stopped: it goes on
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ SETS = {
 }
 """How large and plain painted defects are: all alike as `harness recommend` paints them, or drawn from a range."""
 COPIES = 90
-DRAWS = 2000
+DRAWS = 1000
 
 
 def painted(good: Images, registry: Registry, size: tuple[float, float], contrast: tuple[float, float]) -> Images:
@@ -61,11 +61,13 @@ def painted(good: Images, registry: Registry, size: tuple[float, float], contras
 
 
 def scores(model: Any, registry: Registry, images: Images) -> list[float]:
-    """One a image, by the pool that the model suits."""
+    """One for each image, by the pool that the model suits, to 6 digits."""
     found = model.score(images)
     if "pool" not in model.uses:
-        return np.asarray(found.images, dtype=float).tolist()
-    return registry.make(harness.Pool, model.default_pool).score(found.maps).astype(float).tolist()
+        values = np.asarray(found.images, dtype=float)
+    else:
+        values = registry.make(harness.Pool, model.default_pool).score(found.maps).astype(float)
+    return [float(f"{one:.6g}") for one in values]
 
 
 def score(root: str, weights: str, categories: str, out: str) -> None:
@@ -95,11 +97,9 @@ def score(root: str, weights: str, categories: str, out: str) -> None:
 
 def auroc(good: NDArray[Any], bad: NDArray[Any]) -> NDArray[Any]:
     """(D, N) and (D, M) to (D,)."""
-    found = []
-    for a, b in zip(good, bad, strict=True):
-        ranks = rankdata(np.concatenate([a, b]))
-        found.append((ranks[len(a) :].sum() - len(b) * (len(b) + 1) / 2) / (len(a) * len(b)))
-    return np.array(found)
+    n, m = good.shape[1], bad.shape[1]
+    ranks = rankdata(np.concatenate([good, bad], axis=1), axis=1)
+    return (ranks[:, n:].sum(axis=1) - m * (m + 1) / 2) / (n * m)
 
 
 def spearman(a: NDArray[Any], b: NDArray[Any]) -> float:
@@ -108,44 +108,54 @@ def spearman(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(np.corrcoef(x, y)[0, 1]) if x.std() and y.std() else float("nan")
 
 
-def bounds(table: Mapping[str, NDArray[Any]], name: str, detectors: bool) -> tuple[float, float]:
+def correlations(table: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+    """By set of painted defects, the rank correlation of detectors (D, images) with what real defects say of them."""
+    real = auroc(table["good"], table["real"])
+    return {name: spearman(auroc(table["good"], table[name]), real) for name in SETS}
+
+
+def bounds(table: Mapping[str, NDArray[Any]], *, detectors: bool) -> dict[str, tuple[float, float]]:
     """95 %, by the bootstrap over images of each kind and, if asked, over detectors too."""
     random, found = np.random.default_rng(0), []
     for _ in range(DRAWS):
-        chosen = {
-            key: values[:, random.integers(values.shape[1], size=values.shape[1])] for key, values in table.items()
-        }
-        if detectors:
-            some = random.integers(len(table["good"]), size=len(table["good"]))
-            chosen = {key: values[some] for key, values in chosen.items()}
-        found.append(spearman(auroc(chosen["good"], chosen[name]), auroc(chosen["good"], chosen["real"])))
-    low, high = np.nanpercentile(found, [2.5, 97.5])
-    return float(low), float(high)
+        some = random.integers(len(table["good"]), size=len(table["good"]))
+        chosen = {key: one[some] for key, one in table.items()} if detectors else table
+        found.append(
+            correlations({key: one[:, random.integers(one.shape[1], size=one.shape[1])] for key, one in chosen.items()})
+        )
+    drawn = {name: [one[name] for one in found] for name in SETS}
+    return {name: tuple(np.nanpercentile(values, [2.5, 97.5]).tolist()) for name, values in drawn.items()}
+
+
+def tables_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, tuple[list[str], dict[str, NDArray[Any]]]]:
+    """By category the detectors (D), and their scores (D, images) of each set."""
+    by_category: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_category.setdefault(row["category"], []).append(row)
+    return {
+        category: (
+            [f"{row['model']} + {row['encoder']}" for row in some],
+            {name: np.array([row[name] for row in some]) for name in ("good", "real", *SETS)},
+        )
+        for category, some in by_category.items()
+    }
 
 
 def rank(file: str) -> None:
     """Print the correlations, and the AUROC of every detector."""
-    rows = list(_lines(Path(file)))
-    print(
-        "| category | painted defects | detectors | rank correlation | 95 % over images "
-        "| 95 % over images and detectors |"
-    )
-    print("|---" * 6 + "|")
-    tables = {}
-    for category in dict.fromkeys(row["category"] for row in rows):
-        some = [row for row in rows if row["category"] == category]
-        table = {name: np.array([row[name] for row in some]) for name in ("good", "real", *SETS)}
-        tables[category] = some, table
+    tables = tables_of(_lines(Path(file)))
+    heading = ("category", "painted defects", "detectors", "rank correlation", "95 % over images", "and over detectors")
+    print(f"| {' | '.join(heading)} |\n|{'---|' * len(heading)}")
+    for category, (names, table) in tables.items():
+        found, images, both = correlations(table), bounds(table, detectors=False), bounds(table, detectors=True)
         for name in SETS:
-            rho = spearman(auroc(table["good"], table[name]), auroc(table["good"], table["real"]))
-            said = [" to ".join(f"{one:.2f}" for one in bounds(table, name, both)) for both in (False, True)]
-            print(f"| {category} | {name} | {len(some)} | {rho:.2f} | {said[0]} | {said[1]} |", flush=True)
-    for category, (some, table) in tables.items():
+            said = [" to ".join(f"{one:.2f}" for one in held[name]) for held in (images, both)]
+            print(f"| {category} | {name} | {len(names)} | {found[name]:.2f} | {said[0]} | {said[1]} |")
+    for category, (names, table) in tables.items():
         print(f"\n### {category}: AUROC\n\n| detector | real | {' | '.join(SETS)} |\n|---|---:{'|---:' * len(SETS)}|")
         values = [auroc(table["good"], table[name]) for name in ("real", *SETS)]
         for at in np.argsort(-values[0], kind="stable"):
-            name = f"{some[at]['model']} + {some[at]['encoder']}"
-            print(f"| {name} | {' | '.join(f'{one[at]:.3f}' for one in values)} |")
+            print(f"| {names[at]} | {' | '.join(f'{one[at]:.3f}' for one in values)} |")
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:

@@ -49,12 +49,12 @@ class MotionBlur(Graded):
 
 @dataclass
 class Noise(Graded):
-    """Noise of the sensor, as with little light and high gain: its variance grows with the grey level."""
+    """Noise of the sensor at high gain. The deviation is that at half brightness; it grows with the grey level."""
 
     name = "noise"
     source = "the linear camera model of EMVA 1288 (https://www.emva.org/standards-technology/emva-1288/)"
     amounts = (2, 4, 8, 14, 24)
-    words = "a deviation of {} grey levels at half brightness"
+    words = "a deviation of {} grey levels"
 
     def apply(self, pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
         """A noisier copy."""

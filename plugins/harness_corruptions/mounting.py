@@ -34,7 +34,7 @@ class Rotation(Graded):
     name = "rotation"
     source = "turned by linear interpolation"
     amounts = (1, 2, 5, 10, 20)
-    words = "{} degrees"
+    words = "{}°"
     towards: Literal["either", "clockwise", "anticlockwise"] = "either"
 
     def apply(self, pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:

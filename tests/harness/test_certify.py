@@ -103,7 +103,7 @@ def test_the_screen_says_what_is_found_what_breaks_it_what_is_promised_and_what_
     assert result.exit_code == 0, result.output
     heading, *lines = result.stdout.splitlines()
     assert heading == "mean_image (line), judged by 12 good photos that it had never seen"
-    said = {line[:17].strip(): line[17:] for line in lines}
+    said = {line[:19].strip(): line[19:] for line in lines}
     assert "10 % or less (10 or less to " in said["spot"]
     assert said["spot"].index("at contrast 0.8") < said["spot"].index("at contrast 0.06")
     assert "false alarms from" in said["brightness"]
