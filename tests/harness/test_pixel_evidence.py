@@ -14,10 +14,11 @@ from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from harness.api import PixelCounts
+from harness.api import Metric, PixelCounts
 from harness.metrics.pixel import PixelEvidence, PixelMetrics, curves, pixel_average_precision
 from harness.metrics.pixel.measuring import MOST_KINDS, OTHER
 from harness.metrics.pixel.tally import Tally
+from harness.plugin.registry import Registry
 
 TOLERANCE = 1e-4
 KINDS = ("good", "crack", "good", "spot", "spot", "crack", "dent", "dent")
@@ -332,6 +333,18 @@ def test_a_hundred_thousand_different_scores_are_kept_in_a_twelfth_as_many_inter
     evidence = kept(maps, masks, ("good",) * 20 + ("crack",) * 20)
     assert len(evidence.tally.starts) < len(np.unique(maps)) / 12
     assert len(evidence.to_bytes()) < 32_000, "about four bytes an interval"
+
+
+def test_metrics_of_pixels_that_are_asked_for_by_name_alone_are_those_that_every_trial_remembers() -> None:
+    rng = np.random.default_rng(3)
+    masks = discs(rng, 32)
+    counts = kept(rng.normal(size=masks.shape) + masks, masks, KINDS).counts()
+    registry = Registry.discover()
+    found = {name: registry.make(Metric, name) for name in ("aupro", "pixel_auroc", "pixel_average_precision")}
+    assert {name: part.value(counts) for name, part in found.items()} == {
+        name.removesuffix("_0.30"): value for name, value in curves.summary(counts).items()
+    }
+    assert {part.title for part in found.values()} == {"AUPRO", "pixel AUROC", "pixel AP"}
 
 
 def test_of_maps_that_all_score_alike_every_pixel_is_found_at_once() -> None:

@@ -70,6 +70,17 @@ def test_what_the_harness_says_goes_on_and_the_stream_is_as_it_was_afterwards() 
     assert sys.stdout is before
 
 
+def test_descriptor_1_leads_to_stderr_meanwhile_and_to_stdout_again_afterwards() -> None:
+    script = (
+        "import os, subprocess\nfrom harness.plugin.printed import kept_apart\nsay = lambda text: os.write(1, text)\n"
+        "say(b'before\\n')\nwith kept_apart():\n    say(b'aside\\n')\n    print('table')\nsay(b'after\\n')\n"
+        "subprocess.run(['echo', 'by a child'], check=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["before", "table", "after", "by a child"]
+    assert done.stderr.splitlines() == ["aside"]
+
+
 def test_lines_are_told_apart_by_plugin_and_an_unfinished_one_is_told_at_the_end(tmp_path: Path) -> None:
     told: list[tuple[str, str]] = []
     stream = io.StringIO()

@@ -208,7 +208,10 @@ class _LeftOut:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 scope = f"{scope}.{node.name}"
                 self._scopes.append((node.lineno, node.end_lineno or 0, scope))
-                self._cached += [one.lineno for one in node.decorator_list if _speeds_up(one)]
+                for one in filter(_speeds_up, node.decorator_list):
+                    self._cached.append(one.lineno)
+                    if isinstance(one, ast.Call):
+                        self._leave_out(one)
                 self._leave_out(getattr(node, "returns", None))
                 if isinstance(node, ast.ClassDef):
                     for base in node.bases:
