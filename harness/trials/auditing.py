@@ -1,4 +1,4 @@
-"""What is found about the images of a run's categories, told before their first fit and remembered with each trial."""
+"""Audits the images of each category before its first fit, and writes grave findings into the record of each trial."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from harness.trials.trial import Outcome
 
 @dataclass
 class Auditor:
-    """Looks at each category once, and tells an observer of it."""
+    """Audits each category once per run and passes the findings to an observer."""
 
     observer: Observer
     _found: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
-    """By fingerprint."""
+    """Fingerprint of a category's data to what was found about it."""
 
     def look(self, category: str, split: Split) -> None:
-        """Look at a category whose images are about to be fitted to, unless these images were looked at before."""
+        """Audit the images that a model is about to be fitted to, unless they were audited earlier in this run."""
         if split.fingerprint not in self._found:
             self._found[split.fingerprint] = _findings(split)
             self.observer.looked_at(category, self._found[split.fingerprint])
 
     def remembered(self, outcome: Outcome) -> Outcome:
-        """The outcome with the grave findings on its images in its record."""
+        """The same outcome, with the grave findings about its images added to its record."""
         grave = {one.name: one.sentence for one in self._found.get(outcome.fingerprint, ()) if one.grave}
         return replace(outcome, record=replace(outcome.record, grave=grave)) if grave else outcome
 

@@ -16,7 +16,7 @@ from harness.errors import UsageError
 
 
 def device(wanted: str = "auto") -> str:
-    """The device to use, as torch spells it. Raises UsageError for one that is not here."""
+    """The device to use, as torch spells it. Raises UsageError if this machine does not have it."""
     if wanted == "cpu" or (wanted == "auto" and sys.platform == "linux" and not _has_accelerator_files()):
         return "cpu"  # without importing torch, so that a run that has nothing to fit starts at once
     import torch
@@ -43,20 +43,23 @@ def precision(wanted: str, on: str) -> str:
 
 
 def jobs(on: str) -> int:
-    """How many trials to fit side by side. On a CPU it is one for each core, which is faster than sharing all cores."""
+    """How many trials to fit at the same time: 1 on a GPU; on a CPU one for each core, but at most 4.
+
+    On a CPU this is faster than one trial that uses all cores.
+    """
     return min(cores(), 4) if on == "cpu" else 1
 
 
 def cores() -> int:
-    """How many processors this process may use."""
+    """The number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def threads(on: str, precision: str, side_by_side: int) -> int | None:
-    """How many threads a fit computes in, with so many fits side by side; None leaves it to torch.
+    """The number of threads for one fit while `side_by_side` fits run at the same time; None lets torch decide.
 
-    In fp32 on a CPU that number does not matter, so that scores are equal to the last bit however trials are run: a sum
-    shared out among more threads is made in another order. `OMP_NUM_THREADS` overrules all of this.
+    In fp32 on a CPU the answer does not depend on `side_by_side`. Threads share out a sum and add it in another order,
+    so only a fixed number of them gives scores that are equal to the last bit. `OMP_NUM_THREADS` overrides all of this.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdecimal() and int(asked):
@@ -67,16 +70,16 @@ def threads(on: str, precision: str, side_by_side: int) -> int | None:
 
 
 _COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-"""Environment variables that a numeric library heeds when it is loaded, each over the number that others are given."""
+"""Environment variables from which numeric libraries take their number of threads when they are loaded."""
 _MOST_THREADS = 256
-"""More than any fit has had; far more would abort the process."""
+"""No fit has ever used more threads; a record that claims a million would make the process abort."""
 
 
 @contextmanager
 def limited_to(count: int | None) -> Iterator[None]:
-    """While this is active, numeric libraries use so many threads, even if imported later; None changes nothing.
+    """Within this context torch and the BLAS of numpy and scipy use `count` threads; None changes nothing.
 
-    These are torch and the BLAS of numpy and scipy, whose sums depend on that number just as well.
+    It also holds for libraries that are imported within. The results of all of them depend on the number of threads.
     """
     if count is None:
         yield
@@ -102,19 +105,19 @@ def limited_to(count: int | None) -> Iterator[None]:
 
 
 def threads_in_use() -> int | None:
-    """How many threads torch computes in; None where nothing has imported it."""
+    """The number of threads that torch uses; None if torch has not been imported."""
     torch = sys.modules.get("torch")
     return torch.get_num_threads() if torch else None
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether a device or the machine had no memory left, which torch says in several ways."""
+    """Whether an error means that the device or the machine ran out of memory; torch has several wordings for it."""
     signs = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
     return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in signs)
 
 
 def release_memory() -> None:
-    """Free the memory that a failed fit has left behind, also on a GPU."""
+    """Free the memory that a failed fit still occupies, on a GPU too."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch and torch.cuda.is_available():
@@ -122,7 +125,7 @@ def release_memory() -> None:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held."""
+    """The largest amount of memory that this process has used so far, in bytes."""
     try:
         # getrusage will not do: on Linux its maximum is inherited from the parent process.
         status = Path("/proc/self/status").read_text()
@@ -135,7 +138,7 @@ def peak_bytes() -> int:
 
 
 def machine(on: str) -> dict[str, Any]:
-    """System, processor, number of cores and the name of the device, for records; it names no person and no folder."""
+    """The operating system, processor, number of cores and device, for records. No person or folder is named."""
     system = f"{platform.system()} {platform.machine()}"
     return {"system": system, "cpu": _cpu_name(), "cores": os.cpu_count(), "device": _device_name(on)}
 
@@ -154,7 +157,7 @@ def _has_accelerator_files() -> bool:
 
 @cache
 def _cpu_info() -> dict[str, str]:
-    """The first processor of /proc/cpuinfo; empty where there is none."""
+    """The entries of the first processor in /proc/cpuinfo; empty on systems without that file."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:

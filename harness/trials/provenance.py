@@ -1,4 +1,4 @@
-"""What makes a trial: plugins, versions of packages, and digests of the code."""
+"""What a trial was made with: plugins, package versions, and digests of source code."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from harness.plugin.spec import parse
 from harness.trials.trial import UNUSED, Trial
 
 PACKAGES = ("anomaly-harness", "numpy", "pillow", "pytorch-msssim", "scikit-learn", "scipy", "timm", "torch")
-"""Packages whose version may change a score."""
+"""Packages of which another version may give other scores."""
 
 
 @cache
 def versions() -> dict[str, str]:
-    """The versions of these packages, if installed, and of Python."""
+    """The versions of Python and of those PACKAGES that are installed."""
     found = {}
     for package in PACKAGES:
         try:
@@ -64,16 +64,16 @@ def code_in(module: Any) -> str:
 
 
 class Makers(NamedTuple):
-    """Who offers the parts of a trial."""
+    """The plugins that offer the parts of a trial."""
 
     plugins: dict[str, str]
-    """Kind of part to the distribution, with its version, that offers it; what is not here is left out."""
+    """Kind of part to the distribution that offers it, with its version. Parts that nobody offers here are missing."""
     code: dict[str, str]
-    """Digests of the source of the harness and of these packages."""
+    """Package to the digest of its source code: of the harness, and of each package that a part comes from."""
 
 
 def _offers_within(offers: Mapping[str, Offer], spelt: Mapping[str, str], registry: Registry) -> dict[str, Offer]:
-    """Those of the parts that these parts take as options, as `model's loss`."""
+    """The offers of parts that are options of these parts; a loss that a model takes is called `model's loss`."""
     found = {}
     for kind in offers:
         with suppress(UsageError):  # the trial itself will fail for this reason, and say so
@@ -86,7 +86,7 @@ def _offers_within(offers: Mapping[str, Offer], spelt: Mapping[str, str], regist
 
 
 def makers(trial: Trial, registry: Registry) -> Makers:
-    """Who offers the parts of this trial here."""
+    """The plugins that offer the parts of this trial in this registry."""
     spelt = {"dataset": trial.dataset, "model": trial.model, "encoder": trial.encoder, "loss": trial.loss}
     named = {kind: parse(text)[0] for kind, text in spelt.items() if text != UNUSED}
     offers = {kind: offer for kind, name in named.items() if (offer := registry.offers(KINDS[kind]).get(name))}
@@ -100,12 +100,12 @@ def makers(trial: Trial, registry: Registry) -> Makers:
 
 
 def pool_maker(pool: str, registry: Registry) -> dict[str, str]:
-    """The same of a pool, under `pool`; empty for a model that takes none."""
+    """The plugin that offers a pool, under the key `pool`; empty for a model that takes no pool."""
     offer = None if pool == UNUSED else registry.offers(Pool).get(parse(pool)[0])
     return {"pool": f"{offer.plugin.distribution} {offer.plugin.version}"} if offer else {}
 
 
 def strange_pools(pools: Iterable[str], registry: Registry) -> dict[str, str]:
-    """Of these pools, those that are not built in, with the plugins that offer them."""
+    """Those of these pools that do not ship with the harness, each with the plugin that offers it."""
     offers = {text: registry.offers(Pool)[parse(text)[0]] for text in pools if text != UNUSED}
     return {text: offer.plugin.recorded for text, offer in offers.items() if not offer.plugin.builtin}

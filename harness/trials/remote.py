@@ -1,4 +1,4 @@
-"""A worker that is sent to another machine, where only the packages are: data and plugin files come along."""
+"""A worker for another machine that has the same packages; data and plugin files are sent along with the trials."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ _TAKEN_ALONG = ("HARNESS_OFFLINE", "HARNESS_PLUGINS")
 
 
 class Returned(NamedTuple):
-    """What comes back from another machine."""
+    """The result of a trial that was fitted on another machine."""
 
     outcome: Outcome
     models: tuple[tuple[SavedModel, State], ...] = ()
-    """Those that are to be kept: the folder of models is where the store is."""
+    """Fitted models to be kept. They are sent back because the folder of models lies beside the store."""
 
     def kept_by(self, worker: Worker) -> Outcome:
-        """The outcome, once the models that came with it are where they are to be kept."""
+        """Write the models that were sent back into their folder, and return the outcome.
+
+        Where a model cannot be written, the outcome says why.
+        """
         for saved, state in self.models:
             assert worker.config.keep is not None
             try:
@@ -45,25 +48,26 @@ class Returned(NamedTuple):
 
 @dataclass(frozen=True)
 class RemoteWorker:
-    """What fits trials elsewhere: plain values, that can be pickled and sent."""
+    """Fits trials on another machine. It consists of plain values, so that it can be pickled and sent there."""
 
     config: WorkerConfig
     files: tuple[tuple[Path, bytes], ...]
-    """Plugin files with their content."""
+    """Each plugin file: its path on the sending machine, and its content."""
     environ: tuple[tuple[str, str], ...]
 
     @classmethod
     def of(cls, worker: Worker, environ: Mapping[str, str] = os.environ) -> RemoteWorker:
-        """One that does what this worker does. Raises UsageError for a plugin file that is gone."""
+        """A remote worker that does the same as this worker. Raises UsageError if a plugin file no longer exists."""
         config, folder = worker.config, worker.config.weights_dir
         elsewhere = replace(config, data_root=None, weights_dir=folder and folder.absolute(), plugin_files=())
         taken = tuple((name, environ[name]) for name in _TAKEN_ALONG if name in environ)
         return cls(elsewhere, tuple(contents(config.plugin_files).items()), taken)
 
     def perform(self, trial: Trial, split: Split, wanted: Makers, observer: Observer) -> Returned:
-        """Fit a trial on data that came along, by the makers that are wanted; that of its data set may be absent here.
+        """Fit a trial on data that was sent along.
 
-        Only KeyboardInterrupt passes through.
+        A part that another plugin or version offers here than `wanted` says makes the outcome an error; only the data
+        set need not be offered here. Nothing but KeyboardInterrupt is raised.
         """
         models: list[tuple[SavedModel, State]] = []
 
@@ -86,13 +90,13 @@ class RemoteWorker:
 
 @lru_cache(maxsize=1)
 def _worker(remote: RemoteWorker) -> Worker:
-    """Made once in a process, which fits many trials."""
+    """The worker of this process. It is made once, since a process fits many trials."""
     os.environ.update(remote.environ)
     return Worker(remote.config, registry_of(dict(remote.files), isolate=remote.config.isolate))
 
 
 def portable(split: Split) -> Split:
-    """The same data in arrays that are not copied on the way, as a `numpy.memmap` is, with its fingerprint."""
+    """The same data, with the same fingerprint, in plain arrays, which Ray can share without copying them."""
 
     def plain(images: Images) -> Images:
         masks = None if images.masks is None else np.asarray(images.masks)

@@ -1,4 +1,7 @@
-"""What all trials of a process share: put back after each, so that no plugin decides how the next one computes."""
+"""Global state of the process that a plugin may change, such as the working folder or the locale of the process.
+
+It is put back after each trial, so that no plugin influences the trials that follow.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ import numpy as np
 
 
 class _Shared(NamedTuple):
-    """One thing that trials share."""
+    """One piece of global state: its name, and how it is read and put back."""
 
     name: str
     get: Callable[[], Any]
     put: Callable[[Any], object]
     imports: bool = False
-    """Whether importing a library may rightly change it: then it is put back without a word."""
+    """Whether merely importing a library may change it. If a library was imported, it is put back without a remark."""
 
 
 def _put_environment(before: dict[str, str]) -> None:
@@ -45,7 +48,7 @@ def _put_streams(before: tuple[Any, Any]) -> None:
 
 
 _WATCHED = (signal.SIGINT, signal.SIGTERM)
-"""What a person or a system stops a run with."""
+"""The signals by which a person or the system stops a run."""
 
 
 def _handlers() -> list[Any]:
@@ -90,14 +93,16 @@ def _of_torch(torch: Any) -> tuple[_Shared, ...]:
 
 
 _TORCH_STARTS_WITH = (True, False, "highest")
-"""After float32, what `_of_torch` gives where nobody has changed it, for a trial that is the first to import torch."""
+"""The state of a freshly imported torch, after its default dtype, in the order of `_of_torch`.
+
+It is needed where a trial is the first to import torch, so that nobody could read the state before it."""
 
 
 @contextmanager
 def put_back() -> Iterator[list[str]]:
-    """Put everything back that is changed within; the list has the names of what was, once this ends.
+    """Put back all global state that changes within this context; then the list has the names of what had changed.
 
-    Random generators are put back as well, without a word, for to draw numbers is no fault.
+    Random generators are put back too, but not named, since drawing numbers is no mistake.
     """
     changed: list[str] = []
     before = [(shared, shared.get()) for shared in _SHARED]

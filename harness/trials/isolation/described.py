@@ -1,4 +1,4 @@
-"""A part as plain values: what a process of strangers says of theirs, and the stand-in that is made of it here."""
+"""Describes a part of a stranger in plain values, and makes of them the class that stands in for it here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.api import Encoder, Loss, Model, Part
 from harness.plugin.options import default_of, option_types, options_of, write
 
 ISOLATED: Mapping[str, type[Part]] = {kind.kind: kind for kind in (Model, Encoder, Loss)}
-"""Kinds of part that can be at work without anything that says which image is defective."""
+"""The kinds of part that can be isolated: they work without knowing which image is defective."""
 
 _FACTS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "model": {"uses": (frozenset,), "default_pool": (str,)},
@@ -31,7 +31,7 @@ MakePart = Callable[[type[Any], str], Part]
 
 
 def describe(part: type[Part]) -> dict[str, Any]:
-    """What planning needs to know of a part, in values of JSON. Raises ValueError for an option that cannot be said."""
+    """What planning a run needs to know of a part, as JSON values. Raises ValueError for an unsupported option type."""
     options, known = [], option_types(part)
     for option in options_of(part):
         default = default_of(option)
@@ -46,7 +46,7 @@ def describe(part: type[Part]) -> dict[str, Any]:
 
 
 def stand_in(told: Mapping[str, Any], make: MakePart) -> type[Part]:
-    """A class that is planned with in place of a stranger's. Raises ValueError where it was described wrongly."""
+    """The class that stands in for a stranger's while a run is planned. Raises ValueError for a wrong description."""
     kind = told.get("kind")
     base = ISOLATED.get(kind) if isinstance(kind, str) else None
     if base is None:
@@ -89,7 +89,7 @@ def _option(told: Any, make: MakePart) -> tuple[str, Any, Any]:
 
 
 def _type_told(wanted: Any) -> Any:
-    """A type of an option as values of JSON."""
+    """The type of an option as JSON values."""
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (typing.Union, types.UnionType):
         (inner,) = (one for one in arguments if one is not type(None))
@@ -104,7 +104,7 @@ def _type_told(wanted: Any) -> Any:
 
 
 def _type_of(told: Any) -> Any:
-    """The inverse."""
+    """The type of an option from these JSON values: the inverse of the function above."""
     if isinstance(told, str) and told in _PLAIN:
         return _PLAIN[told]
     if isinstance(told, dict) and len(told) == 1:

@@ -1,4 +1,4 @@
-"""A model that is at work in a process of strangers, and looks like any other from here."""
+"""A model that is fitted and scores in a process of its own, and is used here like any other model."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from harness.trials.isolation.registry import IsolatedRegistry
 from harness.trials.trial import Trial
 
 _AT_A_TIME = 64
-"""Images that are written together, so that a data set larger than memory passes through."""
+"""How many images are written at a time, so that a data set may be larger than memory."""
 
 
 class IsolatedModel(Model):
-    """Fits and scores elsewhere. Raises TrainingError or UnavailableError where that fails, UsageError never."""
+    """Lets another process fit and score. Raises TrainingError or UnavailableError if that fails."""
 
     def __init__(self, process: StrangerProcess, trial: Trial) -> None:
         self._process, self._trial = process, trial
         self._resolved: dict[str, str] = {}
         self.threads: int | None = None
-        """The threads that torch used there; None where it was not used."""
+        """The number of threads that torch used in that process; None if torch was not used."""
 
     def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
         file = self._process.folder / "normal.npy"
@@ -60,16 +60,16 @@ class IsolatedModel(Model):
 
 @dataclass(frozen=True)
 class Isolation:
-    """Where models of isolated trials are at work: each in a process of its own."""
+    """Runs the models of isolated trials, each in a process of its own."""
 
     registry: IsolatedRegistry
     threads: int | None
     minutes: float | None
-    """How long such a process may take; None sets no limit."""
+    """How many minutes such a process may take; None sets no limit."""
 
     @contextmanager
     def at_work(self, model: Model, trial: Trial) -> Iterator[IsolatedModel]:
-        """The model of a trial in a process, which ends with this."""
+        """The model of a trial, in a process that ends when this context does."""
         said = {"name": type(model).name, "uses": model.uses, "default_pool": model.default_pool}
         kind: Any = type(type(model).__name__, (IsolatedModel,), said)
         with strangers(self.registry.files, self.threads, self.minutes) as process:

@@ -1,4 +1,4 @@
-"""A process of strangers, as the harness sees it: asked, waited for, and killed when it is done with or late."""
+"""A process that runs plugins of strangers, seen from the harness: it is asked, waited for, and finally killed."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from harness.trials.endings import ending, too_late
 from harness.trials.isolation.wire import MOST_ARRAYS, Arrays, WireError, receive, send
 
 _START_MINUTES = 5.0
-"""How long plugins may take to be imported and to say what they offer."""
+"""How many minutes plugins may take to be imported and to list what they offer."""
 
 
 class StrangerProcess:
-    """Answers questions until it is late. Raises TrainingError where it fails, dies, or says what is no answer."""
+    """Answers questions. Raises TrainingError if it fails, dies, is late, or answers with something else."""
 
     def __init__(self, process: subprocess.Popen[bytes], line: Connection, folder: Path) -> None:
         self._process, self._line = process, line
         self.limit(_START_MINUTES)
         self.folder = folder
-        """Where files for it are put; it is removed with the process."""
+        """The folder for files that it is to read; it is removed when the process ends."""
 
     def limit(self, minutes: float | None) -> None:
-        """Let it be late after so many minutes from now; None lets it take its time."""
+        """Set how many minutes from now it may take; None sets no limit."""
         self._minutes = minutes
         self._deadline = None if minutes is None else time.monotonic() + 60 * minutes
 
@@ -59,7 +59,7 @@ class StrangerProcess:
         arrays: Arrays | None = None,
         most: int = MOST_ARRAYS,
     ) -> Iterator[tuple[dict[str, Any], Arrays]]:
-        """What it reports of its progress, then the answer. Raises UnavailableError where a plugin has."""
+        """Its reports of progress, and at the end the answer. Raises UnavailableError if a plugin raised one."""
         try:
             send(self._line, {**(said or {}), "ask": question}, arrays)
             while True:
@@ -84,7 +84,7 @@ class StrangerProcess:
 
 
 def progress_of(answer: Mapping[str, Any]) -> Progress:
-    """How far a fit is, as a process says it. Raises TrainingError."""
+    """The progress that a process reports. Raises TrainingError if the report is malformed."""
     try:
         epoch, epochs, loss, images = answer["progress"]
         return Progress(int(epoch), int(epochs), float(loss), int(images), bool(answer.get("epoch_done")))
@@ -96,7 +96,7 @@ def progress_of(answer: Mapping[str, Any]) -> Progress:
 def strangers(
     files: Mapping[Path, bytes], threads: int | None = None, minutes: float | None = _START_MINUTES
 ) -> Iterator[StrangerProcess]:
-    """A process that has loaded these plugin files and all installed plugins, for as long as this is active."""
+    """A process that has loaded these plugin files and all installed plugins; it ends when this context does."""
     ours, theirs = Pipe()
     with tempfile.TemporaryDirectory(prefix="harness-isolated-", ignore_cleanup_errors=True) as folder:
         program = [sys.executable, "-P", "-m", "harness.trials.isolation.stranger"]

@@ -1,4 +1,4 @@
-"""Built-in plugins as ever, and stand-ins of what strangers offer, none of whose code is imported here."""
+"""A registry with the built-in plugins and stand-ins for parts of strangers, whose code is not imported here."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from harness.trials.isolation.process import strangers
 
 
 class IsolatedRegistry(Registry):
-    """Where strangers' parts are stand-ins; `files` is what their processes are sent."""
+    """A registry in which parts of strangers are stand-ins. `files` are the plugin files sent to their processes."""
 
     files: Mapping[Path, bytes]
 
 
 def isolated_registry(files: Sequence[Path] | Mapping[Path, bytes] = ()) -> IsolatedRegistry:
-    """A registry for isolated trials. Raises UsageError for a missing file, TrainingError without an answer."""
+    """The registry for isolated trials. Raises UsageError for a missing file, TrainingError if plugins stay silent."""
     sources = files if isinstance(files, Mapping) else contents(files)
     registry = IsolatedRegistry.discover((), {**os.environ, "HARNESS_PLUGINS": ""})
     assert isinstance(registry, IsolatedRegistry)

@@ -113,7 +113,7 @@ class Stranger:
 
 
 def _fault(error: BaseException) -> dict[str, Any]:
-    """What is told of an error in place of an answer."""
+    """The message that is sent instead of an answer when an error was raised."""
     kind = "unavailable" if isinstance(error, UnavailableError) else "fault"
     reason = str(error) if isinstance(error, HarnessError) else where_raised(error)
     if isinstance(error, MemoryError) and not hardware.out_of_memory(Exception(reason)):
@@ -122,7 +122,7 @@ def _fault(error: BaseException) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Begin; ends with the process that started it, whatever a plugin does."""
+    """Start answering. This process ends together with the one that started it, whatever a plugin does."""
     parent = int(sys.argv[2])
     with suppress(Exception):  # where there is no prctl: it then ends when it next looks at its line
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What passes between the harness and a process of strangers: JSON, then arrays. Nothing in it can be executed."""
+"""Messages between the harness and an isolated process: JSON followed by arrays. Nothing in them is executed."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 Arrays = Mapping[str, NDArray[Any]]
 
 MOST_TEXT = 16 << 20
-"""Bytes of JSON in one message."""
+"""The most bytes of JSON in one message."""
 MOST_ARRAYS = 4 << 30
-"""Bytes of arrays in one message, where less is not known to be enough."""
+"""The most bytes of arrays in one message, unless the receiver knows that fewer suffice."""
 
 
 class WireError(Exception):
-    """What came is no message."""
+    """What was received is not a message."""
 
 
 def send(line: Connection, said: Mapping[str, Any], arrays: Arrays | None = None) -> None:
-    """Send one message. Raises OSError where nobody is there."""
+    """Send one message. Raises OSError if the other side is gone."""
     from safetensors.numpy import save
 
     line.send_bytes(json.dumps({**said, "arrays": bool(arrays)}).encode())
@@ -32,9 +32,9 @@ def send(line: Connection, said: Mapping[str, Any], arrays: Arrays | None = None
 
 
 def receive(line: Connection, most: int = MOST_ARRAYS) -> tuple[dict[str, Any], Arrays]:
-    """One message, with at most so many bytes of arrays.
+    """Receive one message with at most `most` bytes of arrays.
 
-    Raises EOFError or OSError where nobody is there, and WireError for what is no message.
+    Raises EOFError or OSError if the other side is gone, and WireError if what it sent is not a message.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
