@@ -11,7 +11,7 @@ from harness.audit.kept import kept
 from harness.audit.shortcuts import shortcuts
 from harness.audit.statistics import statistics_of
 
-VERSION = 1
+VERSION = 2
 """Rises when findings or statistics of the same images change."""
 
 
@@ -32,8 +32,17 @@ class Audit:
 
 
 def findings_of(split: Split) -> tuple[Finding, ...]:
-    """What `audit` finds; taken from the cache folder where the same images were looked at before."""
-    return kept(split, VERSION, lambda: audit(split).findings)
+    """What `audit` finds; taken from the cache folder where the same images were looked at before.
+
+    Images of a plugin may be of any kind: where they cannot be looked at, that is the finding.
+    """
+    try:
+        return kept(split, VERSION, lambda: audit(split).findings)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return (Finding("audit", f"The images could not be looked at: {reason}."),)
 
 
 def audit(split: Split) -> Audit:

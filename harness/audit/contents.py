@@ -48,7 +48,7 @@ def _masks(test: Images) -> Iterator[Finding]:
     full = names[test.labels & (marked > _MOST)]
     if len(full):
         sentence = f"{_counted(len(full), 'mask')} over nearly the whole image: are they inverted?"
-        yield Finding("masks", sentence, 2 * len(full) > test.labels.sum(), len(full), tuple(full[:5].tolist()))
+        yield Finding("masks", sentence, bool(2 * len(full) > test.labels.sum()), len(full), tuple(full[:5].tolist()))
     wrong = names[~test.labels & (marked > 0)]
     if len(wrong):
         sentence = f"{_counted(len(wrong), 'normal image')} with a mask that marks a defect."

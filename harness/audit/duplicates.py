@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -33,26 +33,47 @@ def duplicates(split: Split) -> Iterator[Finding]:
     names = [f"{name}" for name in (*split.train.paths, *split.test.paths)]
     defective = np.concatenate([split.train.labels, split.test.labels])
     n_train = len(split.train)
-    crossing, contrary, within = [], [], []
-    for pair in near_pairs(small):
+    crossing: dict[int, str] = {}
+    contrary: dict[int, str] = {}
+    within: dict[int, str] = {}
+    in_one_light = small - small.mean(axis=1, keepdims=True)  # a copy may be lighter or darker
+    pairs = sorted({(pair.one, pair.other): pair for pair in (*near_pairs(small), *near_pairs(in_one_light))}.values())
+    if len(small) > 1 and {pair.other for pair in pairs if pair.one == 0} == {*range(1, len(small))}:
+        sentence = f"All {len(small)} images are the same picture: nothing is to be learned from them."
+        yield Finding("duplicates", sentence, grave=True, count=len(small))
+        return
+    for pair in pairs:
         said = f"{names[pair.one]} = {names[pair.other]}"
         if pair.one < n_train <= pair.other:
-            crossing.append(said)
+            crossing.setdefault(pair.other, said)
         elif defective[pair.one] != defective[pair.other]:
-            contrary.append(said)
+            contrary.setdefault(pair.other, said)
         else:
-            within.append(said)
-    yield from _finding(crossing, "are in the training and in the test images, so they are no test")
-    yield from _finding(contrary, "are among the normal and among the defective images, so one label is wrong")
-    yield from _finding(within, "occur twice among images of one kind, so they count twice", grave=False)
+            within.setdefault(pair.other, said)
+    yield from _finding(
+        crossing,
+        "test image is a training image, so it is no test",
+        "test images are training images, so they are no test",
+    )
+    yield from _finding(
+        contrary,
+        "image is among the normal and among the defective images, so one label is wrong",
+        "images are among the normal and among the defective images, so some labels are wrong",
+    )
+    yield from _finding(
+        within,
+        "image occurs twice among images of one kind, so it counts twice",
+        "images occur twice or more among images of one kind, so they count as often",
+        grave=False,
+    )
 
 
-def _finding(pairs: list[str], what: str, *, grave: bool = True) -> Iterator[Finding]:
-    if pairs:
-        number = f"{len(pairs)} images" if len(pairs) > 1 else "One image"
-        words = what if len(pairs) > 1 else what.replace("are ", "is ", 1).replace("occur ", "occurs ", 1)
-        words = words if len(pairs) > 1 else words.replace("they count", "it counts")
-        yield Finding("duplicates", f"{number} {words}.", grave, len(pairs), tuple(pairs[:5]))
+def _finding(copies: Mapping[int, str], one: str, several: str, *, grave: bool = True) -> Iterator[Finding]:
+    """Of copies by the index of the later image."""
+    if copies:
+        n = len(copies)
+        sentence = f"{n} {one if n == 1 else several}."
+        yield Finding("duplicates", sentence, grave, n, tuple(list(copies.values())[:5]))
 
 
 def near_pairs(small: FloatArray) -> list[Pair]:

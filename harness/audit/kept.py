@@ -35,7 +35,7 @@ def kept(split: Split, version: int, make: Callable[[], Findings]) -> Findings:
         text = (directory() / f"{key}.json").read_text(encoding="utf-8")
         return tuple(Finding(**{**one, "examples": tuple(one["examples"])}) for one in json.loads(text))
     found = make()
-    with suppress(OSError, RuntimeError):
+    with suppress(OSError, RuntimeError, TypeError, ValueError):  # findings of a plugin may be of any type
         directory().mkdir(parents=True, exist_ok=True)
         write_text(directory() / f"{key}.json", json.dumps([asdict(one) for one in found]))
     return found

@@ -84,14 +84,25 @@ def clues(groups: Mapping[str, tuple[NDArray[np.generic], NDArray[np.generic]]])
 
 
 def _numbers(first: NDArray[np.generic], second: NDArray[np.generic]) -> tuple[FloatArray, BoolArray]:
-    """Values of both groups, and which are of the second. A text counts by how much more often the second has it."""
+    """Values of both groups, and which are of the second.
+
+    A text counts by how much more often the second group has it. That is found out on every other image and used for
+    those between: of texts that are all different, each would else tell its own group.
+    """
     both = np.concatenate([first, second])
     labels = np.repeat([False, True], [len(first), len(second)])
-    if both.dtype.kind in "US":
-        of, codes = np.unique(both, return_inverse=True)
-        shares = np.array([np.mean(second == one) - np.mean(first == one) for one in of])
-        return shares[codes], labels
-    return both.astype(np.float64), labels
+    if both.dtype.kind not in "US":
+        return both.astype(np.float64), labels
+    of, codes = np.unique(both, return_inverse=True)
+    values = np.zeros(len(both))
+    half = np.arange(len(both)) % 2 == 0
+    for seen in (half, ~half):
+        shares = [
+            np.bincount(codes[seen & group], minlength=len(of)) / max((seen & group).sum(), 1)
+            for group in (labels, ~labels)
+        ]
+        values[~seen] = (shares[0] - shares[1])[codes[~seen]]
+    return values, labels
 
 
 def _untied(values: FloatArray) -> float:
@@ -108,9 +119,17 @@ def _finding(name: str, found: list[Clue], groups: str, consequence: str) -> Fin
         sentence = f"The {best.name} alone tells {groups} apart ({figures}). {consequence}"
     else:
         sentence = f"The {best.name} differs between {groups} by more than chance ({figures})."
-    said = tuple(f"{clue.name} {clue.auroc:.2f}" for clue in found[:5])
+    strongest: dict[str, Clue] = {}
+    for clue in found:
+        strongest.setdefault(_KINDS.get(clue.name, clue.name), clue)
+    said = tuple(f"{clue.name} {clue.auroc:.2f}" for clue in strongest.values())
     return Finding(name, sentence, any(clue.grave for clue in found), len(found), said)
 
+
+_KINDS = {
+    name: name.split()[0].replace("brightness", "mean") for name in NAMES if " of " in name or name == "brightness"
+}
+"""Clues that say much the same of an image, of which the strongest is named: its means, and its spreads."""
 
 _FILES = {
     "file_bytes": "size of the file",
@@ -125,4 +144,12 @@ _FILES = {
 
 def _of_files(images: Images) -> dict[str, NDArray[np.generic]]:
     """What the files say of each image, by what it is called in sentences."""
-    return {_FILES.get(name, name): values for name, values in images.facts.items()}
+    facts = dict(images.facts)
+    if "taken_at" in facts:
+        facts["taken_at"] = np.array([_time(str(text)) for text in facts["taken_at"]])
+    return {_FILES.get(name, name): values for name, values in facts.items()}
+
+
+def _time(text: str) -> float:
+    """A time such as `2026:11:28 06:50:00` as a number that grows with it; 0 where there is none."""
+    return float("0" + "".join(character for character in text if character in "0123456789")[:14])

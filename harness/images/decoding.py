@@ -68,6 +68,8 @@ class FileFacts:
     """Maker and model, from EXIF."""
     taken_at: str = ""
     """When, from EXIF, as the camera wrote it."""
+    orientation: int = 1
+    """How the file holds its image, from EXIF: 1 is upright, and from 5 on width and height are exchanged."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def read_image(path: Path, size: int, depth: int = 16) -> Decoded:
     is transparent shows black, unless everything is. Raises DataError.
     """
     with opened(path) as (image, file):
-        facts = _facts(image, file.size)
+        facts = _facts(image, file)
         rgb = as_rgb(image, depth, ignore_alpha=facts.all_transparent)
         pixels = np.asarray(rgb.resize((size, size), RESAMPLING))
         return Decoded(pixels, facts, file.digest)
@@ -165,6 +167,8 @@ class _File(NamedTuple):
     """Empty where it was not asked for."""
     size: int
     """In bytes."""
+    orientation: int = 1
+    """As in FileFacts."""
 
 
 @contextmanager
@@ -187,8 +191,9 @@ def opened(path: Path, *, digested: bool = True) -> Iterator[tuple[Image.Image, 
             file.seek(0)
             with Image.open(file, formats=FORMATS) as image:
                 _refuse_bomb(path, image, size)
+                orientation = image.getexif().get(_ORIENTATION, 1)
                 ImageOps.exif_transpose(image, in_place=True)
-                yield image, _File(digest, size)
+                yield image, _File(digest, size, orientation if orientation in range(1, 9) else 1)
     except HarnessError:
         raise
     except UnidentifiedImageError:
@@ -215,7 +220,7 @@ def _refuse_bomb(path: Path, image: Image.Image, size: int) -> None:
         )
 
 
-def _facts(image: Image.Image, size: int) -> FileFacts:
+def _facts(image: Image.Image, file: _File) -> FileFacts:
     """What a file says of its image. The pixels are decoded only where a fact needs them."""
     tables = getattr(image, "quantization", None) if image.format in ("JPEG", "MPO") else None
     exif = image.getexif()
@@ -225,16 +230,18 @@ def _facts(image: Image.Image, size: int) -> FileFacts:
         width=image.width,
         height=image.height,
         mode=image.mode,
-        file_bytes=size,
+        file_bytes=file.size,
         depth=_depth(image) if _is_deep(image) else 8,
         frames=getattr(image, "n_frames", 1) if getattr(image, "is_animated", False) else 1,
         all_transparent=_all_transparent(image),
         compression=hashlib.sha256(repr(tables).encode()).hexdigest()[:8] if tables else "",
         camera=camera[:100],
         taken_at=str(taken)[:40],
+        orientation=file.orientation,
     )
 
 
+_ORIENTATION = 0x0112
 _MAKE, _MODEL, _EXIF, _TAKEN, _CHANGED = 0x010F, 0x0110, 0x8769, 0x9003, 0x0132
 
 

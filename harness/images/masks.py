@@ -29,20 +29,34 @@ class Mask:
     """Of the image's own pixels that are marked, from 0 to 1."""
     thresholded: bool = False
     """Whether a file has more than two values up to HALF or more, of which those of at least HALF mark a pixel."""
+    turned: bool = False
+    """Whether a file lies as the sensor saw the image, so that it is turned upright as the image is."""
+
+
+_UPRIGHT = {
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
+}
+"""What turns an image upright, by its orientation in EXIF, where that exchanges width and height."""
 
 
 def read_mask(paths: Sequence[Path], size: int, image_path: Path, image: Decoded) -> Mask:
     """The union of the masks of one image, sampled by nearest.
 
     In a mask of two values, and in one whose largest value is below HALF (an index of kinds), any value but zero marks
-    a pixel. In any other, as JPEG and soft brushes make them, values of at least HALF do. Raises DataError, also when
-    a mask's size differs from its image's.
+    a pixel. In any other, as JPEG and soft brushes make them, values of at least HALF do. A mask that lies as the
+    sensor saw an image that EXIF turns is turned too. Raises DataError, also for a mask of another size than its image.
     """
     width, height = image.width, image.height
     union: NDArray[np.bool_] = np.zeros((height, width), dtype=bool)
-    digests, thresholded = [], False
+    upright = _UPRIGHT.get(image.facts.orientation)
+    digests, thresholded, turned = [], False, False
     for path in paths:
         with opened(path) as (mask, file):
+            if upright is not None and mask.size == (height, width) != (width, height):
+                mask, turned = mask.transpose(upright), True  # drawn with a tool that knows nothing of EXIF
             if mask.size != (width, height):
                 raise DataError(
                     f"mask {path_text(path)} is {mask.width}x{mask.height}, but its image {path_text(image_path)} "
@@ -56,7 +70,7 @@ def read_mask(paths: Sequence[Path], size: int, image_path: Path, image: Decoded
     pixels = np.asarray(full.resize((size, size), Pillow.Resampling.NEAREST)) != 0
     if union.any() and not pixels.any():  # a defect thinner than the sampling step must not lose its mask
         pixels = _cells_of(union, size)
-    return Mask(pixels.astype(np.uint8), " ".join(digests), float(union.mean()), thresholded)
+    return Mask(pixels.astype(np.uint8), " ".join(digests), float(union.mean()), thresholded, turned)
 
 
 def _marked(levels: NDArray[np.integer]) -> tuple[NDArray[np.bool_], bool]:

@@ -21,20 +21,10 @@ class Auditor:
     def look(self, category: str, split: Split) -> None:
         """Audit the images that a model is about to be fitted to, unless they were audited earlier in this run."""
         if split.fingerprint not in self._found:
-            self._found[split.fingerprint] = _findings(split)
+            self._found[split.fingerprint] = findings_of(split)
             self.observer.looked_at(category, self._found[split.fingerprint])
 
     def remembered(self, outcome: Outcome) -> Outcome:
         """The same outcome, with the grave findings about its images added to its record."""
         grave = {one.name: one.sentence for one in self._found.get(outcome.fingerprint, ()) if one.grave}
         return replace(outcome, record=replace(outcome.record, grave=grave)) if grave else outcome
-
-
-def _findings(split: Split) -> tuple[Finding, ...]:
-    try:
-        return findings_of(split)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # images of a plugin may be of any kind; its trials go on and say what is wrong
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return (Finding("audit", f"The images could not be looked at: {reason}."),)

@@ -99,6 +99,7 @@ def _decode(category: Category, image_size: int, depth: int | None, masks_at: in
         "depth": in_use,
         "all_transparent": sum(one.all_transparent for one in facts),
         "soft_masks": sum(mask.thresholded for mask in masks),
+        "turned_masks": sum(mask.turned for mask in masks),
     }
     # Images that were read otherwise once have another hash, so that trials on them are not taken for the same.
     otherwise = [[name, value] for name, value in noted.items() if value != (16 if name == "depth" else 0)]

@@ -32,6 +32,8 @@ class Category:
     """What lies among the images and is not taken for one."""
     taken_as_good: tuple[Path, ...] = ()
     """Folders that are not called as expected, and whose images are taken for normal ones."""
+    unmatched_masks: tuple[Path, ...] = ()
+    """Files among the masks that belong to no image by their name."""
 
     calibration: tuple[Item, ...] = ()
     """Normal images that limits are set on; empty where the source has none."""

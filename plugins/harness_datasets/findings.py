@@ -18,7 +18,9 @@ def findings_of(category: Category, note: Mapping[str, Any]) -> tuple[Finding, .
 def _passed_over(category: Category) -> Iterator[Finding]:
     told = [one for one in category.passed_over if one.why != "hidden"]  # every folder of macOS has some
     if told:
-        reasons = ", ".join(f"{n} x {why}" for why, n in Counter(one.why for one in told).most_common(4))
+        told.sort(key=lambda one: not one.lost)
+        counted = Counter(one.why for one in told).most_common()
+        reasons = ", ".join(f"{n} x {why}" for why, n in counted[:6]) + (", ..." if len(counted) > 6 else "")
         number = "1 file or folder is" if len(told) == 1 else f"{len(told)} files or folders are"
         names = tuple(_name(category, one.path) for one in told[:5])
         yield Finding("passed over", f"{number} passed over: {reasons}.", count=len(told), examples=names)
@@ -69,6 +71,21 @@ def _unusual(category: Category, note: Mapping[str, Any]) -> Iterator[Finding]:
             f"{note['all_transparent']} images are fully transparent; their colours are read as if they were not."
         )
         yield Finding("transparent", sentence, count=note["all_transparent"])
+    yield from _masks(category, note)
+
+
+def _masks(category: Category, note: Mapping[str, Any]) -> Iterator[Finding]:
+    if unmatched := category.unmatched_masks:
+        n = len(unmatched)
+        number = "1 mask belongs" if n == 1 else f"{n} masks belong"
+        sentence = (
+            f"{number} to no image by name: expected ground_truth/<defect>/NAME_mask.png or NAME.png for NAME.png."
+        )
+        names = tuple(_name(category, mask) for mask in unmatched[:5])
+        yield Finding("masks", sentence, count=n, examples=names)
+    if turned := note.get("turned_masks"):
+        sentence = f"{turned} masks lie as the sensor saw the image, and are turned upright with it, as its EXIF says."
+        yield Finding("masks", sentence, count=turned)
     if note["soft_masks"]:
         sentence = (
             f"{note['soft_masks']} masks have more than two values, as JPEG and soft brushes make them: "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from harness import (
@@ -13,6 +13,7 @@ from harness import (
     IMAGE_SUFFIXES,
     DataError,
     Dataset,
+    Listing,
     PassedOver,
     Split,
     UsageError,
@@ -22,7 +23,8 @@ from harness import (
 )
 from harness_datasets.category import load
 from harness_datasets.files import Category, Item
-from harness_datasets.names import folder_called, masks_by_name, masks_of, means_good
+from harness_datasets.masks import MaskFiles, masks_beside, masks_by_name, with_masks
+from harness_datasets.names import means_bad, means_good, means_masks
 
 
 def entries(folder: Path) -> list[Path]:
@@ -108,18 +110,24 @@ class FolderLayout(FileDataset):
         train = self._training_folder(folder)
         if train is None:
             raise DataError(f"category {name!r} has no {self.train} in {path_text(folder)!r}: expected {self.layout}")
-        fitted = list_images(train)
-        passed_over, test, renamed = [*fitted.passed_over], [], []
+        fitted = _without_defective(train, list_images(train))
+        passed_over, test, renamed = [*fitted.passed_over, *self._beside_training(folder, train)], [], []
         if train.name != self.good:
             renamed.append(train)
-        for kind in self._kinds(folder, passed_over):
+        masks = self._masks(folder)
+        kinds = self._kinds(folder, passed_over)
+        alone = sum(not self._is_good(kind) for kind in kinds) == 1
+        for kind in kinds:
             listing = list_images(kind)
             passed_over += listing.passed_over
+            images, beside = masks_beside(listing.images)
             if self._is_good(kind):
-                test += [Item(image) for image in listing.images]
+                test += [Item(image) for image in images]
+                passed_over += [PassedOver(mask, "mask of a normal image") for mask in beside]
                 renamed += [kind] if kind.name != self.good else []
             else:
-                test += self._defective(kind, listing.images, folder / self.truth)
+                test += with_masks(kind, images, masks.of(kind.name, alone=alone), masks_by_name(kind, beside))
+        used = {mask for item in test for mask in item.masks}
         apart = (
             list_images(folder / self.calibration)
             if self.calibration and is_folder(folder / self.calibration)
@@ -133,6 +141,7 @@ class FolderLayout(FileDataset):
             test=tuple(test),
             passed_over=tuple(passed_over),
             taken_as_good=tuple(renamed),
+            unmatched_masks=tuple(mask for mask in masks.files if mask not in used and not self._of_good(mask)),
         )
 
     def _training_folder(self, folder: Path) -> Path | None:
@@ -157,15 +166,41 @@ class FolderLayout(FileDataset):
         loose = [entry for entry in entries(test) if entry.suffix.lower() in IMAGE_SUFFIXES and not is_folder(entry)]
         why = f"loose in {self.test}, not in a folder of its kind"
         passed_over += [PassedOver(entry, why) for entry in loose]
+        lost = [entry for entry in entries(test) if entry not in loose and not entry.exists()]
+        passed_over += [PassedOver(entry, "link that leads nowhere", lost=True) for entry in lost]
         return kinds
 
-    def _defective(self, kind: Path, images: Sequence[Path], truth: Path) -> list[Item]:
-        folder = folder_called(kind.name, folders_in(truth)) if is_folder(truth) else None
-        masks = masks_by_name(folder, list_images(folder).images) if folder else {}
-        return [
-            Item(image, path_text(kind.name), masks_of(PurePosixPath(image.relative_to(kind).as_posix()), masks))
-            for image in images
-        ]
+    def _beside_training(self, folder: Path, train: Path) -> Iterator[PassedOver]:
+        """What lies beside the folder of training images, where that is one of a kind."""
+        if train == folder / "train" or train.parent == folder:
+            return
+        for entry in entries(train.parent):
+            if is_folder(entry):
+                if entry != train:
+                    yield PassedOver(entry, "not normal images by its name, and models learn from these alone")
+            elif entry.suffix.lower() in IMAGE_SUFFIXES:
+                yield PassedOver(entry, f"loose in {path_text(train.parent.name)}, not in a folder of its kind")
+
+    def _masks(self, folder: Path) -> MaskFiles:
+        """The masks of a category."""
+        truth = folder / self.truth
+        return MaskFiles.below(truth, folders_in(truth)) if is_folder(truth) else MaskFiles()
+
+    def _of_good(self, mask: Path) -> bool:
+        """Whether it lies in a folder of masks of normal images, which are not looked at."""
+        return means_good(mask.parent.name)
+
+
+def _without_defective(train: Path, listing: Listing) -> Listing:
+    """Training images without those in folders that mean defective ones, which are passed over."""
+    found = Listing(passed_over=[*listing.passed_over])
+    for image in listing.images:
+        bad = next((part for part in image.relative_to(train).parts[:-1] if means_bad(part) and part != "1"), "")
+        if bad:
+            found.passed_over.append(PassedOver(image, f"in {bad!r}, and models learn from normal images alone"))
+        else:
+            found.images.append(image)
+    return found
 
 
 @dataclasses.dataclass
@@ -209,6 +244,13 @@ class FolderDataset(FolderLayout):
 
     def _is_good(self, kind: Path) -> bool:
         return means_good(kind.name)
+
+    def _masks(self, folder: Path) -> MaskFiles:
+        """Those of `ground_truth`, or of a folder whose name means the same, such as `masks`."""
+        named = sorted(
+            (one for one in folders_in(folder) if means_masks(one.name)), key=lambda one: one.name != self.truth
+        )
+        return MaskFiles.below(named[0], folders_in(named[0])) if named else MaskFiles()
 
 
 class OfficialLayout(FolderLayout):

@@ -88,6 +88,18 @@ def test_what_files_say_is_a_shortcut_too(name: str, values: NDArray[np.generic]
     assert f"The {name} alone" in finding.sentence
 
 
+@pytest.mark.parametrize("fact", ["camera", "compression", "taken_at"])
+def test_texts_that_differ_in_every_file_are_no_shortcut(fact: str) -> None:
+    minutes = np.random.default_rng(1).permutation(200)
+    texts = np.array([f"2026:01:01 {at // 60:02}:{at % 60:02}:00" for at in minutes])
+    assert named(audit(split(facts={fact: texts[:80]}, train_facts={fact: texts[80:160]})), "shortcut") == []
+
+
+def test_what_says_much_the_same_is_named_once() -> None:
+    (finding,) = named(audit(split(bad=160)), "shortcut")
+    assert len({example.rpartition(" ")[0].split()[0] for example in finding.examples}) == len(finding.examples) > 2
+
+
 def test_of_a_thousand_categories_without_a_clue_about_one_in_a_hundred_has_one() -> None:
     rng = np.random.default_rng(3)
     found = sum(
@@ -105,6 +117,29 @@ def test_an_image_that_occurs_twice_is_found_and_named(crossing: str, grave: boo
     assert finding.grave is grave
     first = {"train-test": "train/3.png", "good-bad": "test/5.png", "bad-bad": "test/50.png"}[crossing]
     assert finding.examples == (f"{first} = test/60.png",)
+
+
+def test_a_copy_in_another_light_is_found(tmp_path: Path) -> None:
+    one = split()
+    one.test.pixels[60] = one.train.pixels[3] + np.uint8(12)
+    (finding,) = named(audit(one), "duplicates")
+    assert finding.examples == ("train/3.png = test/60.png",)
+
+
+def test_copies_are_counted_as_images_and_not_as_pairs() -> None:
+    one = split()
+    one.test.pixels[[50, 60]] = one.train.pixels[3] = one.train.pixels[4]
+    crossing, within = named(audit(one), "duplicates")
+    assert crossing.sentence == "2 test images are training images, so they are no test."
+    assert within.count == 2
+
+
+def test_a_category_of_one_picture_is_told_so_in_one_line() -> None:
+    one = split()
+    one.train.pixels[:], one.test.pixels[:] = one.train.pixels[0], one.train.pixels[0]
+    (finding,) = named(audit(one), "duplicates")
+    assert finding.grave
+    assert finding.sentence.startswith("All 160 images are the same picture")
 
 
 def test_an_image_saved_again_as_jpeg_is_still_the_same_image(tmp_path: Path) -> None:

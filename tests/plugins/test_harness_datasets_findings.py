@@ -199,12 +199,81 @@ def test_masks_mark_what_they_are_meant_to_mark(tmp_path: Path, save: Save, name
     assert bool(named(split, "masks")) is said
 
 
-def test_the_folder_of_masks_is_found_in_another_case(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "folder", ["ground_truth/Bad", "Ground_Truth/bad", "masks/bad", "gt/bad ", "ground_truth", "test/bad"]
+)
+def test_masks_are_found_in_folders_that_are_called_nearly_so_and_beside_their_images(
+    tmp_path: Path, folder: str
+) -> None:
     root = parts(tmp_path / "own")
-    masks(root, plain, folder="ground_truth/Bad")
+    masks(root, plain, folder=folder)
     split = load(root)
     assert split.test.masks is not None
-    assert split.test.masks.any()
+    assert split.test.masks[split.test.labels].sum(axis=(1, 2)).tolist() == [64, 64, 64]
+    assert split.findings == ()
+
+
+def test_masks_whose_names_fit_no_image_are_named(tmp_path: Path) -> None:
+    root = parts(tmp_path / "own")
+    masks(root, plain, "mask_{}.png")
+    split = load(root)
+    assert split.test.masks is None
+    (finding,) = named(split, "masks")
+    assert finding.sentence.startswith(
+        "3 masks belong to no image by name: expected ground_truth/<defect>/NAME_mask.png"
+    )
+    assert finding.examples[0] == "ground_truth/bad/mask_000.png"
+
+
+def test_masks_in_one_folder_for_several_kinds_of_defect_are_not_guessed_at(tmp_path: Path) -> None:
+    root = parts(tmp_path / "own", counts={**COUNTS, "test/ugly": 3})
+    masks(root, plain, folder="ground_truth")
+    split = load(root)
+    assert split.test.masks is None
+    assert named(split, "masks")[0].count == 3
+
+
+@pytest.mark.parametrize(("kept", "said"), [("with EXIF", False), ("upright", False), ("as the sensor saw it", True)])
+def test_masks_of_images_that_exif_turns_lie_where_the_defect_is(tmp_path: Path, kept: str, said: bool) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+
+    def wide(pixels: NDArray[np.uint8], file: Path) -> None:
+        Image.fromarray(np.hstack([pixels, pixels[:, :16]])).save(file, exif=turned)
+
+    def mask(pixels: NDArray[np.uint8], file: Path) -> None:
+        marked = Image.fromarray(np.hstack([pixels, pixels[:, :16] * 0]))
+        if kept == "with EXIF":
+            marked.save(file, exif=turned)
+        else:
+            (marked.transpose(Image.Transpose.ROTATE_270) if kept == "upright" else marked).save(file)
+
+    root = parts(tmp_path / "own", wide)
+    masks(root, mask)
+    split = load(root)
+    assert split.test.masks is not None
+    bright = split.test.pixels[split.test.labels][..., 0] > 170
+    assert (bright == split.test.masks[split.test.labels].astype(bool)).mean() > 0.98
+    assert [finding.sentence[:41] for finding in named(split, "masks")] == [
+        "3 masks lie as the sensor saw the image, "
+    ] * said
+
+
+def test_what_lies_beside_the_training_images_is_passed_over_and_named(tmp_path: Path) -> None:
+    root = parts(tmp_path / "own", counts={**COUNTS, "train/bad": 2})
+    plain(picture(902, bad=False), root / "train/loose.png")
+    (root / "test/lost").symlink_to(tmp_path / "nowhere")
+    split = load(root)
+    assert len(split.train) == 6
+    (finding,) = named(split, "passed over")
+    assert finding.examples == ("test/lost", "train/bad", "train/loose.png")
+    assert "1 x link that leads nowhere, 1 x not normal images by its name" in finding.sentence
+
+
+def test_a_folder_of_defective_images_among_loose_training_images_is_left_out(tmp_path: Path) -> None:
+    split = load(parts(tmp_path / "own", counts={"train": 6, "train/NG": 2, "test/good": 3, "test/bad": 3}))
+    assert len(split.train) == 6
+    assert named(split, "passed over")[0].examples == ("train/NG/000.png", "train/NG/001.png")
 
 
 def test_pages_beyond_the_first_are_counted(tmp_path: Path) -> None:
