@@ -11,6 +11,8 @@ from harness.verdicts.rows import BoardRow
 
 FALSE_ALARMS, MISSES = "false alarms", "misses"
 NOTE = "False alarms: normal images called anomalous; misses: defective ones called normal; in brackets 95 %."
+FLOOR_RATES = {"all anomalous": ("100 %", "0 %"), "all normal": ("0 %", "100 %")}
+"""Of constant answers."""
 PARTS = 10_000
 """Of a day, where nobody says how many there are."""
 

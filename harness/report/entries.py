@@ -8,16 +8,18 @@ from typing import NamedTuple
 
 from harness.metrics.significance import critical_difference
 from harness.published.comparison import Comparison
+from harness.report.alarms import FLOOR_RATES, percent, rate_with_interval
 from harness.report.board_notes import marks_of, row_names
 from harness.report.cases import Json, case_of
 from harness.report.verified import of_line
 from harness.trials.latencies import Setting
 from harness.trials.trial import UNUSED
+from harness.verdicts.answering import behind
 from harness.verdicts.leaderboard import Board
 from harness.verdicts.methods import Method, Track
 from harness.verdicts.rows import BoardRow, merit
-from harness.verdicts.speed import median_latency
-from harness.verdicts.verdict import PIXEL_METRICS, Verdict
+from harness.verdicts.speed import median_latency, peak_memory
+from harness.verdicts.verdict import PIXEL_METRICS
 
 MEAN = "mean over categories"
 _BOUNDED = ("accuracy", "auroc")
@@ -71,7 +73,7 @@ class Shared(NamedTuple):
 def entries_of(at: int, board: Board, shared: Shared, ranked_by: str) -> list[Entry]:
     """The rows of one board, which is number `at`: its methods, then its floors."""
     track = "test labels: oracle" if board.track.oracle else "normal images"
-    place = (at, board.category or MEAN, track, _data_of(board.track))
+    place = (at, board.category or MEAN, track, data_of(board.track))
     names = row_names(board)
     found = [
         Entry(
@@ -83,10 +85,11 @@ def entries_of(at: int, board: Board, shared: Shared, ranked_by: str) -> list[En
             floor=floor,
             oracle=board.track.oracle,
             cells=[
+                *_wrong(line),
                 *(_figure(line, metric, shared.published, ranked_by) for metric in shared.metrics),
                 *_measured(line, shared.setting),
             ],
-            case=case_of(_behind(line)[0]),
+            case=case_of(behind(line)[0]),
             notes=_notes(board, line),
         )
         for lines, floor in ((board.lines, False), (board.fitted_floors, True))
@@ -94,15 +97,11 @@ def entries_of(at: int, board: Board, shared: Shared, ranked_by: str) -> list[En
     ]
     for name, floor in board.floors.items():
         known = [floor.get(metric) for metric in shared.metrics]
-        cells = [Figure(None, "") if value is None else Figure(value, f"{value:.3f}") for value in known]
-        cells += [Figure(None, "")] * (2 if shared.setting is None else 3)
+        cells = [Figure(float(rate == "100 %"), rate) for rate in FLOOR_RATES[name]]
+        cells += [Figure(None, "") if value is None else Figure(value, f"{value:.3f}") for value in known]
+        cells += [Figure(None, "")] * (2 if shared.setting is None else 4)
         found.append(Entry(*place, name, name, "", None, True, board.track.oracle, cells, "", ()))
     return found
-
-
-def _behind(line: BoardRow) -> list[Verdict]:
-    """All verdicts behind a row, of each of its categories and seeds."""
-    return [verdict for part in line.parts or [line] for verdict in part.verdicts]
 
 
 class PublishedNumbers:
@@ -137,15 +136,28 @@ def _figure(line: BoardRow, metric: str, published: PublishedNumbers, ranked_by:
     return Figure(found.mean, f"{found.mean:.3f}", bounds, published(line, metric), marks_of(line, metric, ranked_by))
 
 
+def _wrong(line: BoardRow) -> list[Figure]:
+    """False alarms and misses, with their intervals."""
+    rates = [rate_with_interval(line, normal=normal) for normal in (True, False)]
+    return [
+        Figure(None, "")
+        if rate is None
+        else Figure(rate[0], f"{percent(rate[0])} %", f"{percent(rate[1])} to {percent(rate[2])}")
+        for rate in rates
+    ]
+
+
 def _measured(line: BoardRow, setting: Setting | None) -> list[Figure]:
-    """The means of AUPRO, of the seconds of a fit, and of the latency if any was measured."""
-    behind = _behind(line)
-    seconds = [float(s) for verdict in behind if (s := verdict.outcome.record.fit_seconds) is not None]
-    overlaps = [overlap for verdict in behind if (overlap := verdict.metric(PIXEL_METRICS[0])) is not None]
+    """The means of AUPRO, of the seconds of a fit, and of latency and memory if any were measured."""
+    verdicts = behind(line)
+    seconds = [float(s) for verdict in verdicts if (s := verdict.outcome.record.fit_seconds) is not None]
+    overlaps = [overlap for verdict in verdicts if (overlap := verdict.metric(PIXEL_METRICS[0])) is not None]
     columns = [(overlaps, "{:.3f}"), (seconds, "{:.1f}")]
     if setting is not None:
         latency = median_latency(line.outcomes, setting)
         columns.append(([] if latency is None else [latency], "{:.3g}"))
+        memory = peak_memory(line.outcomes, setting)
+        columns.append(([] if memory is None else [memory], "{:.0f}"))
     means = [(fmean(values) if values else None, form) for values, form in columns]
     return [Figure(None, "") if mean is None else Figure(mean, form.format(mean)) for mean, form in means]
 
@@ -163,7 +175,8 @@ def _notes(board: Board, line: BoardRow) -> list[str]:
     return notes
 
 
-def _data_of(track: Track) -> str:
+def data_of(track: Track) -> str:
+    """`mvtec_ad · 256 px`: what results have to share to stand in one table."""
     return f"{track.dataset} · {track.image_size} px"
 
 
@@ -192,6 +205,7 @@ def critical_differences(ranked: Sequence[Board], names: Mapping[Method, str], m
                     "board": at,
                     "threshold": threshold,
                     "ranks": list(tested.ranks.items()),
+                    "groups": [list(group) for group in tested.groups if len(group) > 1],
                     "distance": tested.distance,
                     "p": tested.p,
                     "categories": len(means),

@@ -10,6 +10,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.published.comparison import Compared
+from harness.report.alarms import FALSE_ALARMS, MISSES
+from harness.report.answer import answers_of
 from harness.report.board_notes import FITTED_FLOOR_MARK, FLOOR_MARK, HEADINGS, MARKS, heading_of
 from harness.report.cases import cases, name_plainly, title_of
 from harness.report.comparison import comparison_tables
@@ -26,6 +28,10 @@ from harness.verdicts.verdict import Verdict
 
 if TYPE_CHECKING:
     from jinja2 import Template
+
+
+WRONG = (FALSE_ALARMS, MISSES)
+"""The first columns of figures."""
 
 
 class Made(NamedTuple):
@@ -97,14 +103,20 @@ def _context(
     setting = common_setting(verdict.outcome for verdict in done)
     columns = {metric: heading_of(ranked[0] if ranked else None, metric) for metric in (*HEADINGS, ranked_by, *metrics)}
     shared = Shared(names, PublishedNumbers(compared.comparisons if compared else ()), setting, list(columns))
+    answers = answers_of(ranked, ranked_by)
     entries = [entry for at, board in enumerate(ranked) for entry in entries_of(at, board, shared, ranked_by)]
     made, environments = _provenance(done, names, rootless)
     content = cases(done, store, names)
-    content["ranked_by"] = list(columns).index(ranked_by)
-    content["columns"] = {"seconds": len(columns) + 1, "latency": None if setting is None else len(columns) + 2}
+    at = len(WRONG) + len(columns) + 1
+    content["ranked_by"] = len(WRONG) + list(columns).index(ranked_by)
+    measured = {"latency": at + 1, "memory": at + 2} if setting is not None else {"latency": None, "memory": None}
+    content["columns"] = {"seconds": at, **measured}
+    content["answers"] = [answer.content for answer in answers]
     content["critical"] = critical_differences(ranked, names, ranked_by)
     return {
-        "headings": [*columns.values(), "AUPRO", "fit s", *["latency ms"] * (setting is not None)],
+        "headings": [*WRONG, *columns.values(), "AUPRO", "fit s", *["latency ms", "memory MB"] * (setting is not None)],
+        "key": [0, 1, content["ranked_by"]],
+        "answers": answers,
         "setting": setting,
         "ranked_by": in_words(ranked_by),
         "mark": FLOOR_MARK,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from harness.report import verified
-from harness.report.alarms import FALSE_ALARMS, MISSES, false_alarms, misses
+from harness.report.alarms import FALSE_ALARMS, FLOOR_RATES, MISSES, false_alarms, misses
 from harness.report.board_notes import (
     AUROC_INTERVAL,
     COMMON,
@@ -46,7 +46,6 @@ _DROPPABLE = (
     "balanced",
     "F1",
 )
-_FLOOR_RATES = {"all anomalous": ("100 %", "0 %"), "all normal": ("0 %", "100 %")}
 _NUMBERS = ("#", FALSE_ALARMS, MISSES, AUROC_INTERVAL, LATENCY, *HEADINGS.values())
 _SETTINGS = (
     "weights",
@@ -114,7 +113,7 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
         row += [_latency(line, setting)] * (setting is not None) + [verified.of_line(line)] * checked
         rows.append(row)
     for name, floor in board.floors.items():
-        row = ["", name, *_FLOOR_RATES[name], *("" for _ in varying), *(f"{floor[metric]:.3f}" for metric in METRICS)]
+        row = ["", name, *FLOOR_RATES[name], *("" for _ in varying), *(f"{floor[metric]:.3f}" for metric in METRICS)]
         row[at:at] = [""] * len(extra)
         row[at_auroc:at_auroc] = [""] * bounded
         row += [f"{floor[metric]:.3f}" if metric in floor else UNUSED for metric in more]

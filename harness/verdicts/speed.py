@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from harness.trials.latencies import Setting
+from harness.trials.latencies import Latency, Setting
 from harness.trials.trial import Outcome
 
 COLUMN = "latency_ms_p50"
@@ -22,10 +22,15 @@ def common_setting(outcomes: Iterable[Outcome]) -> Setting | None:
 
 def median_latency(outcomes: Sequence[Outcome], setting: Setting | None) -> float | None:
     """Milliseconds for one image in this setting, the mean over those outcomes that were measured; None without any."""
-    found = [
-        one.p50_ms
-        for outcome in outcomes
-        for one in outcome.record.latency
-        if one.batch == 1 and one.setting == setting
-    ]
+    found = [one.p50_ms for one in _measured(outcomes, setting)]
     return fmean(found) if found else None
+
+
+def peak_memory(outcomes: Sequence[Outcome], setting: Setting | None) -> float | None:
+    """MB that engine and model add to a process in this setting, the most of those measured; None without any."""
+    return max((one.peak_mb for one in _measured(outcomes, setting)), default=None)
+
+
+def _measured(outcomes: Sequence[Outcome], setting: Setting | None) -> list[Latency]:
+    every = (one for outcome in outcomes for one in outcome.record.latency)
+    return [one for one in every if one.batch == 1 and one.setting == setting]

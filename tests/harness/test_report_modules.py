@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import harness.report.script as bundling
+from harness.metrics.intervals import wilson
+from harness.metrics.significance import mcnemar
 from harness.report.script import script
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -41,8 +45,8 @@ def test_a_module_names_what_it_takes_from_others_and_takes_nothing_else() -> No
     for file in MODULES:
         text = file.read_text()
         imported = {name: source for found, source in _IMPORTED.findall(text) for name in names_in(found)}
-        code = re.sub(r"/\*.*?\*/|//[^\n]*", "", _IMPORTED.sub("", text), flags=re.DOTALL)
-        code = re.sub(r'"(?:[^"\\]|\\.)*"', '""', code)
+        code = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', _IMPORTED.sub("", text))
+        code = re.sub(r"/\*.*?\*/|//[^\n]*", "", code, flags=re.DOTALL)
         used = {name for name in exported if re.search(rf"(?<![\w.$]){name}\b(?!:)", code)} - set(defined_in(text))
         assert used - imported.keys() - locals_of(code) == set(), file.name
         assert imported == {name: exported[name] for name in imported}, file.name
@@ -126,3 +130,71 @@ def test_images_are_counted_by_what_they_are_and_are_called(load: Callable[[str,
     )
     assert counted == {"rightNormal": 2, "falseAlarms": 1, "misses": 1, "rightAbnormal": 1}
     assert load("tally", "return m.verdictOn({ defective: true, called: false })") == "miss"
+
+
+def test_intervals_and_the_paired_test_are_those_of_the_harness(load: Callable[[str, str], Any]) -> None:
+    cases = [(0, 12), (12, 12), (3, 40), (1, 2), (0, 0)]
+    bounds = load("statistics", f"return {[list(case) for case in cases]}.map(([k, n]) => m.wilson(k, n))")
+    assert np.allclose(bounds, [wilson(*case) for case in cases], atol=1e-6)
+    for won, lost in ((0, 1), (3, 9), (40, 2), (5, 5), (300, 250)):
+        first, second = [True] * won + [False] * lost, [False] * won + [True] * lost
+        assert load("statistics", f"return m.mcnemar({won}, {lost})") == pytest.approx(mcnemar(first, second), abs=1e-9)
+
+
+def test_the_front_holds_what_nothing_beats_in_both(load: Callable[[str, str], Any]) -> None:
+    points = "[[1, 0.5], [2, 0.9], [3, 0.8], [2, 0.7], [9, 0.95], [0.5, 0.2]].map(([x, y]) => ({ x, y }))"
+    front = load("statistics", f"return m.frontOf({points})")
+    assert [(one["x"], one["y"]) for one in front] == [(0.5, 0.2), (1, 0.5), (2, 0.9), (9, 0.95)]
+
+
+def test_names_beside_points_cover_neither_each_other_nor_a_point(load: Callable[[str, str], Any]) -> None:
+    rng = np.random.default_rng(0)
+    points = [{"x": float(x), "y": float(y), "name": "patchcore · vgg16"} for x, y in rng.uniform(30, 370, (25, 2))]
+    placed = load("labels", f"return m.placeLabels({json.dumps(points)}, {{ width: 400, height: 400 }})")
+    assert len(placed) > 5
+    boxes = []
+    for one in placed:
+        long = 6.1 * len(one["point"]["name"])
+        left = one["x"] - {"start": 0, "middle": long / 2, "end": long}[one["anchor"]]
+        boxes.append((left, left + long, one["y"] - 10, one["y"] + 3))
+    dots = [(p["x"] - 5, p["x"] + 5, p["y"] - 5, p["y"] + 5) for p in points]
+    for at, box in enumerate(boxes):
+        for other in (*boxes[:at], *dots):
+            assert not (box[0] < other[1] and other[0] < box[1] and box[2] < other[3] and other[2] < box[3])
+    assert load("labels", "return m.fitted('patchcore · effnet, versions 3', 90)").endswith("s 3")
+
+
+def test_defects_are_counted_by_kind_and_images_once_whatever_the_seeds(load: Callable[[str, str], Any]) -> None:
+    sets = "{ a: { defects: ['ok', 'hole', 'hole', 'scratch'], normal: 'ok' } }"
+    cases = (
+        "[{ one: { set: 'a', title: 'knn', scores: [9, 1, 3, 3] }, limit: 2 },"
+        " { one: { set: 'a', title: 'knn', scores: [0, 3, 3, 0] }, limit: 2 }]"
+    )
+    found = load("counting", f"return m.foundByKind({cases}, {sets})")
+    assert found["kinds"] == [{"kind": "hole", "n": 2}, {"kind": "scratch", "n": 1}]
+    assert found["rows"] == [{"name": "knn", "found": [0.75, 0.5]}]
+    counts = load("counting", "return m.binned([0, 1, 1, 0.5], [false, true, true, false])")
+    assert (sum(counts["normal"]), sum(counts["defect"]), counts["defect"][-1]) == (2, 2, 2)
+
+
+def test_what_two_methods_make_of_the_same_images_is_said_in_words(load: Callable[[str, str], Any]) -> None:
+    judged = load(
+        "agreement",
+        "const set = { names: ['a', 'b'], defects: ['ok', 'hole'], normal: 'ok' };"
+        "return m.judgedByBoth(set, [{ scores: [0, 2] }, { scores: [3, 1] }], [1, 2])",
+    )
+    assert [one["right"] for one in judged] == [[True, False], [True, False]]
+    said = load(
+        "agreement",
+        "const image = (a, b) => ({ right: [a, b] });"
+        "return [[image(true, true)], Array(9).fill(image(true, false)), [image(true, false)]].map((images) => m.testInWords(images, ['knn', 'dae']))",
+    )
+    assert said[0] == "knn and dae judge each of these 1 images alike."
+    assert "9 are judged rightly by knn alone and 0 by dae alone" in said[1]
+    assert "p = 0.004), more than chance: knn judges more of them rightly" in said[1]
+    assert "1 is judged rightly by knn alone" in said[2]
+    assert "which may be chance" in said[2]
+
+
+def test_equal_values_share_a_number(load: Callable[[str, str], Any]) -> None:
+    assert load("ranks", "return m.numbersOf([0.9, null, 0.8, 0.8, 0.7])") == [1, "", 2, 2, 4]

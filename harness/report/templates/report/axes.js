@@ -25,10 +25,10 @@ export function logTicks(low, high) {
 }
 
 /* Axes in a holder; `x` and `y` of the result turn values into places. */
-export function axes(holder, { height, x, y, log = false, whole = false, xLabel = "", yLabel = "", say, margin = [10, 12, 34, 44] }) {
-  const width = Math.max(holder.clientWidth, 150);
+export function axes(holder, { height, x, y, log = false, whole = false, xLabel = "", yLabel = "", bare = false, say, margin = [10, 12, 34, 44] }) {
+  const width = Math.max(Math.floor(holder.clientWidth), 150);
   const [top, right, bottom, left] = margin;
-  const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": say });
+  const svg = shape("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": say });
   const place = log ? Math.log10 : (value) => value;
   const span = (value, [low, high]) => (high > low ? (value - low) / (high - low) : 0.5);
   const scale = {
@@ -43,6 +43,8 @@ export function axes(holder, { height, x, y, log = false, whole = false, xLabel 
       return made;
     },
   };
+  holder.replaceChildren(svg);
+  if (bare) return scale;
   const across = log ? logTicks(...x) : ticks(...x, Math.max(2, Math.floor(width / 90)));
   for (const at of across.filter((value) => !whole || Number.isInteger(value))) {
     scale.add("line", { class: "axis", x1: scale.x(at), x2: scale.x(at), y1: top, y2: height - bottom });
@@ -57,7 +59,6 @@ export function axes(holder, { height, x, y, log = false, whole = false, xLabel 
     const middle = (top + height - bottom) / 2;
     scale.add("text", { x: 11, y: middle, "text-anchor": "middle", transform: `rotate(-90 11 ${middle})` }, yLabel);
   }
-  holder.replaceChildren(svg);
   return scale;
 }
 

@@ -2,10 +2,11 @@
 
 import { casesOf, content } from "./content.js";
 import { current, KINDS } from "./current.js";
-import { showCurves } from "./curves.js";
+import { moveDots, showCurves } from "./curves.js";
 import { byId, digits, element, share, short } from "./elements.js";
 import { decide, gallery, showGallery } from "./gallery.js";
 import { showHistogram } from "./histogram.js";
+import { showPair } from "./pair.js";
 import { choice } from "./pictures.js";
 import { countsOf } from "./tally.js";
 import { showTraining } from "./training.js";
@@ -33,25 +34,35 @@ export function look(name, threshold) {
   byId("limits").replaceChildren(
     ...one.limits.map((other) => {
       const button = element("button", { type: "button" }, other.oracle ? `${other.threshold} (saw test labels)` : other.threshold);
-      button.addEventListener("click", () => setLimit(other.limit, true));
+      button.addEventListener("click", () => {
+        setLimit(other.limit, true);
+        showPair(current.name, other.threshold);
+      });
       return button;
     }),
   );
   showTraining();
+  judge(preset.limit);
+  showCurves();
   setLimit(preset.limit, true);
+  showPair(name, preset.threshold);
 }
 
-function setLimit(limit, settled) {
+function judge(limit) {
   current.limit = limit;
   for (const image of current.images) {
     image.called = image.score > limit;
     image.margin = image.defective ? image.score - limit : limit - image.score;
   }
+}
+
+function setLimit(limit, settled) {
+  judge(limit);
   const [low, high] = current.range;
   if (settled) slider.value = Math.round(((limit - low) / (high - low)) * 1000);
   showCounts();
   showHistogram();
-  showCurves();
+  moveDots();
   if (settled) showGallery();
   else gallery.querySelectorAll(".tile").forEach((tile) => decide(tile, current.images[Number(tile.dataset.at)]));
 }

@@ -12,11 +12,11 @@ export function showHistogram() {
   for (const { defective, score } of current.images) counts[defective ? "defect" : "normal"][binOf(score)] += 1;
   const most = Math.max(...counts.normal, ...counts.defect, 1);
   const scale = axes(byId("histogram"), {
-    height: 230,
+    height: 250,
     x: current.range,
-    y: [-most * 1.12, most * 1.12],
+    y: [-most * 1.35, most * 1.35],
     yLabel: null,
-    xLabel: "score",
+    xLabel: "score; hollow: wrongly called",
     margin: [8, 8, 34, 8],
     say: "Histogram of the scores: normal images above the line, defective ones below it.",
   });
@@ -47,6 +47,6 @@ export function showHistogram() {
   const end = at > scale.width / 2;
   scale.add("text", { class: "strong", x: end ? at - 6 : at + 6, y: 17, "text-anchor": end ? "end" : "start" }, end ? "called normal ◂ ▸" : "◂ ▸ called anomalous");
   const side = end ? 8 : scale.width - 8;
-  scale.add("text", { x: side, y: middle - 8, "text-anchor": end ? "start" : "end" }, "normal ▴");
-  scale.add("text", { x: side, y: middle + 16, "text-anchor": end ? "start" : "end" }, "defective ▾");
+  scale.add("text", { x: side, y: 32, "text-anchor": end ? "start" : "end" }, "▴ normal");
+  scale.add("text", { x: side, y: scale.height - 40, "text-anchor": end ? "start" : "end" }, "▾ defective");
 }

@@ -7,8 +7,7 @@ import { paint, readSheet } from "./maps.js";
 export const choice = byId("choice");
 
 /* A test image; `covered` adds the error map, `outlined` the mask's border. */
-export function pictureOf(at, { covered, outlined, opaque = false }) {
-  const { set, case: one } = current;
+export function pictureOf(at, { covered, outlined, opaque = false }, { set, case: one } = current) {
   const holder = element("span", { className: "picture" });
   const source = set.images[at];
   if (source && !opaque) holder.append(element("img", { src: source, alt: "", decoding: "async" }));

@@ -3,6 +3,7 @@
 import { filters, showBoard, showCharts } from "./board.js";
 import { casesOf, content } from "./content.js";
 import "./choosing.js";
+import "./saving.js";
 import { current } from "./current.js";
 import { showCurves } from "./curves.js";
 import { element } from "./elements.js";
@@ -12,9 +13,11 @@ import { choice } from "./pictures.js";
 import { showTraining } from "./training.js";
 
 function start() {
-  const { threshold } = filters.elements;
+  const [answer] = content.answers;
+  const { threshold, source } = filters.elements;
   const offered = [...threshold.options].map((option) => option.value);
-  threshold.value = offered.includes("mean") ? "mean" : (offered[1] ?? "");
+  threshold.value = answer && offered.includes(answer.threshold) ? answer.threshold : (offered[1] ?? "");
+  if (answer && source) source.value = answer.data;
   const sets = Object.entries(content.sets).sort(([, a], [, b]) => a.category.localeCompare(b.category));
   const told = (key, set) => {
     const alike = (other) => other.category === set.category;
@@ -25,7 +28,8 @@ function start() {
   choice.elements.set.replaceChildren(...sets.map(([key, set]) => element("option", { value: key }, told(key, set))));
   showBoard();
   const first = sets.length ? casesOf(sets[0][0])[0] : null;
-  if (first) look(first[0], "mean");
+  if (answer) look(answer.case, answer.threshold);
+  else if (first) look(first[0], "mean");
   let waiting = 0;
   addEventListener("resize", () => {
     clearTimeout(waiting);

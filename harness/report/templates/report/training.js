@@ -9,8 +9,9 @@ export function showTraining() {
   const { losses } = content.trials[current.case.trial];
   const holder = byId("training");
   byId("training-note").textContent = losses.length ? `last ${short(losses.at(-1))}` : "";
+  byId("training-figure").hidden = !losses.length;
   if (losses.length < 2) {
-    holder.replaceChildren(element("p", { className: "note" }, losses.length ? `One epoch: ${short(losses[0])}.` : "This method does not train in epochs."));
+    holder.replaceChildren(element("p", { className: "note" }, losses.length ? `One epoch: ${short(losses[0])}.` : ""));
     return;
   }
   const scale = axes(holder, {
