@@ -44,7 +44,7 @@ def kept(split: Split, version: int, make: Callable[[], Findings]) -> Findings:
 def _key(split: Split, version: int) -> str:
     """Of all that findings are made of: images with their labels and masks, what files say, and what was read oddly."""
     digest = hashlib.sha256(f"{version} {split.fingerprint} {split.train.pixels.shape[1:]} {split.findings}".encode())
-    for images in (split.train, split.test):
+    for part, images in (("train", split.train), ("test", split.test)):
         for name, values in sorted(images.facts.items()):
-            digest.update(f"{name} {np.asarray(values).tolist()}".encode())
+            digest.update(f"{part} {name} {np.asarray(values).tolist()}".encode())
     return digest.hexdigest()[:32]

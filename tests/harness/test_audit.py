@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -10,10 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
+from scipy import stats
 
 from harness.api import Dataset, Finding, Images, Ranking, Split
 from harness.audit import Audit, audit
 from harness.audit.duplicates import near_pairs
+from harness.audit.kept import kept
 from harness.audit.shortcuts import clues
 from harness.audit.statistics import NAMES, statistics_of
 from harness.errors import TrainingError
@@ -143,13 +147,49 @@ def test_a_category_of_one_picture_is_told_so_in_one_line() -> None:
 
 
 def test_an_image_saved_again_as_jpeg_is_still_the_same_image(tmp_path: Path) -> None:
-    from PIL import Image
-
     one = Split(images(photos(12, side=256)), images(photos(6, seed=1, side=256), name="test"))
     Image.fromarray(one.train.pixels[7]).save(tmp_path / "again.jpg", quality=85)
     one.test.pixels[2] = np.asarray(Image.open(tmp_path / "again.jpg"))
     (finding,) = named(audit(one), "duplicates")
     assert finding.examples == ("train/7.png = test/2.png",)
+
+
+def test_one_pair_and_several_are_told_in_words_that_fit_and_five_are_named() -> None:
+    one = split()
+    one.test.pixels[0] = one.train.pixels[-1]
+    one.test.pixels[45] = one.test.pixels[5]
+    one.train.pixels[1] = one.train.pixels[0]
+    told = {finding.sentence: finding for finding in named(audit(one), "duplicates")}
+    assert list(told) == [
+        "1 test image is a training image, so it is no test.",
+        "1 image is among the normal and among the defective images, so one label is wrong.",
+        "1 image occurs twice among images of one kind, so it counts twice.",
+    ]
+    assert [finding.grave for finding in told.values()] == [True, True, False]
+    one.test.pixels[1:7] = one.train.pixels[10:16]
+    one.test.pixels[45:47] = one.test.pixels[8:10]
+    one.train.pixels[3] = one.train.pixels[2]
+    crossing, contrary, within = named(audit(one), "duplicates")
+    assert crossing.sentence == "7 test images are training images, so they are no test."
+    assert (crossing.count, len(crossing.examples)) == (7, 5)
+    assert (
+        contrary.sentence == "2 images are among the normal and among the defective images, so some labels are wrong."
+    )
+    assert within.sentence == "2 images occur twice or more among images of one kind, so they count as often."
+
+
+@pytest.mark.parametrize(
+    ("apart", "usual", "found"), [(0.9, 100, True), (1.1, 100, False), (0.2, 1.5, True), (0.6, 1.5, False)]
+)
+def test_images_are_one_where_they_differ_by_less_than_a_grey_level_and_far_less_than_others(
+    apart: float, usual: float, found: bool
+) -> None:
+    """Of images that hardly differ, as of a plain surface, a small difference says nothing."""
+    rows = np.zeros((6, 64), np.float32)
+    rows[:, :6] = np.eye(6) * usual * np.sqrt(64 / 2)
+    rows[5] = rows[0]
+    rows[5, 63] = apart * np.sqrt(64)
+    assert [(pair.one, pair.other) for pair in near_pairs(rows)] == [(0, 5)] * found
 
 
 @settings(max_examples=30, deadline=None)
@@ -169,6 +209,81 @@ def test_blank_images_are_grave() -> None:
     one.test.pixels[9] = (10, 20, 30)
     (finding,) = named(audit(one), "blank")
     assert (finding.grave, finding.examples) == (True, ("train/4.png", "test/9.png"))
+
+
+def test_of_many_blank_images_five_are_named_and_one_that_varies_in_a_single_colour_is_not_blank() -> None:
+    one = split()
+    one.train.pixels[2:9] = 7
+    one.test.pixels[3, ..., :2] = 0
+    (finding,) = named(audit(one), "blank")
+    assert (finding.count, finding.examples) == (7, tuple(f"train/{at}.png" for at in range(2, 7)))
+    assert finding.sentence == "There are 7 images of one colour: nothing is to be seen there."
+
+
+@pytest.mark.parametrize(("full", "grave"), [(1, False), (20, False), (21, True), (40, True)])
+def test_masks_over_nearly_all_of_the_image_are_grave_where_they_are_most_of_those_of_defects(
+    full: int, grave: bool
+) -> None:
+    masks = np.zeros((80, 32, 32), np.uint8)
+    masks[40:, 4:9, 4:9] = 1
+    masks[40 : 40 + full, :30] = 1
+    (finding,) = named(audit(split(masks=masks)), "masks")
+    assert (finding.grave, finding.count, len(finding.examples)) == (grave, full, min(full, 5))
+
+
+def test_grave_findings_come_first() -> None:
+    one = split(bad=124)
+    one.train.pixels[1] = one.train.pixels[0]
+    one.test.pixels[7] = 0
+    found = audit(one).findings
+    assert [finding.grave for finding in found] == sorted([finding.grave for finding in found], reverse=True)
+    assert {finding.grave for finding in found} == {True, False}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=4, max_size=40), st.lists(st.integers(0, 3), min_size=4, max_size=40))
+def test_a_clue_is_what_a_rank_sum_test_with_ties_finds_unlikely(first: list[int], second: list[int]) -> None:
+    p = stats.mannwhitneyu(first, second, method="asymptotic", use_continuity=False).pvalue
+    found = clues({"empty": (np.array([]), np.array(second)), "number": (np.array(first), np.array(second))})
+    if abs(2 * p - 0.01) > 1e-9 and p == p:
+        assert [clue.name for clue in found] == ["number"] * int(2 * p < 0.01)
+
+
+def test_the_strongest_clue_is_named_first_and_five_at_most() -> None:
+    found = clues({f"{at}": (np.arange(400), np.arange(400) + 60 + 9 * at) for at in range(7)})
+    assert [clue.name for clue in found] == ["6", "5", "4", "3", "2", "1", "0"]
+    one = split(facts={f"fact {at}": np.repeat([0, at + 1], 40) for at in range(7)})
+    (finding,) = named(audit(one), "shortcut")
+    assert finding.count == len(finding.examples) == 7
+
+
+def test_findings_are_kept_for_the_same_images_files_and_version_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    asked: list[str] = []
+
+    def find(one: Split, version: int = 1) -> None:
+        kept(one, version, lambda: asked.append("looked") or (Finding("x", "Something.", examples=("a", "b")),))
+
+    one = split()
+    facts = {"file_bytes": np.arange(80)}
+    others = [
+        replace(one, train=images(photos(80, seed=9))),
+        replace(one, findings=(Finding("y", "Read oddly."),)),
+        replace(one, train=images(photos(80, side=48))),
+        replace(one, train=replace(one.train, facts=facts)),
+        replace(one, test=replace(one.test, facts=facts)),
+    ]
+    for times in (1, 1):
+        find(one)
+        assert len(asked) == times
+    for number, other in enumerate(others, 2):
+        find(other)
+        assert len(asked) == number
+    find(one, version=2)
+    assert len(asked) == len(others) + 2
+    assert kept(one, 1, tuple) == (Finding("x", "Something.", examples=("a", "b")),), "as it was found"
 
 
 def test_masks_that_mark_nothing_everything_or_normal_images_are_found() -> None:
@@ -200,6 +315,9 @@ def test_statistics_are_those_of_numpy() -> None:
     found = dict(zip(NAMES, statistics_of(pixels).T, strict=True))
     assert found["mean of green"] == pytest.approx(pixels[..., 1].mean(axis=(1, 2)))
     assert found["spread of red"] == pytest.approx(pixels[..., 0].std(axis=(1, 2)))
+    grey = np.array([np.asarray(Image.fromarray(one).convert("L")) for one in pixels]).reshape(len(pixels), -1)
+    assert found["darkest percentile"] == pytest.approx(np.percentile(grey, 1, axis=1), abs=1)
+    assert found["brightest percentile"] == pytest.approx(np.percentile(grey, 99, axis=1), abs=1)
     assert found["brightness"] == pytest.approx((pixels @ [0.299, 0.587, 0.114]).mean(axis=(1, 2)), abs=0.6)
 
 

@@ -251,6 +251,7 @@ def main() -> None:
         results.parent.mkdir(exist_ok=True)
         if not arguments.report:
             run(known[name], arguments, results)
+            os.chdir(arguments.repository)  # the copy that it was in is gone
         report(known[name], arguments, results)
 
 
