@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.api import FloatArray, Images
+from harness.api import FloatArray, Images, Part
 from harness.api.corruptions import SEVERITIES
 from harness.certifying.asked import FEWEST, Asked
 from harness.certifying.breaking import what_breaks
@@ -78,7 +77,8 @@ def certified(place: Place, asked: Asked, registry: Registry, say: Callable[[str
         "versions": provenance.versions(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    return Certificate(asked, _hashes(place.directory, detector, photos, today), found, measured)
+    code = _code(detector, registry, [*defects, *corruptions])
+    return Certificate(asked, _hashes(place.directory, detector, photos, today, code), found, measured)
 
 
 def _scores(detector: Detector, photos: Photos, today: Photos | None) -> dict[str, FloatArray]:
@@ -106,13 +106,24 @@ def _described(detector: Detector) -> dict[str, Any]:
     }
 
 
-def _hashes(directory: Path, detector: Detector, photos: Photos, today: Photos | None) -> Mapping[str, Any]:
-    packages = {name.partition(".")[0] for name in sys.modules if name.startswith("harness_")} | {"harness"}
+def _hashes(
+    directory: Path, detector: Detector, photos: Photos, today: Photos | None, code: Mapping[str, str]
+) -> Mapping[str, Any]:
     return {
         "images": photos.sha256,
         "today": today.sha256 if today else "",
         "model": hashlib.sha256((directory / DESCRIPTION).read_bytes()).hexdigest(),
         "weights": detector.saved.weights_hash,
-        "code": digest_of({name: provenance.code_of(name) for name in sorted(packages)}),
+        "code": digest_of(code),
         "machine": digest_of(hardware.machine("cpu")),
+    }
+
+
+def _code(detector: Detector, registry: Registry, parts: Sequence[Part]) -> dict[str, str]:
+    """Digests of the source of the harness and of every plugin that the certificate rests on."""
+    used = [*parts, *detector.pools.values()]
+    packages = {type(part).__module__.partition(".")[0] for part in used}
+    return {
+        **provenance.makers(detector.saved.trial, registry).code,
+        **{name: provenance.code_of(name) for name in sorted(packages)},
     }

@@ -1,7 +1,7 @@
 """Do painted defects rank detectors as real ones do? One fit a detector, scored on both.
 
-    python synthetic_ranks.py score /data/mvtec_ad weights bottle,pill,screw synthetic_ranks.json
-    python synthetic_ranks.py rank synthetic_ranks.json > synthetic_ranks.md
+    python synthetic_ranks.py score /data/mvtec_ad weights bottle,pill,screw synthetic_ranks.ndjson
+    python synthetic_ranks.py rank synthetic_ranks.ndjson > synthetic_ranks.md
 
 Each detector is fitted to a category's training images. Its normal images are the test set's, its real defects those of
 the test set, and its painted ones are put onto copies of the normal test images. `score` may be stopped: it goes on

@@ -138,6 +138,7 @@ def test_the_rates_without_a_change_are_those_of_the_detector_and_grow_with_seve
     for one in breaks["corruptions"]:
         assert len(one["false_alarms"]) == len(one["misses"]) == 6
         assert one["misses"][0] == 0
+        assert one["misses"][1] <= 1, "the slightest change hides no hole"
         doubled = one["false_alarms_double"]
         assert doubled is not None
         assert doubled["after"] == one["false_alarms"][doubled["severity"]] >= 2
@@ -280,6 +281,7 @@ def test_what_it_cannot_rest_on_is_one_clear_line(
     assert result.exit_code == 2
     (line,) = (one for one in result.stderr.splitlines() if said in one)
     assert line.startswith("harness: ")
+    assert "smallest defect" not in result.stderr, "it is said before minutes have passed"
     assert result.stdout == ""
     assert "Traceback" not in result.output
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
 
 from harness.commands import main
 
@@ -21,7 +23,7 @@ PAGES = dict(MADE_BY.findall((RESULTS / "README.md").read_text(encoding="utf-8")
 """By name, the words of the command that makes it."""
 
 
-BY_SCRIPTS = ("patchcore_sides.md", "weak_defaults.md")
+BY_SCRIPTS = ("patchcore_sides.md", "weak_defaults.md", "synthetic_ranks.md")
 """Made by scripts that take images and weights."""
 
 
@@ -70,3 +72,21 @@ def test_the_table_of_conventions_follows_from_the_figures_of_each_method() -> N
     folder = RESULTS.parent / "conventions"
     done = subprocess.run([sys.executable, "table.py"], cwd=folder, capture_output=True, text=True, check=True)
     assert (folder / "README.md").read_text(encoding="utf-8").endswith(done.stdout), "stale: python table.py"
+
+
+def test_how_painted_defects_rank_detectors_follows_from_the_scores_beside_it() -> None:
+    shown = (RESULTS / "synthetic_ranks.md").read_text(encoding="utf-8")
+    lines = (RESULTS / "synthetic_ranks.ndjson").read_text(encoding="utf-8").splitlines()
+    by_category: dict[str, list[dict[str, list[float]]]] = {}
+    for row in map(json.loads, lines):
+        by_category.setdefault(row["category"], []).append(row)
+    assert set(by_category) == {"bottle", "pill", "screw"}
+    for category, rows in by_category.items():
+
+        def aurocs(name: str, rows: list[dict[str, list[float]]] = rows) -> list[float]:
+            labels = [0] * len(rows[0]["good"]) + [1] * len(rows[0][name])
+            return [roc_auc_score(labels, row["good"] + row[name]) for row in rows]
+
+        for name in ("painted", "subtle"):
+            rho = spearmanr(aurocs("real"), aurocs(name)).statistic
+            assert f"| {category} | {name} | {len(rows)} | {rho:.2f} | " in shown
