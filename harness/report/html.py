@@ -129,7 +129,7 @@ def _context(
         "thresholds": _distinct(entry.threshold for entry in entries if entry.threshold),
         "trials": len({verdict.outcome.id for verdict in done if not verdict.outcome.record.floor}),
         "methods": len({verdict.trial.method for verdict in done if not verdict.outcome.record.floor}),
-        "random": any(verdict.trial.weights == "random" for verdict in done),
+        "random": any(verdict.trial.weights == "random" or verdict.trial.random_features for verdict in done),
         "unfinished": sorted(unfinished(verdicts).items()),
         "comparison": comparison_tables(compared) if compared else None,
         "source": compared.table if compared else None,

@@ -25,7 +25,7 @@ from harness.report.verdict_rows import VerdictRows
 from harness.trials.latencies import Setting
 from harness.trials.trial import UNUSED
 from harness.verdicts.leaderboard import Board, boards, unfinished
-from harness.verdicts.methods import Method, Track
+from harness.verdicts.methods import RANDOM_FEATURES, Method, Track
 from harness.verdicts.rows import RANKED_BY, BoardRow
 from harness.verdicts.speed import COLUMN as LATENCY
 from harness.verdicts.speed import common_setting, median_latency
@@ -167,7 +167,7 @@ def _settings(methods: Sequence[Method]) -> tuple[list[str], list[str]]:
         if len(values) > 1:
             varying.append(name)
         elif values and values not in ({0}, {""}) and name not in ("precision", "batch_size", "learning_rate"):
-            shared.append(words[name].format(*values))
+            shared.append(RANDOM_FEATURES if values == {RANDOM_FEATURES} else words[name].format(*values))
     return shared, varying
 
 

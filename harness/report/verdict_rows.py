@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from harness.report import verified
 from harness.report.table import Row
+from harness.verdicts.methods import RANDOM_FEATURES
 from harness.verdicts.speed import COLUMN as LATENCY
 from harness.verdicts.speed import common_setting, median_latency
 from harness.verdicts.verdict import PIXEL_METRICS, Verdict
@@ -42,7 +43,8 @@ class VerdictRows(Collection[Row]):
         return list(dict.fromkeys(name for verdict in of_each_shape.values() for name in self._row(verdict)))
 
     def _row(self, verdict: Verdict) -> Row:
-        row = {**verdict.row(), "floor": verdict.outcome.record.floor}
+        called = {"weights": RANDOM_FEATURES} if verdict.trial.random_features else {}
+        row = {**verdict.row(), **called, "floor": verdict.outcome.record.floor}
         if self._proof:
             row["proof"] = verdict.proof
         if self._checked:

@@ -100,6 +100,14 @@ class Trial(NamedTuple):
         """Model, encoder and loss, as in `dae + vgg16 + mse`."""
         return " + ".join(part for part in (self.model, self.encoder, self.loss) if part != UNUSED)
 
+    @property
+    def random_features(self) -> bool:
+        """Whether it looks at images through an encoder that nobody trained: no loss trains it, nor was it published.
+
+        A model with an encoder and no loss takes the encoder as it is.
+        """
+        return self.encoder != UNUSED and self.loss == UNUSED and self.weights != "pretrained"
+
     def run(self, device: str = "cpu", weights_dir: Path | None = None) -> Run:
         """The settings of its fit on this device."""
         return Run(

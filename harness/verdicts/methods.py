@@ -8,6 +8,11 @@ from typing import NamedTuple
 from harness.verdicts.naming import full_title, short_titles
 from harness.verdicts.verdict import Verdict
 
+RANDOM_FEATURES = "random features"
+"""What stands for the weights of a method whose encoder nobody trained."""
+_RANDOM = {"random": "random weights", RANDOM_FEATURES: RANDOM_FEATURES}
+"""Weights that are said of each method that has them."""
+
 
 class Track(NamedTuple):
     """What must be equal for rows to be ranked together."""
@@ -26,6 +31,7 @@ class Method(NamedTuple):
     encoder: str
     loss: str
     weights: str
+    """As in Trial, or RANDOM_FEATURES."""
     pool: str
     threshold: str
     epochs: int
@@ -46,13 +52,14 @@ def method_of(verdict: Verdict) -> Method:
     """The row that a verdict belongs to: everything but category and seed."""
     t = verdict.trial
     settings = (t.epochs, t.holdout, t.precision, t.batch_size, t.learning_rate, t.versions, t.calibrate)
-    return Method(t.model, t.encoder, t.loss, t.weights, verdict.pool, verdict.threshold, *settings)
+    weights = RANDOM_FEATURES if t.random_features else t.weights
+    return Method(t.model, t.encoder, t.loss, weights, verdict.pool, verdict.threshold, *settings)
 
 
 def labels(methods: Iterable[Method]) -> dict[Method, str]:
     """Each method in words that no other one has: its short name, and the settings that set it apart under it.
 
-    Weights that are random are always said.
+    Weights and features that are random are always said.
     """
     every = list(dict.fromkeys(methods))
     titles = short_names(every)
@@ -80,8 +87,7 @@ def _told_apart(titles: Mapping[Method, str]) -> dict[Method, str]:
     for title, group in by_title.items():
         varying = [name for name in Method._fields[3:] if len({getattr(method, name) for method in group}) > 1]
         for method in group:
-            said = [
-                f"{name} {getattr(method, name)}" for name in varying if name != "weights" or method.weights != "random"
-            ]
-            names[method] = ", ".join([title, *["random weights"] * (method.weights == "random"), *said])
+            random = _RANDOM.get(method.weights)
+            said = [f"{name} {getattr(method, name)}" for name in varying if name != "weights" or not random]
+            names[method] = ", ".join([title, *([random] if random else []), *said])
     return {method: names[method] for method in titles}
