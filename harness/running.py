@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from harness.trials.executors.local import Local
 from harness.trials.grid import Axes, Cell, plan
 from harness.trials.isolation.registry import isolated_registry
 from harness.trials.observers import Observer, Observers
+from harness.trials.presets import with_preset
 from harness.trials.saved_model import ModelFolder
 from harness.trials.schedule import RunSummary, carry_out, run_start
 from harness.trials.settings import Settings, with_settings
@@ -154,11 +155,16 @@ def plan_run(settings: Settings, warn: Callable[[str], None]) -> PlannedRun:
     judges = (*settings.thresholds, *(settings.pools or ()))
     crossed = (*settings.models, *settings.encoders, *settings.losses, *(settings.dataset or ()))
     register(registry, (*crossed, *judges, *settings.executor, *(settings.trackers or ())))
+    dataset = _dataset(registry, settings)
+    of_data = settings.of_data(dataset)
+    settings, remark = with_preset(settings, dataset, registry, of_data["image_size"])
+    if remark:
+        warn(remark)
     thresholds = choose(registry, Threshold, settings.thresholds)
     pools = [] if settings.pools is None else choose(registry, Pool, settings.pools)
     executor, trackers = executor_of(registry, settings), trackers_of(registry, settings)
     device = device_of(executor, settings.device)
-    axes = _axes(registry, settings, device)
+    axes = _axes(registry, settings, device, dataset, of_data)
     cells = list(plan(axes))
     reasons = {cell.reason for cell in cells}
     if "" not in reasons:
@@ -209,8 +215,8 @@ def _registry(settings: Settings) -> Registry:
     return isolated_registry(settings.plugin_files)
 
 
-def _axes(registry: Registry, settings: Settings, device: str) -> Axes:
-    """What the settings ask for. Raises UsageError."""
+def _dataset(registry: Registry, settings: Settings) -> Dataset:
+    """The data set that is asked for, at its root. Raises UsageError."""
     root, called = settings.data_root, settings.called
     if root is not None and not root.is_dir():
         raise UsageError(
@@ -228,6 +234,11 @@ def _axes(registry: Registry, settings: Settings, device: str) -> Axes:
         )
     if settings.weights_dir is not None and not settings.weights_dir.is_dir():
         raise UsageError(f"{called('weights_dir')} {str(settings.weights_dir)!r} is not a folder")
+    return dataset
+
+
+def _axes(registry: Registry, settings: Settings, device: str, dataset: Dataset, of_data: Mapping[str, Any]) -> Axes:
+    """What the settings ask for. Raises UsageError."""
     return Axes(
         dataset=dataset,
         categories=some_of(settings.categories, categories_of(dataset), "category"),
@@ -238,7 +249,7 @@ def _axes(registry: Registry, settings: Settings, device: str) -> Axes:
         holdout=settings.holdout,
         precision=hardware.precision(settings.precision, device),
         calibrate="crossfit" if settings.crossfit else "",
-        **settings.of_data(dataset),
+        **of_data,
     )
 
 

@@ -270,6 +270,8 @@ class Dataset(Part):
     """The web page where the images can be found."""
     defaults: ClassVar[Mapping[str, Any]] = {}
     """Its own default settings, by name: image_size, epochs, batch_size, learning_rate, weights."""
+    preset: ClassVar[str] = "kumar_2025"
+    """The settings that a run takes where nobody asks for others: kumar_2025 or own_images."""
     layout: ClassVar[str] = ""
     """One line that shows how its files lie under `root`."""
     official: ClassVar[tuple[str, ...]] = ()

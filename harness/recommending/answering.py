@@ -17,13 +17,14 @@ from harness.metrics.guarantees import images_needed
 from harness.plugin.in_process import registry_with
 from harness.plugin.registry import Registry
 from harness.recommending.asked import Asked
-from harness.recommending.detectors import backbone_at_hand, detectors
+from harness.recommending.detectors import detectors
 from harness.recommending.keeping import Kept, keep
 from harness.recommending.photos import Photos, photos_in
 from harness.recommending.synthetic import with_synthetic_defects
 from harness.recommending.trying import EPOCHS, Try, settings_for, tried, tries
 from harness.report.progress import tell
 from harness.report.recommendation import Recommendation, Tried
+from harness.trials.presets import backbone_at_hand
 from harness.trials.trial import UNUSED
 from harness.verdicts.choosing import Candidate, Choice, Promise, RunnerUp, choose, share_for
 

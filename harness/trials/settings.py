@@ -31,6 +31,8 @@ from harness.trials.setting_kinds import (
     Wholes,
 )
 
+KUMAR_2025, OWN_IMAGES = "kumar_2025", "own_images"
+"""Presets: the protocol of Kumar, 2025, and what suits one's own images. `harness.trials.presets` has their values."""
 CALIBRATIONS = ("train", "holdout", "crossfit")
 """What `calibrate` may be."""
 _HELD_OUT = 0.2
@@ -45,6 +47,14 @@ Chosen = tuple[str | Part | type[Part], ...]
 class Settings:
     """The settings of one run, each converted to its type. Raises UsageError for a wrong value."""
 
+    preset: str | None = declared(
+        OneOf((KUMAR_2025, OWN_IMAGES)),
+        None,
+        "Models, encoders, losses, thresholds and calibrate where nobody asks for others: those of the paper "
+        "(kumar_2025), or frozen features and limits from images that were not fitted (own_images).",
+        in_words="own_images for the data sets folder, photos and table unless models, encoders or losses are given; "
+        "else kumar_2025",
+    )
     models: Chosen = declared(Parts(Model), "dae,cae", "Models to cross, or all.")
     encoders: Chosen = declared(Parts(Encoder), "conv", "Encoders to cross, or all.")
     losses: Chosen = declared(Parts(Loss), "mse,ssim", "Losses to cross, or all.")
@@ -193,6 +203,8 @@ class Settings:
     )
     door: Door = dataclasses.field(default="python", repr=False, compare=False)
     """Where the values come from, so that errors use the names of settings that the user knows."""
+    asked: frozenset[str] = dataclasses.field(default=frozenset(), repr=False, compare=False)
+    """The names of settings that somebody has asked for; a preset may speak about the others."""
 
     def __post_init__(self) -> None:
         for name, setting in SETTINGS.items():
@@ -238,7 +250,7 @@ class Settings:
                 raise UsageError(f"{names} are the same setting: give one of them")
             if value is not None:
                 values[setting.name] = value
-        return cls(**values, door=door)
+        return cls(**values, door=door, asked=frozenset(values))
 
     @property
     def plugin_files(self) -> tuple[Path, ...]:

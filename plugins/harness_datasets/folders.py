@@ -208,6 +208,7 @@ class FolderDataset(FolderLayout):
     """One's own images: the root is one category, or holds several."""
 
     name = "folder"
+    preset = "own_images"
     licence = "NOASSERTION"
     source = "one's own images"
     layout = (

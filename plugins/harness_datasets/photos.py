@@ -34,6 +34,7 @@ class Photos(FileDataset):
     """
 
     name = "photos"
+    preset = "own_images"
     licence = "NOASSERTION"
     source = "one's own photos"
     layout = "good/*.jpg and bad/*.jpg or bad/<defect>/*.jpg, by any usual names; or good photos alone"

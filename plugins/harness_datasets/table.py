@@ -27,6 +27,7 @@ class TableDataset(FileDataset):
     """
 
     name = "table"
+    preset = "own_images"
     licence = "NOASSERTION"
     source = "one's own images"
     layout = (
