@@ -125,6 +125,7 @@ class PlannedRun:
             keep=_folder_of_models(self) if settings.keep_models else None,
             isolate=settings.isolate,
             trial_minutes=settings.trial_minutes,
+            skip_unreadable=settings.skip_unreadable,
         )
         return Worker(config, self.registry)
 
@@ -226,7 +227,7 @@ def _dataset(registry: Registry, settings: Settings) -> Dataset:
     dataset, *others = choose(registry, Dataset, asked)
     if others:
         raise UsageError(f"{called('dataset')} is {','.join(map(str, asked))!r}: expected one data set")
-    dataset.root = root
+    dataset.root, dataset.skip_unreadable = root, settings.skip_unreadable
     if dataset.needs_root and root is None:
         raise UsageError(
             f"data set {spell(dataset)!r} needs {called('data_root')}, a folder such as {dataset.layout}."

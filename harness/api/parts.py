@@ -262,6 +262,8 @@ class Dataset(Part):
     """The folder given as `--data-root`. The harness sets it."""
     read_depth: int = 16
     """How many bits are used in 16-bit grey images that `read` opens. The harness sets it from Split.depth."""
+    skip_unreadable: bool = False
+    """Whether a file that cannot be read is left out and named, where that is not an error. The harness sets it."""
     needs_root: ClassVar[bool] = True
     """Whether it reads files from `root`."""
     archive: ClassVar[Archive | None] = None

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from harness.errors import DataError, HarnessError, UsageError
+from harness.images.heic import formats_of
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 """What Pillow may try, whatever the file is called; its rarer readers (EPS, PDF, FITS) stay shut to strange files."""
@@ -189,7 +190,7 @@ def opened(path: Path, *, digested: bool = True) -> Iterator[tuple[Image.Image, 
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest() if digested else ""
             file.seek(0)
-            with Image.open(file, formats=FORMATS) as image:
+            with Image.open(file, formats=(*FORMATS, *formats_of(path))) as image:
                 _refuse_bomb(path, image, size)
                 orientation = image.getexif().get(_ORIENTATION, 1)
                 ImageOps.exif_transpose(image, in_place=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 IMAGE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"),
-    *(".pgm", ".ppm", ".pnm"),
+    *(".pgm", ".ppm", ".pnm", ".heic", ".heif"),
 )
 """Endings of file names that are taken for images, in upper or lower case."""
 

@@ -170,4 +170,5 @@ def _command(best: Try, photos: Photos, asked: Asked, promise: Promise) -> str:
     words += ["--image-size", str(settings.image_size)] if settings.image_size else []
     words += ["--weights-dir", str(settings.weights_dir)] if settings.weights_dir else []
     words += ["--store", str(settings.store)] if str(settings.store) != "runs" else []
-    return shlex.join([*words, "--keep-models"])
+    left_out = any(one.name == "unreadable" for one in photos.audit.findings)
+    return shlex.join([*words, *["--skip-unreadable"] * left_out, "--keep-models"])

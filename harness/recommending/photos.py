@@ -33,6 +33,7 @@ def photos_in(registry: Registry, place: Path, image_size: int) -> Photos:
     if not place.exists():
         raise UsageError(f"no folder {path_text(place)}: expected a folder with good/ and bad/, or one of good photos")
     dataset, root = own_photos(registry, place)
+    dataset.skip_unreadable = True
     categories = categories_of(dataset)
     if len(categories) > 1:
         names = ", ".join(categories[:5]) + (", ..." if len(categories) > 5 else "")

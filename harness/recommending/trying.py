@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -9,15 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from harness.api import GOOD, FloatArray, Split
-from harness.errors import HarnessError
+from harness.api import GOOD, FloatArray, Progress, Split
+from harness.errors import HarnessError, TrainingError
 from harness.recommending.detectors import Detector
 from harness.recommending.photos import Photos
 from harness.running import FinishedRun, fit, plan_run
 from harness.trials.observers import Observer
 from harness.trials.settings import Settings
-from harness.trials.trial import UNUSED, Outcome
+from harness.trials.trial import UNUSED, Evidence, Outcome, Trial
 
+_CERTAIN = 50
+"""A frozen-feature detector takes no longer than so many times what an earlier one took."""
 EPOCHS = 20
 """Of a detector that is trained: few, for it is there to be compared with and seldom chosen."""
 
@@ -39,38 +42,37 @@ class Try:
         return self.outcome is not None and self.outcome.evidence is not None
 
     @property
+    def evidence(self) -> Evidence:
+        """Its scores, once it is done."""
+        assert self.outcome is not None
+        assert self.outcome.evidence is not None
+        return self.outcome.evidence
+
+    @property
     def by_pool(self) -> list[Try]:
         """The same by each pool that its images are scored by, its default first."""
         assert self.outcome is not None
-        assert self.outcome.evidence is not None
         usual = self.outcome.record.default_pool
-        return [replace(self, pool=pool) for pool in sorted(self.outcome.evidence.normal, key=lambda one: one != usual)]
+        return [replace(self, pool=pool) for pool in sorted(self.evidence.normal, key=lambda one: one != usual)]
 
     @property
     def name(self) -> str:
-        """`gaussian on effnet_lite0 (topk)`."""
+        """`gaussian on efficientnet_lite0 (topk)`."""
         return self.detector.name + (f" ({self.pool})" if self.pool not in ("", UNUSED) else "")
 
     @property
     def good(self) -> FloatArray:
         """(N,), scores of the good photos, each by a model that had not seen it."""
-        assert self.outcome is not None
-        assert self.outcome.evidence is not None
-        return self.outcome.evidence.normal[self.pool]
+        return self.evidence.normal[self.pool]
 
     def tested(self, *, bad: bool) -> FloatArray:
         """Scores of the photos that nothing was fitted to: the bad ones, or good ones where there are some."""
-        assert self.outcome is not None
-        evidence = self.outcome.evidence
-        assert evidence is not None
-        return np.asarray(evidence.test[self.pool][evidence.labels == bad])
+        return np.asarray(self.evidence.test[self.pool][self.evidence.labels == bad])
 
     @property
     def kinds(self) -> list[str]:
         """The kind of defect of each bad photo."""
-        assert self.outcome is not None
-        assert self.outcome.evidence is not None
-        return [kind for kind in self.outcome.evidence.defects if kind != GOOD]
+        return [kind for kind in self.evidence.defects if kind != GOOD]
 
 
 def settings_for(detector: Detector, photos: Photos, given: Mapping[str, Any], **more: Any) -> Settings:
@@ -79,6 +81,7 @@ def settings_for(detector: Detector, photos: Photos, given: Mapping[str, Any], *
     used |= {} if detector.encoder == UNUSED else {"encoders": detector.encoder}
     used |= {} if detector.loss == UNUSED else {"losses": detector.loss}
     used |= {"epochs": EPOCHS} if detector.trained else {}
+    used["skip_unreadable"] = True
     used["floors"] = False  # whether a clue of the whole photo is enough, the audit says
     shared = {name: value for name, value in given.items() if name not in ("max_false_alarms", "defect_rate", "quiet")}
     return Settings.of({**shared, **used, **more})
@@ -95,39 +98,67 @@ def tries(
     """Fit each detector that is not in the store yet, from cheap to dear; the first one whatever time it takes.
 
     With photos to take instead of those that the data set reads, no store knows them, and they are fitted each time.
-    None is begun when less is left than twice the time of the dearest so far. Raises HarnessError where none is done.
+    None is begun when less is left than twice the time of the dearest so far, and one that takes more than half of
+    what is left is ended, for the one that is chosen is fitted once more. Raises HarnessError where none is done.
     """
     begun, dearest, found = time.monotonic(), 0.0, list[Try]()
     queue = list(wanted)
     for number, detector in enumerate(queue, 1):
         left = 60 * minutes - (time.monotonic() - begun)
-        if any(one.done for one in found) and left < 2 * dearest:  # the one that is chosen is fitted once more
+        if any(one.done for one in found) and left < 2 * dearest:
             found.append(Try(detector, reason="no time was left"))
             continue
         say(f"{number} of {len(queue)}: {detector.name} ({_minutes(left)} left)")
         started = time.monotonic()
-        found.append(tried(detector, photos, given, instead))
+        ended = left / 2 if any(one.done for one in found) and _may_outlast(detector, left, dearest) else None
+        found.append(tried(detector, photos, given, instead, ended))
         dearest = max(dearest, time.monotonic() - started)
         if found[-1].reason:
             say(f"{detector.name} was left out: {found[-1].reason}")
     return found
 
 
-def tried(detector: Detector, photos: Photos, given: Mapping[str, Any], instead: Split | None = None) -> Try:
-    """One detector fitted to these photos, or why it could not be."""
+def _may_outlast(detector: Detector, left: float, dearest: float) -> bool:
+    """Whether to fit it where it can be ended: a process of its own, which takes some seconds to start."""
+    return detector.trained or left < _CERTAIN * dearest
+
+
+def tried(
+    detector: Detector,
+    photos: Photos,
+    given: Mapping[str, Any],
+    instead: Split | None = None,
+    ended: float | None = None,
+) -> Try:
+    """One detector fitted to these photos, or why it could not be, as where it was ended after so many seconds.
+
+    With other photos instead, one that reports no progress cannot be ended.
+    """
     started = time.monotonic()
-    settings = settings_for(detector, photos, given)
+    limit = {} if ended is None or instead is not None or "trial_minutes" in given else {"trial_minutes": ended / 60}
+    settings = settings_for(detector, photos, given, **limit)
     try:
         if instead is None:
             outcome = of_model(fitted(settings), detector.model)
         else:
             planned = plan_run(settings, _nothing)
             trial = next(cell.trial for cell in planned.cells if cell.trial.model == detector.model)
-            outcome = planned.worker().perform(trial, Observer(), instead)
+            outcome = planned.worker().perform(trial, _Until(ended), instead)
     except HarnessError as error:
         return Try(detector, reason=str(error))
     seconds = time.monotonic() - started
     return Try(detector, outcome, seconds, "" if outcome.evidence is not None else outcome.reason)
+
+
+class _Until(Observer):
+    """Ends a fit at its next report after so many seconds."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = math.inf if seconds is None else time.monotonic() + seconds
+
+    def progressed(self, trial: Trial, progress: Progress) -> None:
+        if time.monotonic() > self._end:
+            raise TrainingError("it took longer than the time that was left, and was ended")
 
 
 def fitted(settings: Settings) -> FinishedRun:

@@ -73,6 +73,11 @@ class Settings:
     )
     data_root: Path | None = declared(Place("FOLDER"), None, "Folder that holds the data set.")
     categories: tuple[str, ...] = declared(Names(), "all", "Categories of the data set, or all.")
+    skip_unreadable: bool = declared(
+        Flag(),
+        False,
+        "Leave out images that cannot be read, and name them, in place of failing the category.",
+    )
     seeds: tuple[int, ...] = declared(
         Wholes(), "0", "Seeds, one fit for each: whole numbers from 0, as 0,1,2; in Python range(3) too."
     )

@@ -42,6 +42,8 @@ class WorkerConfig:
     """Where fitted models are kept; None keeps none."""
     isolate: bool = False
     """Whether models are fitted and scored in processes of their own; the registry has to be an `isolated_registry`."""
+    skip_unreadable: bool = False
+    """Whether images that cannot be read are left out."""
     trial_minutes: float | None = None
     """How long a trial may take; None sets no limit. Only one in a process of its own can be ended."""
 
@@ -66,6 +68,7 @@ class Worker:
         wanted = (dataset, category, image_size)
         if self._loaded is None or self._loaded[0] != wanted:
             part = open_dataset(self.registry, dataset, self.config.data_root)
+            part.skip_unreadable = self.config.skip_unreadable
             self._loaded = (wanted, load(part, category, image_size))
         return self._loaded[1]
 

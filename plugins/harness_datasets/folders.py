@@ -25,6 +25,7 @@ from harness_datasets.category import load
 from harness_datasets.files import Category, Item
 from harness_datasets.masks import MaskFiles, masks_beside, masks_by_name, with_masks
 from harness_datasets.names import means_bad, means_good, means_masks
+from harness_datasets.readable import load_readable
 
 
 def entries(folder: Path) -> list[Path]:
@@ -60,7 +61,8 @@ class FileDataset(Dataset):
         folders = self._folders()
         if category not in folders:
             raise UsageError(unknown_name("category", category, folders))
-        return load(self._category(category, folders[category]), image_size, getattr(self, "depth", None))
+        read = load_readable if self.skip_unreadable else load
+        return read(self._category(category, folders[category]), image_size, getattr(self, "depth", None))
 
     def train_count(self, category: str) -> int | None:
         """From a listing of its files. Raises UsageError, DataError."""

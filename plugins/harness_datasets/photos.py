@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +11,16 @@ import numpy as np
 from harness import (
     IMAGE_SUFFIXES,
     DataError,
-    Finding,
     Listing,
     PassedOver,
     Split,
     list_images,
     path_text,
-    read_image,
-    strict_pillow,
 )
-from harness_datasets.category import load
 from harness_datasets.files import Category, Item
 from harness_datasets.folders import FileDataset, entries, folders_in
 from harness_datasets.names import means_bad, means_good, means_masks
+from harness_datasets.readable import load_readable
 
 
 @dataclass
@@ -56,25 +53,7 @@ class Photos(FileDataset):
         """Every photo that can be read, resized, mapped from the cache; a finding names others. Raises DataError."""
         self._folders()
         assert self.root is not None
-        whole = self._category(category, self.root)
-        try:
-            return load(whole, image_size)
-        except DataError:
-            unreadable = _unreadable(whole)
-            if not unreadable:
-                raise
-        rest = replace(
-            whole,
-            train=tuple(item for item in whole.train if item.image not in unreadable),
-            test=tuple(item for item in whole.test if item.image not in unreadable),
-        )
-        if not rest.train:
-            raise DataError(f"none of the {len(whole.train)} good photos in {path_text(self.root)} can be read")
-        split = load(rest, image_size)
-        named = tuple(whole.name_of(file) for file in unreadable)
-        what = "photo cannot" if len(named) == 1 else "photos cannot"
-        said = Finding("unreadable", f"{len(named)} {what} be read and {'is' if len(named) == 1 else 'are'} left out.")
-        return replace(split, findings=(*split.findings, replace(said, count=len(named), examples=named[:5])))
+        return load_readable(self._category(category, self.root), image_size)
 
     def _category(self, name: str, folder: Path) -> Category:
         good, bad = self._folders_of(folder)
@@ -120,15 +99,3 @@ class Photos(FileDataset):
 def _images(listing: Listing, passed_over: list[PassedOver]) -> list[Path]:
     passed_over += listing.passed_over
     return listing.images
-
-
-def _unreadable(category: Category) -> list[Path]:
-    """The files that cannot be read as images."""
-    found = []
-    with strict_pillow():
-        for item in category.items:
-            try:
-                read_image(item.image, 8)
-            except DataError:
-                found.append(item.image)
-    return found
