@@ -44,17 +44,21 @@ class Shrinker:
     def __init__(self, images: int) -> None:
         self._side = max(1, min(MAP_SIDE, int((MAP_PIXELS / max(images, 1)) ** 0.5)))
         self._kept: list[NDArray[np.float32]] = []
+        self._order: list[NDArray[np.intp]] = []
 
-    def add(self, maps: FloatArray) -> None:
-        """(N, H, W), the same H and W each time."""
+    def add(self, maps: FloatArray, order: NDArray[np.intp] | None = None) -> None:
+        """(N, H, W), the same H and W each time, of the images at these places; None is those that come next."""
         half = max(1, min(maps.shape[1:]) // 2)
+        if order is None:
+            order = np.arange(len(maps)) + sum(map(len, self._kept))
         self._kept.append(shrink(np.asarray(maps), min(self._side, half)))
+        self._order.append(order)
 
     def result(self) -> Maps | None:
-        """All maps that were added, in order; None if there were none, or if a value was not finite."""
+        """All maps that were added, in the order of images; None if there were none, or if a value was not finite."""
         if not self._kept:
             return None
-        errors = np.maximum(np.concatenate(self._kept), 0)
+        errors = np.maximum(np.concatenate(self._kept)[np.argsort(np.concatenate(self._order))], 0)
         largest = float(errors.max(initial=0))
         if not np.isfinite(largest):
             return None

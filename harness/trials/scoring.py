@@ -26,17 +26,12 @@ def chunks(pixels: NDArray[np.uint8]) -> Iterator[slice]:
 
 
 def pool_scores(
-    model: Model, images: Images, pools: Mapping[str, Pool], order: NDArray[np.intp] | None = None
+    model: Model, images: Images, pools: Mapping[str, Pool]
 ) -> tuple[dict[str, FloatArray], FloatArray | None]:
     """Image scores (N,) by pool, and the maps (N, H, W) where there are any, in the order of the images.
 
-    The model is handed pixels alone, in the order of these indices (N,). A model that takes no pool has the one pool
-    `-`. Raises TrainingError.
+    The model is handed pixels alone. A model that takes no pool has the one pool `-`. Raises TrainingError.
     """
-    if order is not None:
-        by_pool, maps = pool_scores(model, images.take(order), pools)
-        back = np.argsort(order)
-        return {pool: values[back] for pool, values in by_pool.items()}, None if maps is None else maps[back]
     return in_pools(model, model.score(handed(images)), images, pools)
 
 
@@ -90,11 +85,13 @@ class AskedPools:
     def __init__(self, pools: Mapping[str, Pool]) -> None:
         self._pools = pools
         self._scores: dict[str, list[FloatArray]] = {name: [] for name in pools}
+        self._order: list[NDArray[np.intp]] = []
         self.faults: dict[str, str] = {}
         """Pool to why it has no scores."""
 
-    def add(self, maps: FloatArray, paths: Sequence[str]) -> None:
-        """Score some images by their maps (N, H, W)."""
+    def add(self, maps: FloatArray, paths: Sequence[str], order: NDArray[np.intp] | None = None) -> None:
+        """Score the images at these places by their maps (N, H, W); None is those that come next."""
+        self._order.append(np.arange(len(maps)) + sum(map(len, self._order)) if order is None else order)
         for name in self._pools.keys() - self.faults.keys():
             try:
                 values = _pooled(self._pools[name], name, maps)
@@ -107,9 +104,12 @@ class AskedPools:
                 self._scores[name].append(values)
 
     def scores(self) -> dict[str, FloatArray]:
-        """Pool to the scores of all images that were added, for the pools without a fault."""
+        """Pool to the scores of all images that were added, in their order, for the pools without a fault."""
+        back = np.argsort(np.concatenate(self._order)) if self._order else np.empty(0, np.intp)
         return {
-            name: np.concatenate(found) for name, found in self._scores.items() if found and name not in self.faults
+            name: np.concatenate(found)[back]
+            for name, found in self._scores.items()
+            if found and name not in self.faults
         }
 
 
@@ -123,27 +123,29 @@ def score(
 ) -> tuple[dict[str, FloatArray], PixelEvidence | None]:
     """Image scores by pool, and, where there are maps and masks, what pixel metrics follow from; in one pass.
 
-    The shrinker and the pools that were asked for are given the maps. Within a chunk, the model sees images in an order
-    that the seed draws: data sets put the good ones first. Raises TrainingError.
+    The shrinker and the pools that were asked for are given the maps. The model sees all images in an order that the
+    seed draws, for data sets put the good ones first, and a model might count. Raises TrainingError.
     """
-    random = np.random.default_rng(seed)
+    drawn = np.random.default_rng(seed).permutation(len(images))
     pooled: dict[str, list[FloatArray]] = {}
     pixels = PixelMetrics() if images.masks is not None and images.masks.any() else None
     has_maps = False
     for at in chunks(images.pixels):
-        chunk = images.take(at)
-        by_pool, maps = pool_scores(model, chunk, pools, random.permutation(len(chunk)))
+        order = drawn[at]
+        chunk = images.take(order)
+        by_pool, maps = pool_scores(model, chunk, pools)
         for pool, values in by_pool.items():
             pooled.setdefault(pool, []).append(values)
         if asked is not None and maps is not None and UNUSED not in by_pool:
-            asked.add(maps, chunk.paths)
+            asked.add(maps, chunk.paths, order)
         if shrinker is not None and maps is not None:
-            shrinker.add(maps)
+            shrinker.add(maps, order)
         if pixels is not None and maps is not None and chunk.masks is not None:
             has_maps = True
             pixels.update(maps, chunk.masks, chunk.defects)
+    back = np.argsort(drawn)
     return (
-        {pool: np.concatenate(values) for pool, values in pooled.items()},
+        {pool: np.concatenate(values)[back] for pool, values in pooled.items()},
         pixels.evidence() if pixels is not None and has_maps else None,
     )
 

@@ -89,10 +89,24 @@ def _of_torch(torch: Any) -> tuple[_Shared, ...]:
             torch.get_float32_matmul_precision,
             torch.set_float32_matmul_precision,
         ),
+        _Shared("torch's settings of cuDNN", lambda: _cudnn(torch), lambda was: _put_cudnn(torch, was)),
+        _Shared("torch's number of threads", torch.get_num_threads, torch.set_num_threads),
     )
 
 
-_TORCH_STARTS_WITH = (True, False, "highest")
+_CUDNN = ("enabled", "benchmark", "deterministic", "allow_tf32")
+
+
+def _cudnn(torch: Any) -> tuple[bool, ...]:
+    return tuple(bool(getattr(torch.backends.cudnn, name)) for name in _CUDNN)
+
+
+def _put_cudnn(torch: Any, before: tuple[bool, ...]) -> None:
+    for name, value in zip(_CUDNN, before, strict=True):
+        setattr(torch.backends.cudnn, name, value)
+
+
+_TORCH_STARTS_WITH = (True, False, "highest", (True, False, False, True))
 """The state of a freshly imported torch, after its default dtype, in the order of `_of_torch`.
 
 It is needed where a trial is the first to import torch, so that nobody could read the state before it."""
@@ -115,7 +129,9 @@ def put_back() -> Iterator[list[str]]:
     finally:
         imported = {name.partition(".")[0] for name in sys.modules.keys() - modules} - {"harness"}
         if torch is None and (torch := sys.modules.get("torch")) is not None:
-            of_torch = list(zip(_of_torch(torch), (torch.float32, *_TORCH_STARTS_WITH), strict=True))
+            # How many threads it began with depends on the machine, and nobody has looked.
+            starts = (torch.float32, *_TORCH_STARTS_WITH, torch.get_num_threads())
+            of_torch = list(zip(_of_torch(torch), starts, strict=True))
         for shared, was in (*before, *of_torch):
             if _now(shared) == was:
                 continue

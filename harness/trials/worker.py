@@ -74,7 +74,7 @@ class Worker:
 
     def perform(self, trial: Trial, observer: Observer, split: Split | None = None) -> Outcome:
         """Fit a trial on the given data, or else load the data. Nothing but KeyboardInterrupt is raised."""
-        with put_back() as changed:
+        with hardware.limited_to(self.config.threads), put_back() as changed:  # of which threads are one
             outcome = self._performed(trial, observer, split)
         return replace(outcome, changed=tuple(changed))
 
@@ -85,8 +85,7 @@ class Worker:
                 split = self.split(trial.dataset, trial.category, trial.image_size)
             fingerprint = split.fingerprint
             known = self.known_before(trial)
-            with hardware.limited_to(self.config.threads):
-                variant, fitted = self._fit_in_memory(trial, split, observer)
+            variant, fitted = self._fit_in_memory(trial, split, observer)
         except UnavailableError as error:
             return Outcome(trial, "skipped", str(error), fingerprint, record=known)
         except HarnessError as error:

@@ -160,3 +160,35 @@ def test_code_of_this_process_cannot_be_isolated(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="isolate runs trials in others"):
         harness.run(models=[Here], isolate=True, store=tmp_path / "runs", quiet=True)
+
+
+LEAVES_OUT = """
+import numpy as np
+import harness
+class Nearest(harness.Model):
+    name = "nearest_image"
+    def fit(self, normal, *, encoder, loss, run):
+        self.known = normal.pixels.reshape(len(normal), -1).astype(float)
+    def score(self, images):
+        return self.score_left_out(images, [np.empty(0, int)] * len(images))
+    def score_left_out(self, images, without):
+        flat = images.pixels.reshape(len(images), -1).astype(float)
+        left = [np.delete(self.known, out, axis=0) for out in without]
+        return harness.Scores(images=np.array([np.abs(known - one).sum(axis=1).min() for known, one in zip(left, flat)]))
+@harness.hookimpl
+def harness_models(): return [Nearest]
+"""
+
+
+def test_an_isolated_model_leaves_images_out_without_a_fit_more_as_it_does_here(tmp_path: Path) -> None:
+    file = tmp_path / "nearest.py"
+    file.write_text(LEAVES_OUT)
+    trial = TRIAL._replace(model="nearest_image", calibrate="crossfit")
+    here, apart = (
+        Worker(WorkerConfig(isolate=isolate, threads=1), registry).perform(trial, Observer())
+        for isolate, registry in ((False, Registry.discover([file])), (True, isolated_registry([file])))
+    )
+    assert here.evidence is not None, here.reason
+    assert apart.evidence is not None, apart.reason
+    assert np.array_equal(here.evidence.normal["-"], apart.evidence.normal["-"])
+    assert here.evidence.normal["-"].min() > 0, "no image is compared with itself"

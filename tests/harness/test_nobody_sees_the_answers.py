@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from harness import Images
+from harness import Images, Model, Scores
+from harness.api import Ranking
 from harness.commands import main
 from harness.trials.handed import handed, read_only
+from harness.trials.scoring import score
 
 PLUGINS = Path(__file__).parents[1] / "plugin_files"
 
@@ -56,6 +58,25 @@ def test_the_order_of_images_says_nothing(run) -> None:
     assert models
     assert min(aurocs) < 0.5 < max(aurocs) <= 1.0
     assert 0.2 < np.mean(aurocs) < 0.8
+
+
+def test_counting_calls_across_chunks_says_nothing_of_which_images_come_last() -> None:
+    class Counts(Model):
+        name = "counts"
+        seen = 0
+
+        def fit(self, normal: Images, **parts: object) -> None:
+            pass
+
+        def score(self, images: Images) -> Scores:
+            self.seen += len(images)
+            return Scores(images=np.arange(self.seen - len(images), self.seen) * 1.0)
+
+    defects = ("good",) * 150 + ("bad",) * 150  # more than two chunks of each, the good ones first
+    images = Images(np.zeros((300, 4, 4, 3), np.uint8), tuple(map(str, range(300))), defects)
+    for seed in range(5):
+        scores, _ = score(Counts(), images, {}, seed=seed)
+        assert abs(Ranking(scores["-"], images.labels).auroc() - 0.5) < 0.15
 
 
 def test_scores_are_put_back_into_the_order_of_the_images(run) -> None:

@@ -46,7 +46,7 @@ def other_locale() -> Iterator[Callable[[], None]]:
     locale.setlocale(locale.LC_ALL, before)
 
 
-@pytest.mark.parametrize("number", range(14))
+@pytest.mark.parametrize("number", range(16))
 @pytest.mark.parametrize("fails", ["false", "true"])
 def test_whatever_a_plugin_changes_is_put_back_and_named_also_where_it_fails(
     perform, other_locale: Callable[[], None], number: int, fails: str

@@ -39,6 +39,8 @@ HARM = {
     "whether torch keeps gradients": lambda: _torch("set_grad_enabled", False),
     "torch's deterministic mode": lambda: _torch("use_deterministic_algorithms", True),
     "torch's precision of products": lambda: _torch("set_float32_matmul_precision", "medium"),
+    "torch's settings of cuDNN": lambda: setattr(__import__("torch").backends.cudnn, "benchmark", True),
+    "torch's number of threads": lambda: _torch("set_num_threads", __import__("torch").get_num_threads() + 1),
 }
 
 

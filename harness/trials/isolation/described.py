@@ -19,6 +19,8 @@ _FACTS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "encoder": {"pretrained": (bool,), "reduction": (int, type(None)), "bottleneck": (bool,)},
     "loss": {"mean_of_map": (bool,), "pretrained": (bool,)},
 }
+_LEAVES_OUT = "leaves_out"
+"""The fact that a model can score images as if it had not been fitted on them."""
 _COMMON: Mapping[str, tuple[type, ...]] = {
     "licence": (str,),
     "source": (str,),
@@ -42,6 +44,8 @@ def describe(part: type[Part]) -> dict[str, Any]:
         value = getattr(part, fact, None)
         if type(value) in kinds and fact not in known:  # what a property says depends on options
             facts[fact] = sorted(map(str, value)) if isinstance(value, frozenset) else value
+    if issubclass(part, Model):
+        facts[_LEAVES_OUT] = part.score_left_out is not Model.score_left_out
     return {"kind": part.kind, "name": part.name, "class": part.__name__, "facts": facts, "options": options}
 
 
@@ -63,7 +67,8 @@ def stand_in(told: Mapping[str, Any], make: MakePart) -> type[Part]:
         value = frozenset(map(str, value)) if frozenset in kinds and isinstance(value, list) else value
         if fact in facts and type(value) in kinds:
             namespace[fact] = value
-    for method in getattr(base, "__abstractmethods__", ()):
+    leaves_out = base is Model and facts.get(_LEAVES_OUT) is True
+    for method in (*getattr(base, "__abstractmethods__", ()), *["score_left_out"] * leaves_out):
         namespace[method] = _elsewhere
     fields = [_option(one, make) for one in options]
     return dataclasses.make_dataclass(cls, fields, bases=(base,), namespace=namespace)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +58,17 @@ class IsolatedModel(Model):
         return given
 
 
+class IsolatedLeavingOut(IsolatedModel):
+    """One that can leave images out of what it has learned, without another fit."""
+
+    def score_left_out(self, images: Images, without: Sequence[NDArray[np.intp]]) -> Scores:
+        pixels = np.asarray(images.pixels)
+        indices = np.concatenate([np.empty(0, np.int64), *(np.asarray(one, np.int64) for one in without)])
+        sent = {"pixels": pixels, "without": indices, "lengths": np.array([len(one) for one in without], np.int64)}
+        _, given = self._process.ask("score_left_out", {}, sent, 64 * pixels.size + (1 << 20))
+        return Scores(maps=given.get("maps"), images=given.get("images"))
+
+
 @dataclass(frozen=True)
 class Isolation:
     """Runs the models of isolated trials, each in a process of its own."""
@@ -71,6 +82,8 @@ class Isolation:
     def at_work(self, model: Model, trial: Trial) -> Iterator[IsolatedModel]:
         """The model of a trial, in a process that ends when this context does."""
         said = {"name": type(model).name, "uses": model.uses, "default_pool": model.default_pool}
-        kind: Any = type(type(model).__name__, (IsolatedModel,), said)
+        leaves_out = type(model).score_left_out is not Model.score_left_out
+        base = IsolatedLeavingOut if leaves_out else IsolatedModel
+        kind: Any = type(type(model).__name__, (base,), said)
         with strangers(self.registry.files, self.threads, self.minutes) as process:
             yield kind(process, trial)

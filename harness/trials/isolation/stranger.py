@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.api import Encoder, Images, Loss, Model, Progress
+from harness.api import Encoder, Images, Loss, Model, Progress, Scores
 from harness.errors import HarnessError, UnavailableError, where_raised
 from harness.plugin.printed import kept_apart
 from harness.plugin.registry import HOOKS, Registry
@@ -45,6 +45,7 @@ class Stranger:
             "describe": self._describe,
             "fit": self._fit,
             "score": self._score,
+            "score_left_out": self._score_left_out,
             "state": self._state,
         }
         while True:
@@ -103,13 +104,22 @@ class Stranger:
     def _score(self, said: Mapping[str, Any], arrays: Arrays) -> Answer:
         assert self._model is not None
         pixels = arrays["pixels"]
-        scores = self._model.score(handed(Images(pixels, ("",) * len(pixels))))
-        given = {"maps": scores.maps, "images": scores.images}
-        return {}, {name: np.asarray(values) for name, values in given.items() if values is not None}
+        return {}, _given(self._model.score(handed(Images(pixels, ("",) * len(pixels)))))
+
+    def _score_left_out(self, said: Mapping[str, Any], arrays: Arrays) -> Answer:
+        assert self._model is not None
+        pixels = arrays["pixels"]
+        without = np.split(arrays["without"].astype(np.intp), np.cumsum(arrays["lengths"])[:-1])
+        return {}, _given(self._model.score_left_out(handed(Images(pixels, ("",) * len(pixels))), without))
 
     def _state(self, said: Mapping[str, Any], arrays: Arrays) -> Answer:
         assert self._model is not None
         return {}, {str(name): np.asarray(array) for name, array in self._model.state().items()}
+
+
+def _given(scores: Scores) -> Arrays:
+    given = {"maps": scores.maps, "images": scores.images}
+    return {name: np.asarray(values) for name, values in given.items() if values is not None}
 
 
 def _fault(error: BaseException) -> dict[str, Any]:
