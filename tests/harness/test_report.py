@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -597,6 +599,21 @@ def test_a_narrow_window_needs_no_sideways_scrolling(opened: Any) -> None:
         "for (const option of document.querySelectorAll('#choice option')) option.textContent += ' and more'.repeat(9)"
     )
     assert view.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [("1", "1.0000000000000004"), ("0.3", "0.30000000000000004"), ("0", "5e-324"), ("1", "1")]
+)
+def test_an_axis_of_values_that_differ_in_their_last_digits_ends(browser: Any, low: str, high: str) -> None:
+    """An AUPRO of 1.0000000000000004 beside one of 1 kept the browser busy for ever."""
+    axes = (resources.files("harness.report") / "templates" / "report" / "axes.js").read_text(encoding="utf-8")
+    code = axes[axes.index("export function ticks") : axes.index("export function logTicks")].replace("export ", "")
+    code = code.replace("found.push(", "if (found.length > 99) throw new Error('endless'); else found.push(")
+    view = browser.new_page()
+    marks = view.evaluate(f"() => {{ {code}; return ticks({low}, {high}, 5); }}")
+    view.close()
+    assert len(marks) <= 7
+    assert all(math.isfinite(mark) for mark in marks)
 
 
 def test_a_thousand_rows_are_sorted_and_filtered_at_once(browser: Any, tmp_path: Path) -> None:
