@@ -92,7 +92,7 @@ def test_a_table_passes_the_conformance_checks(tmp_path: Path) -> None:
 
 def test_a_table_may_be_parquet_and_lack_the_columns_that_are_optional(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
-    pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed, with which pandas reads Parquet")
     table(tmp_path / "data")
     (tmp_path / "data" / "parts.csv").unlink()
     frame = pandas.DataFrame([row[:3] for row in ROWS], columns=["image", "label", "split"])
@@ -100,6 +100,13 @@ def test_a_table_may_be_parquet_and_lack_the_columns_that_are_optional(tmp_path:
     dataset = at(TableDataset(), tmp_path / "data")
     assert dataset.categories() == ("parts",)
     assert len(dataset.load("parts", 16).train) == 3
+    frame.loc[2, "image"] = None
+    frame.to_parquet(tmp_path / "data" / "parts.parquet")
+    with pytest.raises(DataError, match=r"parts\.parquet, row 3: image is empty"):
+        dataset.load("parts", 16)
+    (tmp_path / "data" / "parts.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match=r"parts\.parquet cannot be read: "):
+        dataset.load("parts", 16)
 
 
 @pytest.mark.parametrize(
