@@ -68,7 +68,8 @@ def _best(board: Board, metrics: Sequence[str], ranked_by: str) -> Table:
         ["", name, *(f"{floor[metric]:.3f}" if metric in floor else UNUSED for metric in metrics)]
         for name, floor in board.floors.items()
     ]
-    notes = ["The last two rows are constant answers.", *floor_notes(board, ranked_by)]
+    notes = [note for note in board.notes if note.startswith("GRAVE")]
+    notes += ["The last two rows are constant answers.", *floor_notes(board, ranked_by)]
     notes += [said] if (said := of_board(board)) else []
     notes += [f"{len(board.lines) - MOST} more methods are not shown."] if len(board.lines) > MOST else []
     headings = ["#", "method", *(heading_of(board, metric) for metric in metrics)]

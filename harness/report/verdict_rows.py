@@ -13,7 +13,7 @@ from harness.verdicts.verdict import PIXEL_METRICS, Verdict
 
 
 class VerdictRows(Collection[Row]):
-    """One row for each verdict, with how far an export's was worked out, and its latency if any was measured.
+    """One row for each verdict, with grave findings on its images, how far an export's was worked out, and its latency.
 
     They are made anew each time that somebody goes through them, since a million of them would fill the memory.
     """
@@ -21,6 +21,7 @@ class VerdictRows(Collection[Row]):
     def __init__(self, verdicts: Sequence[Verdict]) -> None:
         self._verdicts = verdicts
         self._setting = common_setting(verdict.outcome for verdict in verdicts)
+        self._grave = any(verdict.outcome.record.grave for verdict in verdicts)
         self._proof = any(verdict.proof for verdict in verdicts)
         self._checked = self._proof or any(verdict.checked for verdict in verdicts)
 
@@ -45,6 +46,8 @@ class VerdictRows(Collection[Row]):
     def _row(self, verdict: Verdict) -> Row:
         called = {"weights": RANDOM_FEATURES} if verdict.trial.random_features else {}
         row = {**verdict.row(), **called, "floor": verdict.outcome.record.floor}
+        if self._grave:
+            row["grave"] = " ".join(f"{name}: {said}" for name, said in verdict.outcome.record.grave.items())
         if self._proof:
             row["proof"] = verdict.proof
         if self._checked:

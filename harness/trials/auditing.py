@@ -26,5 +26,9 @@ class Auditor:
 
     def remembered(self, outcome: Outcome) -> Outcome:
         """The same outcome, with the grave findings about its images added to its record."""
-        grave = {one.name: one.sentence for one in self._found.get(outcome.fingerprint, ()) if one.grave}
+        grave: dict[str, str] = {}
+        for one in self._found.get(outcome.fingerprint, ()):
+            if one.grave:
+                examples = f" ({', '.join(one.examples)})" if one.examples else ""
+                grave[one.name] = " ".join(filter(None, [grave.get(one.name), one.sentence + examples]))
         return replace(outcome, record=replace(outcome.record, grave=grave)) if grave else outcome

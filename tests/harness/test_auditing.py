@@ -47,6 +47,16 @@ def test_a_run_tells_what_is_grave_once_and_each_trial_remembers_it(
     assert all("shortcut" in row["provenance"]["grave"] for row in read(tmp_path / "all.jsonl").rows)
     shown = CliRunner().invoke(main, ["leaderboard", "--store", str(tmp_path / "all.jsonl"), "--format", "md"])
     assert "GRAVE shortcut: The brightness alone" in shown.stdout
+    for style in ("csv", "json", "md", "latex"):
+        told = (
+            CliRunner().invoke(main, ["leaderboard", "--store", str(tmp_path / "all.jsonl"), "--format", style]).stdout
+        )
+        assert "The brightness alone tells normal and defective test images apart" in told, style
+        assert "brightness 1.00" in told, style
+    for page in ("report.md", "report.html"):
+        done = CliRunner().invoke(main, ["report", "--store", str(tmp_path / "runs"), "--out", str(tmp_path / page)])
+        assert done.exit_code == 0, done.output
+        assert "GRAVE shortcut: The brightness alone" in (tmp_path / page).read_text(), page
     again = run(parts, dots_plugin, tmp_path / "runs", "--seeds", "0,1")
     assert "GRAVE shortcut: The brightness alone" in again.stdout
 
