@@ -98,7 +98,8 @@ def _described(detector: Detector) -> dict[str, Any]:
     saved = detector.saved
     return {
         "id": saved.id,
-        "method": saved.trial.method,
+        "parts": [saved.trial.model, saved.trial.encoder, saved.trial.loss],
+        "weights": saved.trial.weights,
         "category": saved.trial.category,
         "image_size": saved.trial.image_size,
         "pool": detector.pool,

@@ -8,6 +8,7 @@ from typing import Any
 from harness.certifying.certificate import Certificate, plain
 from harness.certifying.checking import Checked
 from harness.printable import printable
+from harness.verdicts.naming import short_titles
 
 Said = Mapping[str, Any]
 """A part of a certificate as JSON has it."""
@@ -30,7 +31,15 @@ def heading_of(certificate: Certificate) -> str:
     """Which model, and on how many photos."""
     found = plain(certificate.found)
     model, photos = found["model"], found["photos"]
-    return f"{model['method']} ({model['category']}), judged by {photos['unseen']} good photos that it had never seen"
+    photos_said = f"{photos['unseen']} good photos that it had never seen"
+    return f"{method_of(certificate)} ({model['category']}), judged by {photos_said}"
+
+
+def method_of(certificate: Certificate) -> str:
+    """The short name of its method: `patchcore · effnet_lite0`."""
+    model = plain(certificate.found)["model"]
+    parts = tuple(model["parts"])
+    return short_titles([parts])[parts] + " (random weights)" * (model["weights"] == "random")
 
 
 def lines_of(certificate: Certificate) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from harness.report.certificate import (
     Said,
     heading_of,
     lines_of,
+    method_of,
     milliseconds,
     share_of,
     size_in_words,
@@ -92,6 +93,7 @@ def certificate_page(certificate: Certificate) -> str:
     strips, limit = _strips(found["guarantee"])
     return template("certificate.html.j2").render(
         heading=heading_of(certificate),
+        method=method_of(certificate),
         lines=lines_of(certificate),
         found=found,
         measured=measured,
