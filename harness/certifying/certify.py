@@ -53,14 +53,7 @@ def certified(place: Place, asked: Asked, registry: Registry, say: Callable[[str
     broken = what_breaks(detector, np.asarray(normal.pixels), np.asarray(bad), corruptions, asked.seed, say)
     found = {
         "model": _described(detector),
-        "photos": {
-            "unseen": len(photos.unseen),
-            "left_out": photos.left_out,
-            "told_by": photos.told_by,
-            "bad": len(photos.bad),
-            "today": len(today.unseen) if today else 0,
-            "painted": len(passing),
-        },
+        "photos": {**_counts(photos, today), "painted": len(passing)},
         "smallest": ladder,
         "breaks": {
             "normal": len(normal),
@@ -79,6 +72,16 @@ def certified(place: Place, asked: Asked, registry: Registry, say: Callable[[str
     }
     code = _code(detector, registry, [*defects, *corruptions])
     return Certificate(asked, _hashes(place.directory, detector, photos, today, code), found, measured)
+
+
+def _counts(photos: Photos, today: Photos | None) -> dict[str, Any]:
+    return {
+        "unseen": len(photos.unseen),
+        "left_out": photos.left_out,
+        "told_by": photos.told_by,
+        "bad": len(photos.bad),
+        "today": len(today.unseen) if today else 0,
+    }
 
 
 def _scores(detector: Detector, photos: Photos, today: Photos | None) -> dict[str, FloatArray]:

@@ -39,7 +39,8 @@ def method_of(certificate: Certificate) -> str:
     """The short name of its method: `patchcore · effnet_lite0`."""
     model = plain(certificate.found)["model"]
     parts = tuple(model["parts"])
-    return short_titles([parts])[parts] + " (random weights)" * (model["weights"] == "random")
+    title = short_titles([parts])[parts]
+    return f"{title} (random weights)" if model["weights"] == "random" else title
 
 
 def lines_of(certificate: Certificate) -> list[tuple[str, str]]:
