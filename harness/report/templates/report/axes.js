@@ -62,4 +62,13 @@ export function axes(holder, { height, x, y, log = false, whole = false, xLabel 
   return scale;
 }
 
-export const pathOf = (points, scale) => points.map(([x, y], at) => `${at ? "L" : "M"}${scale.x(x).toFixed(1)} ${scale.y(y).toFixed(1)}`).join("");
+/* A line through points; those that lie within half a pixel of the one before are left out. */
+export function pathOf(points, scale) {
+  const kept = [];
+  points.forEach(([x, y], at) => {
+    const [right, down] = [scale.x(x), scale.y(y)];
+    const near = kept.length && Math.abs(right - kept.at(-1)[0]) + Math.abs(down - kept.at(-1)[1]) < 0.5;
+    if (!near || at === points.length - 1) kept.push([right, down]);
+  });
+  return kept.map(([right, down], at) => `${at ? "L" : "M"}${right.toFixed(1)} ${down.toFixed(1)}`).join("");
+}

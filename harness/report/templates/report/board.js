@@ -7,6 +7,7 @@ import { criticalOf, showCritical } from "./critical.js";
 import { byId } from "./elements.js";
 import { look } from "./explorer.js";
 import { showKinds } from "./heatmap.js";
+import { soon } from "./later.js";
 import { numbersOf } from "./ranks.js";
 import { showSmall } from "./small.js";
 
@@ -23,10 +24,8 @@ const headings = [...board.tHead.querySelectorAll("button")];
 const sorted = { column: String(content.ranked_by), descending: true };
 const MOST = 60; // rows whose images are drawn in pictures
 const categories = new Set(Object.values(content.sets).map((set) => set.category));
-const AT_ONCE_ROWS = 100; // with more, pictures follow the table
 const ROWS = 150; // that are drawn before somebody asks for all
 let everyRow = false;
-let waiting = 0;
 let shownRows = [];
 let shownBoard = -1; // the one board that is shown, if there is one only
 
@@ -77,9 +76,7 @@ export function showBoard() {
   byId("scope").textContent = scope.filter(Boolean).join(" · ");
   byId("shown").textContent = `${methods} of ${rows.filter((entry) => !entry.floor).length} rows`;
   shownBoard = together ? Number(shown[0].board) : -1;
-  cancelAnimationFrame(waiting);
-  if (shown.length > AT_ONCE_ROWS) waiting = requestAnimationFrame(showCharts); // so that the table answers first
-  else showCharts();
+  soon("charts", showCharts);
 }
 
 export function showCharts() {

@@ -26,9 +26,11 @@ export function foundByKind(cases, sets) {
   };
 }
 
-/* How many normal and defective images fall into each of the bins between the lowest and the highest score. */
-export function binned(scores, defective) {
-  const [low, high] = [Math.min(...scores), Math.max(...scores)];
+/* How many normal and defective images fall into each of the bins; what lies above the highest is in the last one. */
+export function binned(scores, defective, limit = -Infinity) {
+  const ascending = [...scores].sort((a, b) => a - b);
+  const low = ascending[0];
+  const high = Math.max(ascending[Math.floor((ascending.length - 1) * 0.95)], Math.min(limit + (limit - low) * 0.25, ascending.at(-1))); // a few far scores leave room to the others
   const counts = { normal: new Array(BINS).fill(0), defect: new Array(BINS).fill(0), low, high };
   scores.forEach((score, at) => {
     const bin = high > low ? Math.min(BINS - 1, Math.floor(((score - low) / (high - low)) * BINS)) : 0;

@@ -3,7 +3,8 @@
 import { axes, pathOf } from "./axes.js";
 import { casesOf, content } from "./content.js";
 import { current } from "./current.js";
-import { byId, short } from "./elements.js";
+import { byId, shape, short } from "./elements.js";
+import { soon } from "./later.js";
 import { curvesOf } from "./roc.js";
 import { wilson } from "./statistics.js";
 import { countsOf } from "./tally.js";
@@ -29,7 +30,8 @@ export function showCurves() {
   const draw = (id, kind, labels) => {
     const scale = axes(byId(id), { ...square, ...labels });
     if (kind === "roc") scale.add("path", { class: "band", d: bandOf(curveOf(one).roc, abnormal, scale) });
-    for (const other of others) scale.add("path", { class: "faint", d: pathOf(curveOf(other)[kind], scale) });
+    const behind = scale.add("g", {});
+    soon(id, () => behind.append(...others.map((other) => shape("path", { class: "faint", d: pathOf(curveOf(other)[kind], scale) }))));
     if (kind === "roc") scale.add("path", { class: "dashed", d: pathOf([[0, 0], [1, 1]], scale) });
     scale.add("path", { class: "curve", d: pathOf(curveOf(one)[kind], scale) });
     return { scale, dot: scale.add("circle", { class: "dot", r: 5 }) };

@@ -6,6 +6,7 @@ import { moveDots, showCurves } from "./curves.js";
 import { byId, digits, element, share, short } from "./elements.js";
 import { decide, gallery, showGallery } from "./gallery.js";
 import { showHistogram } from "./histogram.js";
+import { soon } from "./later.js";
 import { showPair } from "./pair.js";
 import { choice } from "./pictures.js";
 import { countsOf } from "./tally.js";
@@ -36,7 +37,7 @@ export function look(name, threshold) {
       const button = element("button", { type: "button" }, other.oracle ? `${other.threshold} (saw test labels)` : other.threshold);
       button.addEventListener("click", () => {
         setLimit(other.limit, true);
-        showPair(current.name, other.threshold);
+        soon("pair", () => showPair(current.name, other.threshold));
       });
       return button;
     }),
@@ -45,7 +46,7 @@ export function look(name, threshold) {
   judge(preset.limit);
   showCurves();
   setLimit(preset.limit, true);
-  showPair(name, preset.threshold);
+  soon("pair", () => showPair(name, preset.threshold));
 }
 
 function judge(limit) {

@@ -8,7 +8,7 @@ import { byId, element } from "./elements.js";
 export function showSmall(cases, where) {
   byId("small-figure").hidden = cases.length < 2;
   if (cases.length < 2) return;
-  byId("small-note").textContent = `${where}; above the line normal images, below it defective ones, from the lowest score to the highest; bar: the limit`;
+  byId("small-note").textContent = `${where}; above the line normal images, below it defective ones, scores rising to the right, the highest of them in the last bar; line: the limit`;
   byId("small").replaceChildren(
     ...cases.map(({ one, limit }) => {
       const holder = element("div", {});
@@ -21,7 +21,7 @@ export function showSmall(cases, where) {
 
 function drawOne(holder, one, limit) {
   const set = content.sets[one.set];
-  const { normal, defect, low, high } = binned(one.scores, set.defects.map((kind) => kind !== set.normal));
+  const { normal, defect, low, high } = binned(one.scores, set.defects.map((kind) => kind !== set.normal), limit);
   const most = Math.max(...normal, ...defect, 1);
   const scale = axes(holder, { height: 84, x: [low, Math.max(high, low + 1e-12)], y: [-most, most], yLabel: null, bare: true, margin: [2, 2, 2, 2], say: `Scores of ${one.title}` });
   const [wide, middle] = [(scale.width - 4) / BINS, scale.y(0)];

@@ -1,0 +1,66 @@
+"""How soon a report of 60 methods on 2,000 images is there, and how soon it answers, in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness import Threshold
+from harness.plugin.registry import Registry
+from harness.report.html import page
+from harness.trials.record import Record
+from harness.trials.store import Store
+from harness.trials.trial import Evidence, Outcome, Trial
+from harness.verdicts.judging import judge
+
+CHROMIUM = Path("/usr/bin/chromium")
+KINDS = ("good",) * 1000 + ("crack", "hole", "scratch", "stain") * 250
+STEPS = {
+    "sorting the board": "document.querySelector('[data-column=\"7\"]').click()",
+    "moving the limit": "const one = document.querySelector('#limit'); one.value = 400; one.dispatchEvent(new Event('input', { bubbles: true }))",
+    "filtering by name": "const one = document.querySelector('#filters [name=text]'); one.value = 'm1'; one.dispatchEvent(new Event('input', { bubbles: true }))",
+    "looking at another method": "const one = document.querySelector('#choice [name=case]'); one.selectedIndex = 3; one.dispatchEvent(new Event('change', { bubbles: true }))",
+}
+
+
+def written(folder: Path) -> Path:
+    rng = np.random.default_rng(0)
+    judges = Registry.discover().choose(Threshold, "conformal,mean")
+    verdicts = []
+    with Store(folder, write=True) as store:
+        for number in range(60):
+            trial = Trial("folder", "part", f"m{number}", "vgg16", "-", 0, 64, 0, 0, 0.0, 0.2, "fp32", "pretrained")
+            test = rng.normal(size=2000) + np.repeat([0.0, number / 20], 1000)
+            evidence = Evidence({"max": rng.normal(size=200)}, {"max": test}, KINDS, tuple(map(str, range(2000))))
+            record = Record(default_pool="max", fit_seconds=1.0 + number, calibrated_on="holdout")
+            verdicts += judge(Outcome(trial, "done", "", "f00d", evidence, record), judges)
+        (folder / "report.html").write_text(page(verdicts, store), encoding="utf-8")
+    return folder / "report.html"
+
+
+def test_a_report_of_60_methods_on_2000_images_is_there_and_answers_at_once(tmp_path: Path, figures: Any) -> None:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not here: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not here: pip install '.[test]'")
+    file = written(tmp_path)
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
+        paints, taken = [], {name: [] for name in STEPS}
+        for _ in range(3):
+            view = opened.new_page(viewport={"width": 1440, "height": 900})
+            view.goto(file.as_uri())
+            view.wait_for_selector(".tile")
+            paints.append(view.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+            for name, step in STEPS.items():
+                timed = f"() => {{ const from = performance.now(); {step}; document.body.getBoundingClientRect(); return performance.now() - from; }}"
+                taken[name].append(view.evaluate(timed))
+                view.wait_for_timeout(200)
+            view.close()
+        opened.close()
+    what = "report of 60 methods on 2,000 images: "
+    figures.add(f"{what}first paint", min(paints) / 1000, target="at most 1 s", reached=min(paints) <= 1000)
+    for name, times in taken.items():
+        figures.add(f"{what}{name}", min(times) / 1000, target="at most 0.1 s", reached=min(times) <= 100)
