@@ -1,4 +1,4 @@
-"""The outlier detectors of scikit-learn and PyOD, on one vector of features for each image."""
+"""The outlier detectors of scikit-learn and PyOD, on one vector of features for each image, or for each patch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +32,11 @@ COVARIANCE = frozenset({"elliptic_envelope", "gaussian_mixture"})
 
 @dataclass
 class Outlier(Model):
-    """A general outlier detector, given the mean patch of each image; it says nothing of places."""
+    """A general outlier detector, given the mean patch of each image, or some patches of normal images."""
 
     name = "outlier"
     uses = frozenset({"encoder"})
+    default_pool = "max"
     licence = "MIT"
     source = (
         "https://scikit-learn.org/stable/modules/outlier_detection.html; pyod_...: https://github.com/yzhao062/pyod"
@@ -49,7 +50,18 @@ class Outlier(Model):
     """Principal components that the detector sees; by default all features, or a third as many as there are images
     where it estimates a covariance."""
 
+    features: Literal["pooled", "patch"] = "pooled"
+    """Whether it judges the mean patch of each image, which gives one score, or each patch, which gives maps."""
+    memory: int = 5_000
+    """How many patches it learns from, at most, drawn at random; most detectors compare each with all."""
+    smoothing: float = 4.0
+    """Standard deviation in pixels of the Gaussian that smooths maps; 0 leaves it out."""
+
     def __post_init__(self) -> None:
+        if self.features == "patch":
+            self.uses = frozenset({"encoder", "pool"})  # type: ignore[misc]  # maps are to be pooled
+        if self.memory < 1 or self.smoothing < 0:
+            raise ValueError(f"memory is {self.memory} and smoothing {self.smoothing:g}, expected at least 1 and 0")
         if self.detector not in SKLEARN and not re.fullmatch(r"pyod_[a-z0-9_]+", self.detector):
             raise ValueError(unknown_name("detector", self.detector, [*SKLEARN, "pyod_ecod (or another of PyOD's)"]))
         if not self.reductions or min(self.reductions) < 1:
@@ -64,12 +76,32 @@ class Outlier(Model):
         assert encoder is not None, "the harness gives an encoder to models that use one"
         with seeded(run):
             self._patches = self._describe(encoder, run).sharing(encoder, self.reductions, run)
-        self._learn(self._patches.means(normal).cpu().numpy(), run.seed)
+        pooled = self.features == "pooled"
+        learned = self._patches.means(normal) if pooled else self._patches.sample(normal, self.memory, run.seed)
+        self._learn(learned.cpu().numpy(), run.seed)
 
     def score(self, images: Images) -> Scores:
-        """Scores (N,), higher where the image is less normal."""
+        """Scores (N,), or maps (N, H, W) of patches; higher where the image is less normal."""
+        if self.features == "patch":
+            return Scores(maps=self._maps(images))
         found = self._abnormality(self._reduced(self._patches.means(images).cpu().numpy()))
         return Scores(images=np.asarray(found, dtype=np.float64).reshape(len(images)))
+
+    def _maps(self, images: Images) -> FloatArray:
+        import torch
+
+        from harness_features.maps import AnomalyMap
+
+        size = images.pixels.shape[1]
+        maps = np.empty(images.pixels.shape[:3], dtype=np.float32)
+        for start, patches in self._patches.filled(images):
+            found = np.asarray(self._abnormality(self._reduced(patches.flatten(0, 2).cpu().numpy())))
+            distances = torch.from_numpy(found.astype(np.float32).reshape(patches.shape[:3]))
+            whole = AnomalyMap(
+                self._patches.network, torch.nn.Identity(), size, size // patches.shape[1], self.smoothing
+            )
+            maps[start : start + len(patches)] = whole.of_patches(distances)[: len(images) - start].numpy()
+        return maps
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """The encoder's weights and the normal features: the detector is learned from them again, never unpickled."""

@@ -34,6 +34,7 @@ VARIANTS = {
         "knn[features=pooled,distance=euclidean,k=2]",
         "subspace[measure=likelihood]",
         "outlier[detector=local_outlier_factor]",
+        "outlier[detector=gaussian_mixture,features=patch,memory=300]",
     ],
     "encoder": ["timm[name=tf_efficientnet_lite0.in1k]"],
     "threshold": ["mean_std[k=1]", "quantile[q=0.5]"],

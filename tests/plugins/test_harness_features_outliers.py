@@ -92,3 +92,25 @@ def test_a_module_that_pyod_lacks_is_named():
 def test_an_option_out_of_range_is_refused(options, said):
     with pytest.raises(ValueError, match=said):
         Outlier(**options)
+
+
+def test_patches_give_maps_in_which_the_square_stands_out():
+    model = Outlier(detector="one_class_svm", features="patch", memory=200, reductions=(4, 8), smoothing=0.0)
+    model.fit(toy_images(8, seed=1), encoder=ToyEncoder(), loss=None, run=RUN)
+    test = toy_images(4, defective=2, seed=2)
+    maps = model.score(test).maps
+    inside = [one[mask == 1].mean() for one, mask in zip(maps[2:], test.masks[2:], strict=True)]
+    assert min(inside) > maps[:2].mean()
+    assert model.uses == {"encoder", "pool"}
+    assert Outlier().uses == {"encoder"}
+
+
+def test_maps_of_patches_are_the_detector_s_own_scores():
+    model = Outlier(detector="kernel_density", features="patch", memory=50, reductions=(8,), smoothing=0.0)
+    model.fit(toy_images(6, seed=1), encoder=ToyEncoder(), loss=None, run=RUN)
+    patches = next(iter(model._patches.filled(toy_images(1, seed=2))))[1][:1]
+    rows = model._reduced(patches.flatten(0, 2).numpy())
+    expected = model._abnormality(rows).reshape(8, 8)
+    maps = model.score(toy_images(1, seed=2)).maps
+    np.testing.assert_allclose(maps[0, 4::8, 4::8].mean(), expected.mean(), rtol=0.1)
+    assert len(model._normal) == 50

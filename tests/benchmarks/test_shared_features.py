@@ -1,0 +1,99 @@
+"""Ten detectors by three seeds on one frozen encoder, against one detector that extracts its own features."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import harness_features.shared_maps as shared
+from harness import Encoder, Images, Model, Run
+from harness.plugin.registry import Registry
+
+DETECTORS = (
+    "gaussian", "padim[features=40]", "subspace", "subspace[measure=likelihood]", "knn[memory=500]",
+    "knn[features=pooled]", "outlier", "outlier[detector=local_outlier_factor]", "outlier[detector=kernel_density]",
+    "outlier[detector=one_class_svm]",
+)  # fmt: skip
+RUN = Run(image_size=252, weights="random")
+REGISTRY = Registry.discover(environ={"HARNESS_PLUGINS": ""})
+
+
+class Published(Encoder):
+    """dinov2_small, whose weights are the same for all seeds, as published ones are."""
+
+    name = "published"
+
+    def build(self, run: Run):
+        raise NotImplementedError
+
+    def build_pyramid(self, run: Run, reductions: tuple[int, ...]):
+        torch.manual_seed(0)
+        return REGISTRY.make(Encoder, "dinov2_small").build_pyramid(run, reductions)
+
+
+def drawn(count: int, seed: int) -> Images:
+    pixels = np.random.default_rng(seed).integers(0, 256, (count, 252, 252, 3), dtype=np.uint8)
+    return Images(pixels, tuple(f"{seed}/{i}.png" for i in range(count)))
+
+
+class Peak:
+    """How far this process's own memory, without mapped files, rises above where it began."""
+
+    def __enter__(self) -> Peak:
+        self.bytes, self._ended = 0, threading.Event()
+        start = _own_bytes()
+
+        def watch() -> None:
+            while not self._ended.is_set():
+                self.bytes = max(self.bytes, _own_bytes() - start)
+                time.sleep(0.02)
+
+        self._watcher = threading.Thread(target=watch)
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._watcher.join()
+
+
+def _own_bytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+
+
+def test_ten_detectors_by_three_seeds_against_one(figures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, test = drawn(96, 1), drawn(32, 2)
+    rounds, peak = iter(range(100)), Peak()
+
+    def fit(spelling: str, seed: int) -> np.ndarray:
+        model = REGISTRY.make(Model, spelling)
+        model.fit(train, encoder=Published(), loss=None, run=replace(RUN, seed=seed))
+        scores = model.score(test)
+        return scores.images if scores.maps is None else scores.maps.max(axis=(1, 2))
+
+    def fresh() -> None:
+        monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / str(next(rounds))))
+        for name in ("_layouts", "_read"):
+            getattr(shared, name).clear()
+
+    def all_of_them() -> np.ndarray:
+        fresh()
+        with peak:
+            first, *_ = [fit(spelling, seed) for seed in range(3) for spelling in DETECTORS]
+        return first
+
+    def one() -> np.ndarray:
+        fresh()
+        return fit(DETECTORS[0], 0)
+
+    ours, theirs = figures.race("10 detectors x 3 seeds, against one", all_of_them, one, at_most=1.5, rounds=1)
+    np.testing.assert_array_equal(ours, theirs)
+    features = 128 * 2 * 384 * 18 * 18 * 4
+    print(f"\npeak {peak.bytes / 1e6:.0f} MB beside mapped files; the features have {features / 1e6:.0f} MB")
