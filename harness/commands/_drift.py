@@ -47,7 +47,7 @@ class DriftTeller:
     def of(cls, detector: Detector, directory: Path, given: dict[str, Any]) -> DriftTeller:
         """As the options ask; says why none is looked for with --watch. Raises ModelError for a state that is none."""
         watched, images = given["watched"], given["drift_alarm"]
-        if not images:
+        if not images or not len(detector.saved.calibration[detector.pool]):
             return cls(None)
         if not detector.saved.unfitted:
             if watched:

@@ -141,7 +141,7 @@ def _answer(asked: Asked, photos: Photos, found: list[Try], choice: Choice, kept
         megabytes=kept.megabytes,
         tried=tuple(_told(by_pool) for one in found for by_pool in (one.by_pool if one.done else [one])),
         findings=photos.audit.findings,
-        suspects=tuple(train.paths[at] for at in order if best.good[at] > choice.limit),
+        suspects=tuple(train.paths[at] for at in order if best.good[at] >= choice.limit),
         synthetic=False,
         missing_weights="",
         defect_rate=asked.settings.defect_rate,

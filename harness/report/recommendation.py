@@ -14,6 +14,8 @@ from harness.verdicts.choosing import Choice, Count
 GOAL = 0.01
 """The rate of false alarms that people want to know the number of images for, where they ask for none."""
 _MARGIN = 15
+_TOLD = ("unreadable", "drawn")
+"""Findings that are said although they are not grave: photos that count for nothing."""
 _WEAKER = (
     "there are no bad photos, so the choice rests on defects that were painted onto good ones: weaker evidence than "
     "real ones; add some as soon as there are any"
@@ -76,7 +78,10 @@ class Recommendation:
             ("runners-up", _runners_up(choice)),
             ("not tried", "; ".join(f"{one.name} ({one.reason})" for one in self.tried if one.reason)),
             ("a day", self._of_a_day()),
-            ("photos", "; ".join(_sentence(one) for one in self.findings if one.grave or one.name == "unreadable")),
+            (
+                "photos",
+                "; ".join(_sentence(one) for one in self.findings if one.grave or one.name in _TOLD),
+            ),
             ("look at", self._suspects()),
             ("weights", self._weights()),
             ("kept as", f"{self.kept}; use it:  harness predict {self.kept} PHOTOS"),

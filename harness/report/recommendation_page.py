@@ -99,7 +99,7 @@ def _pictures(answer: Recommendation) -> Iterator[Picture]:
     missed = [at for at in np.argsort(answer.bad) if answer.bad[at] <= limit][: _MOST // 2]
     for at in missed:
         yield Picture(_thumbnail(bad, int(at)), f"missed: {bad.defects[at]}", bad.paths[at])
-    suspect = [at for at in np.argsort(-answer.good) if answer.good[at] > limit][: _MOST // 2]
+    suspect = [at for at in np.argsort(-answer.good) if answer.good[at] >= limit][: _MOST // 2]
     for at in suspect:
         yield Picture(_thumbnail(good, int(at)), "good, and least like the others", good.paths[at])
 

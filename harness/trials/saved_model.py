@@ -93,6 +93,11 @@ class SavedModel:
     @property
     def doubt(self) -> str:
         """Why its limit is of little use; empty if there is no such reason."""
+        if not len(self.calibration[self.pool]):
+            return (
+                "its calibration scores are gone: the limit stays as it was kept, and there are no p-values, no other "
+                "thresholds, and no search for drift; keep the model again for these"
+            )
         if self.trial.holdout or self.trial.calibrate or self.calibration[self.pool].any():
             return ""
         return (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from harness import (
     IMAGE_SUFFIXES,
     DataError,
+    Finding,
     Listing,
     PassedOver,
     Split,
@@ -53,14 +54,19 @@ class Photos(FileDataset):
         """Every photo that can be read, resized, mapped from the cache; a finding names others. Raises DataError."""
         self._folders()
         assert self.root is not None
-        return load_readable(self._category(category, self.root), image_size)
+        split = load_readable(self._category(category, self.root), image_size)
+        return replace(split, findings=(*split.findings, *self._of_drawing(self.root)))
+
+    def _of_drawing(self, folder: Path) -> Iterator[Finding]:
+        """That only some of very many good photos are taken."""
+        n = len(self._good(folder, []))
+        if n > self.most:
+            said = f"There are {n} good photos, of which {self.most} are drawn (photos[most={self.most}])."
+            yield Finding("drawn", said, count=self.most)
 
     def _category(self, name: str, folder: Path) -> Category:
-        good, bad = self._folders_of(folder)
         passed_over: list[PassedOver] = []
-        train = [image for one in good for image in _images(list_images(one), passed_over)]
-        if not good:
-            train = [one for one in entries(folder) if one.suffix.lower() in IMAGE_SUFFIXES and one.is_file()]
+        train, (_, bad) = self._good(folder, passed_over), self._folders_of(folder)
         test = [Item(image, kind) for one, kind in bad for image in _images(list_images(one), passed_over)]
         if not train:
             found = f"{len(test)} bad ones" if test else "no photos at all"
@@ -74,6 +80,13 @@ class Photos(FileDataset):
             test=tuple(test),
             passed_over=tuple(passed_over),
         )
+
+    def _good(self, folder: Path, passed_over: list[PassedOver]) -> list[Path]:
+        """All good photos of a folder."""
+        good, _ = self._folders_of(folder)
+        if not good:
+            return [one for one in entries(folder) if one.suffix.lower() in IMAGE_SUFFIXES and one.is_file()]
+        return [image for one in good for image in _images(list_images(one), passed_over)]
 
     def _drawn(self, images: Sequence[Path]) -> list[Path]:
         if len(images) <= self.most:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,9 +16,12 @@ from PIL import Image
 
 import harness
 from harness.commands import main
+from harness.plugin.registry import Registry
 from harness.recommending import answering
 from harness.recommending import detectors as trying
-from harness.trials.saved_model import read
+from harness.recommending import trying as tries
+from harness.recommending.photos import photos_in
+from harness.trials.saved_model import _digest, read
 
 SIZE = ("--image-size", "32")
 
@@ -219,3 +224,85 @@ def test_images_of_a_data_set_become_a_folder_of_photos(tmp_path: Path) -> None:
     again = CliRunner().invoke(main, [*words, "--write", str(tmp_path / "parts")])
     assert again.exit_code == 2
     assert "is not empty" in again.stderr
+
+
+def test_bad_photos_among_the_good_are_named_as_the_least_alike(tmp_path: Path) -> None:
+    place = photos(tmp_path / "parts", 20, {"scratch": 3})
+    photo(5, bad=True).save(place / "good" / "slipped_in.png")
+    answer = harness.recommend(place, store=tmp_path / "runs", image_size=32, minutes=0.001, quiet=True)
+    assert answer.suspects[0] == "good/slipped_in.png"
+    assert dict(answer.lines)["look at"].startswith("good/slipped_in.png")
+
+
+def test_a_kind_of_defect_with_one_photo_and_a_tenth_of_a_minute_are_answered(tmp_path: Path) -> None:
+    place = photos(tmp_path / "parts", 12, {"scratch": 3, "dent": 1})
+    result = recommend(place, "--minutes", "0.1", "--store", tmp_path / "runs", "--out", tmp_path / "page.html")
+    assert result.exit_code == 0, result.output
+    assert "dent 1 of 1, scratch 3 of 3" in result.stdout
+    assert "0 of 4 bad parts   at most 53 %" in result.stdout
+
+
+def test_twenty_thousand_photos_are_drawn_from_and_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links to a few files: the harness reads a thousand of them, whatever they lead to."""
+    place = photos(tmp_path / "parts", 4, {"scratch": 2})
+    for at in range(20_000):
+        (place / "good" / f"link{at}.png").symlink_to(place / "good" / f"{at % 4}.png")
+    split = photos_in(Registry.discover(), place, 8).split
+    assert len(split.train) == 1000
+    (found,) = (one for one in split.findings if one.name == "drawn")
+    assert found.sentence == "There are 20004 good photos, of which 1000 are drawn (photos[most=1000])."
+
+
+def test_a_detector_that_outlasts_the_time_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trying, "TRAINED", (("dae", "conv", "mse"),))
+    monkeypatch.setattr(tries, "EPOCHS", 10**6)
+    place = photos(tmp_path / "parts", 6, {"scratch": 2})
+    begun = time.monotonic()
+    answer = harness.recommend(place, store=tmp_path / "runs", image_size=32, minutes=0.2, quiet=True)
+    assert time.monotonic() - begun < 60
+    assert "was ended" in dict(answer.lines)["not tried"]
+    shutil.rmtree(place / "bad")
+    answer = harness.recommend(place, store=tmp_path / "runs", image_size=32, minutes=0.1, quiet=True)
+    assert "it took longer than the time that was left" in dict(answer.lines)["not tried"]
+
+
+def test_a_model_whose_calibration_scores_are_gone_says_so(answered: tuple[Path, Result], tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(answered[0] / "runs" / "models" / "recommended", model)
+    said = json.loads((model / "model.json").read_text())
+    said["calibration"] = {pool: [] for pool in said["calibration"]}
+    (model / "model.json").write_text(json.dumps(said))
+    altered = CliRunner().invoke(main, ["predict", str(model), str(answered[0] / "parts" / "NG")])
+    assert altered.exit_code == 2
+    assert "was altered after it was written" in altered.stderr
+    del said["digest"]
+    (model / "model.json").write_text(json.dumps({**said, "digest": _digest(said)}))
+    done = CliRunner().invoke(main, ["predict", str(model), str(answered[0] / "parts" / "NG")])
+    assert done.exit_code == 0, done.output
+    assert "its calibration scores are gone" in done.stderr
+    assert "9 anomalous" in done.stderr
+    other = CliRunner().invoke(main, ["predict", str(model), str(answered[0] / "parts"), "--threshold", "quantile"])
+    assert other.exit_code == 2
+    assert "Traceback" not in other.output
+
+
+@pytest.mark.parametrize(("name", "width"), [("desktop", 1280), ("phone", 390)])
+def test_the_page_of_a_recommendation_fits_a_browser(answered: tuple[Path, Result], name: str, width: int) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        faults: list[str] = []
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto((answered[0] / "recommendation.html").as_uri())
+        page.screenshot(path=str(answered[0] / f"{name}.png"), full_page=True)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator("h2").count() >= 5
+        assert page.locator("svg.strip line.bad").count() == 9
+        assert "p-value" in page.locator("section[aria-labelledby=how]").inner_text()
+        assert not faults
+        browser.close()
