@@ -19,7 +19,7 @@ from harness.trials.observers import Observer
 from harness.trials.settings import Settings
 from harness.trials.trial import UNUSED, Evidence, Outcome, Trial
 
-_CERTAIN = 50
+_CERTAIN = 10
 """A frozen-feature detector takes no longer than so many times what an earlier one took."""
 EPOCHS = 20
 """Of a detector that is trained: few, for it is there to be compared with and seldom chosen."""
