@@ -163,6 +163,12 @@ class Wholes:
         return tuple(dict.fromkeys(numbers))
 
 
+class ReadNames(tuple[str, ...]):
+    """Names that were read, so that settings made of others do not quote them twice."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Names:
     """Names as a comma list or a list, or `all`; in a comma list, a name in double quotes keeps commas and blanks."""
@@ -170,6 +176,8 @@ class Names:
     metavar: str = "LIST"
 
     def read(self, value: Any) -> tuple[str, ...]:
+        if isinstance(value, ReadNames):
+            return value
         if isinstance(value, str):
             return self._some(split_names(value))
         names = list(value) if isinstance(value, Iterable) and not isinstance(value, Mapping | bytes) else []
@@ -180,7 +188,7 @@ class Names:
     def _some(self, names: list[str]) -> tuple[str, ...]:
         if not names:
             raise ValueError("expected a comma list, or 'all'")
-        return tuple(dict.fromkeys(names))
+        return ReadNames(dict.fromkeys(names))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from harness import Dataset, Loss, Model, Run, UsageError
 from harness.commands import main
 from harness.commands.run import command
+from harness.plugin.in_process import some_of
 from harness.trials.settings import SETTINGS, Settings, find, table
 
 README = Path(__file__).parents[2] / "harness" / "trials" / "README.md"
@@ -190,3 +191,11 @@ def test_weights_are_pretrained_or_random() -> None:
         assert Settings.of({"weights": word}).weights == word
     with pytest.raises(UsageError, match="expected one of pretrained, random"):
         Settings.of({"weights": "imagenet"})
+
+
+@pytest.mark.parametrize("asked", ['"bolt, M6",all', ["bolt, M6", "all"]])
+def test_names_stay_as_they_were_asked_for_in_settings_that_are_made_of_others(asked: object) -> None:
+    settings = Settings.of({"categories": asked})
+    again = dataclasses.replace(settings, epochs=3)
+    assert some_of(again.categories, ["all", "bolt, M6"], "category") == ["bolt, M6", "all"]
+    assert again.categories == settings.categories
