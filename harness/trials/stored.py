@@ -105,6 +105,8 @@ def _scores(trial_id: str, packed: bytes, images: int | None = None) -> FloatArr
         raise ValueError(f"{damaged}: {error}") from error
     if images not in (None, len(scores)):
         raise ValueError(f"{damaged}: there are {len(scores)} for {images} images")
+    if not np.isfinite(scores).all():  # in a store without digests, that nobody has noticed before
+        raise ValueError(f"{damaged}: {np.count_nonzero(~np.isfinite(scores))} of {len(scores)} are not finite")
     return scores
 
 

@@ -99,3 +99,15 @@ def test_a_store_whose_trials_are_all_left_out_is_not_called_empty(tmp_path: Pat
         assert done.exit_code == 2, done.output
         assert "has 3 trials, and all were left out" in done.stderr
         assert "is empty" not in done.stderr
+
+
+def test_scores_that_are_no_numbers_cost_their_trial_also_where_there_are_no_digests(tmp_path: Path) -> None:
+    fill(tmp_path / "runs", 3)
+    with sqlite3.connect(tmp_path / "runs" / FILE_NAME) as db:
+        nan = b"\0\0\0\0\0\0\xf8\x7f" * 60
+        db.execute("UPDATE scores SET test = ? WHERE trial = (SELECT min(id) FROM trials)", [nan])
+        db.execute("DELETE FROM digests")
+    done = CliRunner().invoke(main, ["leaderboard", "--store", str(tmp_path / "runs"), "--format", "json"])
+    assert done.exit_code == 3, done.output
+    assert "are damaged: 60 of 60 are not finite" in done.stderr
+    assert len(json.loads(done.stdout)) == 2
