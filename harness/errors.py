@@ -57,11 +57,20 @@ class LeftOutWarning(HarnessWarning):
     """Something stored was left out, because it is damaged; a command that says so ends with exit code 3."""
 
 
+_MOST_TEXT = 10_000
+"""Characters of an error that are kept."""
+
+
 def where_raised(error: BaseException) -> str:
     """An error that nobody foresaw in one line, with the file and line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
+    try:
+        said = str(error)[:_MOST_TEXT]
+    except Exception:  # of an error that a plugin has made itself
+        said = "it cannot say what is wrong"
+    said = said.encode("utf-8", "backslashreplace").decode()  # which a store could not keep otherwise
+    return f"{type(error).__name__}: {' '.join(said.split())}{place}"
 
 
 def unknown_name(kind: str, value: str, known: Iterable[str]) -> str:

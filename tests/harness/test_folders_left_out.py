@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.commands import main
+from harness.errors import where_raised
 from harness.trials.database import FILE_NAME
 from harness.trials.folders_left_out import short
 from harness.trials.store import Store
@@ -125,3 +126,14 @@ def test_paths_in_a_store_of_before_go_no_further(dots_plugin: Path, tmp_path: P
     with Store(store) as opened, pytest.warns(match="before trials had digests"):
         (outcome,) = opened.outcomes()
     assert outcome.record.plugins["model"] == "dots.py 01234567"
+
+
+@pytest.mark.parametrize("text", ["x" * 1_000_000, "\ud800", None])
+def test_an_error_of_a_plugin_is_told_in_text_that_a_store_can_keep(text: str | None) -> None:
+    class OddError(Exception):
+        def __str__(self) -> str:
+            return text  # type: ignore[return-value]  # None raises a TypeError
+
+    said = where_raised(OddError())
+    assert said.startswith("OddError: ")
+    assert len(said.encode()) < 11_000
