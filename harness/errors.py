@@ -65,12 +65,21 @@ def where_raised(error: BaseException) -> str:
     """An error that nobody foresaw in one line, with the file and line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{error_line(error)}{place}"
+
+
+def error_line(error: BaseException) -> str:
+    """An error in one line, with its type: `ValueError: no such layer`. Errors of plugins may have no text, or any."""
+    return f"{type(error).__name__}: {' '.join(error_text(error).split())}"
+
+
+def error_text(error: BaseException) -> str:
+    """What an error says, cut, and in characters that a store can keep."""
     try:
         said = str(error)[:_MOST_TEXT]
     except Exception:  # of an error that a plugin has made itself
         said = "it cannot say what is wrong"
-    said = said.encode("utf-8", "backslashreplace").decode()  # which a store could not keep otherwise
-    return f"{type(error).__name__}: {' '.join(said.split())}{place}"
+    return said.encode("utf-8", "backslashreplace").decode()
 
 
 def unknown_name(kind: str, value: str, known: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from harness.audit.duplicates import duplicates
 from harness.audit.kept import kept
 from harness.audit.shortcuts import shortcuts
 from harness.audit.statistics import statistics_of
+from harness.errors import error_line
 
 VERSION = 2
 """Rises when findings or statistics of the same images change."""
@@ -41,7 +42,7 @@ def findings_of(split: Split) -> tuple[Finding, ...]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = error_line(error)
         return (Finding("audit", f"The images could not be looked at: {reason}."),)
 
 

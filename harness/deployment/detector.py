@@ -14,7 +14,15 @@ from PIL import Image
 
 from harness.api import BoolArray, Dataset, FloatArray, Images, Model, Pool, Threshold
 from harness.deployment.engines import Graph
-from harness.errors import HarnessError, ModelError, PackingError, UnavailableError, UsageError, unknown_name
+from harness.errors import (
+    HarnessError,
+    ModelError,
+    PackingError,
+    UnavailableError,
+    UsageError,
+    error_line,
+    unknown_name,
+)
 from harness.images.decoding import RESAMPLING, form_of, read_image
 from harness.metrics.guarantees import p_values
 from harness.plugin.spec import spell
@@ -108,7 +116,7 @@ class Detector:
                 except KeyboardInterrupt:
                     raise
                 except BaseException as error:  # a plugin may raise anything, above all where its state is incomplete
-                    reason = " ".join(f"{type(error).__name__}: {error}".split())
+                    reason = error_line(error)
                     raise ModelError(f"{self.saved.trial.model} cannot score {names[chunk][0]}: {reason}") from error
                 scores.append(by_pool[self.pool])
                 maps.append(some)

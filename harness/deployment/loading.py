@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from harness.api import Dataset, Encoder, Loss, Model, Part, Pool
 from harness.deployment.detector import Detector
-from harness.errors import HarnessError, ModelError, UnavailableError
+from harness.errors import HarnessError, ModelError, UnavailableError, error_line
 from harness.plugin.in_process import IN_PROCESS
 from harness.plugin.registry import KINDS, Registry
 from harness.plugin.spec import parse, spell
@@ -36,7 +36,7 @@ def load(directory: Path, registry: Registry, device: str = "cpu", weights_dir: 
     except UnavailableError:
         raise
     except Exception as error:  # what one version of a plugin has learned may not fit another
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = error_line(error)
         told = "; ".join((reason, *remarks))
         raise ModelError(f"model {str(directory)!r}: {spell(model)} cannot take what it learned: {told}") from error
     return Detector(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.deployment.detector import Decided, Detector
 from harness.deployment.image_files import Found
-from harness.errors import HarnessError
+from harness.errors import HarnessError, error_line
 from harness.images.decoding import path_text
 from harness.trials import hardware
 
@@ -136,4 +136,4 @@ def _decide_alone(decide: Decide, image: Read) -> Prediction:
 
 
 def _words(file: Path, error: BaseException) -> str:
-    return " ".join(f"{path_text(file)}: {type(error).__name__}: {error}".split())
+    return " ".join(f"{path_text(file)}: {error_line(error)}".split())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
-from harness.errors import DataError
+from harness.errors import DataError, error_line
 
 _MOST_TIMES = 100
 _MOST_ENTRIES = 2_000_000
@@ -45,9 +45,7 @@ def unpack(archive: Path, folder: Path) -> None:
     except DataError:
         raise
     except Exception as error:  # what zipfile and tarfile raise for damaged archives is of many kinds
-        raise DataError(
-            f"archive {str(archive)!r} cannot be unpacked: {' '.join(f'{type(error).__name__}: {error}'.split()):.300}"
-        ) from error
+        raise DataError(f"archive {str(archive)!r} cannot be unpacked: {error_line(error):.300}") from error
 
 
 def _opened(archive: Path) -> zipfile.ZipFile | tarfile.TarFile:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.api import CountMetric, Counts, Interval, Metric, PixelCounts, PixelMetric, Ranking, ScoreMetric
+from harness.errors import error_line
 from harness.metrics.pixel import PixelEvidence
 from harness.plugin.spec import spell
 
@@ -93,7 +94,7 @@ class Measured:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin's metric may raise anything
-            self.faults[name] = f"its interval: {type(error).__name__}: {error}"
+            self.faults[name] = f"its interval: {error_line(error)}"
             return None
         if low is None or high is None:
             return None
@@ -121,7 +122,7 @@ class Measured:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin's metric may raise anything
-            self.faults[name] = f"{type(error).__name__}: {error}"
+            self.faults[name] = error_line(error)
             return None
         low, high = metric.range
         if value == value and not low <= value <= high:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import NamedTuple
 
+from harness.errors import error_line
+
 CONTRACT = 1
 """The version in force. It rises only when working plugins would have to change; plugins/README.md has the policy."""
 ATTRIBUTE = "harness_contract"
@@ -19,7 +21,7 @@ def misfit(module: object) -> str:
     try:
         wanted = getattr(module, ATTRIBUTE, 1)
     except Exception as error:  # a module may have a __getattr__ of its own
-        return f"does not say its {ATTRIBUTE}: {type(error).__name__}: {error}"
+        return f"does not say its {ATTRIBUTE}: {error_line(error)}"
     if type(wanted) is not int or wanted < 1:
         return f"says {ATTRIBUTE} = {wanted!r}, expected the whole number of a contract, as {CONTRACT}"
     if wanted > CONTRACT:

@@ -6,7 +6,7 @@ import inspect
 import re
 
 from harness.api import Model, OracleThreshold, Part
-from harness.errors import unknown_name
+from harness.errors import error_line, unknown_name
 from harness.plugin.options import fault_of_options
 
 AXES = ("encoder", "loss", "pool", "training")
@@ -18,7 +18,7 @@ def fault_of(part: object, kind: type[Part]) -> str:
     try:
         return _fault(part, kind)
     except Exception as error:  # a class may answer any question about itself with an exception
-        return f"which cannot be looked at: {type(error).__name__}: {error}"
+        return f"which cannot be looked at: {error_line(error)}"
 
 
 def named(part: object) -> str:

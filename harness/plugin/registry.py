@@ -33,7 +33,7 @@ from harness.api import (
     Threshold,
     Tracker,
 )
-from harness.errors import HarnessError, UsageError, unknown_name
+from harness.errors import HarnessError, UsageError, error_line, unknown_name
 from harness.plugin import hookspecs
 from harness.plugin.contract import misfit, misfit_of_source
 from harness.plugin.faults import fault_of, is_floor, named, needs_options
@@ -247,7 +247,7 @@ class Registry:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            plugin.problems.append(misfit_of_source(source()) or f"cannot be imported: {type(error).__name__}: {error}")
+            plugin.problems.append(misfit_of_source(source()) or f"cannot be imported: {error_line(error)}")
             return
         if reason := misfit(module):
             plugin.problems.append(reason)
@@ -291,7 +291,7 @@ class Registry:
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
                     raise
-                plugin.problems.append(f"{HOOKS[kind]} failed: {type(error).__name__}: {error}")
+                plugin.problems.append(f"{HOOKS[kind]} failed: {error_line(error)}")
                 continue
             if len(parts) > MOST_PARTS:
                 plugin.problems.append(f"{HOOKS[kind]} returned more than {MOST_PARTS} parts, which were left out")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.api import Part
-from harness.errors import UnavailableError
+from harness.errors import UnavailableError, error_line
 from harness.plugin.spec import spell
 from harness.testing import (
     corruptions,
@@ -80,7 +80,7 @@ def attempt(check: Check, part: Part) -> Outcome:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # sys.exit included
-        return Outcome("failed", f"{type(error).__name__}: {error}")
+        return Outcome("failed", error_line(error))
     return Outcome("passed")
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import UsageError, error_text
 
 
 def device(wanted: str = "auto") -> str:
@@ -113,7 +113,7 @@ def threads_in_use() -> int | None:
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error means that the device or the machine ran out of memory; torch has several wordings for it."""
     signs = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
-    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in signs)
+    return isinstance(error, MemoryError) or any(sign in error_text(error).lower() for sign in signs)
 
 
 def release_memory() -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, distribution, metadata, version
 from pathlib import Path
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, error_line
 from harness.trials import hardware
 
 NAME = "anomaly-harness"
@@ -46,7 +46,7 @@ def device() -> str:
     try:
         found = hardware.machine(hardware.device("auto"))
     except (HarnessError, ImportError, RuntimeError) as error:  # a driver that does not fit torch says so here
-        return f"none that works ({type(error).__name__}: {error})"
+        return f"none that works ({error_line(error)})"
     named = found["cpu"] if found["device"] == "cpu" else found["device"]
     return f"{'cpu' if found['device'] == 'cpu' else hardware.device('auto')} ({named}, {hardware.cores()} cores)"
 

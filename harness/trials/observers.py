@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.api import Finding, Progress
+from harness.errors import error_line
 from harness.trials.trial import Outcome, Trial
 
 
@@ -103,5 +104,5 @@ class Observers(Observer):
                 getattr(observer, event)(*what, **how)
             except Exception as error:  # trials go on whatever goes wrong with a display, a disk or a network
                 self._observers.remove(observer)
-                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                reason = error_line(error)
                 self._warn(f"{type(observer).__name__} failed and is told nothing more of this run: {reason}")

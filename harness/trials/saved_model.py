@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.api import FloatArray, Threshold
-from harness.errors import ModelError, TooFewError
+from harness.errors import ModelError, TooFewError, error_line
 from harness.files import replacing
 from harness.metrics.limits import limit_of
 from harness.plugin.spec import spell
@@ -131,7 +131,7 @@ def limit_by(threshold: Threshold, normal: FloatArray) -> float:
     except TooFewError as error:
         raise ModelError(str(error)) from error
     except BaseException as error:  # a plugin's threshold may raise anything
-        raise ModelError(f"threshold {spell(threshold)} gives no limit: {type(error).__name__}: {error}") from error
+        raise ModelError(f"threshold {spell(threshold)} gives no limit: {error_line(error)}") from error
 
 
 def name_of(trial: Trial, trial_id: str) -> str:
@@ -169,7 +169,7 @@ def write(saved: SavedModel, state: State, folder: Path) -> Path:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a plugin's state may hold what safetensors does not know
-        raise ModelError(f"model {target.name!r} cannot be kept: {type(error).__name__}: {error}") from error
+        raise ModelError(f"model {target.name!r} cannot be kept: {error_line(error)}") from error
     return target
 
 

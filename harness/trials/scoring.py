@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.api import FloatArray, Images, Model, Pool, Scores
-from harness.errors import TrainingError
+from harness.errors import TrainingError, error_line
 from harness.metrics.pixel import PixelEvidence, PixelMetrics
 from harness.trials.handed import handed
 from harness.trials.pictures import Shrinker
@@ -65,7 +65,7 @@ def _pooled(pool: Pool, name: str, maps: FloatArray) -> FloatArray:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise TrainingError(f"pool {name}: {type(error).__name__}: {error}") from error
+        raise TrainingError(f"pool {name}: {error_line(error)}") from error
 
 
 def _fault(values: FloatArray, paths: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from harness.api import GOOD, BoolArray, FloatArray, Metric, OracleThreshold, Ranking, Threshold
-from harness.errors import TooFewError
+from harness.errors import TooFewError, error_line
 from harness.metrics.limits import finite, limit_of
 from harness.metrics.measured import Measured
 from harness.metrics.pools import EVERY_POOL
@@ -114,7 +114,7 @@ def judge(
 
 
 def _words(threshold: str, error: BaseException) -> str:
-    return short(f"threshold {threshold}: {type(error).__name__}: {error}")
+    return short(f"threshold {threshold}: {error_line(error)}")
 
 
 def _limit(threshold: Threshold, normal: FloatArray, scores: FloatArray, labels: BoolArray) -> float:

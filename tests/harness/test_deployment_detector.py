@@ -172,7 +172,7 @@ def test_a_plugin_of_another_version_is_named_with_both(parts: Path, tmp_path: P
     changed.write_text(dots_plugin.read_text() + "\n# changed\n")
     (remark,) = load(directory, Registry.discover([changed])).remarks
     assert f"fitted with model mean_image of {dots_plugin.name} " in remark
-    assert f"here it is of {changed} " in remark
+    assert f"here it is of {changed.name} " in remark
 
 
 def test_the_same_plugin_file_at_another_place_is_the_same(parts: Path, tmp_path: Path, dots_plugin: Path) -> None:

@@ -171,7 +171,7 @@ def test_a_plugin_of_another_version_is_named_with_both_and_that_of_the_data_set
     wanted = here._replace(plugins={**here.plugins, "loss": "acme-losses 2.0"})
     other = perform(TRIAL, split, wanted, setting, board)
     assert other.outcome.reason.startswith(
-        f"loss 'absolute' is of acme-losses 2.0, and {socket.gethostname()} has {dots_plugin} "
+        f"loss 'absolute' is of acme-losses 2.0, and {socket.gethostname()} has {dots_plugin.name} "
     )
     elsewhere = here._replace(
         plugins={**here.plugins, "dataset": "acme-images 3.1"},

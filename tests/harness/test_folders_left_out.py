@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.commands import main
-from harness.errors import where_raised
+from harness.errors import error_line, where_raised
 from harness.trials.database import FILE_NAME
 from harness.trials.folders_left_out import short
+from harness.trials.hardware import out_of_memory
 from harness.trials.store import Store
 
 ALICE = "alice of the paint shop"
@@ -134,6 +135,7 @@ def test_an_error_of_a_plugin_is_told_in_text_that_a_store_can_keep(text: str | 
         def __str__(self) -> str:
             return text  # type: ignore[return-value]  # None raises a TypeError
 
-    said = where_raised(OddError())
-    assert said.startswith("OddError: ")
-    assert len(said.encode()) < 11_000
+    for said in (where_raised(OddError()), error_line(OddError())):
+        assert said.startswith("OddError: ")
+        assert len(said.encode()) < 11_000
+    assert not out_of_memory(OddError())

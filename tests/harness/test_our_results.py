@@ -23,7 +23,7 @@ PAGES = dict(MADE_BY.findall((RESULTS / "README.md").read_text(encoding="utf-8")
 """By name, the words of the command that makes it."""
 
 
-BY_SCRIPTS = ("detector_costs.md", "patchcore_sides.md", "weak_defaults.md", "synthetic_ranks.md")
+BY_SCRIPTS = ("detector_costs.md", "patchcore_sides.md", "recommended.md", "weak_defaults.md", "synthetic_ranks.md")
 """Made by scripts that take images and weights."""
 
 

@@ -147,13 +147,13 @@ def test_nested_folders_are_taken_in_and_loose_or_foreign_files_are_named(tmp_pa
         (root / folder).mkdir()
         plain(picture(901, bad=False), root / folder / "1.png")
     plain(picture(902, bad=False), root / "test/loose.png")
-    (root / "train/good/raw.heic").touch()
+    (root / "train/good/raw.nef").touch()
     split = load(root)
     assert "train/good/day2/1.png" in split.train.paths
     assert dict(zip(split.test.paths, split.test.defects, strict=True))["test/bad/left/1.png"] == "bad"
     (finding,) = named(split, "passed over")
     assert finding.count == 2
-    assert finding.examples == ("train/good/raw.heic", "test/loose.png")
+    assert finding.examples == ("train/good/raw.nef", "test/loose.png")
 
 
 def test_a_folder_that_belongs_to_the_system_hides_no_category(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
