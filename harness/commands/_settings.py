@@ -73,6 +73,8 @@ def _read_config(ctx: click.Context, param: click.Parameter, file: Path | None) 
         table = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # editors on Windows put a mark in front
     except OSError as error:
         raise UsageError(f"{where} cannot be read: {error.strerror}") from error
+    except RecursionError:
+        raise UsageError(f"{where} is no list of settings: too many brackets within brackets") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{where} is not TOML: {error}") from error
     others = {

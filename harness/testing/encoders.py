@@ -125,7 +125,7 @@ def check_pyramid_has_the_reductions_asked_for(encoder: Encoder) -> None:
     maps = _features(module, _images(encoder))
     shapes = [tuple(level.shape[2:]) for level in maps]
     size = run_for(encoder).image_size
-    own = tuple(getattr(module, "reductions", reductions))  # options may choose the maps
+    own = tuple(sorted(getattr(module, "reductions", reductions)))  # options may choose the maps, the finest first
     wanted = [(size // reduction, size // reduction) for reduction in own]
     assert shapes == wanted, f"reductions {own} of {size}x{size} images are maps of {shapes}, expected {wanted}"
 

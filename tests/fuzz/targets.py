@@ -39,6 +39,7 @@ from harness.report.findings import findings_document
 from harness.report.formats import render
 from harness.report.leaderboard import leaderboard_document
 from harness.trials.grid import plan
+from harness.trials.presets import with_preset
 from harness.trials.record import Record
 from harness.trials.saved_model import DESCRIPTION, WEIGHTS, SavedModel
 from harness.trials.saved_model import write as save_model
@@ -186,7 +187,10 @@ def configurations() -> Target:
         here = {"device": "cpu", "precision": "fp32", "data_root": None, "weights_dir": None}
         settings = replace(settings_of(given), **here)
         choose(registry, Threshold, settings.thresholds)
-        list(plan(running._axes(registry, settings, "cpu")))
+        dataset = running._dataset(registry, settings)
+        of_data = settings.of_data(dataset)
+        settings, _ = with_preset(settings, dataset, registry, of_data["image_size"])
+        list(plan(running._axes(registry, settings, "cpu", dataset, of_data)))
 
     more = [b"dae", b"cae", b"conv", b"mse", b"tile", b"[[a]]", b"1979-05-27", b"0.1", b"[1]", b"{a=1}", b"'''", b"[a]"]
     return Target(configure, seeds, (*NUMBERS, *TEXTS, *names, *more), ".toml")
