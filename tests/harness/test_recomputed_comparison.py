@@ -194,9 +194,9 @@ def constant(own: list[Number], noise: Any) -> int:
 def test_distances_by_method_follow_from_the_rows(name: str, numbers: list[Number]) -> None:
     page = shown(name, "md").partition("### By method")[2]
     noise, checked = noises(numbers), 0
-    for line in re.findall(r"^\| (\w+ \+ .*) \|$", page, flags=re.MULTILINE):
+    for line in re.findall(r"^\| (\w+ · .*) \|$", page, flags=re.MULTILINE):
         title, *cells = (cell.strip() for cell in line.split("|"))
-        own = [number for number in numbers if " + ".join(number.method) == title]
+        own = [number for number in numbers if " · ".join(number.method) == title]
         if not own or not cells[-1]:
             continue
         distance = np.mean([abs(number.ours.mean() - number.published) for number in own])
