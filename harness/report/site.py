@@ -80,6 +80,8 @@ class Page:
     lines: Sequence[SiteRow]
     made: Sequence[Made]
     verified: str
+    grave: Sequence[str]
+    """What makes results on some images doubtful, a sentence for each finding."""
 
     @property
     def values(self) -> Mapping[str, Sequence[str]]:
@@ -125,6 +127,7 @@ def _file_names(datasets: Mapping[str, Any]) -> dict[str, str]:
 def _page(dataset: str, name: str, found: Sequence[tuple[str, list[Verdict]]]) -> Page:
     lines: list[SiteRow] = []
     made: dict[str, Made] = {}
+    grave: dict[str, None] = {}
     for file, verdicts in found:
         by_threshold: dict[str, list[Verdict]] = {}
         for verdict in verdicts:
@@ -133,6 +136,8 @@ def _page(dataset: str, name: str, found: Sequence[tuple[str, list[Verdict]]]) -
         ranked = [board for board in every if board.category is not None]
         titles = labels(line.method._replace(pool="", threshold="") for board in ranked for line in board.lines)
         for board in ranked:
+            said = [note for note in board.notes if note.startswith("GRAVE ")]
+            grave |= dict.fromkeys(f"{board.category}: {note}" for note in said)
             lines += [_row(board, line, titles, file) for line in board.lines]
         by_trial: dict[str, list[Verdict]] = {}
         for verdict in verdicts:
@@ -142,7 +147,7 @@ def _page(dataset: str, name: str, found: Sequence[tuple[str, list[Verdict]]]) -
         key=lambda line: (line.category, line.size, line.oracle, line.proof != "recomputed", line.rank or len(lines))
     )
     held = sum(place.holds for place in made.values())
-    return Page(dataset, name, lines, list(made.values()), f"{held} of {len(made)}")
+    return Page(dataset, name, lines, list(made.values()), f"{held} of {len(made)}", list(grave))
 
 
 def _row(board: Board, line: BoardRow, titles: Mapping[Method, str], file: str) -> SiteRow:

@@ -23,6 +23,7 @@ from harness.verification.notes import FORMAT, Note, Refit
 from harness.verification.notes import save as save_note
 
 CHROMIUM = Path("/usr/bin/chromium")
+RESULTS = Path(__file__).parents[2] / "leaderboards" / "results"
 HOSTILE = "<img src=x onerror=alert(1)>"
 TRIAL = Trial("dots", "tile", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
 
@@ -159,3 +160,14 @@ def test_a_folder_without_exports_is_one_line_and_a_forged_row_is_named(tmp_path
     assert "auroc is 0.99" in done.stderr
     assert 'data-value="0.99"' not in (tmp_path / "out" / "dots.html").read_text()
     assert outcome(1.0, seed=1).id in (tmp_path / "out" / "dots.html").read_text()
+
+
+def test_grave_findings_on_the_images_stand_above_the_rows(tmp_path: Path) -> None:
+    rows = (RESULTS / "screw.jsonl").read_text(encoding="utf-8")
+    (tmp_path / "screw.jsonl").write_text(rows, encoding="utf-8")
+    done = CliRunner().invoke(main, ["site", str(tmp_path), "--out", str(tmp_path / "site")])
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "site" / "mvtec_ad.html").read_text(encoding="utf-8")
+    above, _, _ = page.partition("<table")
+    assert above.count("<li>screw: GRAVE ") == 2
+    assert "screw: GRAVE shortcut: The brightness alone tells normal and defective test images apart" in above
