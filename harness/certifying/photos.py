@@ -11,10 +11,10 @@ import numpy as np
 from harness.api import Dataset, Images
 from harness.certifying.asked import FEWEST
 from harness.deployment.detector import Detector
-from harness.errors import DataError, ModelError, UsageError
+from harness.errors import DataError, ModelError
 from harness.images.decoding import path_text
 from harness.plugin.registry import Registry
-from harness.trials.datasets import categories_of, load, own_photos
+from harness.trials.datasets import load, photos_of_one_part
 from harness.trials.saved_model import digest_of_pixels
 
 
@@ -39,18 +39,9 @@ def photos_of(detector: Detector, registry: Registry, place: Path, what: str = "
 
     Raises UsageError, DataError, and ModelError for a model that reads files in a way of its own.
     """
-    if not place.exists():
-        raise UsageError(f"no folder {path_text(place)}: expected a folder with good/ and bad/, or one of good photos")
-    dataset, _ = own_photos(registry, place)
-    categories = categories_of(dataset)
-    if len(categories) > 1:
-        some = ", ".join(categories[:5]) + (", ..." if len(categories) > 5 else "")
-        raise UsageError(
-            f"{path_text(place)} holds {len(categories)} kinds of part ({some}): a model learns one, so give one of "
-            f"them, such as {path_text(place / categories[0])}"
-        )
+    dataset, _, category = photos_of_one_part(registry, place, "a model")
     saved = detector.saved
-    split = load(dataset, categories[0], saved.trial.image_size)
+    split = load(dataset, category, saved.trial.image_size)
     _refuse_other_reading(detector, split.depth, split.modes, place)
     parts = [split.train, split.test, *([split.calibration] if split.calibration is not None else [])]
     digests = [[digest_of_pixels(pixels) for pixels in part.pixels] for part in parts]

@@ -69,6 +69,24 @@ def own_photos(registry: Registry, place: Path) -> tuple[Dataset, Path]:
     raise DataError(f"{path_text(place)} holds no photos that any data set here reads: {said}")
 
 
+def photos_of_one_part(registry: Registry, place: Path, learner: str) -> tuple[Dataset, Path, str]:
+    """As `own_photos`, with the only category there, which is all that the learner (`a model`) can take.
+
+    Raises UsageError, DataError.
+    """
+    if not place.exists():
+        raise UsageError(f"no folder {path_text(place)}: expected a folder with good/ and bad/, or one of good photos")
+    dataset, root = own_photos(registry, place)
+    categories = categories_of(dataset)
+    if len(categories) > 1:
+        names = ", ".join(categories[:5]) + (", ..." if len(categories) > 5 else "")
+        raise UsageError(
+            f"{path_text(place)} holds {len(categories)} kinds of part ({names}): {learner} learns one, so give one "
+            f"of them, such as {path_text(place / categories[0])}"
+        )
+    return dataset, root, categories[0]
+
+
 def how_to_get(dataset: Dataset) -> str:
     """Where the images of a data set come from, and how they have to lie below the folder of `--data-root`."""
     source = f"get {dataset.name} from {dataset.homepage} and " if dataset.homepage else ""
