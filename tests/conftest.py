@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import os
+import shutil
 import site
 import subprocess
 import time
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +38,21 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("real images and weights (../shared) are not here")
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, in which pages are tested; for a module only, since playwright's event loop would stop those of others."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("Chromium is not here: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not here: pip install '.[test]'")
+    with playwright.sync_playwright() as driver:
+        quiet = ("quic", "background-networking", "component-update", "sync")
+        flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{one}" for one in quiet)]
+        opened = driver.chromium.launch(executable_path=chromium, args=flags)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(autouse=True, scope="session")

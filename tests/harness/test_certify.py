@@ -22,7 +22,6 @@ from harness.commands import main
 from harness.trials import saved_model
 
 PLUGIN = Path(__file__).parents[1] / "plugin_files" / "dots.py"
-CHROMIUM = Path("/usr/bin/chromium")
 LITTLE = (
     *(
         "--sizes",
@@ -333,20 +332,6 @@ def test_a_plugin_that_fails_is_named(place: Path, tmp_path: Path, asked: dict[s
     usual = {"defects": "spot", "corruptions": "noise", "sizes": (0.1, 0.2), "contrasts": 0.5, "most": 4, "engines": ()}
     with pytest.raises(harness.TrainingError, match=said):
         harness.certify(place / "model", place / "more", quiet=True, plugins=[PLUGIN, tmp_path / "broken.py"], **{**usual, **asked})  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not here: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not here: pip install '.[test]'")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(
-            executable_path=str(CHROMIUM),
-            args=["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield opened
-        opened.close()
 
 
 @pytest.mark.parametrize("width", [1440, 390])

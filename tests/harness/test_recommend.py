@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -287,22 +288,18 @@ def test_a_model_whose_calibration_scores_are_gone_says_so(answered: tuple[Path,
 
 
 @pytest.mark.parametrize(("name", "width"), [("desktop", 1280), ("phone", 390)])
-def test_the_page_of_a_recommendation_fits_a_browser(answered: tuple[Path, Result], name: str, width: int) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        pytest.skip("Chromium is not installed")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": width, "height": 900})
-        faults: list[str] = []
-        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto((answered[0] / "recommendation.html").as_uri())
-        page.screenshot(path=str(answered[0] / f"{name}.png"), full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.locator("h2").count() >= 5
-        assert page.locator("svg.strip line.bad").count() == 9
-        assert "p-value" in page.locator("section[aria-labelledby=how]").inner_text()
-        assert not faults
-        browser.close()
+def test_the_page_of_a_recommendation_fits_a_browser(
+    answered: tuple[Path, Result], browser: Any, name: str, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto((answered[0] / "recommendation.html").as_uri())
+    page.screenshot(path=str(answered[0] / f"{name}.png"), full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("h2").count() >= 5
+    assert page.locator("svg.strip line.bad").count() == 9
+    assert "p-value" in page.locator("section[aria-labelledby=how]").inner_text()
+    assert not faults
+    page.close()

@@ -32,17 +32,6 @@ from harness.verdicts.leaderboard import boards
 from harness.verdicts.methods import short_names
 from harness.verdicts.verdict import Verdict
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = "<script>alert(1)</script>"
 QUOTES = 'good" onfocus="alert(2)'
 KINDS = ("good",) * 6 + ("crack", "crack", "<img src=x onerror=alert(3)>", "crack", "crack", "hole")
@@ -289,17 +278,6 @@ def test_names_with_spaces_survive_the_shell() -> None:
 
 
 # In a browser.
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not here: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not here: pip install '.[test]'")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

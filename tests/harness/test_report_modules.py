@@ -16,7 +16,6 @@ from harness.metrics.intervals import wilson
 from harness.metrics.significance import mcnemar
 from harness.report.script import script
 
-CHROMIUM = Path("/usr/bin/chromium")
 FOLDER = Path(bundling.__file__).parent / "templates" / "report"
 MODULES = sorted(FOLDER.glob("*.js"))
 _DEFINED = re.compile(r"^(?:export )?(?:async )?(?:function|const|let) (?:\[([^\]]*)\]|(\w+))", flags=re.MULTILINE)
@@ -72,11 +71,8 @@ def test_modules_stay_small() -> None:
 
 
 @pytest.fixture(scope="module")
-def load() -> Iterator[Callable[[str, str], Any]]:
+def load(browser: Any) -> Iterator[Callable[[str, str], Any]]:
     """Runs JavaScript with a module's exports as `m`, in a page that has nothing else."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not here: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not here: pip install '.[test]'")
 
     def answer(route: Any) -> None:
         name = route.request.url.rpartition("/")[2]
@@ -85,15 +81,13 @@ def load() -> Iterator[Callable[[str, str], Any]]:
         else:
             route.fulfill(body="<!doctype html><title>modules</title>", content_type="text/html")
 
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        page = opened.new_page()
-        page.route("http://modules.test/**", answer)
-        page.goto("http://modules.test/")
-        yield lambda name, code: page.evaluate(
-            f"async () => {{ const m = await import('http://modules.test/{name}.js'); {code} }}"
-        )
-        opened.close()
+    page = browser.new_page()
+    page.route("http://modules.test/**", answer)
+    page.goto("http://modules.test/")
+    yield lambda name, code: page.evaluate(
+        f"async () => {{ const m = await import('http://modules.test/{name}.js'); {code} }}"
+    )
+    page.close()
 
 
 def test_figures_are_short_and_scores_have_three_digits(load: Callable[[str, str], Any]) -> None:

@@ -24,7 +24,6 @@ from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.judging import judge
 
-CHROMIUM = Path("/usr/bin/chromium")
 GOLDEN = Path(__file__).parent.parent / "golden" / "views"
 KINDS = ("good",) * 10 + ("crack",) * 6 + ("hole",) * 4
 NAMES = tuple(f"{at:02}.png" for at in range(len(KINDS)))
@@ -79,17 +78,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = page_of(verdicts, store)
     (folder / "report.html").write_text(text, encoding="utf-8")
     return folder / "report.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not here: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not here: pip install '.[test]'")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module", params=[(1440, "light"), (768, "dark"), (390, "light"), (390, "dark")], ids=lambda one: f"{one[0]}-{one[1]}")  # fmt: skip

@@ -22,7 +22,6 @@ from harness.verification.keys import signer
 from harness.verification.notes import FORMAT, Note, Refit
 from harness.verification.notes import save as save_note
 
-CHROMIUM = Path("/usr/bin/chromium")
 RESULTS = Path(__file__).parents[2] / "leaderboards" / "results"
 HOSTILE = "<img src=x onerror=alert(1)>"
 TRIAL = Trial("dots", "tile", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
@@ -60,17 +59,6 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.exit_code == 0, done.output
     assert "3 pages written" in done.stderr
     return folder / "out"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is not here: apt-get install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not here: pip install '.[test]'")
-    with playwright.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(params=[(1280, 900), (390, 844)], ids=["desk", "phone"])
