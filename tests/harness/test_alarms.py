@@ -34,6 +34,17 @@ def test_precision_on_the_line_is_bayes_rule_and_lies_in_its_interval(found: Cou
     assert high <= 1
 
 
+def test_the_interval_of_precision_on_the_line_is_bayes_rule_at_wilsons_bounds_of_both_rates() -> None:
+    found = Counts(right_normal=18, n_normal=20, right_abnormal=27, n_abnormal=30)
+    (right_low, right_high), (found_low, found_high) = wilson(18, 20, 0.975), wilson(27, 30, 0.975)
+
+    def precision(alarm_rate: float, found_rate: float) -> float:
+        return 0.1 * found_rate / (0.1 * found_rate + 0.9 * alarm_rate)
+
+    bounds = precision(1 - right_low, found_low), precision(1 - right_high, found_high)
+    assert Precision(defect_rate=0.1).interval(found) == pytest.approx(bounds)
+
+
 def test_few_alarms_are_right_where_defects_are_rare() -> None:
     found = Counts(95, 100, 99, 100)
     assert Precision(defect_rate=0.5).value(found) > 0.95

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 
 from harness.metrics.detection_by_size import size_found
 
@@ -63,8 +64,37 @@ def test_whatever_was_found_the_size_lies_within_its_interval_and_the_ladder(
 
 
 @pytest.mark.parametrize(
-    ("sizes", "shape"), [([0.1], (3, 1)), ([0.2, 0.1], (3, 2)), ([0.1, 0.2], (3, 3)), ([0.1, 0.2], (0, 2)), ([0.0, 0.2], (3, 2))]
+    ("sizes", "shape"), [([0.1], (3, 1)), ([0.2, 0.1], (3, 2)), ([0.1, 0.2], (3, 3)), ([0.1, 0.2], (0, 2)), ([0.0, 0.2], (3, 2)), ([0.1, 0.2], (2,))]
 )  # fmt: skip
 def test_what_is_no_ladder_is_refused(sizes: list[float], shape: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="expected"):
         size_found(np.array(sizes), np.zeros(shape, bool))
+
+
+@pytest.mark.parametrize(("slope", "photos", "seed"), [(3.0, 12, 0), (8.0, 9, 1), (1.0, 20, 2)])
+def test_the_curve_is_where_firths_penalised_likelihood_is_largest(slope: float, photos: int, seed: int) -> None:
+    found = outcomes(slope, photos, seed)
+    x, counts = np.log(SIZES), found.sum(axis=0)
+
+    def less(curve: np.ndarray) -> float:
+        p = 1 / (1 + np.exp(-(curve[0] + curve[1] * x)))
+        design = np.stack([np.ones_like(x), x])
+        information = (design * (photos * p * (1 - p))) @ design.T
+        log_likelihood = (counts * np.log(p) + (photos - counts) * np.log1p(-p)).sum()
+        return -float(log_likelihood + 0.5 * np.linalg.slogdet(information)[1])
+
+    one = size_found(SIZES, found)
+    best = minimize(less, [one.intercept, one.slope], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12})
+    assert [one.intercept, one.slope] == pytest.approx(best.x, rel=1e-4)
+    assert one.size == pytest.approx(np.exp((np.log(9) - best.x[0]) / best.x[1]), rel=1e-3)
+
+
+def test_the_interval_reaches_from_the_last_size_missed_too_often_to_the_next() -> None:
+    found = np.tile(SIZES >= 0.05, (40, 1))
+    found[:6, 2] = True
+    found[:5, 4] = False
+    one = size_found(SIZES, found)
+    assert one.high is not None
+    assert one.high >= 0.12, (
+        "at 0.08 fewer than nine in ten are found, so that the true size may be as large as the next"
+    )

@@ -124,6 +124,12 @@ def test_the_mean_of_two_rates_is_between_its_bounds_and_does_not_depend_on_thei
     assert mean_with_interval([one, other])[1:] == pytest.approx((low, high))
 
 
+@pytest.mark.parametrize("rates", [[], [(0, 0)], [(1, 2), (0, 0)]])
+def test_a_mean_of_no_rates_and_of_a_rate_of_no_images_is_refused(rates):
+    with pytest.raises(ValueError, match="at least one, each of one image or more"):
+        mean_with_interval(rates)
+
+
 def test_a_number_of_numpys_is_not_kept_for_pythons():
     asked = 0.7318
     for kind in (np.float64, float):

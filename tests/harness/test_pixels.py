@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from harness.metrics.pixel import PixelMetrics, aupro, pixel_auroc, pixel_average_precision
+from harness.metrics.pixel import PixelMetrics, _reached_by, aupro, pixel_auroc, pixel_average_precision
+from harness.metrics.pixel.keys import origin_of
 
 TOLERANCE = 1e-4
 """What the issue asks for."""
@@ -304,6 +305,24 @@ def test_memory_does_not_grow_with_the_number_of_maps(monkeypatch: pytest.Monkey
         return reached
 
     assert peak(60) < 1.5 * peak(10)
+
+
+def test_close_scores_are_told_apart_by_their_difference_from_the_median_unless_they_are_single_already() -> None:
+    close = np.linspace(10_000, 10_001, 101)
+    assert origin_of(close) == pytest.approx(10_000.5)
+    assert origin_of(close.astype(np.float32)) == 0.0
+    assert origin_of(np.linspace(0, 1, 101)) == 0.0
+    assert origin_of(np.zeros(0)) == 0.0
+    assert origin_of(np.array([10_000.0, np.inf])) == 0.0
+
+
+def test_about_the_share_of_normal_pixels_that_was_asked_for_reaches_the_sampled_score() -> None:
+    maps = np.random.default_rng(0).random((8, 256, 256), dtype=np.float32)
+    masks = np.zeros(maps.shape, np.uint8)
+    masks[0, :64] = 1
+    floor = _reached_by(maps, masks, 0.3)
+    assert 0.3 <= (maps[masks == 0] >= floor).mean() < 0.45
+    assert _reached_by(maps[:1, :16, :16], masks[1:2, :16, :16], 0.3) == -np.inf, "so few pixels are no sample"
 
 
 def test_importing_it_loads_neither_scipy_nor_torch() -> None:

@@ -49,6 +49,9 @@ def test_only_the_order_counts_and_ties_belong_together(first: list[int], second
 
 
 def test_what_is_no_sample_is_refused() -> None:
-    for first, second in (([], [1.0]), ([1.0], [float("nan")])):
+    for first, second in (
+        *(([], [1.0]), ([1.0], []), ([1.0], [float("nan")]), ([float("inf")], [1.0])),
+        *(([[1.0]], [1.0]), ([1.0], [[1.0]])),
+    ):
         with pytest.raises(ValueError, match="expected finite ones"):
             same_distribution(np.array(first), np.array(second))

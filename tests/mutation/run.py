@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -198,27 +199,34 @@ def sample(room: Room, arguments: argparse.Namespace, repository: Path) -> list[
     return found
 
 
+def equivalent(file: Path) -> dict[str, str]:
+    """The mutants that change no behaviour, each with the reason, by their keys."""
+    return {one["key"]: one["why"] for one in tomllib.loads(file.read_text())["mutant"]}
+
+
 def report(room: Room, arguments: argparse.Namespace, results: Path) -> None:
     """The share that was noticed, and each mutant that was not."""
     known = read(results)
     size = len(every(room, arguments.seed, arguments.repository))
     asked = sample(room, arguments, arguments.repository)
-    found = [{**known[one.key], "line": one.line} for one in asked if one.key in known]
+    same = equivalent(HERE / "equivalent.toml")
+    found = [{**known[one.key], "line": one.line} for one in asked if one.key in known and one.key not in same]
     if not found:
         print(f"{room.name}: nothing yet")
         return
+    left_out = sum(one.key in known and one.key in same for one in asked)
     noticed = sum(one["status"] in NOTICED for one in found)
     low, high = wilson(noticed, len(found))
     counts = ", ".join(f"{count} {status}" for status, count in Counter(one["status"] for one in found).items())
     print(
         f"{room.name}: {noticed} of {len(found)} noticed, {noticed / len(found):.1%} ({low:.1%} to {high:.1%}), "
-        f"of {size} in all; {counts}"
+        f"of {size} in all; {counts}; {left_out} equivalent, left out"
     )
     if arguments.survivors:
         for one in sorted(found, key=lambda one: (one["path"], one["line"])):
             if one["status"] not in NOTICED:
                 print(
-                    f"\n{one['path']}:{one['line']} {one['operator']} {one['status']} (asked {one.get('asked', 0)} tests, "
+                    f"\n{one['key']} {one['path']}:{one['line']} {one['operator']} {one['status']} (asked {one.get('asked', 0)} tests, "
                     f"not asked {one.get('left', 0)})\n{one['change']}"
                 )
 
