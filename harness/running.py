@@ -28,11 +28,13 @@ from harness.trials.grid import Axes, Cell, plan
 from harness.trials.isolation.registry import isolated_registry
 from harness.trials.observers import Observer, Observers
 from harness.trials.presets import with_preset
+from harness.trials.protocols.axes import crossed, refuse_faults, remark_on
 from harness.trials.saved_model import ModelFolder
 from harness.trials.schedule import RunSummary, carry_out, run_start
-from harness.trials.settings import Settings, with_settings
+from harness.trials.settings import Settings
+from harness.trials.settings_shown import with_settings
 from harness.trials.store import Store
-from harness.trials.trial import Outcome
+from harness.trials.trial import CROSSFIT, REST, Outcome
 from harness.trials.worker import Worker, WorkerConfig
 from harness.verdicts.judging import judge
 from harness.verdicts.verdict import Verdict
@@ -166,6 +168,9 @@ def plan_run(settings: Settings, warn: Callable[[str], None]) -> PlannedRun:
     executor, trackers = executor_of(registry, settings), trackers_of(registry, settings)
     device = device_of(executor, settings.device)
     axes = _axes(registry, settings, device, dataset, of_data)
+    if one_shot := remark_on(settings):
+        warn(one_shot)
+    refuse_faults(settings, dataset, axes.categories, axes.image_size)
     cells = list(plan(axes))
     reasons = {cell.reason for cell in cells}
     if "" not in reasons:
@@ -249,7 +254,8 @@ def _axes(registry: Registry, settings: Settings, device: str, dataset: Dataset,
         seeds=settings.seeds,
         holdout=settings.holdout,
         precision=hardware.precision(settings.precision, device),
-        calibrate="crossfit" if settings.crossfit else "",
+        calibrate=settings.calibrate if settings.calibrate in (CROSSFIT, REST) else "",
+        protocols=crossed(settings),
         **of_data,
     )
 

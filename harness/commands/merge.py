@@ -89,9 +89,7 @@ def _merge_stores(sources: tuple[Path, ...], into: Path) -> tuple[int, int, list
                         target.amend(outcome.id, partial(Record.with_latencies, measured=measured))
                 else:
                     trial = outcome.trial
-                    conflicts.append(
-                        f"{trial.category} · {trial.method} · seed {trial.seed}: {source} has other scores than {into}"
-                    )
+                    conflicts.append(f"{trial.title}: {source} has other scores than {into}")
     return added, same, conflicts, []
 
 

@@ -22,6 +22,7 @@ from harness.plugin.registry import Registry
 from harness.printable import printable
 from harness.trials.datasets import open_dataset
 from harness.trials.holdout import normal_images
+from harness.trials.protocols.axes import presented
 
 
 @click.command()
@@ -78,13 +79,13 @@ def _calibration(detector: Detector, registry: Registry, root: Path | None) -> I
         raise UsageError(
             f"no images to verify the graph on: give --data-root with {trial.dataset}'s {trial.category}, {otherwise}"
         )
-    split = dataset.load(trial.category, trial.image_size)
+    split = presented(dataset.load(trial.category, trial.image_size), trial)
     if split.fingerprint != detector.saved.fingerprint:
         raise UsageError(
             f"{trial.dataset}'s {trial.category} is not the data that the model was fitted on: its fingerprint is "
             f"{split.fingerprint}, expected {detector.saved.fingerprint}. Give the --data-root of that, {otherwise}"
         )
-    return normal_images(split, trial.holdout, trial.seed, crossfit=bool(trial.calibrate)).calibration
+    return normal_images(split, trial.holdout, trial.seed, trial.calibrate).calibration
 
 
 def _folder(detector: Detector, folder: Path) -> Images:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from harness.conventions.choices import FIGURES, Convention
 from harness.conventions.judging import Judged
 from harness.metrics.ranks import rank_correlation, swapped_pairs
-from harness.trials.trial import UNUSED
+from harness.trials.trial import UNUSED, Protocol
 from harness.verdicts.methods import Method, method_of
 
 
@@ -21,6 +21,7 @@ class Data(NamedTuple):
     image_size: int
     category: str
     fingerprint: str
+    protocol: Protocol = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def effects(trials: Iterable[Judged]) -> list[Effect]:
     by_data: dict[Data, list[Judged]] = {}
     for one in trials:
         trial = one.usual.trial
-        data = Data(trial.dataset, trial.image_size, trial.category, one.usual.outcome.fingerprint)
+        data = Data(trial.dataset, trial.image_size, trial.category, one.usual.outcome.fingerprint, trial.protocol)
         by_data.setdefault(data, []).append(one)
     found = []
     for data, group in sorted(by_data.items()):

@@ -14,8 +14,9 @@ from harness.deployment import loading
 from harness.errors import HarnessError
 from harness.plugin.registry import Registry
 from harness.trials.datasets import load, open_dataset
+from harness.trials.protocols.axes import presented
 from harness.trials.saved_model import find
-from harness.trials.trial import Trial
+from harness.trials.trial import Protocol, Trial
 from harness.verdicts.verdict import Verdict
 
 ALIKE = 1e-3
@@ -43,7 +44,7 @@ class Models:
     registry: Registry
     data_root: Path | None = None
     device: str = "cpu"
-    _loaded: tuple[tuple[str, str, int], Shown] | None = field(default=None, repr=False)
+    _loaded: tuple[tuple[str, str, int, Protocol], Shown] | None = field(default=None, repr=False)
 
     def rescored(self, usual: Verdict) -> Rescored:
         """What a trial's kept model makes of the conventions that take error maps. Raises HarnessError."""
@@ -61,10 +62,10 @@ class Models:
 
     def _images(self, trial: Trial, fingerprint: str) -> Shown:
         """The test images of a trial's category, loaded once for all its trials."""
-        wanted = (trial.dataset, trial.category, trial.image_size)
+        wanted = (trial.dataset, trial.category, trial.image_size, trial.protocol)
         if self._loaded is None or self._loaded[0] != wanted:
             dataset = open_dataset(self.registry, trial.dataset, self.data_root)
-            split = load(dataset, trial.category, trial.image_size)
+            split = presented(load(dataset, trial.category, trial.image_size), trial)
             if split.fingerprint != fingerprint:
                 raise HarnessError(f"{trial.category} is not what it was fitted on: the images have changed since")
             sides = [int(side) for size in split.sizes[:1] for side in size.split("x")]

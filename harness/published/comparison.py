@@ -16,7 +16,7 @@ from harness.published.floors import BesideFloor, beside_floors
 from harness.published.printed import Printed
 from harness.published.protocol import differences, needs_limit
 from harness.published.table import PublishedTable, Row
-from harness.trials.trial import UNUSED, Trial
+from harness.trials.trial import UNUSED, Protocol, Trial
 from harness.verdicts.methods import Method, method_of
 from harness.verdicts.rows import Stat, stat
 from harness.verdicts.verdict import PIXEL_METRICS, Verdict
@@ -219,13 +219,13 @@ def images_behind(metric: str, verdict: Verdict) -> int:
 def _joined(
     table: PublishedTable, row: Row, metric: str, verdicts: Sequence[Verdict], impossible: bool
 ) -> Iterator[_Joined]:
-    groups: dict[tuple[Method, str, int, str], dict[int, Verdict]] = {}
+    groups: dict[tuple[Method, str, int, str, Protocol], dict[int, Verdict]] = {}
     for verdict in verdicts:
         if verdict.metric(metric) is not None:
             t, method = verdict.trial, method_of(verdict)
             method = method if needs_limit(metric) else method._replace(threshold=UNUSED)
             method = method._replace(pool=UNUSED) if metric in PIXEL_METRICS else method
-            seeds = groups.setdefault((method, t.dataset, t.image_size, verdict.outcome.fingerprint), {})
+            seeds = groups.setdefault((method, t.dataset, t.image_size, verdict.outcome.fingerprint, t.protocol), {})
             seeds.setdefault(t.seed, verdict)
     for (method, *_), seeds in sorted(groups.items(), key=lambda item: item[0]):
         group = [seeds[seed] for seed in sorted(seeds)]

@@ -36,7 +36,7 @@ def beside_floors(table: PublishedTable, verdicts: Iterable[Verdict]) -> list[Be
     floors = {}
     for verdict in sorted(verdicts, key=lambda one: one.outcome.record.finished_at):
         trial = verdict.trial
-        plain = not (verdict.oracle or trial.holdout or trial.calibrate)
+        plain = not (verdict.oracle or trial.holdout or trial.calibrate or trial.protocol)
         if verdict.outcome.record.floor and verdict.status == "done" and trial.dataset == table.dataset and plain:
             floors[trial.category, trial.model, verdict.threshold, trial.image_size] = verdict
     found = []

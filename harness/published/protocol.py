@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from harness.plugin.spec import parse
 from harness.published.table import DECIDED, NOT_STATED, RATES, PublishedTable, Row
+from harness.trials.trial import CROSSFIT, PROTOCOL
 from harness.verdicts.verdict import PIXEL_METRICS, Verdict
 
 SYNTHETIC = "synthetic"
@@ -60,7 +61,16 @@ def _of_training(row: Row, ours: Verdict) -> Iterator[str]:
     if trial.holdout:
         yield f"fitted without {trial.holdout:.0%} of the normal images, held out for the threshold"
     if trial.calibrate:
-        yield "limits set on cross-fitted scores"
+        yield "limits set on cross-fitted scores" if trial.calibrate == CROSSFIT else "limits set on images left out"
+    for name, usual in PROTOCOL.items():
+        mine, theirs = getattr(trial, name), getattr(row, name, usual)
+        if mine != theirs:
+            yield ", ".join(filter(None, (_in_words(name, mine, usual), f"{_in_words(name, theirs, usual)} published")))
+
+
+def _in_words(name: str, value: object, usual: object) -> str:
+    """A value of a protocol, as `shots 4`; where it is the usual one, as `shots as usual`."""
+    return f"{name} {'as usual' if value == usual else f'{value:g}' if isinstance(value, float) else value}"
 
 
 def _sizes(verdict: Verdict) -> tuple[int, int]:

@@ -67,6 +67,7 @@ _PROTOCOL: Mapping[str, tuple[Reader, Any]] = {
     "pool": (text, NOT_STATED),
     "batch_size": (natural, None),
     "learning_rate": (positive, None),
+    "shots": (natural, 0),
 }
 _SPLIT: Mapping[str, tuple[Reader, Any]] = {
     "train": (natural, None),
@@ -86,6 +87,7 @@ _ROW: Mapping[str, tuple[Reader, Any]] = {
     "epochs": (label, ""),
     "batch_size": (natural, None),
     "learning_rate": (positive, None),
+    "shots": (natural, None),
     "seed": (label, ""),
     "source": (optional_text, ""),
     "note": (optional_text, ""),
@@ -183,7 +185,7 @@ def _row(
                 raise UsageError(f"{where}: {metric} is {quoted(cell)}, expected {error}") from None
     sizes = _together(fields, "n_normal", "n_abnormal", where)
     right = _together(fields, "right_normal", "right_abnormal", where)
-    for name in ("setting", "image_size", "threshold", "pool", "batch_size", "learning_rate"):
+    for name in ("setting", "image_size", "threshold", "pool", "batch_size", "learning_rate", "shots"):
         fields[name] = protocol[name] if fields[name] is None else fields[name]
         if fields[name] == VARIES:
             raise UsageError(f"{where}: {name!r} is missing, which the protocol leaves to each row")

@@ -70,6 +70,8 @@ class Row:
     batch_size: int | None = None
     """None where the source does not state it, as the next."""
     learning_rate: float | None = None
+    shots: int = 0
+    """How many training images it was fitted to, where that is part of its protocol; 0 for all."""
     over: int | None = None
     """The number of categories of a mean; None means those of the table."""
 
@@ -88,6 +90,7 @@ class Row:
             self.epochs,
             str(self.batch_size),
             str(self.learning_rate),
+            str(self.shots),
             self.seed,
             self.source,
         )

@@ -10,7 +10,7 @@ import numpy as np
 from harness.api import GOOD
 from harness.report.pictures import affordable, data_uri, outline, sheet
 from harness.trials.store import Store
-from harness.trials.trial import Evidence
+from harness.trials.trial import Evidence, spelt
 from harness.verdicts.methods import Method, labels, method_of
 from harness.verdicts.verdict import Verdict
 
@@ -28,8 +28,8 @@ def case_of(verdict: Verdict) -> str:
 
 
 def title_of(verdict: Verdict, names: Mapping[Method, str]) -> str:
-    """The name of a verdict's method, as `name_plainly` gives it."""
-    return names[_plain(method_of(verdict))]
+    """The name of a verdict's method, as `name_plainly` gives it, with the protocol where that is not the usual one."""
+    return ", ".join(filter(None, (names[_plain(method_of(verdict))], spelt(verdict.trial.protocol))))
 
 
 def cases(verdicts: Sequence[Verdict], store: Store, names: Mapping[Method, str]) -> Json:

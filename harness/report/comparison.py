@@ -14,9 +14,10 @@ from harness.published.printed import Printed
 from harness.published.table import NOT_STATED
 from harness.report.board_notes import HEADINGS
 from harness.report.metric_names import in_words
+from harness.report.protocols import with_protocols
 from harness.report.reached import reached_table
 from harness.report.table import Document, Row, Table
-from harness.trials.trial import UNUSED
+from harness.trials.trial import UNUSED, named
 from harness.verdicts.methods import Method, labels
 
 _SETTINGS = ("weights", "pool", "threshold", "epochs", "holdout", "precision", "batch_size", "learning_rate")
@@ -75,7 +76,7 @@ def comparison_document(compared: Compared, conventions: Sequence[Judged] | None
     return Document(
         tables=lambda: tables,
         rows=lambda: _rows(compared),
-        columns=COLUMNS,
+        columns=with_protocols(COLUMNS, (one.verdicts[0].trial.protocol for one in compared.comparisons)),
         remarks=[[note] for note in notes],
     )
 
@@ -306,6 +307,7 @@ def _row(compared: Compared, comparison: Comparison, by_chance: float | None) ->
         "equivalent_if_shuffled": by_chance,
         "dataset": trial.dataset,
         "image_size": trial.image_size,
+        **named(trial.protocol),
         **{name: getattr(comparison.method, name) for name in _SETTINGS},
         "fingerprint": comparison.verdicts[0].outcome.fingerprint,
         "published_row": comparison.row.place,

@@ -15,9 +15,11 @@ from harness.plugin.in_process import choose
 from harness.plugin.spec import spell
 from harness.report.board_notes import HEADINGS
 from harness.report.metric_names import in_words
+from harness.report.protocols import with_protocols
 from harness.report.table import Document, Row, Table
 from harness.trials import hardware
 from harness.trials.settings import SETTINGS
+from harness.trials.trial import Protocol, named, spelt
 
 if TYPE_CHECKING:
     from harness.report.source import Source
@@ -71,26 +73,30 @@ def conventions_document(trials: Sequence[Judged]) -> Document:
     return Document(
         tables=lambda: list(_tables(found)),
         rows=lambda: list(_rows(found)),
-        columns=COLUMNS,
+        columns=with_protocols(COLUMNS, (effect.data.protocol for effect in found)),
         remarks=[_remarks(trials, found)],
     )
 
 
 def _tables(found: Sequence[Effect]) -> Iterator[Table]:
     shown = [effect for effect in found if effect.figure in SHOWN]
-    tracks = dict.fromkeys((effect.data.dataset, effect.data.image_size) for effect in shown)
-    for dataset, size in tracks:
-        own = [effect for effect in shown if (effect.data.dataset, effect.data.image_size) == (dataset, size)]
+    tracks = dict.fromkeys(_track(effect) for effect in shown)
+    for dataset, size, protocol in tracks:
+        own = [effect for effect in shown if _track(effect) == (dataset, size, protocol)]
         by_category: dict[str, list[Effect]] = {}
         for effect in own:
             by_category.setdefault(f"{effect.data.category} {effect.data.fingerprint}", []).append(effect)
-        track = f"{dataset} {size}x{size}"
+        track = " · ".join(filter(None, (f"{dataset} {size}x{size}", spelt(protocol))))
         if len(by_category) > 1:
             yield _over_categories(f"{track} · {len(by_category)} categories together", own)
         for group in by_category.values():
             methods = max(len(effect.values) for effect in group)
             rows = [_row([effect]) for effect in group]
             yield _table(f"{track} · {group[0].data.category} · {methods} methods", rows)
+
+
+def _track(effect: Effect) -> tuple[str, int, Protocol]:
+    return effect.data.dataset, effect.data.image_size, effect.data.protocol
 
 
 def _over_categories(title: str, found: Sequence[Effect]) -> Table:
@@ -134,6 +140,7 @@ def _rows(found: Sequence[Effect]) -> Iterator[Row]:
             yield {
                 "dataset": data.dataset,
                 "image_size": data.image_size,
+                **named(data.protocol),
                 "category": data.category,
                 **{name: getattr(method, name) for name in ("model", "encoder", "loss")},
                 **{name: getattr(method, name) for name in ("epochs", "holdout", "versions")},
@@ -161,7 +168,7 @@ def _remarks(trials: Sequence[Judged], found: Sequence[Effect]) -> list[str]:
     for one in trials:
         for reason in one.unsaid:
             trial = one.usual.trial
-            reasons.setdefault(reason, []).append(f"{trial.category} · {trial.method} · seed {trial.seed}")
+            reasons.setdefault(reason, []).append(trial.title)
     if any(effect.convention.takes == "error maps" and effect.figure == "auroc" for effect in found):
         remarks.append(_NO_LIMITS)
     for reason, cells in reasons.items():

@@ -13,7 +13,7 @@ from harness.report.board_notes import marks_of, row_names
 from harness.report.cases import Json, case_of
 from harness.report.verified import of_line
 from harness.trials.latencies import Setting
-from harness.trials.trial import UNUSED
+from harness.trials.trial import UNUSED, spelt
 from harness.verdicts.answering import behind
 from harness.verdicts.leaderboard import Board
 from harness.verdicts.methods import Method, Track
@@ -177,7 +177,7 @@ def _notes(board: Board, line: BoardRow) -> list[str]:
 
 def data_of(track: Track) -> str:
     """`mvtec_ad · 256 px`: what results have to share to stand in one table."""
-    return f"{track.dataset} · {track.image_size} px"
+    return " · ".join(filter(None, (track.dataset, f"{track.image_size} px", spelt(track.protocol))))
 
 
 def critical_differences(ranked: Sequence[Board], names: Mapping[Method, str], metric: str) -> list[Json]:

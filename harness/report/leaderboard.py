@@ -23,7 +23,7 @@ from harness.report.ranking import ranking_rows
 from harness.report.table import Document, Table
 from harness.report.verdict_rows import VerdictRows
 from harness.trials.latencies import Setting
-from harness.trials.trial import UNUSED
+from harness.trials.trial import UNUSED, spelt
 from harness.verdicts.leaderboard import Board, boards, unfinished
 from harness.verdicts.methods import RANDOM_FEATURES, Method, Track
 from harness.verdicts.rows import RANKED_BY, BoardRow
@@ -137,7 +137,7 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
 def _title(board: Board, shared: Sequence[str]) -> str:
     scope = "mean over categories" if board.category is None else board.category
     parts = [board.track.dataset, scope, f"{board.n_normal} normal and {board.n_abnormal} anomalous test images"]
-    parts += [f"{board.track.image_size} px", *shared]
+    parts += [f"{board.track.image_size} px", *filter(None, [spelt(board.track.protocol)]), *shared]
     return " · ".join([*parts, *warnings_of(board.track)])
 
 

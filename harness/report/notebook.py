@@ -74,4 +74,4 @@ class Notebook(Observer):
 
 
 def _named(trial: Trial) -> str:
-    return f"{trial.category} · {trial.method} · seed {trial.seed}"
+    return trial.title

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from harness.trials.trial import named
 from harness.verdicts.leaderboard import Board
 from harness.verdicts.rows import BoardRow
 from harness.verdicts.verdict import METRICS
@@ -22,6 +23,7 @@ def ranking_rows(boards: Sequence[Board], metrics: Sequence[str], ranked_by: str
                 "dataset": board.track.dataset,
                 "category": board.category or OVERALL,
                 "image_size": board.track.image_size,
+                **named(board.track.protocol),
                 "oracle": board.track.oracle,
                 "rank": line.rank,
                 **line.method._asdict(),

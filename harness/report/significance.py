@@ -8,7 +8,9 @@ from string import ascii_lowercase
 
 from harness.metrics.significance import CriticalDifference, Pair
 from harness.report.metric_names import in_words
+from harness.report.protocols import with_protocols
 from harness.report.table import Document, Row, Table
+from harness.trials.trial import named, spelt
 from harness.verdicts.methods import spellings
 from harness.verdicts.paired_tests import ALPHA, PairedTests
 
@@ -40,7 +42,7 @@ def significance_document(tests: Sequence[PairedTests]) -> Document:
     return Document(
         tables=lambda: [_table(tested) for tested in tests],
         rows=lambda: [row for tested in tests for row in _rows(tested)],
-        columns=COLUMNS,
+        columns=with_protocols(COLUMNS, (tested.board.track.protocol for tested in tests)),
         remarks=[] if tests else [[nothing]],
     )
 
@@ -82,6 +84,7 @@ def _title(tested: PairedTests) -> str:
     board = tested.board
     scope = f"over {tested.n} categories" if board.category is None else f"{board.category} · on {tested.n} test images"
     parts = ["Which differ", board.track.dataset, f"{board.track.image_size} px", scope]
+    parts += filter(None, [spelt(board.track.protocol)])
     return " · ".join([*parts, *(["ORACLE: thresholds saw test labels"] if board.track.oracle else [])])
 
 
@@ -155,6 +158,7 @@ def _p(value: float) -> str:
 def _rows(tested: PairedTests) -> list[Row]:
     track, category = tested.board.track, tested.board.category
     about = {"dataset": track.dataset, "image_size": track.image_size, "oracle": track.oracle, "category": category}
+    about |= named(track.protocol)
     about |= {"metric": tested.metric, "n": tested.n}
     full = spellings(line.method for line in tested.lines.values())
     names = {name: full[line.method] for name, line in tested.lines.items()}

@@ -16,6 +16,7 @@ from harness.report import verified
 from harness.report.html import style_hash, template
 from harness.report.source import Source
 from harness.trials.repeat import command_of
+from harness.trials.trial import Protocol, spelt
 from harness.verdicts.leaderboard import Board, boards
 from harness.verdicts.methods import Method, labels, method_of
 from harness.verdicts.rows import BoardRow
@@ -154,7 +155,7 @@ def _row(board: Board, line: BoardRow, titles: Mapping[Method, str], file: str) 
     proofs = {_PROOF[verdict.proof] for verdict in line.verdicts}
     return SiteRow(
         rank=line.rank,
-        method=titles[line.method._replace(pool="", threshold="")],
+        method=_called(titles[line.method._replace(pool="", threshold="")], board.track.protocol),
         full=line.method.title,
         category=board.category or "",
         size=board.track.image_size,
@@ -169,6 +170,10 @@ def _row(board: Board, line: BoardRow, titles: Mapping[Method, str], file: str) 
         file=file,
         trials=[_place(file, verdict) for verdict in line.verdicts],
     )
+
+
+def _called(title: str, protocol: Protocol) -> str:
+    return ", ".join(filter(None, (title, spelt(protocol))))
 
 
 def _figure(line: BoardRow, metric: str) -> tuple[float | None, str, str]:
@@ -192,7 +197,7 @@ def _made(place: str, file: str, verdicts: Sequence[Verdict], titles: Mapping[Me
     return Made(
         place,
         verdict.outcome.id,
-        titles[method_of(verdict)._replace(pool="", threshold="")],
+        _called(titles[method_of(verdict)._replace(pool="", threshold="")], trial.protocol),
         trial.category,
         trial.seed,
         file,

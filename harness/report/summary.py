@@ -14,7 +14,7 @@ from harness.report.leaderboard import warnings_of
 from harness.report.table import Table
 from harness.report.verified import of_board
 from harness.trials.repeat import command_of
-from harness.trials.trial import UNUSED, Trial
+from harness.trials.trial import UNUSED, Trial, spelt
 from harness.verdicts.leaderboard import Board, boards, unfinished
 from harness.verdicts.methods import labels
 from harness.verdicts.rows import RANKED_BY, BoardRow
@@ -100,7 +100,14 @@ def _winners(board: Board, ranked_by: str) -> Table:
 def _title(board: Board) -> str:
     scope = f"mean over {len(board.parts)} categories" if board.category is None else board.category
     parts = [board.track.dataset, scope, f"{board.n_normal} normal and {board.n_abnormal} anomalous test images"]
-    return " · ".join([*parts, f"{board.track.image_size} px", *warnings_of(board.track)])
+    return " · ".join(
+        [
+            *parts,
+            f"{board.track.image_size} px",
+            *filter(None, [spelt(board.track.protocol)]),
+            *warnings_of(board.track),
+        ]
+    )
 
 
 def _figure(line: BoardRow, metric: str, ranked_by: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from harness.report import verified
 from harness.report.table import Row
+from harness.trials.trial import named
 from harness.verdicts.methods import RANDOM_FEATURES
 from harness.verdicts.speed import COLUMN as LATENCY
 from harness.verdicts.speed import common_setting, median_latency
@@ -36,12 +37,14 @@ class VerdictRows(Collection[Row]):
 
     @property
     def columns(self) -> list[str]:
-        """The columns of all rows. They follow from which metrics a verdict has and from their versions."""
+        """The columns of all rows. They follow from which metrics a verdict has, their versions, and its protocol."""
         of_each_shape: dict[tuple[object, ...], Verdict] = {}
         for verdict in self._verdicts:
             names = verdict.measured.names if verdict.measured else ()
-            of_each_shape.setdefault((names, *map(verdict.earlier, PIXEL_METRICS)), verdict)
-        return list(dict.fromkeys(name for verdict in of_each_shape.values() for name in self._row(verdict)))
+            shape = (names, *map(verdict.earlier, PIXEL_METRICS), *named(verdict.trial.protocol))
+            of_each_shape.setdefault(shape, verdict)
+        most_first = sorted(of_each_shape.values(), key=lambda verdict: -len(named(verdict.trial.protocol)))
+        return list(dict.fromkeys(name for verdict in most_first for name in self._row(verdict)))
 
     def _row(self, verdict: Verdict) -> Row:
         called = {"weights": RANDOM_FEATURES} if verdict.trial.random_features else {}

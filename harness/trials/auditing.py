@@ -18,11 +18,15 @@ class Auditor:
     _found: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
     """Fingerprint of a category's data to what was found about it."""
 
-    def look(self, category: str, split: Split) -> None:
-        """Audit the images that a model is about to be fitted to, unless they were audited earlier in this run."""
+    def look(self, category: str, split: Split, fingerprint: str) -> None:
+        """Audit the images of a category, unless that was done earlier in this run.
+
+        The fingerprint is that of the images as they are presented to a trial which is about to be fitted.
+        """
         if split.fingerprint not in self._found:
             self._found[split.fingerprint] = findings_of(split)
             self.observer.looked_at(category, self._found[split.fingerprint])
+        self._found.setdefault(fingerprint, self._found[split.fingerprint])
 
     def remembered(self, outcome: Outcome) -> Outcome:
         """The same outcome, with the grave findings about its images added to its record."""

@@ -12,8 +12,8 @@ from harness.api import FloatArray, Images, Model, Pool
 from harness.audit.duplicates import groups
 from harness.errors import TooFewError
 from harness.trials.handed import handed
-from harness.trials.holdout import subset
 from harness.trials.scoring import AskedPools, Calibration, chunks, in_pools, score_normal
+from harness.trials.subsets import subset
 from harness.trials.trial import UNUSED
 
 FOLDS = 5

@@ -25,7 +25,7 @@ from harness.trials.observers import Observer
 from harness.trials.record import Record
 from harness.trials.saved_model import ModelFolder, SavedModel, State, digest_of_pixels, limit_by
 from harness.trials.scoring import evidence_of, score_normal
-from harness.trials.trial import UNUSED, Evidence, Trial
+from harness.trials.trial import CROSSFIT, UNUSED, Evidence, Trial
 
 Save = Callable[[SavedModel, State, Path], object]
 """Keeps a fitted model in a folder of models. Raises ModelError."""
@@ -73,7 +73,7 @@ class Fitting:
 
     def _fit(self, model: Model, trial: Trial, split: Split, observer: Observer) -> Fitted:
         usual, asked = usual_pools(self.registry, model), made_pools(self.registry, self.pools)
-        fitted, calibration, where = normal_images(split, trial.holdout, trial.seed, crossfit=bool(trial.calibrate))
+        fitted, calibration, where = normal_images(split, trial.holdout, trial.seed, trial.calibrate)
         history: list[float] = []
         images_seen = 0
 
@@ -92,7 +92,7 @@ class Fitting:
         fit_seconds, seen = time.perf_counter() - started, images_seen
         losses = tuple(history)  # of the model that is kept, not of those that leave some images out
         started = time.perf_counter()
-        if trial.calibrate:
+        if trial.calibrate == CROSSFIT:
             fitted_to = partial(self._fitted_to, trial, listen)
             scores = cross_fitted(model, fitted_to, fitted, usual, asked, trial.seed)
         else:

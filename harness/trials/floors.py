@@ -24,7 +24,7 @@ def floor_beside(trial: Trial, floor: Model) -> Trial:
         model=spell(floor),
         encoder=UNUSED,
         loss=UNUSED,
-        seed=trial.seed if trial.holdout or trial.calibrate else 0,
+        seed=trial.seed if trial.holdout or trial.calibrate or trial.protocol else 0,
         epochs=0,
         batch_size=0,
         learning_rate=0.0,
@@ -55,7 +55,7 @@ class Floors:
     def fit_beside(self, trial: Trial, split: Split) -> None:
         """Store the floors that a trial on these images is seen beside, unless they are stored."""
         for wanted in self._missing(trial):
-            trial_id = wanted.identity(split.fingerprint)
+            trial_id = wanted.identity(self.worker.presented(wanted, split).fingerprint)
             edited = self._is_edited(trial_id, wanted)
             if edited or not self.store.has_done(trial_id):
                 self.store.put(self.remembered(self.worker.perform(wanted, Observer(), split)), anew=edited)

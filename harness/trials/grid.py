@@ -12,7 +12,8 @@ from harness.api import Dataset, Encoder, Loss, Model, Part
 from harness.plugin.options import nested_parts
 from harness.plugin.registry import Registry
 from harness.plugin.spec import spell
-from harness.trials.trial import UNUSED, Trial
+from harness.trials.protocols.axes import calibrated
+from harness.trials.trial import UNUSED, Protocol, Trial
 
 FLOOR_PRECISION = "fp32"
 """Of all floors, so that runs of any precision share them."""
@@ -39,6 +40,8 @@ class Axes:
     weights: str
     calibrate: str = ""
     """As in Trial."""
+    protocols: Sequence[Protocol] = ((),)
+    """How images are presented, one way after another; empty is the usual way."""
 
 
 class Cell(NamedTuple):
@@ -62,13 +65,14 @@ class _Method(NamedTuple):
 
 
 def plan(axes: Axes) -> Iterator[Cell]:
-    """Every trial once: category by category, so that a category is decoded once; then seed, then method.
+    """Every trial once: category by category, so that one is decoded once; then seed, then protocol, then method.
 
     Methods are ordered so that each part occurs early: then what fails, and how long it takes, is known soon.
     """
     dataset = spell(axes.dataset)
     methods = list(_mixed(list(_methods(axes))))
-    for category, seed, method in product(axes.categories, axes.seeds, methods):
+    protocols = [(protocol, calibrated(protocol, axes.calibrate)) for protocol in axes.protocols]
+    for category, seed, (protocol, calibrate), method in product(axes.categories, axes.seeds, protocols, methods):
         trial = Trial(
             dataset,
             category,
@@ -84,7 +88,8 @@ def plan(axes: Axes) -> Iterator[Cell]:
             method.precision,
             method.weights,
             method.versions,
-            axes.calibrate,
+            calibrate,
+            *protocol,
         )
         yield Cell(trial, method.reason)
 

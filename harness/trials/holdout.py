@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
-import tempfile
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.api import Images, Split
 from harness.errors import DataError
-
-_IN_MEMORY = 1 << 27
-"""At most so many bytes of pixels are copied in memory."""
+from harness.trials.subsets import subset
+from harness.trials.trial import CROSSFIT, REST
 
 
 class NormalImages(NamedTuple):
@@ -22,16 +18,18 @@ class NormalImages(NamedTuple):
     fitted: Images
     calibration: Images
     where: str
-    """Where the latter come from: `fitted`, `holdout`, `crossfit`, or the data set's own `validation` images."""
+    """Where the latter come from: `fitted`, `holdout`, `crossfit`, `rest`, or the data set's `validation` images."""
 
 
-def normal_images(split: Split, holdout: float, seed: int, *, crossfit: bool = False) -> NormalImages:
+def normal_images(split: Split, holdout: float, seed: int, calibrate: str = "") -> NormalImages:
     """What to fit and to calibrate on: the data set's own validation split, unless a share is to be held out.
 
     Raises DataError where that leaves no image to fit on, or none to set limits on.
     """
-    if crossfit:
-        return NormalImages(split.train, split.train, "crossfit")
+    if calibrate == CROSSFIT:
+        return NormalImages(split.train, split.train, CROSSFIT)
+    if calibrate == REST and split.calibration is not None:
+        return NormalImages(split.train, split.calibration, REST)
     if holdout and len(split.train) < 2:
         raise DataError(
             f"a holdout of {holdout:g} needs 2 training images, one to fit on and one to set limits on: there is "
@@ -51,17 +49,3 @@ def hold_out(normal: Images, share: float, seed: int) -> tuple[Images, Images]:
     order = np.random.default_rng(seed).permutation(len(normal))
     kept = min(max(1, round(share * len(normal))), len(normal) - 1)
     return subset(normal, np.sort(order[kept:])), subset(normal, np.sort(order[:kept]))
-
-
-def subset(images: Images, at: NDArray[np.intp]) -> Images:
-    """The images at these indices. If they are large, they are in a temporary file, as they may not fit into memory."""
-    shape = (len(at), *images.pixels.shape[1:])
-    if math.prod(shape) < _IN_MEMORY:
-        return images.take(at)
-    with tempfile.TemporaryFile() as file:
-        for index in at:
-            file.write(np.ascontiguousarray(images.pixels[index]).data)
-        file.flush()
-        pixels = np.memmap(file, np.uint8, "r", shape=shape)
-    names, kinds = (tuple(values[index] for index in at) for values in (images.paths, images.defects))
-    return Images(pixels, names, kinds, None if images.masks is None else images.masks[at])

@@ -155,16 +155,21 @@ class _Schedule:
             if misfit:
                 self.settle(Outcome(trial, "skipped", misfit))
                 continue
-            split = self._split(trial)
-            if split is None:
+            base = self._split(trial)
+            if base is None:
                 self.settle(Outcome(trial, "error", self._unusable[trial.category]))
+                continue
+            try:
+                split = self._worker.presented(trial, base)
+            except HarnessError as error:
+                self.settle(Outcome(trial, "error", str(error), base.fingerprint))
                 continue
             wanted = self._wanted(trial, split.fingerprint)
             if wanted is None:
-                self._floors.fit_beside(trial, split)
+                self._floors.fit_beside(trial, base)
                 continue
-            self._auditor.look(trial.category, split)
-            self._floors.fit_beside(trial, split)
+            self._auditor.look(trial.category, base, split.fingerprint)
+            self._floors.fit_beside(trial, base)
             if split.fingerprint not in self._pictured:
                 self._store.put_thumbnails(split.fingerprint, thumbnails(split.test))
                 self._pictured.add(split.fingerprint)

@@ -20,6 +20,9 @@ from harness.plugin.grammar import split_names
 from harness.plugin.spec import split_list
 from harness.printable import listed
 
+ALL = "all"
+"""Stands for every one of a list."""
+
 
 class Kind(Protocol):
     """A type of setting, which reads values."""
@@ -161,6 +164,37 @@ class Wholes:
         if not numbers or len(numbers) < len(found):
             raise ValueError("expected whole numbers from 0, such as 0,1,2")
         return tuple(dict.fromkeys(numbers))
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """Whole numbers from 1, or the word `all`, as in `1,2,4,all`; each counts once."""
+
+    metavar: str = "LIST"
+
+    def read(self, value: Any) -> tuple[int | str, ...]:
+        found = [item if item == ALL else _whole(item) for item in _items(value, "whole numbers")]
+        amounts = [item for item in found if item is not None and (item == ALL or item >= 1)]
+        if not amounts or len(amounts) < len(found):
+            raise ValueError(f"expected whole numbers from 1, or {ALL}, such as 1,2,4,{ALL}")
+        return tuple(dict.fromkeys(amounts))
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares from 0 and below 1, as numbers or in per cent: `0,0.02,5%`; each counts once."""
+
+    metavar: str = "LIST"
+
+    def read(self, value: Any) -> tuple[float, ...]:
+        items = [value] if isinstance(value, float) else _items(value, "shares")
+        try:
+            shares = [0.0 if _number(item) == 0 else Share().read(item) for item in items]
+        except ValueError:
+            shares = []
+        if not shares:
+            raise ValueError("expected shares from 0 and below 1, such as 0,0.02,5%")
+        return tuple(dict.fromkeys(shares))
 
 
 class ReadNames(tuple[str, ...]):

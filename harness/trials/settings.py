@@ -6,7 +6,6 @@ From here come the options of `harness run`, the names in `--config`, the keywor
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,8 @@ from harness.errors import UsageError, unknown_name
 from harness.trials.setting import Setting as Setting
 from harness.trials.setting import declared
 from harness.trials.setting_kinds import (
+    ALL,
+    Amounts,
     Flag,
     Names,
     Number,
@@ -26,6 +27,7 @@ from harness.trials.setting_kinds import (
     Place,
     Plugins,
     Share,
+    Shares,
     Text,
     Whole,
     Wholes,
@@ -33,7 +35,7 @@ from harness.trials.setting_kinds import (
 
 KUMAR_2025, OWN_IMAGES = "kumar_2025", "own_images"
 """Presets: the protocol of Kumar, 2025, and what suits one's own images. `harness.trials.presets` has their values."""
-CALIBRATIONS = ("train", "holdout", "crossfit")
+CALIBRATIONS = ("train", "holdout", "crossfit", "rest")
 """What `calibrate` may be."""
 _HELD_OUT = 0.2
 """The share that is held out where `calibrate` asks for that and nobody says how much."""
@@ -99,8 +101,28 @@ class Settings:
         OneOf(CALIBRATIONS),
         None,
         "Which normal images limits are set on: those that were fitted (train), a share kept from fitting (holdout), "
-        "or all of them, each scored by a model that was fitted without it (crossfit).",
+        "all of them, each scored by a model that was fitted without it (crossfit), or those that shots leaves out "
+        "(rest).",
         in_words="train; holdout where a share is held out; the data set's own validation images where it has some",
+    )
+    shots: tuple[int | str, ...] = declared(
+        Amounts(),
+        ALL,
+        "Numbers of training images to fit to, as 1,2,4,8,16,all: drawn by the seed, those of 2 among those of 4. The "
+        "others are not used.",
+    )
+    contaminate: tuple[float, ...] = declared(
+        Shares(),
+        "0",
+        "Shares of the training images that are defective, as 0,0.02,5%: they are taken out of the test set, the same "
+        "ones for all shares.",
+    )
+    reserve: float | None = declared(
+        Share(),
+        None,
+        "The share that defective images are taken out of the test set for, so that runs with other shares are judged "
+        "on the same images.",
+        in_words="the largest of contaminate",
     )
     max_false_alarms: float | None = declared(
         Share(),
@@ -220,7 +242,7 @@ class Settings:
 
     def _settle_calibration(self) -> None:
         """Let `calibrate` and `holdout` agree, and `max_false_alarms` be a threshold. Raises UsageError."""
-        if self.calibrate in ("train", "crossfit") and self.holdout:
+        if self.calibrate not in (None, "holdout") and self.holdout:
             raise UsageError(
                 f"{self.called('calibrate')} {self.calibrate} holds nothing out, and {self.called('holdout')} is "
                 f"{self.holdout:g}: give one of them"
@@ -236,11 +258,6 @@ class Settings:
     def metrics(self) -> tuple[str, ...]:
         """The metrics that are shown beside those that every verdict has, as they are spelt."""
         return () if self.defect_rate is None else (f"precision[defect_rate={self.defect_rate!r}]",)
-
-    @property
-    def crossfit(self) -> bool:
-        """Whether each normal image is scored by a model that was fitted without it."""
-        return self.calibrate == "crossfit"
 
     @classmethod
     def of(cls, asked: Mapping[str, Any], door: Door = "python") -> Settings:
@@ -296,38 +313,5 @@ def find(name: str) -> Setting | None:
     return next((one for one in SETTINGS.values() if plain == one.option or plain in one.aliases), None)
 
 
-def table() -> str:
-    """All settings as the table of README, in markdown."""
-    rows = ["| setting | default | what it is |", "|---|---|---|"]
-    for name, setting in SETTINGS.items():
-        others = [f"`{option}`" for option in setting.options if option.lstrip("-").replace("-", "_") != name]
-        also = f" (on the command line {', '.join(others)})" if setting.option else ""
-        also = also or (f" ({', '.join(others)} for short)" if others else "")
-        rows.append(f"| `{name}`{also} | {_cell(setting.default_in_words)} | {_cell(setting.help)} |")
-    return "\n".join(rows) + "\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
-
-
 def _of_data() -> list[str]:
     return [name for name, setting in SETTINGS.items() if setting.of_data]
-
-
-def with_settings(function: F) -> F:
-    """Show all settings in the signature and help of a function that takes them as keywords."""
-    keywords = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=setting.default)
-        for name, setting in SETTINGS.items()
-    ]
-    returned = inspect.signature(function).return_annotation
-    lines = [
-        f"    {name}: {one.help}" + f" [{one.default_in_words}]" * bool(one.default_in_words)
-        for name, one in SETTINGS.items()
-    ]
-    function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nSettings, with their defaults:\n" + "\n".join(
-        lines
-    )
-    vars(function)["__signature__"] = inspect.Signature(keywords, return_annotation=returned)
-    return function

@@ -24,6 +24,11 @@ UNUSED = "-"
 
 Status = Literal["done", "skipped", "error"]
 
+Protocol = tuple[Any, ...]
+"""How images are presented: the values of all fields in PROTOCOL, or empty where all of them are as usual."""
+CROSSFIT, REST = "crossfit", "rest"
+"""What `calibrate` of a trial may be."""
+
 KEPT_NAMES = {"learning_rate": "lr"}
 """Fields whose name in keys and files differs, since a new name there would change the id of every trial."""
 
@@ -54,12 +59,26 @@ class Trial(NamedTuple):
     versions: str = ""
     """The parts whose version is above 1, as `dae 2`, joined by commas."""
     calibrate: str = ""
-    """`crossfit` where limits are set on all normal images, each scored by a model that was fitted without it."""
+    """`crossfit` where limits are set on all normal images, each scored by a model that was fitted without it, or
+    `rest` where they are set on the training images that `shots` leaves out."""
+    shots: int = 0
+    """How many training images it is fitted to, drawn by the seed; 0 for all. From here on fields are its protocol."""
+    contaminate: float = 0.0
+    """Share of the training images that are defective."""
+    reserve: float = 0.0
+    """The largest share that the test set is spared defective images for."""
+
+    @property
+    def protocol(self) -> Protocol:
+        """How its images are presented; empty where that is as usual."""
+        return () if self[_FIRST:] == _USUAL else self[_FIRST:]
 
     @property
     def title(self) -> str:
-        """A name for people: `bottle · dae + conv + mse · seed 0`."""
-        return printable(f"{self.category} · {self.method} · seed {self.seed}")
+        """A name for people: `bottle · dae + conv + mse · shots 4 · seed 0`."""
+        return printable(
+            " · ".join(filter(None, (self.category, self.method, spelt(self.protocol), f"seed {self.seed}")))
+        )
 
     @property
     def key(self) -> str:
@@ -128,6 +147,21 @@ class Trial(NamedTuple):
 
 
 _NAMES = {kept: name for name, kept in KEPT_NAMES.items()}
+_FIRST = Trial._fields.index("shots")
+PROTOCOL: Mapping[str, Any] = {name: Trial._field_defaults[name] for name in Trial._fields[_FIRST:]}
+"""The fields of a trial that say how images are presented to it, with what is usual; see harness/trials/protocols."""
+_USUAL = tuple(PROTOCOL.values())
+
+
+def named(protocol: Protocol) -> dict[str, Any]:
+    """The values of a protocol that are not the usual ones, by name, as options and columns have them."""
+    return {name: value for (name, usual), value in zip(PROTOCOL.items(), protocol, strict=False) if value != usual}
+
+
+def spelt(protocol: Protocol) -> str:
+    """A protocol in the words of its options, as `shots 4` or `contaminate 0.05, reserve 0.1`; empty for the usual."""
+    words = (f"{value:g}" if isinstance(value, float) else str(value) for value in named(protocol).values())
+    return ", ".join(f"{name} {said}" for name, said in zip(named(protocol), words, strict=True))
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from harness.trials.fitting import Fitted, Fitting, Save
 from harness.trials.isolation.model import Isolation
 from harness.trials.isolation.registry import IsolatedRegistry
 from harness.trials.observers import Observer
+from harness.trials.protocols.axes import presented
 from harness.trials.record import Record
 from harness.trials.saved_model import ModelFolder, write
 from harness.trials.surroundings import put_back
-from harness.trials.trial import Outcome, Trial
+from harness.trials.trial import Outcome, Protocol, Trial
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Worker:
     registry: Registry
     save: Save = write
     _loaded: tuple[tuple[str, str, int], Split] | None = field(default=None, repr=False)
+    _presented: tuple[Split, Protocol, int, str, Split] | None = field(default=None, repr=False)
 
     @property
     def workplace(self) -> WorkerConfig:
@@ -64,7 +66,7 @@ class Worker:
         return self.config
 
     def split(self, dataset: str, category: str, image_size: int) -> Split:
-        """One category of a data set. Raises DataError, UsageError."""
+        """One category of a data set, as it is there. Raises DataError, UsageError."""
         wanted = (dataset, category, image_size)
         if self._loaded is None or self._loaded[0] != wanted:
             part = open_dataset(self.registry, dataset, self.config.data_root)
@@ -72,8 +74,18 @@ class Worker:
             self._loaded = (wanted, load(part, category, image_size))
         return self._loaded[1]
 
+    def presented(self, trial: Trial, base: Split) -> Split:
+        """A category as the trial's protocol presents it; the last one is kept, for many trials share it.
+
+        Raises DataError where its images do not suffice.
+        """
+        known, how = self._presented, (trial.protocol, trial.seed, trial.calibrate)
+        if known is None or known[0] is not base or known[1:4] != how:
+            known = self._presented = (base, *how, presented(base, trial))
+        return known[4]
+
     def perform(self, trial: Trial, observer: Observer, split: Split | None = None) -> Outcome:
-        """Fit a trial on the given data, or else load the data. Nothing but KeyboardInterrupt is raised."""
+        """Fit a trial on the given category, or else load it. Nothing but KeyboardInterrupt is raised."""
         with hardware.limited_to(self.config.threads), put_back() as changed:  # of which threads are one
             outcome = self._performed(trial, observer, split)
         return replace(outcome, changed=tuple(changed))
@@ -83,6 +95,7 @@ class Worker:
         try:
             if split is None:
                 split = self.split(trial.dataset, trial.category, trial.image_size)
+            split = self.presented(trial, split)
             fingerprint = split.fingerprint
             known = self.known_before(trial)
             variant, fitted = self._fit_in_memory(trial, split, observer)

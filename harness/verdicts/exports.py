@@ -18,7 +18,7 @@ from typing import Any
 from harness.errors import StoreError, UsageError
 from harness.files import write_text
 from harness.plugin.registry import Registry
-from harness.trials.trial import KEPT_NAMES, Trial
+from harness.trials.trial import KEPT_NAMES, PROTOCOL, Trial
 from harness.verdicts.export_rows import DIGEST, EVIDENCE, Row, row_of, trial_of, verdict_of
 from harness.verdicts.packing import unpacked
 from harness.verdicts.proof import recomputed
@@ -175,7 +175,7 @@ class _Reading:
         try:
             return self._proven(row, verdict)
         except (ValueError, TypeError, RecursionError) as error:
-            at = f"{verdict.trial.category} · {verdict.trial.method} · seed {verdict.trial.seed}"
+            at = verdict.trial.title
             at = f"{at} · pool {verdict.pool} · threshold {verdict.threshold}"
             self._leave_out(f"line {number} ({at}) does not follow from its scores: {error}")
             return None
@@ -211,7 +211,8 @@ def _completed(row: Row) -> Row:
     """A row with the columns that earlier exports lack, or have by another name."""
     renamed = {new: row[old] for new, old in KEPT_NAMES.items() if old in row and new not in row}
     rest = {name: value for name, value in row.items() if name not in KEPT_NAMES.values()}
-    return {"right": None, **Trial._field_defaults, **rest, **renamed}
+    usual = {name: value for name, value in Trial._field_defaults.items() if name not in PROTOCOL}
+    return {"right": None, **usual, **rest, **renamed}
 
 
 def _finite(text: str) -> float:

@@ -12,6 +12,7 @@ from operator import itemgetter
 from statistics import fmean
 
 from harness.api import Counts
+from harness.trials.trial import Protocol
 from harness.verdicts.methods import Method, Track, method_of
 from harness.verdicts.rows import RANKED_BY, BoardRow, higher_is_better
 from harness.verdicts.seeds import common_seeds
@@ -79,7 +80,8 @@ def _boards(verdicts: Iterable[Verdict], ranked_by: str) -> Iterator[Board]:
     for verdict in verdicts:
         if verdict.status == "done":
             trial = verdict.trial
-            track = Track(trial.dataset, trial.image_size, verdict.oracle, not verdict.follows(ranked_by))
+            stated = not verdict.follows(ranked_by)
+            track = Track(trial.dataset, trial.image_size, verdict.oracle, stated, trial.protocol)
             among = floors if verdict.outcome.record.floor else tracks
             among.setdefault(track, {}).setdefault((trial.category, verdict.outcome.fingerprint), []).append(verdict)
     for track in sorted(floors | tracks, key=_largest_first):
@@ -103,9 +105,9 @@ def _boards(verdicts: Iterable[Verdict], ranked_by: str) -> Iterator[Board]:
             yield replace(board, notes=notes) if notes else board
 
 
-def _largest_first(track: Track) -> tuple[str, int, bool, bool]:
+def _largest_first(track: Track) -> tuple[str, int, Protocol, bool, bool]:
     """Of one data set, the boards of the largest images come first: they are what one wants to know."""
-    return track.dataset, -track.image_size, track.oracle, track.stated
+    return track.dataset, -track.image_size, track.protocol, track.oracle, track.stated
 
 
 def _grave(verdicts: Iterable[Verdict]) -> dict[str, str]:
@@ -122,7 +124,7 @@ def unfinished(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], list[str]]:
         if verdict.outcome.record.floor and verdict.status == "skipped":
             continue  # what the methods beside it say
         if verdict.status != "done" and (verdict.outcome.status == "done" or verdict.trial not in done):
-            cell = f"{verdict.trial.category} · {verdict.trial.method} · seed {verdict.trial.seed}"
+            cell = verdict.trial.title
             cells = reasons.setdefault((verdict.status, verdict.reason), [])
             if cell not in cells:
                 cells.append(cell)

@@ -54,7 +54,7 @@ def merge(sources: Sequence[tuple[str, Iterable[Row]]]) -> Merged:
                 what, here, there = apart
                 trial = trial_of(row)
                 merged.conflicts.append(
-                    f"{trial.category} · {trial.method} · seed {trial.seed} · pool {row['pool']} · threshold "
+                    f"{trial.title} · pool {row['pool']} · threshold "
                     f"{row['threshold']}: {name} has other {what} ({here}) than {first} ({there})"
                 )
     done = {trial_of(row) for _, row in kept.values() if row["scores"] is not None}

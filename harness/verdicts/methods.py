@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from harness.trials.trial import Protocol
 from harness.verdicts.naming import full_title, short_titles
 from harness.verdicts.verdict import Verdict
 
@@ -22,6 +23,8 @@ class Track(NamedTuple):
     oracle: bool
     stated: bool = False
     """Whether what rows are ranked by does not follow from scores that are here, but is merely said by an export."""
+    protocol: Protocol = ()
+    """How images were presented, as in Trial."""
 
 
 class Method(NamedTuple):

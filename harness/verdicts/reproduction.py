@@ -88,10 +88,11 @@ def reproduce(
     changed = tuple(changes(stored.record, worker.known_before(trial)))
     try:
         split = worker.split(trial.dataset, trial.category, trial.image_size)
+        fingerprint = worker.presented(trial, split).fingerprint
     except DataError as error:
         return Reproduction(stored, "impossible", str(error), changes=changed)
-    if split.fingerprint != stored.fingerprint:
-        changed = (Change("data", stored.fingerprint, split.fingerprint), *changed)
+    if fingerprint != stored.fingerprint:
+        changed = (Change("data", stored.fingerprint, fingerprint), *changed)
         return Reproduction(stored, "impossible", "its data has changed", changes=changed)
     again = worker.perform(trial, observer, split)
     if again.evidence is None:

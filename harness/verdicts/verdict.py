@@ -10,7 +10,7 @@ from harness.api import BoolArray, Counts, Interval
 from harness.metrics.intervals import auroc_interval, mean_of_rates_interval, wilson
 from harness.metrics.measured import Measured
 from harness.metrics.pixel.curves import VERSIONS
-from harness.trials.trial import Outcome, Trial
+from harness.trials.trial import PROTOCOL, Outcome, Trial, named
 
 METRICS = ("normal_rate", "abnormal_rate", "accuracy", "balanced_accuracy", "f1", "auroc", "average_precision")
 """What every verdict and every table has. Rates in [0, 1], higher is better; the last two need no threshold."""
@@ -67,6 +67,12 @@ class SingleImages:
 
 
 UNKNOWN_IMAGES = SingleImages()
+
+
+def _columns(trial: Trial) -> dict[str, Any]:
+    """The settings of a trial, those of its protocol only where they are not usual."""
+    asked = named(trial.protocol)
+    return {name: value for name, value in trial._asdict().items() if name not in PROTOCOL or name in asked}
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,7 @@ class Verdict:
     def row(self) -> dict[str, Any]:
         """All columns of a verdict, as csv and json have them."""
         counts, record = self.counts, self.outcome.record
-        settings = self.trial._asdict()
+        settings = _columns(self.trial)
         return {
             **{name: settings.pop(name) for name in ("dataset", "category", "model", "encoder", "loss")},
             "pool": self.pool,

@@ -62,14 +62,15 @@ def check(claim: Claim, worker: Worker, observer: Observer, tolerance: Tolerance
     if why := _cannot(claim, worker):
         return _ended(base, why)
     try:
-        split = worker.split(claim.trial.dataset, claim.trial.category, claim.trial.image_size)
+        images = worker.split(claim.trial.dataset, claim.trial.category, claim.trial.image_size)
+        split = worker.presented(claim.trial, images)
     except DataError as error:
         return _ended(base, str(error))
     if split.fingerprint != claim.fingerprint:
         return _ended(base, f"its data is {claim.fingerprint}, here it is {split.fingerprint}")
     if why := _other_labels(stated, split):
         return _ended(base, why, "different")
-    again = worker.perform(claim.trial, observer, split)
+    again = worker.perform(claim.trial, observer, images)
     if again.evidence is None:
         return _ended(base, again.reason)
     shares = list(_shares(claim, again, again.evidence, worker.registry))

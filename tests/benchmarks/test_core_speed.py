@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from harness.api import Counts, Dataset, Encoder, Loss, Model
 from harness.plugin.registry import Registry
 from harness.trials.grid import Axes, plan
 from harness.trials.observers import Observer
+from harness.trials.protocols.axes import crossed
 from harness.trials.record import Record
 from harness.trials.schedule import carry_out
+from harness.trials.settings import Settings
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
@@ -59,6 +62,13 @@ def test_planning(figures, dots_plugin: Path, n: int) -> None:
     crossed = axes(dots_plugin, methods=n // 40, seeds=SEEDS)
     cells = figures.time(f"planning {n:,} cells", lambda: list(plan(crossed)), at_most=1.0 if n == 100_000 else None)
     assert len({cell.trial for cell in cells}) == n
+
+
+def test_planning_over_protocols(figures, dots_plugin: Path) -> None:
+    protocols = crossed(Settings(shots="1,2,4,8,all", contaminate="0,0.02,0.05,0.1,0.2"))
+    asked = replace(axes(dots_plugin, methods=100, seeds=SEEDS), protocols=protocols)
+    cells = figures.time("planning 100,000 cells over 25 protocols", lambda: list(plan(asked)), at_most=1.0)
+    assert len({cell.trial for cell in cells}) == 100_000
 
 
 @pytest.mark.parametrize("n", [100, 10_000])

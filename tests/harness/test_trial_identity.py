@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from harness.trials.trial import Trial
+from harness.trials.trial import PROTOCOL, Trial
 from harness.verdicts.methods import Method, Track
 
 TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
@@ -50,8 +50,8 @@ def test_a_setting_that_always_was_there_is_missed() -> None:
 
 def test_every_setting_of_a_trial_sets_rows_of_a_leaderboard_apart() -> None:
     own = (
-        {"category", "seed"},
-        set(Track._fields) - {"oracle", "stated"},
+        {"category", "seed", *PROTOCOL},
+        set(Track._fields) - {"oracle", "stated", "protocol"},
         set(Method._fields) - {"pool", "threshold", "stated"},
     )
     assert set(Trial._fields) == set.union(*own), "a setting that no row shows would mix what it sets apart"

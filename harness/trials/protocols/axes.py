@@ -1,0 +1,81 @@
+"""All protocols, in the order in which they present images: a new one is a module here and a line in PROTOCOLS."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import product
+
+from harness.api import Dataset, Split
+from harness.errors import DataError, UsageError
+from harness.trials.protocols.contamination import Contamination
+from harness.trials.protocols.protocol import Category, Protocol
+from harness.trials.protocols.shots import Shots
+from harness.trials.settings import Settings
+from harness.trials.trial import CROSSFIT, PROTOCOL, Trial, named
+from harness.trials.trial import Protocol as Values
+
+PROTOCOLS: Sequence[Protocol] = (Shots(), Contamination())
+
+
+def crossed(settings: Settings) -> list[Values]:
+    """Every combination of the protocols that are asked for, as values of a trial. Raises UsageError."""
+    found: dict[Values, None] = {}
+    for combination in product(*(protocol.asked(settings) for protocol in PROTOCOLS)):
+        values = {**PROTOCOL, **{name: value for some in combination for name, value in some.items()}}
+        found[tuple(values.values()) if values != PROTOCOL else ()] = None
+    return list(found)
+
+
+def calibrated(protocol: Values, calibrate: str) -> str:
+    """How limits are set under a protocol where this is asked for: one image cannot be fitted without itself."""
+    return "" if calibrate == CROSSFIT and named(protocol).get("shots") == 1 else calibrate
+
+
+def remark_on(settings: Settings) -> str:
+    """What to say where limits are set otherwise than was asked; else nothing."""
+    if settings.calibrate != CROSSFIT or 1 not in settings.shots:
+        return ""
+    called = settings.called
+    return f"{called('shots')} 1: limits are set on the fitted image, for {called('calibrate')} {CROSSFIT} needs two"
+
+
+def refuse_faults(settings: Settings, dataset: Dataset, categories: Iterable[str], image_size: int) -> None:
+    """Raise UsageError for what a category cannot be presented as, before anything is fitted to any.
+
+    A category whose images cannot be read is left to the run, which says so and goes on with the others.
+    """
+    every = list(categories)
+    for name in every:
+        category = Category(dataset, name, image_size, every)
+        for protocol in PROTOCOLS:
+            try:
+                fault = protocol.fault(settings, category)
+            except DataError:
+                break
+            if fault:
+                raise UsageError(fault)
+
+
+def presented(base: Split, trial: Trial) -> Split:
+    """A category's images as a trial is fitted to them and judged on them. Raises DataError where they do not suffice.
+
+    Its fingerprint is that of the category, unless the test images are others.
+    """
+    if not trial.protocol:
+        return base
+    asked, split = named(trial.protocol), base
+    for protocol in PROTOCOLS:
+        if not asked.keys().isdisjoint(protocol.fields):
+            split = protocol.present(split, trial, base)
+    if split is base:
+        return base
+    split = replace(split)  # so that the fingerprint of no other is changed
+    vars(split)["fingerprint"] = base.fingerprint if split.test is base.test else _of_other_tests(base, split)
+    return split
+
+
+def _of_other_tests(base: Split, split: Split) -> str:
+    told = repr((base.fingerprint, split.test.paths, split.test.defects, split.test.pixels.shape))
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
