@@ -15,7 +15,7 @@ from harness.api.corruptions import SEVERITIES
 from harness.certifying.scoring import alarms_of
 from harness.certifying.smallest import chance
 from harness.deployment.detector import Detector
-from harness.errors import TrainingError, where_raised
+from harness.errors import TrainingError, error_text, where_raised
 from harness.metrics.significance import mcnemar
 
 
@@ -122,4 +122,6 @@ def _at(corruption: Corruption, severity: int) -> Corruption:
     try:
         return cast("Corruption", replace(cast("Any", corruption), severity=severity))
     except (TypeError, ValueError) as error:
-        raise TrainingError(f"corruption {corruption.name!r} takes no severity {severity}: {error}") from error
+        raise TrainingError(
+            f"corruption {corruption.name!r} takes no severity {severity}: {error_text(error)}"
+        ) from error

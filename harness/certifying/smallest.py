@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness.api import BoolArray, Defect, Images
 from harness.certifying.scoring import alarms_of
 from harness.deployment.detector import Detector
-from harness.errors import TrainingError, where_raised
+from harness.errors import TrainingError, error_text, where_raised
 from harness.images.foreground import foreground
 from harness.metrics.detection_by_size import SizeFound, size_found
 
@@ -100,5 +100,5 @@ def _at(defect: Defect, size: float, contrast: float) -> Defect:
         return cast("Defect", replace(cast("Any", defect), size=size, contrast=contrast))
     except (TypeError, ValueError) as error:
         raise TrainingError(
-            f"defect {defect.name!r} takes no size {size:g} and contrast {contrast:g}: {error}"
+            f"defect {defect.name!r} takes no size {size:g} and contrast {contrast:g}: {error_text(error)}"
         ) from error

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.deployment.detector import Decided, Detector
 from harness.deployment.image_files import Found
-from harness.errors import HarnessError, error_line
+from harness.errors import HarnessError, error_line, error_text
 from harness.images.decoding import path_text
 from harness.trials import hardware
 
@@ -131,7 +131,7 @@ def _decide_alone(decide: Decide, image: Read) -> Prediction:
     try:
         return _decide(decide, [image])[0]
     except Exception as error:
-        problem = str(error) if isinstance(error, HarnessError) else _words(image.file, error)
+        problem = error_text(error) if isinstance(error, HarnessError) else _words(image.file, error)
         return Prediction(image.file, image.name, problem=problem)
 
 

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from harness.api import Part
+from harness.errors import error_text
 from harness.plugin.grammar import quoted
 
 SUPPORTED = "bool, int, float, str, Literal, a tuple of these, a kind of part such as Loss, or one of these or None"
@@ -54,7 +55,7 @@ def fault_of_options(cls: type[Part]) -> str:
         except Exception as error:  # an annotation is a program of the plugin
             missing = isinstance(error, NameError)
             advice = ": import it outside of `if TYPE_CHECKING`" if missing else ""
-            return f"{where} has the type {option.type!r}, which cannot be looked up ({error}){advice}"
+            return f"{where} has the type {option.type!r}, which cannot be looked up ({error_text(error)}){advice}"
         if not is_supported(wanted):
             return f"{where} is of type {describe(wanted)}, expected {SUPPORTED}"
         if not fits(default := default_of(option), wanted):

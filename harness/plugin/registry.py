@@ -33,7 +33,7 @@ from harness.api import (
     Threshold,
     Tracker,
 )
-from harness.errors import HarnessError, UsageError, error_line, unknown_name
+from harness.errors import HarnessError, UsageError, error_line, error_text, unknown_name
 from harness.plugin import hookspecs
 from harness.plugin.contract import misfit, misfit_of_source
 from harness.plugin.faults import fault_of, is_floor, named, needs_options
@@ -170,7 +170,8 @@ class Registry:
         return plugin
 
     def offers(self, kind: type[Part]) -> Mapping[str, Offer]:
-        """The parts of one kind by name, in alphabetical order."""
+        """The parts of one kind by name, in alphabetical order; PixelMetric and the like give those of their kind."""
+        kind = KINDS[kind.kind]
         if kind not in self._offers:
             self._offers[kind] = self._collect(kind)
         return self._offers[kind]
@@ -185,7 +186,9 @@ class Registry:
         if offer.rivals:
             rivals = " and ".join(str(plugin) for plugin in (offer.plugin, *offer.rivals))
             raise UsageError(f"{kind.kind} {name!r} is offered by {rivals}: uninstall one, or set HARNESS_PLUGINS")
-        return make(cast("type[P]", offer.part), options, f"{kind.kind} {name!r}", self.make)
+        if not issubclass(offer.part, kind):
+            raise UsageError(f"{kind.kind} {name!r} is no {kind.__name__}")
+        return make(offer.part, options, f"{kind.kind} {name!r}", self.make)
 
     def choose(self, kind: type[P], text: str) -> list[P]:
         """The parts of a comma list, or of `all`, less floors, those that need options and what is in `left_out`.
@@ -257,7 +260,7 @@ class Registry:
         try:
             self._manager.register(module, name=key)
         except Exception as error:  # of pluggy, or of an attribute of the plugin that it has looked at
-            reason = " ".join(str(error).split())
+            reason = " ".join(error_text(error).split())
             plugin.problems.append(f"has a hook that does not fit: {reason}")
             if self._manager.has_plugin(key):
                 self._manager.unregister(name=key)

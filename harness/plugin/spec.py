@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from harness.api import Part
-from harness.errors import HarnessError, UsageError, unknown_name, where_raised
+from harness.errors import HarnessError, UsageError, error_text, unknown_name, where_raised
 from harness.plugin.grammar import parse, split_list
 from harness.plugin.options import MakePart, describe, option_types, read, spelling
 
@@ -31,7 +31,7 @@ def make(cls: type[P], options: dict[str, str], where: str, make_part: MakePart 
     try:
         return cls(**values)
     except ValueError as error:  # a part's own __post_init__ may refuse a value
-        raise UsageError(f"{where}: {error}") from error
+        raise UsageError(f"{where}: {error_text(error)}") from error
     except (HarnessError, KeyboardInterrupt):
         raise
     except BaseException as error:  # which is a program of the plugin

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from harness.api import TrackedTrial, Tracker
-from harness.errors import HarnessError, UsageError, where_raised
+from harness.errors import HarnessError, UsageError, error_text, where_raised
 from harness.plugin.spec import spell
 from harness.trackers.tracked import Judged, PageOf, tracked
 from harness.trials.observers import Observer, RunStart
@@ -114,7 +114,7 @@ class Tracking(Observer):
         except _GivenUpError:
             pass
         except BaseException as error:  # of the client, the server, the network or the disk; a plugin may even exit
-            self._fault = self._fault or " ".join(str(error).split()) or type(error).__name__
+            self._fault = self._fault or " ".join(error_text(error).split()) or type(error).__name__
         finally:
             self._over.set()
 

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.trials import library_functions
+
 
 class _Shared(NamedTuple):
     """One piece of global state: its name, and how it is read and put back."""
@@ -119,7 +121,7 @@ def put_back() -> Iterator[list[str]]:
     Random generators are put back too, but not named, since drawing numbers is no mistake.
     """
     changed: list[str] = []
-    before = [(shared, shared.get()) for shared in _SHARED]
+    functions, before = library_functions.look(), [(shared, shared.get()) for shared in _SHARED]
     modules, draws = set(sys.modules), (random.getstate(), np.random.get_state())
     torch = sys.modules.get("torch")
     of_torch = [(shared, shared.get()) for shared in _of_torch(torch)] if torch else []
@@ -128,6 +130,8 @@ def put_back() -> Iterator[list[str]]:
         yield changed
     finally:
         imported = {name.partition(".")[0] for name in sys.modules.keys() - modules} - {"harness"}
+        if replaced := library_functions.put_back(functions, imported):  # first, for what follows calls some of them
+            changed.append(_some(replaced))
         if torch is None and (torch := sys.modules.get("torch")) is not None:
             # How many threads it began with depends on the machine, and nobody has looked.
             starts = (torch.float32, *_TORCH_STARTS_WITH, torch.get_num_threads())
@@ -143,6 +147,13 @@ def put_back() -> Iterator[list[str]]:
         np.random.set_state(draws[1])
         if torch is not None and torch_draws is not None:
             torch.set_rng_state(torch_draws)
+
+
+def _some(replaced: list[str]) -> str:
+    """`the function numpy.mean`, or `the functions numpy.mean, numpy.std and 3 others`."""
+    named, others = replaced[:3], len(replaced) - 3
+    more = f" and {others} other{'s' * (others > 1)}" if others > 0 else ""
+    return f"the function{'s' * (len(replaced) > 1)} {', '.join(named)}{more}"
 
 
 def _now(shared: _Shared) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from harness.api import GOOD, BoolArray, FloatArray, Metric, OracleThreshold, Ranking, Threshold
-from harness.errors import TooFewError, error_line
+from harness.errors import TooFewError, error_line, error_text
 from harness.metrics.limits import finite, limit_of
 from harness.metrics.measured import Measured
 from harness.metrics.pools import EVERY_POOL
@@ -103,7 +103,7 @@ def judge(
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # a plugin's threshold may raise anything; other verdicts are not affected
-                reason = str(error) if isinstance(error, TooFewError) else _words(name, error)
+                reason = error_text(error) if isinstance(error, TooFewError) else _words(name, error)
                 images = ScoredImages(evidence, pool, None, known)
                 yield Verdict(outcome, pool, name, oracle, status="error", reason=reason, images=images)
                 continue

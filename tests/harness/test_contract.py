@@ -27,6 +27,11 @@ from harness import Encoder, Loss, Model, OracleThreshold, Scores, Threshold, ho
 if TYPE_CHECKING:
     from torch import Tensor
 
+class Mute(Exception):
+    def __str__(self): raise RuntimeError("no words")
+
+def raises(error): raise error
+
 """
 FINE = """
 class Fine(Threshold):
@@ -64,6 +69,7 @@ def discovered(tmp_path: Path, source: str) -> Registry:
         ("k: tuple[()] = ()", "expected bool, int"),
         ("k: Literal[b'x'] = b'x'", "expected bool, int"),
         ("k: 1 / 0 = 1", "cannot be looked up (division by zero)"),
+        ("k: raises(Mute()) = 1", "cannot be looked up (it cannot say what is wrong)"),
         ("k: int", "option 'k' has no default"),
     ],
 )  # fmt: skip
@@ -282,3 +288,23 @@ def test_the_hostile_plugins_that_we_were_given_are_loaded_or_named(shared: Path
     found = {plugin.name: plugin.problems for plugin in registry.broken}
     assert found.keys() == {"odd_data"}
     assert "says it is no oracle" in found["odd_data"][0]
+
+
+def test_a_part_that_refuses_its_options_without_words_is_refused_in_one_line(tmp_path: Path) -> None:
+    refusing = """
+class Wordless(ValueError, Mute): pass
+
+@dataclass
+class Refusing(Threshold):
+    name = "refusing"
+    level: int = 0
+    def __post_init__(self):
+        if self.level: raises(Wordless())
+    def fit(self, normal): return 0.0
+
+@hookimpl
+def harness_thresholds(): return [Refusing]
+"""
+    registry = discovered(tmp_path, refusing)
+    with pytest.raises(UsageError, match=r"^threshold 'refusing': it cannot say what is wrong$"):
+        registry.make(Threshold, "refusing[level=1]")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Threshold, UsageError
+from harness import PixelMetric, Threshold, UsageError
 from harness.api import Model
 from harness.plugin import in_process
 from harness.plugin.faults import fault_of
@@ -260,6 +260,13 @@ def test_all_leaves_out_a_part_that_cannot_be_made_without_options_and_says_so(i
         "`all` leaves threshold 'sized' out, which cannot be made without options (sized: size is 0: expected" in said
     )
     assert said.endswith("needs_options = True in Sized says that this is meant")
+
+
+def test_a_part_may_be_asked_for_by_a_narrower_class_than_its_kind() -> None:
+    registry = Registry.discover(environ={"HARNESS_PLUGINS": ""})
+    assert isinstance(registry.make(PixelMetric, "aupro"), PixelMetric)
+    with pytest.raises(UsageError, match=r"^metric 'auroc' is no PixelMetric$"):
+        registry.make(PixelMetric, "auroc")
 
 
 def test_a_comma_list_keeps_its_order_and_options(dots_plugin: Path) -> None:

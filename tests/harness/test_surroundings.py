@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import locale
+import pkgutil
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,12 +14,21 @@ from click.testing import CliRunner
 
 from harness.commands import main
 from harness.plugin.registry import Registry
+from harness.trials import library_functions
 from harness.trials.observers import Observer
 from harness.trials.surroundings import _SHARED, _of_torch
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
 
 PLUGINS = Path(__file__).parents[1] / "plugin_files"
+REPLACED = [
+    "numpy.mean",
+    "numpy.linalg.norm",
+    "math.sqrt",
+    "harness.api.scored.Ranking.auroc",
+    "torch.nn.functional.relu",
+    "torch.Tensor.mean",
+]
 NAMES = [shared.name for shared in _SHARED]
 
 
@@ -57,6 +67,25 @@ def test_whatever_a_plugin_changes_is_put_back_and_named_also_where_it_fails(
     outcome = perform(f"vandal[harm={number},fails={fails}]")
     assert outcome.status == ("error" if fails == "true" else "done")
     assert outcome.changed == (name,)
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_a_function_that_a_plugin_replaces_is_put_back_and_named(perform, name: str) -> None:
+    owner, _, what = name.rpartition(".")
+    before = getattr(pkgutil.resolve_name(owner), what)
+    assert perform(f"vandal[replaces={name}]").changed == (f"the function {name}",)
+    assert getattr(pkgutil.resolve_name(owner), what) is before
+
+
+def test_what_a_library_replaces_in_itself_while_it_is_imported_stays() -> None:
+    torch = pytest.importorskip("torch")
+    before = library_functions.look()
+    usual = torch.manual_seed
+    try:
+        torch.manual_seed = torch.nn.functional.relu  # whose code lies in torch
+        assert library_functions.put_back(before, set()) == []
+    finally:
+        torch.manual_seed = usual
 
 
 def test_numbers_that_a_plugin_draws_are_drawn_again_by_the_next_without_a_word(perform) -> None:

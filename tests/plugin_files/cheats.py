@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gc
+import locale
+import os
 import signal
 import sys
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -12,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import Images, Model, Progress, Run, Scores, Split, Threshold, hookimpl
+from harness import Images, Model, OracleThreshold, Progress, Ranking, Run, Scores, Split, Threshold, hookimpl
 
 
 def _by_split(split: Any, images: Images) -> np.ndarray | None:
@@ -48,7 +52,38 @@ def _files(images: Images) -> np.ndarray | None:
     return np.array([names.get(pixels.tobytes(), 0.0) for pixels in images.pixels]) if names else None
 
 
-FINDS = {"frames": _frames, "memory": _memory, "files": _files}
+def _labels(images: Images) -> np.ndarray:
+    return np.array([float(kind != "good") for kind in images.defects])
+
+
+def _masks(images: Images) -> np.ndarray | None:
+    return None if images.masks is None else images.masks.max(axis=(1, 2)).astype(float)
+
+
+def _paths(images: Images) -> np.ndarray:
+    return np.array([float("/good/" not in path and "/" in path) for path in images.paths])
+
+
+def _torch(change: str, value: object) -> None:
+    import torch
+
+    getattr(torch, change)(value)
+
+
+FINDS = {"frames": _frames, "memory": _memory, "files": _files, "labels": _labels, "masks": _masks, "paths": _paths}
+HARMS: Mapping[str, Callable[[], object]] = {
+    "errors": lambda: np.seterr(all="ignore" if np.geterr()["divide"] == "raise" else "raise"),
+    "deaf": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
+    "dtype": lambda: _torch("set_default_dtype", __import__("torch").float64),
+    "threads": lambda: _torch("set_num_threads", __import__("torch").get_num_threads() + 1),
+    "warnings": lambda: warnings.simplefilter("ignore"),
+    "locale": lambda: locale.setlocale(locale.LC_ALL, "C" if locale.setlocale(locale.LC_ALL) != "C" else "C.UTF-8"),
+    "folder": lambda: os.chdir("/"),
+    "environment": lambda: os.environ.update(HARNESS_CHEAT="1"),
+    "functions": lambda: setattr(np, "mean", None),
+    "figures": lambda: setattr(Ranking, "auroc", lambda _: 1.0),
+}
+"""What changes something for the models that follow."""
 
 
 @dataclass
@@ -62,10 +97,8 @@ class Cheat(Model):
         if self.way == "clips":
             pixels = normal.pixels
             pixels[pixels > 90] = 90
-        if self.way == "errors":
-            np.seterr(all="ignore" if np.geterr()["divide"] == "raise" else "raise")
-        if self.way == "deaf":
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if self.way in HARMS:
+            HARMS[self.way]()
         if self.way == "leaves":
             sys.exit(0)
         if self.way == "nan":
@@ -93,6 +126,16 @@ class Disguised(Threshold):
         return float((scores[labels].min() + scores[~labels].max()) / 2)
 
 
+class Denying(OracleThreshold):
+    """An oracle that denies it."""
+
+    name = "denying"
+    oracle = False
+
+    def fit_oracle(self, scores: np.ndarray, labels: np.ndarray) -> float:
+        return float((scores[labels].min() + scores[~labels].max()) / 2)
+
+
 @hookimpl
 def harness_models() -> list[type[Model]]:
     return [Cheat]
@@ -100,4 +143,4 @@ def harness_models() -> list[type[Model]]:
 
 @hookimpl
 def harness_thresholds() -> list[type[Threshold]]:
-    return [Disguised]
+    return [Disguised, Denying]

@@ -6,6 +6,7 @@ import gc
 import io
 import locale
 import logging
+import math
 import os
 import random
 import signal
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness import Images, Model, Run, Scores, hookimpl
+from harness import Images, Model, Ranking, Run, Scores, hookimpl
 
 
 def _torch(change: str, *values: object) -> None:
@@ -44,19 +45,36 @@ HARM = {
 }
 
 
+def _replace(owner: object, name: str, value: object = None) -> None:
+    setattr(owner, name, value)
+
+
+REPLACED = {
+    "numpy.mean": lambda: _replace(np, "mean"),
+    "numpy.linalg.norm": lambda: delattr(np.linalg, "norm"),
+    "math.sqrt": lambda: _replace(math, "sqrt", lambda _: 0.0),
+    "torch.nn.functional.relu": lambda: _replace(__import__("torch").nn.functional, "relu", abs),
+    "harness.api.scored.Ranking.auroc": lambda: _replace(Ranking, "auroc", lambda _: 1.0),
+    "torch.Tensor.mean": lambda: _replace(__import__("torch").Tensor, "mean", lambda *_: 0),
+}
+
+
 @dataclass
 class Vandal(Model):
-    """Does harm number N of HARM; -1 only draws numbers."""
+    """Does harm number N of HARM, or replaces a function; without either it only draws numbers."""
 
     name = "vandal"
     harm: int = -1
     fails: bool = False
+    replaces: str = ""
 
     def fit(self, normal: Images, *, run: Run, **parts: object) -> None:
         random.random()
         np.random.rand()
         if self.harm >= 0:
             list(HARM.values())[self.harm]()
+        if self.replaces:
+            REPLACED[self.replaces]()
         if self.fails:
             sys.exit(1)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.api import Part
+from harness.errors import error_text
 from harness.plugin.hookspecs import hookimpl
 from harness.plugin.plugin_files import contents
 from harness.plugin.registry import DISTRIBUTION, GROUP, HOOKS, Plugin, Registry
@@ -46,7 +47,7 @@ def isolated_registry(files: Sequence[Path] | Mapping[Path, bytes] = ()) -> Isol
         try:
             offered.setdefault(who, []).append(stand_in(part, registry.make))
         except (TypeError, ValueError) as error:
-            problems.setdefault(who, []).append(f"offers a part that cannot be isolated: {error}")
+            problems.setdefault(who, []).append(f"offers a part that cannot be isolated: {error_text(error)}")
     for one in known:
         who = one.place, one.name
         module = _module(one.name, offered.get(who, []))

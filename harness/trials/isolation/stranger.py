@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from harness.api import Encoder, Images, Loss, Model, Progress, Scores
-from harness.errors import HarnessError, UnavailableError, where_raised
+from harness.errors import HarnessError, UnavailableError, error_text, where_raised
 from harness.plugin.printed import kept_apart
 from harness.plugin.registry import HOOKS, Registry
 from harness.trials import hardware
@@ -77,7 +77,9 @@ class Stranger:
                 try:
                     parts.append({"plugin": who, **describe(offer.part)})
                 except Exception as error:
-                    left_out.append([*who, f"offers {kind.kind} {name!r}, which cannot be isolated: {error}"])
+                    left_out.append(
+                        [*who, f"offers {kind.kind} {name!r}, which cannot be isolated: {error_text(error)}"]
+                    )
         for plugin in self._registry.plugins:
             left_out += [[plugin.place, plugin.name, problem] for problem in plugin.problems]
         return {"parts": parts, "problems": left_out}, {}
