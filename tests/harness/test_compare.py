@@ -16,11 +16,14 @@ from scipy.stats import spearmanr
 from scipy.stats import t as student
 
 from harness import OracleThreshold, Threshold
+from harness.conventions import Convention, Judged
 from harness.published import load, read
 from harness.published.chance import chance_of, shuffled_of
 from harness.published.comparison import Compared, Comparison, compare, plain_name
 from harness.published.equivalence import Noise, bounds_of, judgement
+from harness.published.floors import beside_floors
 from harness.published.printed import read_number
+from harness.published.reached import Reached, reached, within_one_image
 from harness.report.comparison import COLUMNS, comparison_document
 from harness.report.formats import render
 from harness.report.formats.terminal import to_terminal
@@ -563,3 +566,111 @@ def test_csv_and_json_hold_the_same_rows() -> None:
     assert {tuple(row) for row in (*as_json, *as_csv)} == {COLUMNS}
     assert [row["ours"] for row in as_csv] == [str(row["ours"]) for row in as_json]
     assert [row["published"] for row in as_csv] == [row["published"] for row in as_json]
+
+
+def test_published_rows_are_better_than_a_floor_worse_or_too_near_by_their_printed_digits(tmp_path: Path) -> None:
+    """The floor's accuracy is 60 of 80, .75: what prints as .8 may be as low as that, and what prints as .7 as high."""
+    texts = ["0.8", "0.7", "0.76", "0.74", "0.75", "-"]
+    lines = [f"mvtec_ad,bottle,{name},mean,{text}" for name, text in zip("abcdef", texts, strict=True)]
+    table = csv_table(
+        tmp_path,
+        "dataset,category,model,threshold,accuracy",
+        *lines,
+        "mvtec_ad,bottle,g,quantile,0.9",
+        "mvtec_ad,pill,h,mean,0.9",
+    )
+    floor = verdict(15, 45, (20, 60), record={"floor": True})
+    (found,) = beside_floors(table, [floor])
+    assert (found.category, found.metric, found.floor, found.value) == ("bottle", "accuracy", "dae", 0.75)
+    assert (found.better, found.worse, found.near) == (1, 2, 2)
+    assert beside_floors(table, [verdict(15, 45, (20, 60))]) == [], "no floor"
+
+
+@pytest.mark.parametrize(
+    "changed", [{"holdout": 0.3}, {"calibrate": "crossfit"}, {"dataset": "visa"}, {"category": "nut"}]
+)
+def test_a_floor_that_was_fitted_or_judged_otherwise_stands_beside_no_published_row(
+    tmp_path: Path, changed: dict[str, object]
+) -> None:
+    table = csv_table(tmp_path, "dataset,category,model,auroc", "mvtec_ad,bottle,a,0.8")
+    assert beside_floors(table, [verdict(record={"floor": True})]) != []
+    assert beside_floors(table, [verdict(record={"floor": True}, **changed)]) == []
+    assert beside_floors(table, [verdict(record={"floor": True}, threshold=Peek())]) == []
+
+
+def test_of_two_floors_the_last_one_counts_and_a_published_image_size_must_be_its_own(tmp_path: Path) -> None:
+    header = "dataset,category,model,image_size,auroc"
+    table = csv_table(
+        tmp_path, header, "mvtec_ad,bottle,a,256,0.99", "mvtec_ad,bottle,b,,0.01", "mvtec_ad,bottle,c,64,0.99"
+    )
+    early, late = (
+        verdict(right, record={"floor": True, "finished_at": at})
+        for right, at in ((9, "2026-01-01T00:00:00Z"), (13, "2026-01-02T00:00:00Z"))
+    )
+    (found,) = beside_floors(table, [late, early])
+    assert found.value == late.metric("auroc") != early.metric("auroc")
+    assert (found.better, found.worse, found.near) == (1, 1, 0)
+
+
+def test_a_published_balanced_accuracy_follows_from_its_two_rates_where_both_are_printed(tmp_path: Path) -> None:
+    floor = verdict(15, 45, (20, 60), record={"floor": True})
+    lines = ["a,0.80,0.72", "b,0.76,0.72", "c,-,0.99", "d,0.99,-"]
+    table = csv_table(
+        tmp_path, "dataset,category,model,normal_rate,abnormal_rate", *(f"mvtec_ad,bottle,{line}" for line in lines)
+    )
+    (found,) = beside_floors(table, [floor])
+    assert (found.metric, found.better, found.worse, found.near) == ("balanced_accuracy", 1, 1, 0)
+
+
+def test_floors_are_told_by_category_and_in_the_order_of_the_metrics(tmp_path: Path) -> None:
+    cells = [f"mvtec_ad,{category},a,0.8,0.8,0.8" for category in ("pill", "bottle")]
+    table = csv_table(tmp_path, "dataset,category,model,auroc,f1,accuracy", *cells)
+    found = beside_floors(table, [verdict(category=name, record={"floor": True}) for name in ("pill", "bottle")])
+    assert [(one.category, one.metric) for one in found] == [
+        (category, metric) for category in ("bottle", "pill") for metric in ("accuracy", "f1", "auroc")
+    ]
+
+
+def theirs(tmp_path: Path, *numbers: str) -> list[Comparison]:
+    """Comparisons of the rate of right normal images with ours, which is 7 of 20, a model each."""
+    lines = [f"mvtec_ad,bottle,{name},conv,mse,{number}" for name, number in zip("xyz", numbers, strict=False)]
+    table = csv_table(tmp_path, "dataset,category,model,encoder,loss,normal_rate", *lines)
+    ours = [verdict(model=name) for name, _ in zip("xyz", numbers, strict=False)]
+    return list(compare(table, ours).comparisons)
+
+
+def test_a_number_is_within_one_image_of_what_prints_as_the_published_one(tmp_path: Path) -> None:
+    (one,) = theirs(tmp_path, "0.50")
+    assert one.images == 20
+    inside = [0.445 + 1e-9, 0.5, 0.56 - 1e-9]
+    assert [within_one_image(one, value) for value in inside] == [True] * 3
+    assert [within_one_image(one, value) for value in (0.445 - 1e-9, 0.56 + 1e-9)] == [False] * 2
+
+
+def test_conventions_that_reach_a_number_are_named_nearest_first(tmp_path: Path) -> None:
+    (one,) = theirs(tmp_path, "0.50")
+    far, near, nearest = (Convention("image score", name, "scores") for name in ("far", "near", "nearest"))
+    found = Reached(one, {far: 0.2, near: 0.46, nearest: 0.51}, 1.0)
+    assert found.by == [nearest, near]
+    assert not found.as_judged
+    assert found.nearest == (nearest, 0.51)
+    assert Reached(one, {far: 0.2}, 1.0).nearest == (None, 0.35), "ours as it is judged is nearer"
+    assert Reached(*theirs(tmp_path, "0.36"), {}, 1.0).as_judged
+
+
+def test_a_number_is_reached_by_the_mean_over_our_seeds_and_beside_it_stands_how_many_methods_would(
+    tmp_path: Path,
+) -> None:
+    comparisons = theirs(tmp_path, "0.50", "0.35", "0.90")
+    pool = Convention("image score", "max", "scores")
+    other = Convention("limit", "of the best F1", "scores")
+
+    def judged(comparison: Comparison, value: float) -> Judged:
+        figures = {"normal_rate": value}
+        return Judged(comparison.verdicts[0], {}, {pool: figures, other: {"auroc": 0.5}})
+
+    trials = [judged(one, value) for one, value in zip(comparisons, (0.52, 0.8, 0.1), strict=True)]
+    found = reached(comparisons, trials)
+    assert [one.values for one in found] == [{pool: 0.52}, {pool: 0.8}, {pool: 0.1}]
+    assert [one.by_chance for one in found] == [pytest.approx(share) for share in (1 / 3, 1, 0)]
+    assert reached(comparisons[:1], [])[0].values == {}
