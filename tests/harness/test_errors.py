@@ -59,7 +59,7 @@ def test_an_error_without_end_is_cut_and_one_that_cannot_speak_is_said() -> None
             raise RuntimeError("no")
 
     assert error_text(ValueError("x" * 20_000)) == "x" * 10_000
-    assert error_line(MuteError()) == "Mute: it cannot say what is wrong"
+    assert error_line(MuteError()) == "MuteError: it cannot say what is wrong"
     assert error_text(ValueError("\udcff")) == r"\udcff"
 
 

@@ -4,6 +4,7 @@ import getpass
 import json
 import os
 import socket
+import sys
 import weakref
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -69,6 +70,12 @@ def test_auto_is_the_processor_where_there_is_no_accelerator(monkeypatch: pytest
     monkeypatch.setattr(hardware, "_has_accelerator_files", lambda: False)
     monkeypatch.setattr(hardware.sys, "platform", "linux")
     assert hardware.device("auto") == "cpu"
+    assert hardware.device("cpu") == "cpu"
+
+
+def test_a_run_on_the_processor_that_was_asked_for_starts_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "_has_accelerator_files", lambda: True)
+    monkeypatch.setitem(sys.modules, "torch", None)
     assert hardware.device("cpu") == "cpu"
 
 

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from harness.errors import HarnessWarning, LeftOutWarning, StoreError
 from harness.trials.database import FILE_NAME, VERSION
 from harness.trials.pictures import Maps, Thumbnail
 from harness.trials.record import Record
+from harness.trials.rows import ids_in_order
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, Outcome, Trial
 
@@ -160,6 +162,54 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is not a store of this harness"):
         Store(tmp_path, write=True)
     assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize("pragma", ["application_id = 7", "user_version = 7"])
+def test_an_empty_database_that_another_program_has_marked_as_its_own_is_left_alone(
+    tmp_path: Path, pragma: str
+) -> None:
+    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+        db.execute(f"PRAGMA {pragma}")
+    before = (tmp_path / FILE_NAME).read_bytes()
+    with pytest.raises(StoreError, match="is not a store of this harness"):
+        Store(tmp_path, write=True)
+    assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+def test_a_trial_whose_scores_were_altered_is_not_done_so_that_it_is_fitted_again(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        store.put(outcome())
+        store.put(outcome(1))
+        store.put(outcome(2, "error"))
+    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+        db.execute("UPDATE scores SET test = zeroblob(length(test)) WHERE trial = ?", (outcome().id,))
+    db.close()
+    with Store(tmp_path) as store:
+        assert [store.has_done(outcome(seed).id) for seed in (0, 1)] == [False, True]
+        assert not store.has_done(outcome(2, "error").id)
+        assert not store.has_done("0" * 16)
+
+
+def test_of_a_damaged_list_of_trials_all_are_found_but_those_on_the_damaged_page() -> None:
+    class Damaged:
+        """A database of which the page that lists ids from 07 on cannot be read."""
+
+        def __init__(self) -> None:
+            self.db = sqlite3.connect(":memory:")
+            self.db.execute("CREATE TABLE trials (id, key, fingerprint)")
+            rows = [("00a", "k3"), ("07b", "k2"), ("0ff", "k1"), ("fe9", "k0"), ("ffc", "k4"), ("fff", "k4")]
+            self.db.executemany("INSERT INTO trials VALUES (?, ?, '')", rows)
+
+        def execute(self, asked: str, given: tuple[str, ...] = ()) -> sqlite3.Cursor:
+            if given[:1] in ((), ("07",)):
+                raise sqlite3.DatabaseError("database disk image is malformed")
+            return self.db.execute(asked, given)
+
+    database = Damaged()
+    found, faults = ids_in_order(cast("sqlite3.Connection", database))
+    database.db.close()
+    assert found == ["fe9", "0ff", "00a", "ffc", "fff"], "by their keys"
+    assert faults == ["trials whose id begins with 07 cannot be read: database disk image is malformed"]
 
 
 def test_a_store_below_a_file_cannot_be_made(tmp_path: Path) -> None:
