@@ -30,3 +30,8 @@ def listed(names: list[str]) -> str:
     return ",".join(
         name if is_plain else json.dumps(name, ensure_ascii=False) for name, is_plain in zip(names, plain, strict=True)
     )
+
+
+def counted(count: int, what: str) -> str:
+    """`1 epoch`, `3 epochs`; for words that take an s."""
+    return f"{count} {what}{'' if count == 1 else 's'}"

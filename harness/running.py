@@ -12,6 +12,7 @@ from harness.errors import ModelError, UsageError
 from harness.plugin.in_process import IN_PROCESS, broken, choose, register, registry_with, some_of
 from harness.plugin.registry import KINDS, Registry
 from harness.plugin.spec import spell
+from harness.printable import counted
 from harness.report.events import TO_STDERR, Events, opened_log
 from harness.report.html import page
 from harness.report.progress import PluginLines, accounted, display, tell
@@ -89,7 +90,7 @@ class PlannedRun:
             return ""
         return (
             f"No {settings.called('data_root')}: running the demo on the built-in {axes.dataset.name!r} data set "
-            f"({axes.image_size} px, {axes.epochs} epochs, {axes.weights} weights). These are not results."
+            f"({axes.image_size} px, {counted(axes.epochs, 'epoch')}, {axes.weights} weights). These are not results."
         )
 
     @property

@@ -44,6 +44,18 @@ def test_workflows_run_what_people_run_here() -> None:
     assert set(classified) <= set(yaml.safe_load(texts["ci.yml"])["jobs"]["everything"]["strategy"]["matrix"]["python"])
 
 
+def test_what_is_checked_before_a_commit_is_what_ci_checks_with_the_same_versions() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").replace('"', "")
+    for hook in hooks:
+        words = hook["entry"].removeprefix("env ").removesuffix(" --fix")
+        assert words in script, words
+        assert hook["language"] == "system", "the tools of the extra test"
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    exact = {one.partition("==")[0] for one in extra["test"] if "==" in one}
+    assert exact == {"codespell", "import-linter", "mypy", "ruff", "zizmor"}
+
+
 def test_citation_and_package_say_the_same_version_and_licence() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.api.values import Images, Split
+from harness.printable import counted
 
 _AT_A_TIME = 64
 """How many masks are checked together, so that the data set may be larger than memory."""
@@ -22,7 +23,7 @@ def fault_of_images(images: Images) -> str:
         return f"pixels are of shape {pixels.shape}: expected images of at least one pixel"
     for what, values in (("names", images.paths), ("defect kinds", images.defects)):
         if len(values) != count:
-            return f"there are {count} images and {len(values)} {what}: expected as many"
+            return f"there are {counted(count, 'image')} and {len(values)} {what}: expected as many"
         odd = [value for value in values if not isinstance(value, str) or not value]
         if odd:
             return f"one of the {what} is {odd[0]!r:.60}: expected text"
@@ -34,7 +35,7 @@ def fault_of_images(images: Images) -> str:
         return f"masks are {_described(masks)}, expected uint8 of shape {pixels.shape[:3]}, as the images have"
     for name, known in images.facts.items():
         if len(known) != count:
-            return f"there are {count} images, and the fact {name!r:.60} of {len(known)}: expected as many"
+            return f"there are {counted(count, 'image')}, and the fact {name!r:.60} of {len(known)}: expected as many"
     return ""
 
 

@@ -25,6 +25,7 @@ from harness.deployment.latency import Place
 from harness.deployment.loading import load
 from harness.errors import DataError
 from harness.plugin.registry import Registry
+from harness.printable import counted
 from harness.trials import hardware, provenance
 from harness.trials.saved_model import DESCRIPTION
 
@@ -37,7 +38,7 @@ def certified(place: Place, asked: Asked, registry: Registry, say: Callable[[str
     calibration_of(detector)
     photos = photos_of(detector, registry, Path(asked.images))
     today = photos_of(detector, registry, Path(asked.today), "photos of today") if asked.today else None
-    say(f"{len(photos.unseen)} normal photos that the model never saw, {len(photos.bad)} bad ones")
+    say(f"{counted(len(photos.unseen), 'normal photo')} that the model never saw, {len(photos.bad)} bad ones")
     scores = _scores(detector, photos, today)
     normal = _drawn(photos.unseen, np.ones(len(photos.unseen), bool), asked)
     passing = _drawn(photos.unseen, scores[UNSEEN] <= detector.limit, asked)

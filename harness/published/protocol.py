@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.plugin.spec import parse
+from harness.printable import counted
 from harness.published.table import DECIDED, NOT_STATED, RATES, PublishedTable, Row
 from harness.trials.trial import CROSSFIT, PROTOCOL
 from harness.verdicts.verdict import PIXEL_METRICS, Verdict
@@ -53,7 +54,7 @@ def _of_training(row: Row, ours: Verdict) -> Iterator[str]:
     if trial.weights == "random" and row.weights != "random":
         yield "random weights"
     if row.epochs and trial.epochs and row.epochs != str(trial.epochs):
-        yield f"{trial.epochs} epochs, {row.epochs} published"
+        yield f"{counted(trial.epochs, 'epoch')}, {row.epochs} published"
     if row.batch_size and trial.batch_size and row.batch_size != trial.batch_size:
         yield f"batch size {trial.batch_size}, {row.batch_size} published"
     if row.learning_rate and trial.learning_rate and row.learning_rate != trial.learning_rate:

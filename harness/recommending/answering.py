@@ -16,6 +16,7 @@ from harness.errors import DataError, TooFewError
 from harness.metrics.guarantees import images_needed
 from harness.plugin.in_process import registry_with
 from harness.plugin.registry import Registry
+from harness.printable import counted
 from harness.recommending.asked import Asked
 from harness.recommending.detectors import detectors
 from harness.recommending.keeping import Kept, keep
@@ -52,7 +53,7 @@ def recommended(asked: Asked, say: Callable[[str], None]) -> Recommendation:
     photos = photos_in(registry, asked.place, size)
     split = photos.split
     promise = _promise(shared.max_false_alarms, len(split.train))
-    say(f"{len(split.train)} good photos, {int(split.test.labels.sum())} bad ones, read at {size} px")
+    say(f"{counted(len(split.train), 'good photo')}, {int(split.test.labels.sum())} bad ones, read at {size} px")
     backbone, missing = backbone_at_hand(registry, shared.weights_dir, size)
     if backbone is None:
         say(f"no published weights are at hand, so features are random: {missing}")

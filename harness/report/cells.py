@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.api import Threshold
 from harness.plugin.spec import spell
+from harness.printable import counted
 from harness.report.protocols import with_protocols
 from harness.report.table import Document, Table
 from harness.trials.grid import Cell
@@ -22,7 +23,7 @@ def cells_document(cells: Sequence[Cell], thresholds: Sequence[Threshold], pools
     fitting = sum(not cell.reason for cell in cells)
     judged = f"thresholds {', '.join(spell(t) for t in thresholds)}; pools {', '.join(pools or ['of each model'])}"
     table = Table(
-        title=f"{len(cells)} trials",
+        title=counted(len(cells), "trial"),
         headings=columns,
         rows=[[str(value) for value in row.values()] for row in rows],
         numbers=frozenset({"seed", "image_size", "epochs"}),

@@ -13,6 +13,7 @@ from harness.conventions.choices import NEVER, USUAL
 from harness.metrics.pools import EVERY_POOL
 from harness.plugin.in_process import choose
 from harness.plugin.spec import spell
+from harness.printable import counted
 from harness.report.board_notes import HEADINGS
 from harness.report.metric_names import in_words
 from harness.report.protocols import with_protocols
@@ -173,6 +174,6 @@ def _remarks(trials: Sequence[Judged], found: Sequence[Effect]) -> list[str]:
         remarks.append(_NO_LIMITS)
     for reason, cells in reasons.items():
         some = "; ".join(cells[:3]) + (f" and {len(cells) - 3} more" if len(cells) > 3 else "")
-        remarks.append(f"Not all could be told of {len(cells)} trials, as {reason}: {some}.")
+        remarks.append(f"Not all could be told of {counted(len(cells), 'trial')}, as {reason}: {some}.")
     remarks.append(f"Nothing can be told of: {', '.join(NEVER)}, as checkpoints are not kept.")
     return remarks

@@ -18,6 +18,7 @@ def installation_document(registry: Registry) -> Document:
         ("python", platform.python_version()),
         ("system", platform.platform()),
         ("device", installation.device()),
+        ("bugs go to", installation.issues() or "the issues of the repository that you have this from"),
         *installation.packages().items(),
         *installation.environment().items(),
         *((f"plugin {plugin.name}", "; ".join(plugin.problems) or plugin.version) for plugin in registry.plugins),

@@ -12,7 +12,7 @@ from harness.deployment.detector import Detector
 from harness.deployment.predicting import Prediction
 from harness.images.decoding import path_text
 from harness.images.walk import PassedOver
-from harness.printable import printable
+from harness.printable import counted, printable
 from harness.report.formats.rows import csv_text
 from harness.report.table import Row
 from harness.trials.trial import UNUSED
@@ -57,7 +57,7 @@ class TerminalLines(Lines):
         detector, trial = self.detector, self.detector.saved.trial
         judged_by = f"limit {detector.limit:.6g}, of threshold {detector.threshold}"
         judged_by += f" on pool {detector.pool}" if detector.pool != UNUSED else ""
-        judged_by += f" · p against {len(detector.saved.calibration[detector.pool])} normal images"
+        judged_by += f" · p against {counted(len(detector.saved.calibration[detector.pool]), 'normal image')}"
         judged_by += "" if detector.saved.unfitted else " that were fitted, so too small for new ones"
         title = f"{trial.method} fitted on {trial.category} of {trial.dataset}, {trial.image_size} px · {judged_by}"
         return f"{printable(title)}\n{'score':>{_WIDTH}}  {'p':>6}  decision    image\n"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.api import Finding, FloatArray, Images
-from harness.printable import printable
+from harness.printable import counted, printable
 from harness.report.alarms import of_a_day, percent
 from harness.verdicts.choosing import Choice, Count
 
@@ -97,7 +97,8 @@ class Recommendation:
     @property
     def heading(self) -> str:
         """What is recommended, and what its limit rests on."""
-        return f"{self.name}, limit from {len(self.good)} good images, each scored by a model that had not seen it"
+        good = counted(len(self.good), "good image")
+        return f"{self.name}, limit from {good}, each scored by a model that had not seen it"
 
     def _of_a_day(self) -> str:
         if self.defect_rate is None or self.choice.misses is None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.api import FloatArray, Images
+from harness.printable import counted
 from harness.report.html import style_hash, template
 from harness.report.pictures import data_uri
 from harness.report.recommendation import Recommendation
@@ -50,10 +51,14 @@ def recommendation_page(answer: Recommendation) -> str:
         return [round(5 + 990 * (float(one) - low) / ((high - low) or 1), 1) for one in np.sort(scores)]
 
     strips = [
-        Strip(f"{len(answer.good)} good photos, scored by models that had not seen them", "good", places(answer.good))
+        Strip(
+            f"{counted(len(answer.good), 'good photo')}, scored by models that had not seen them",
+            "good",
+            places(answer.good),
+        )
     ]
     if len(answer.fresh_good):
-        name = f"{len(answer.fresh_good)} good photos that were kept for testing"
+        name = f"{counted(len(answer.fresh_good), 'good photo')} that were kept for testing"
         strips.append(Strip(name, "good", places(answer.fresh_good)))
     if len(answer.bad):
         strips.append(Strip(f"{len(answer.bad)} {answer.bad_words}", "bad", places(answer.bad)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Collection, Sequence
 
-from harness.printable import printable
+from harness.printable import counted, printable
 from harness.published.comparison import Compared
 from harness.report.board_notes import floor_notes, heading_of, marks_of, row_names
 from harness.report.comparison import comparison_tables
@@ -135,6 +135,5 @@ def _made(verdicts: Sequence[Verdict], rootless: Collection[str]) -> str:
     for trial, categories in by_method.items():
         lines.append(command_of(trial, rootless, list(dict.fromkeys(categories))))
     text = html.escape("\n".join(map(printable, lines)), quote=False)
-    return (
-        f"<details><summary>{len(done)} trials: data, versions, commands</summary>\n\n<pre>\n{text}\n</pre>\n</details>"
-    )
+    trials = counted(len(done), "trial")
+    return f"<details><summary>{trials}: data, versions, commands</summary>\n\n<pre>\n{text}\n</pre>\n</details>"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from harness.printable import printable
+from harness.printable import counted, printable
 from harness.report.table import Document, Table
 from harness.verdicts.exports import Export
 from harness.verdicts.verdict import Verdict
@@ -30,9 +30,11 @@ def rows_document(export: Export, marked: Sequence[Verdict]) -> Document:
     ranked = [verdict for verdict in done if not verdict.outcome.record.floor]
     verified = {verdict.outcome.id for verdict in ranked if verdict.verified}
     trials = {verdict.outcome.id for verdict in ranked}
-    notes = [f"{len(export.faults)} lines are left out."] if export.faults else []
+    left_out = len(export.faults)
+    notes = [f"{counted(left_out, 'line')} {'is' if left_out == 1 else 'are'} left out."] if left_out else []
+    rows, among = counted(len(export.rows), "row"), counted(len(trials), "trial")
     table = Table(
-        f"{export.file.name} · {len(export.rows)} rows · verified {len(verified)} of {len(trials)} trials",
+        f"{export.file.name} · {rows} · verified {len(verified)} of {among}",
         ("rows", "proof", "that is"),
         [[str(kinds[kind]), kind, words] for kind, words in _PROOFS.items() if kinds[kind]],
         numbers=frozenset({"rows"}),

@@ -15,6 +15,8 @@ from harness.errors import HarnessError, error_line
 from harness.trials import hardware
 
 NAME = "anomaly-harness"
+_OF_ISSUES = ("issues", "bug tracker", "tracker", "bugs")
+"""How PyPI and the like call the address where bugs are reported, in small letters."""
 
 
 def release() -> str:
@@ -68,6 +70,16 @@ def packages() -> Mapping[str, str]:
         return {}
     names = [_name_of(text) for text in required if "extra == 'test'" not in text.replace('"', "'")]
     return {name: _installed(name) or "not installed" for name in sorted(dict.fromkeys(names))}
+
+
+def issues() -> str | None:
+    """The address of the issue tracker that the publisher of this package states; None where there is none."""
+    try:
+        stated = metadata(NAME).get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return None
+    urls = {label.strip().lower(): url.strip() for label, _, url in (one.partition(",") for one in stated)}
+    return next((urls[label] for label in _OF_ISSUES if label in urls), None)
 
 
 def environment() -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from harness.api import FloatArray, Images, Model, Pool, Scores
 from harness.errors import TrainingError, error_line
 from harness.metrics.pixel import PixelEvidence, PixelMetrics
+from harness.printable import counted
 from harness.trials.handed import handed
 from harness.trials.pictures import Shrinker
 from harness.trials.trial import UNUSED, Evidence
@@ -44,7 +45,7 @@ def in_pools(
     maps = None if scores.maps is None else np.asarray(scores.maps).view()
     if maps is not None:
         if len(maps) != len(images):
-            raise TrainingError(f"{model.name} gave {len(maps)} maps for {len(images)} images")
+            raise TrainingError(f"{model.name} gave {counted(len(maps), 'map')} for {counted(len(images), 'image')}")
         maps.flags.writeable = False  # the next pool is given the same
     if maps is not None and "pool" in model.uses:
         by_pool = {name: _pooled(pool, name, maps) for name, pool in pools.items()}
@@ -71,7 +72,7 @@ def _pooled(pool: Pool, name: str, maps: FloatArray) -> FloatArray:
 def _fault(values: FloatArray, paths: Sequence[str]) -> str:
     """What is wrong with the scores of these images; empty where nothing is."""
     if values.shape != (len(paths),):
-        return f"scores of shape {values.shape} for {len(paths)} images"
+        return f"scores of shape {values.shape} for {counted(len(paths), 'image')}"
     bad = np.flatnonzero(~np.isfinite(values)).tolist()
     if not bad:
         return ""

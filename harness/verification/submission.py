@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.printable import counted
 from harness.verdicts.exports import Export
 from harness.verdicts.judging import ScoredImages
 from harness.verdicts.merging import merge
@@ -34,7 +35,7 @@ def look_at(export: Export, others: Sequence[Export], official: Official) -> Sub
 
 def _without_scores(done: Sequence[Verdict]) -> Iterator[str]:
     if bare := sum(verdict.proof == "stated" for verdict in done):
-        yield f"{bare} of {len(done)} rows came without scores: export them anew with this harness"
+        yield f"{bare} of {counted(len(done), 'row')} came without scores: export them anew with this harness"
 
 
 def _conflicts(export: Export, others: Sequence[Export]) -> Iterator[str]:

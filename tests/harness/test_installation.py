@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from email.message import Message
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -80,3 +81,22 @@ def test_a_driver_that_fails_is_told_instead_of_the_device(monkeypatch: pytest.M
 
     monkeypatch.setattr(hardware, "device", fails)
     assert installation.device() == "none that works (RuntimeError: driver too old)"
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"),
+    [
+        ([], None),
+        (["Documentation, https://example.org/docs"], None),
+        (["Source, https://example.org", "Issues, https://example.org/issues"], "https://example.org/issues"),
+        (["Bug Tracker,https://example.org/bugs"], "https://example.org/bugs"),
+    ],
+)
+def test_where_bugs_go_is_what_the_publisher_states(
+    monkeypatch: pytest.MonkeyPatch, stated: list[str], found: str | None
+) -> None:
+    message = Message()
+    for one in stated:
+        message["Project-URL"] = one
+    monkeypatch.setattr(installation, "metadata", lambda name: message)
+    assert installation.issues() == found

@@ -21,7 +21,7 @@ export function showTraining() {
     whole: true,
     xLabel: "epoch",
     margin: [8, 10, 34, 48],
-    say: `Training loss from ${short(losses[0])} to ${short(losses.at(-1))} over ${losses.length} epochs`,
+    say: `Training loss from ${short(losses[0])} to ${short(losses.at(-1))} over ${losses.length} ${losses.length === 1 ? "epoch" : "epochs"}`,
   });
   scale.add("path", { class: "curve", d: pathOf(losses.map((loss, at) => [at + 1, loss]), scale) });
 }
