@@ -17,6 +17,7 @@ from harness.commands._options import (
     verified_option,
 )
 from harness.commands._settings import setting_option
+from harness.errors import UsageError
 from harness.printable import printable
 from harness.report.formats import OF_ROWS, render, rendered
 from harness.report.significance import significance_document
@@ -37,6 +38,11 @@ _NO_DECISIONS = "No tests on the same images: the export does not say on which e
 @click.option(
     "--significance", is_flag=True, help="Say which methods differ by more than chance; in csv and json, only that."
 )
+@click.option(
+    "--rope",
+    type=click.FloatRange(min=0),
+    help="With --significance: also how likely methods differ by more than this over categories, as 0.01.",
+)
 @verified_option
 @trust_option
 @source_option
@@ -52,6 +58,7 @@ def command(
     rank_by: str,
     metrics: str | None,
     significance: bool,
+    rope: float | None,
     verified: bool,
     trust: tuple[Path, ...],
     store: Path,
@@ -60,6 +67,8 @@ def command(
 ) -> None:
     """Show the ranked results of a store."""
     asked = {"thresholds": thresholds, "max_false_alarms": max_false_alarms, "defect_rate": defect_rate}
+    if rope is not None and not significance:
+        raise UsageError(f"--rope {rope:g} belongs to the tests over categories: add --significance")
     settings = Settings.of(asked, "command line")
     metrics = ",".join([*filter(None, [metrics]), *settings.metrics]) or None
     results = judged(
@@ -80,7 +89,7 @@ def command(
         for text in rendered(results.document, style):
             click.echo(text, nl=False)
     if significance:
-        tests = significance_document(paired_tests(boards(verdicts, rank_by), rank_by))
+        tests = significance_document(paired_tests(boards(verdicts, rank_by), rank_by, rope))
         done = [verdict for verdict in verdicts if verdict.status == "done"]
         if done and all(verdict.images.right() is None for verdict in done):
             tests = replace(tests, remarks=[*tests.remarks, [_NO_DECISIONS]])

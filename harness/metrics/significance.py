@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from harness.api import FloatArray
+from harness.metrics.delong import Placements, better_placed, delong
+from harness.metrics.fits_by_images import Spread, between_fits, smallest_p, two_sided
+from harness.metrics.paired_bootstrap import paired_bootstrap
 
 _DRAWN = 20_000_000
 """Ranks that a permutation test draws in all: 99,999 permutations of up to 200 ranks."""
@@ -27,7 +30,8 @@ class Pair:
     difference: float
     """Mean of the first less that of the second; positive where the first is better."""
     wins: int
-    """Images that the first judges rightly in more seeds than the second, or categories on which it is higher."""
+    """Images that the first judges rightly in more seeds, or places better; of bootstrapped figures seeds, and over
+    categories categories in which it is better."""
     losses: int
     p: float
     p_holm: float
@@ -79,19 +83,10 @@ def seeds_by_images(first: ArrayLike, second: ArrayLike) -> float:
     fits, images = a.shape
     if fits == 1 or images < 2 or a.shape != b.shape:
         return mcnemar(a.ravel(), b.ravel())
-    from scipy.special import stdtr
-
     difference = float((a - b).mean())
-    if not difference:
-        return 1.0
-    by_fit = [images * float(method.mean(axis=1).var(ddof=1)) for method in (a, b)]
-    by_image = fits * float((a - b).mean(axis=0).var(ddof=1))
-    variance = sum(by_fit) + by_image
-    never = float(2.0 ** (1 - images))  # the smallest p that McNemar's test can have for so many images
-    if not variance:
-        return never
-    freedom = variance**2 / (sum(part**2 for part in by_fit) / (fits - 1) + by_image**2 / (images - 1))
-    return max(never, 2 * float(stdtr(freedom, -abs(difference) / math.sqrt(variance / (fits * images)))))
+    by_image = Spread(float((a - b).mean(axis=0).var(ddof=1)) / images, images - 1)
+    by_fit = (between_fits(np.asarray(method.mean(axis=1))) for method in (a, b))
+    return two_sided(difference, [*by_fit, by_image], smallest_p(images))  # McNemar's smallest, too
 
 
 def wilcoxon(first: ArrayLike, second: ArrayLike) -> float:
@@ -122,13 +117,45 @@ def compare_decisions(right: Mapping[str, Mapping[int, ArrayLike]]) -> list[Pair
     `seeds_by_images`, which is McNemar's test where they have one seed in common; pairs that have none are left out.
     """
     found = []
-    for first, second in combinations(right, 2):
-        seeds = sorted(right[first].keys() & right[second].keys())
-        if seeds:
-            a, b = (np.array([right[name][seed] for seed in seeds], dtype=float) for name in (first, second))
-            wins = _discordant(a.mean(axis=0), b.mean(axis=0))
-            found.append(Pair(first, second, float((a - b).mean()), *wins, seeds_by_images(a, b), 1.0, len(seeds)))
+    for first, second, seeds in _with_common_seeds(right):
+        a, b = (np.array([right[name][seed] for seed in seeds], dtype=float) for name in (first, second))
+        wins = _discordant(a.mean(axis=0), b.mean(axis=0))
+        found.append(Pair(first, second, float((a - b).mean()), *wins, seeds_by_images(a, b), 1.0, len(seeds)))
     return _corrected(found)
+
+
+def compare_aurocs(placed: Mapping[str, Mapping[int, Placements]]) -> list[Pair]:
+    """DeLong's test of every two methods over the seeds that both have, from where each fit places the same images."""
+    found = []
+    for first, second, seeds in _with_common_seeds(placed):
+        a, b = (
+            Placements(*(np.concatenate(side) for side in zip(*(placed[name][seed] for seed in seeds), strict=True)))
+            for name in (first, second)
+        )
+        difference = float((a.aurocs - b.aurocs).mean())
+        found.append(Pair(first, second, difference, *better_placed(a, b), delong(a, b), 1.0, len(seeds)))
+    return _corrected(found)
+
+
+def compare_bootstrapped(figures: Mapping[str, Mapping[int, FloatArray]], images: int) -> list[Pair]:
+    """The paired bootstrap of every two methods over the seeds that both have.
+
+    From each fit's figure (higher is better) on all test images and then on the same drawn sets of them, (1 + times,).
+    """
+    found = []
+    for first, second, seeds in _with_common_seeds(figures):
+        a, b = (np.array([figures[name][seed] for seed in seeds]) for name in (first, second))
+        counted = _discordant(np.round(a[:, 0], 12), np.round(b[:, 0], 12))
+        difference = float((a - b)[:, 0].mean())
+        found.append(Pair(first, second, difference, *counted, paired_bootstrap(a, b, images), 1.0, len(seeds)))
+    return _corrected(found)
+
+
+def _with_common_seeds(methods: Mapping[str, Mapping[int, object]]) -> Iterator[tuple[str, str, list[int]]]:
+    """Every two methods with the seeds that both have; pairs that have none are left out."""
+    for first, second in combinations(methods, 2):
+        if seeds := sorted(methods[first].keys() & methods[second].keys()):
+            yield first, second, seeds
 
 
 def compare_categories(values: Mapping[str, ArrayLike]) -> list[Pair]:

@@ -11,8 +11,10 @@ from harness.report.metric_names import in_words
 from harness.report.protocols import with_protocols
 from harness.report.table import Document, Row, Table
 from harness.trials.trial import named, spelt
+from harness.verdicts.image_tests import BOOTSTRAP, DECISIONS, DELONG
 from harness.verdicts.methods import spellings
 from harness.verdicts.paired_tests import ALPHA, PairedTests
+from harness.verdicts.rows import BoardRow
 
 COLUMNS = (
     "test",
@@ -33,7 +35,14 @@ COLUMNS = (
     "critical_difference",
     "iman_davenport",
     "told_apart",
+    "p_better",
+    "p_equivalent",
+    "p_worse",
 )
+_SHARES = COLUMNS[-3:]
+"""How likely the first is better in practice, as good, or worse; empty without --rope."""
+_PRACTICAL = ("better", "equal", "worse")
+_CLASS = {"normal_rate": "normal ", "abnormal_rate": "anomalous "}
 
 
 def significance_document(tests: Sequence[PairedTests]) -> Document:
@@ -51,38 +60,48 @@ def _table(tested: PairedTests) -> Table:
     overall, critical = tested.board.category is None, tested.critical
     against_best = {pair.second: pair for pair in tested.pairs if pair.first == next(iter(tested.lines))}
     numbers = {name: str(position) for position, name in enumerate(tested.lines, 1)}
-    headings = ["no.", "method", f"mean {in_words(tested.metric)}" if overall else "right"]
+    counted = tested.test == DECISIONS
+    headings = ["no.", "method", "right" if counted else f"{'mean ' * overall}{in_words(tested.metric)}"]
     headings += ["mean rank", "group"] if critical else []
     headings += [] if tested.too_few else ["against 1", "p", "p Holm", "better than"]
+    headings += list(_PRACTICAL) if tested.practical else []
     rows = []
     for name, line in tested.lines.items():
         row = [numbers[name], name]
-        if overall:
-            row.append(f"{line.worth(tested.metric):.3f}")
-        else:
-            row.append(f"{_figure(line.stats['accuracy'].mean * tested.n)} of {tested.n}")
+        row.append(_counted(line, tested) if counted else f"{line.worth(tested.metric):.3f}")
         row += [f"{critical.ranks[name]:.2f}", _letters(critical, name)] if critical else []
-        row += [] if tested.too_few else [*_against(against_best.get(name)), _beaten(tested.pairs, name, numbers)]
+        row += [] if tested.too_few else [*_against(against_best.get(name)), _beaten(tested, name, numbers)]
+        row += _practical(tested, name) if tested.practical else []
         rows.append(row)
     return Table(
         title=_title(tested),
         headings=headings,
         rows=rows,
-        numbers=frozenset({"no.", headings[2], "mean rank", "against 1", "p", "p Holm"}),
+        numbers=frozenset({"no.", headings[2], "mean rank", "against 1", "p", "p Holm", *_PRACTICAL}),
         notes=[" ".join(_notes(tested))],
         droppable=("p", "against 1"),
         folding=frozenset({"method", "better than"}),
     )
 
 
-def _figure(count: float) -> str:
-    """`71`, or `70.3` of several seeds."""
-    return f"{count:.1f}".removesuffix(".0")
+def _counted(line: BoardRow, tested: PairedTests) -> str:
+    """`71 of 83`, or `70.3 of 83` of several seeds."""
+    count = line.stats[tested.metric].mean * tested.n
+    return f"{f'{count:.1f}'.removesuffix('.0')} of {tested.n}"
+
+
+def _practical(tested: PairedTests, name: str) -> list[str]:
+    """How likely a method is better in practice than the best one, as good, or worse."""
+    found = tested.practical.get((next(iter(tested.lines)), name))
+    return (
+        ["", "", ""] if found is None else [f"{share:.2f}" for share in (found.worse, found.equivalent, found.better)]
+    )
 
 
 def _title(tested: PairedTests) -> str:
     board = tested.board
-    scope = f"over {tested.n} categories" if board.category is None else f"{board.category} · on {tested.n} test images"
+    scope = f"{board.category} · on {tested.n} {_CLASS.get(tested.metric, '')}test images"
+    scope = f"over {tested.n} categories" if board.category is None else scope
     parts = ["Which differ", board.track.dataset, f"{board.track.image_size} px", scope]
     parts += filter(None, [spelt(board.track.protocol)])
     return " · ".join([*parts, *(["ORACLE: thresholds saw test labels"] if board.track.oracle else [])])
@@ -97,10 +116,16 @@ def _figure_of(p: float) -> str:
     return "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
-def _beaten(pairs: Sequence[Pair], name: str, numbers: dict[str, str]) -> str:
-    better = [pair.second for pair in pairs if pair.first == name and pair.wins > pair.losses and pair.p_holm < ALPHA]
-    better += [pair.first for pair in pairs if pair.second == name and pair.losses > pair.wins and pair.p_holm < ALPHA]
+def _beaten(tested: PairedTests, name: str, numbers: dict[str, str]) -> str:
+    told = [pair for pair in tested.pairs if pair.p_holm < ALPHA]
+    better = [pair.second for pair in told if pair.first == name and _ahead(tested, pair) > 0]
+    better += [pair.first for pair in told if pair.second == name and _ahead(tested, pair) < 0]
     return ", ".join(sorted((numbers[other] for other in better), key=int))
+
+
+def _ahead(tested: PairedTests, pair: Pair) -> float:
+    """Positive where the first of a pair is better: over categories ranks decide, and else the difference."""
+    return pair.wins - pair.losses if tested.board.category is None else pair.difference
 
 
 def _letters(critical: CriticalDifference, name: str) -> str:
@@ -121,6 +146,11 @@ def _notes(tested: PairedTests) -> list[str]:
             f"Friedman's test that all are equal: p {_p(critical.p)} by permutation within categories "
             f"(Iman and Davenport's F: p {_p(critical.iman_davenport)})."
         )
+    if tested.practical:
+        notes.append(
+            "better, equal, worse: how likely each is in practice against 1, with equal up to the --rope given "
+            "(Bayesian signed-rank test)."
+        )
     if tested.too_few:
         notes.append(
             f"Signed-rank test: {tested.n} categories are too few for {pairs} to differ at {ALPHA:g}, "
@@ -136,15 +166,22 @@ def _notes(tested: PairedTests) -> list[str]:
 
 
 def _notes_on_images(tested: PairedTests, pairs: str) -> list[str]:
-    if all(pair.seeds == 1 for pair in tested.pairs):
+    single = all(pair.seeds == 1 for pair in tested.pairs)
+    over = "over the seeds that both have, drawn as the images are"
+    if tested.test == DELONG:
+        notes = ["against 1: images that this one, and that the best, places better among those of the other class."]
+        notes.append(f"p: DeLong's test{'' if single else f' {over}'}, corrected by Holm for {pairs}.")
+    elif tested.test == BOOTSTRAP:
+        notes = ["against 1: seeds in which this one, and in which the best, is better."]
+        notes.append(
+            f"p: paired bootstrap of the images{'' if single else f', {over}'}, corrected by Holm for {pairs}."
+        )
+    elif single:
         notes = ["against 1: images that only this one, and only the best, judged rightly."]
         notes.append(f"p: McNemar's exact test, corrected by Holm for {pairs}.")
     else:
         notes = ["against 1: images that this one, and that the best, judged rightly in more seeds."]
-        notes.append(
-            "p: over the seeds that both have, drawn as the images are (McNemar's exact test for one seed), "
-            f"corrected by Holm for {pairs}."
-        )
+        notes.append(f"p: {over} (McNemar's exact test for one seed), corrected by Holm for {pairs}.")
     untested = math.comb(len(tested.lines), 2) - len(tested.pairs)
     if untested:
         notes.append(f"Not tested, for they have no seed in common: {untested} pairs.")
@@ -153,6 +190,17 @@ def _notes_on_images(tested: PairedTests, pairs: str) -> list[str]:
 
 def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+
+
+def _shares(tested: PairedTests, pair: Pair) -> Row:
+    found = tested.practical.get((pair.first, pair.second))
+    return dict(zip(_SHARES, (None, None, None) if found is None else found, strict=True))
+
+
+def _test(tested: PairedTests, pair: Pair) -> str:
+    if tested.test != DECISIONS:
+        return tested.test
+    return "mcnemar" if pair.seeds == 1 else "seeds-by-images"
 
 
 def _rows(tested: PairedTests) -> list[Row]:
@@ -164,7 +212,7 @@ def _rows(tested: PairedTests) -> list[Row]:
     names = {name: full[line.method] for name, line in tested.lines.items()}
     rows: list[Row] = [
         {
-            "test": "signed-rank" if category is None else "mcnemar" if pair.seeds == 1 else "seeds-by-images",
+            "test": _test(tested, pair),
             **about,
             **vars(pair),
             "first": names[pair.first],
@@ -173,6 +221,7 @@ def _rows(tested: PairedTests) -> list[Row]:
             "critical_difference": None,
             "iman_davenport": None,
             "told_apart": pair.p_holm < ALPHA,
+            **_shares(tested, pair),
         }
         for pair in tested.pairs
     ]
@@ -194,6 +243,7 @@ def _rows(tested: PairedTests) -> list[Row]:
                 "critical_difference": distance,
                 "iman_davenport": tested.critical.iman_davenport,
                 "told_apart": abs(ahead) >= distance,
+                **dict.fromkeys(_SHARES),
             }
         )
     return [{name: row[name] for name in COLUMNS} for row in rows]

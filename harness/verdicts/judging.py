@@ -57,7 +57,6 @@ class ScoredImages(SingleImages):
         return cast("Packed", self.known["packed"])
 
     def ranking(self) -> Ranking:
-        """The scores beside the labels."""
         return Ranking(self.evidence.test[self.pool], self.evidence.labels)
 
     def _called(self) -> BoolArray | None:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.api import BoolArray
-from harness.metrics.significance import (
-    CriticalDifference,
-    Pair,
-    compare_categories,
-    compare_decisions,
-    critical_difference,
-)
+from harness.metrics.bayesian_signed_rank import Practical, bayesian_signed_rank
+from harness.metrics.significance import CriticalDifference, Pair, compare_categories, critical_difference
+from harness.verdicts.image_tests import by_image
 from harness.verdicts.leaderboard import Board
 from harness.verdicts.methods import labels
 from harness.verdicts.rows import BoardRow, merit
@@ -28,15 +23,19 @@ class PairedTests:
 
     board: Board
     metric: str
-    """`accuracy` on one category, of decisions on single images; over categories what ranked them."""
+    """What ranked them; on one category `accuracy` where decisions on single images were tested."""
     lines: Mapping[str, BoardRow]
     """What was tested, by name, best first."""
     n: int
     """Images or categories on which methods are paired."""
     pairs: tuple[Pair, ...] = field(repr=False)
-    """On one category seeds by images (McNemar's test for one seed), over several the signed-rank test; after Holm."""
+    """After Holm's correction."""
+    test: str
+    """`signed-rank` over categories; on one `decisions` (McNemar's test for one seed), `delong` or `bootstrap`."""
     critical: CriticalDifference | None = None
     """Over categories, of three methods or more."""
+    practical: Mapping[tuple[str, str], Practical] = field(default_factory=dict)
+    """Over categories, by the names of a pair, where a region of practical equivalence was asked for."""
 
     @property
     def needed(self) -> int:
@@ -49,35 +48,35 @@ class PairedTests:
         return self.board.category is None and self.n < self.needed
 
 
-def paired_tests(boards: Iterable[Board], ranked_by: str) -> list[PairedTests]:
+def paired_tests(boards: Iterable[Board], ranked_by: str, rope: float | None = None) -> list[PairedTests]:
     """Every board's tests, in their order; boards with fewer than two methods to pair have none.
 
     Two methods are paired on the seeds that both have; the tests over categories take means over the seeds that all
-    methods of a category have.
+    methods of a category have, and say how likely two methods differ by more than `rope` if it is given.
     """
-    found = [_over_categories(board, ranked_by) if board.parts else _on_images(board) for board in boards]
+    found = [
+        _over_categories(board, ranked_by, rope) if board.parts else _on_images(board, ranked_by) for board in boards
+    ]
     return [tested for tested in found if len(tested.lines) > 1]
 
 
-def _on_images(board: Board) -> PairedTests:
-    known = [(line, right) for line in board.lines if (right := _right(line))]
-    lines = _named([line for line, _ in known])
-    pairs = compare_decisions(dict(zip(lines, (right for _, right in known), strict=True)))
-    return PairedTests(board, "accuracy", lines, board.n_normal + board.n_abnormal, tuple(pairs))
+def _on_images(board: Board, metric: str) -> PairedTests:
+    known = by_image(board.lines, metric, board.n_normal + board.n_abnormal)
+    lines = _named(known.lines)
+    return PairedTests(board, known.metric, lines, known.images, tuple(known.pairs(list(lines))), known.test)
 
 
-def _right(line: BoardRow) -> dict[int, BoolArray]:
-    """Seed to whether its fit judged each test image rightly, where that is known."""
-    return {v.trial.seed: right for v in line.verdicts if (right := v.images.right()) is not None}
-
-
-def _over_categories(board: Board, metric: str) -> PairedTests:
+def _over_categories(board: Board, metric: str, rope: float | None) -> PairedTests:
     lines = _named([line for line in board.lines if line.rank is not None and line.worth(metric) is not None])
     values = {name: [merit(part, metric) for part in line.parts] for name, line in lines.items()}
     critical = critical_difference(values, ALPHA) if len(values) > 2 else None
-    return PairedTests(board, metric, lines, len(board.parts), tuple(compare_categories(values)), critical)
+    pairs = tuple(compare_categories(values))
+    practical = {} if rope is None else {
+        (pair.first, pair.second): bayesian_signed_rank(values[pair.first], values[pair.second], rope) for pair in pairs
+    }  # fmt: skip
+    return PairedTests(board, metric, lines, len(board.parts), pairs, "signed-rank", critical, practical)
 
 
-def _named(lines: list[BoardRow]) -> dict[str, BoardRow]:
+def _named(lines: Sequence[BoardRow]) -> dict[str, BoardRow]:
     names = labels([line.method for line in lines])
     return {names[line.method]: line for line in lines}

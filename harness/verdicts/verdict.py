@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from harness.api import BoolArray, Counts, Interval
+from harness.api import BoolArray, Counts, Interval, Ranking
 from harness.metrics.intervals import auroc_interval, mean_of_rates_interval, wilson
 from harness.metrics.measured import Measured
 from harness.metrics.pixel.curves import VERSIONS
@@ -55,6 +55,10 @@ class SingleImages:
 
     def right(self) -> BoolArray | None:
         """(N,), whether each test image is called what it is, in the data set's order; None where that is not known."""
+        return None
+
+    def ranking(self) -> Ranking | None:
+        """The scores of the test images beside their labels, in the data set's order; None where they are not here."""
         return None
 
     def scores(self) -> str | None:

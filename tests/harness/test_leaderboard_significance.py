@@ -47,6 +47,9 @@ def verdict(wrong: Sequence[int], **changes: object) -> Verdict:
     return next(judge(outcome, [AtHalf()]))
 
 
+EVIDENCE = Evidence({}, {}, tuple("crack" if label else "good" for label in LABELS), tuple(map(str, range(20))))
+
+
 def paired(verdicts: Sequence[Verdict], ranked_by: str = RANKED_BY) -> list[PairedTests]:
     return paired_tests(boards(verdicts, ranked_by), ranked_by)
 
@@ -154,13 +157,56 @@ def test_the_metric_that_ranks_is_the_one_that_is_tested_over_categories() -> No
 
 
 def test_a_method_that_ranks_lower_may_still_judge_more_images_rightly() -> None:
-    shown = render(
-        significance_document(paired([verdict(range(8, 18)), verdict([0], model="cae")], "normal_rate")), "md"
-    )
+    few, many = verdict(range(8, 12)), verdict(range(3), model="cae")  # 8 of 8 and 8 of 12; 5 of 8 and 12 of 12
+    shown = render(significance_document(paired([few, many])), "md")
     first, second = (line.split("|") for line in shown.splitlines() if " · conv · " in line)
     assert ("dae" in first[2], "cae" in second[2]) == (True, True)
-    assert second[4].strip() == "10 : 1"
-    assert (first[7].strip(), second[7].strip()) == ("", "1")
+    assert second[4].strip() == "4 : 3" or second[4].strip() == "3 : 4"
+
+
+def test_what_ranks_by_one_class_is_tested_on_the_images_of_that_class() -> None:
+    (found,) = paired([verdict(range(8, 18)), verdict([0, 1], model="cae")], "normal_rate")
+    assert (found.metric, found.n, found.pairs[0].wins, found.pairs[0].losses) == ("normal_rate", 8, 2, 0)
+    shown = render(significance_document([found]), "md")
+    assert "on 8 normal test images" in shown
+    assert "6 of 8" in shown
+
+
+def scored(model: str, seed: int, noise: float) -> Verdict:
+    scores = LABELS + noise * np.random.default_rng([seed, len(model)]).normal(size=20)
+    evidence = Evidence({"mean": np.array([0.2])}, {"mean": scores}, EVIDENCE.defects, EVIDENCE.paths)
+    trial = TRIAL._replace(model=model, seed=seed)
+    return next(judge(Outcome(trial, "done", "", "f00d", evidence, Record(default_pool="mean")), [AtHalf()]))
+
+
+@pytest.mark.parametrize(("metric", "test"), [("auroc", "delong"), ("f1", "bootstrap"), ("average_precision", "bootstrap")])  # fmt: skip
+def test_the_metric_that_ranks_is_the_one_that_is_tested_on_images(metric: str, test: str) -> None:
+    several = [scored(model, seed, noise) for model, noise in (("dae", 0.4), ("vae3", 2.0)) for seed in (0, 1)]
+    (found,) = paired(several, metric)
+    (pair,) = found.pairs
+    assert (found.test, found.metric, pair.seeds, found.n) == (test, metric, 2, 20)
+    means = [line.mean(metric) for line in found.lines.values()]
+    assert pair.difference == pytest.approx(means[0] - means[1])
+    shown = render(significance_document([found]), "md")
+    assert f"{means[0]:.3f}" in shown
+    assert ("DeLong's test" if metric == "auroc" else "paired bootstrap") in shown
+    assert "over the seeds that both have" in shown
+    assert {row["test"] for row in json.loads(render(significance_document([found]), "json"))} == {test}
+    stated = [verdict_of({**row_of(each), "evidence": None}) for each in several]
+    assert paired(stated, metric)[0].test == "decisions", "without scores there is nothing else to be had"
+
+
+def test_practical_differences_over_categories_are_told_where_they_are_asked_for() -> None:
+    verdicts = categories(6, ("dae", 3), ("cae", 1))
+    overall = paired_tests(boards(verdicts, RANKED_BY), RANKED_BY, rope=0.02)[0]
+    ((names, found),) = overall.practical.items()
+    assert names == (overall.pairs[0].first, overall.pairs[0].second)
+    assert found.better > 0.9
+    shown = render(significance_document([overall]), "md")
+    assert "Bayesian signed-rank test" in shown
+    row = json.loads(render(significance_document([overall]), "json"))[0]
+    assert row["p_better"] == found.better
+    assert "Bayesian" not in render(significance_document(paired(verdicts)[:1]), "md")
 
 
 def test_a_method_that_lacks_a_category_is_left_out_over_categories_only() -> None:
@@ -251,6 +297,8 @@ def test_the_command_adds_the_tests_for_people_and_gives_only_them_to_programs(
     assert "2 categories are too few for 1 pair" in shown.stdout
     assert "Which differ" in leaderboard("--significance").stdout
     assert "Which differ" not in leaderboard().stdout
+    assert "--rope 0.01 belongs to the tests" in leaderboard("--rope", "0.01").stderr
+    assert "Bayesian" in leaderboard("--significance", "--rope", "0.01").stdout
     rows = json.loads(leaderboard("--significance", "--format", "json").stdout)
     assert [row["test"] for row in rows] == ["signed-rank", "mcnemar", "mcnemar"]
     assert rows[1]["category"] == "large"
