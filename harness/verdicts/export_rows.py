@@ -15,6 +15,7 @@ from harness.trials.record import Record
 from harness.trials.trial import Outcome, Trial
 from harness.verdicts.packing import Packed
 from harness.verdicts.proof import check_stated
+from harness.verdicts.told import check_told
 from harness.verdicts.verdict import METRIC_VERSION, METRICS, PIXEL_METRICS, SingleImages, Verdict
 
 Row = dict[str, Any]
@@ -124,6 +125,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         measured=Measured((), given=given) if given else None,
         proof="stated",
     )
+    check_told(trial, verdict.outcome.record)
     check_stated(row, verdict)
     return verdict
 

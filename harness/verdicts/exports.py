@@ -22,6 +22,7 @@ from harness.trials.trial import KEPT_NAMES, PROTOCOL, Trial
 from harness.verdicts.export_rows import DIGEST, EVIDENCE, Row, row_of, trial_of, verdict_of
 from harness.verdicts.packing import unpacked
 from harness.verdicts.proof import recomputed
+from harness.verdicts.told import check_floor
 from harness.verdicts.verdict import Verdict
 
 __all__ = ["Export", "Row", "digest_of", "read", "row_of", "save", "trial_of", "verdict_of", "write"]
@@ -167,6 +168,8 @@ class _Reading:
         """The verdict that follows from a row; None where it was left out."""
         try:
             verdict = verdict_of(row)
+            if verdict.outcome.record.floor:
+                check_floor(verdict.trial, verdict.outcome.record, self._parts())
         except (ValueError, TypeError, RecursionError) as error:
             self._leave_out(f"line {number} is not a verdict: {error}")
             return None
@@ -191,12 +194,15 @@ class _Reading:
     def _proven(self, row: Row, verdict: Verdict) -> Verdict:
         if row[EVIDENCE] is None:
             raise ValueError("these are not in the file, or stood in a line that is damaged")
-        if self._registry is None:
-            self._registry = Registry.discover()
         key = _scored(row)
         if key not in self._evidence:
             self._evidence[key] = unpacked(row[EVIDENCE], verdict.pool)
-        return recomputed(row, verdict, self._evidence[key], self._registry)
+        return recomputed(row, verdict, self._evidence[key], self._parts())
+
+    def _parts(self) -> Registry:
+        if self._registry is None:
+            self._registry = Registry.discover()
+        return self._registry
 
     def _leave_out(self, why: str) -> None:
         self.faults.append(f"results {str(self._file)!r}, {why}")

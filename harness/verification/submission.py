@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.api import Model
+from harness.plugin.grammar import parse
+from harness.plugin.registry import Registry
 from harness.printable import counted
 from harness.verdicts.exports import Export
 from harness.verdicts.judging import ScoredImages
@@ -25,12 +28,14 @@ class Submission:
     """What the file says and could not be checked."""
 
 
-def look_at(export: Export, others: Sequence[Export], official: Official) -> Submission:
+def look_at(export: Export, others: Sequence[Export], official: Official, registry: Registry) -> Submission:
     """An export beside those that are on the boards already."""
     done = [verdict for verdict in export.verdicts if verdict.status == "done"]
     faults = [*export.faults, *_without_scores(done), *_conflicts(export, others)]
     faults += [*_other_images(done, others), *_odd_counts(done, official)]
-    return Submission(faults if done else ["it has no finished trial", *faults], list(_unchecked(done, others)))
+    return Submission(
+        faults if done else ["it has no finished trial", *faults], list(_unchecked(done, others, registry))
+    )
 
 
 def _without_scores(done: Sequence[Verdict]) -> Iterator[str]:
@@ -74,15 +79,19 @@ def _odd_counts(done: Sequence[Verdict], official: Official) -> Iterator[str]:
             )
 
 
-def _unchecked(done: Sequence[Verdict], others: Sequence[Export]) -> Iterator[str]:
+def _unchecked(done: Sequence[Verdict], others: Sequence[Export], registry: Registry) -> Iterator[str]:
     trials = len({verdict.outcome.id for verdict in done})
-    yield f"whether the {trials} trials give these scores: `harness verify FILE --sample N --seed S` fits some again"
+    gives = "the trial gives" if trials == 1 else f"the {trials} trials give"
+    yield f"whether {gives} these scores: `harness verify FILE --sample N --seed S` fits some again"
     known = {data for other in others for data, _, _ in _labels(other.verdicts)}
     new = sorted({(category, data) for data, _, category in _labels(done) if data not in known})
     for category, data in new:
         yield f"the labels of {category} (data {data}), which no export here has: `verify` holds them against images"
     if limits := sorted({verdict.threshold for verdict in done if verdict.proof == "limit stated"}):
         yield f"the limits of {', '.join(limits)}, which is not installed here: --plugin FILE takes it along"
+    floors = {verdict.trial.model for verdict in done if verdict.outcome.record.floor}
+    if unknown := sorted(model for model in floors if parse(model)[0] not in registry.offers(Model)):
+        yield f"whether {', '.join(unknown)} is a floor, which is not ranked: it is not installed here"
     if any(verdict.metric(name) is not None for verdict in done for name in PIXEL_METRICS):
         yield "pixel metrics, for an export has no error maps"
     yield "times, machine and versions, which are what whoever fitted them says"

@@ -101,6 +101,14 @@ FORGED: list[tuple[dict[str, Any], str]] = [
     ({"auroc_low": 0.9, "auroc_high": 0.99}, "auroc_low is 0.9, its scores give 0."),
     ({"accuracy_low": 0.9}, "accuracy_low is 0.9, its counts give 0."),
     ({"detection": {"crack": [3, 3], "hole": [0, 2]}}, "detection is {'crack': "),
+    ({"fit_seconds": -3.0}, "fit_seconds is -3, expected at least 0"),
+    ({"n_train": -1}, "n_train is -1, expected at least 0"),
+    ({"provenance": {"score_seconds": -0.5}}, "score_seconds is -0.5, expected at least 0"),
+    ({"provenance": {"threads": 0}}, "threads is 0, expected at least 1"),
+    ({"provenance": {"floor": True}}, "floor is true, and model 'padim' is none"),
+    ({"provenance": {"machine": {"cpu": "x" * 100_000}}}, "characters, expected at most 32000"),
+    ({"provenance": {"newer": ["x" * 100_000]}}, "characters, expected at most 32000"),
+    ({"provenance": {"loss_history": [0.5] * 1001}}, "loss_history has 1001 losses, expected at most 1000"),
     ({"scores": "0" * 16}, "scores is '0000000000000000', those that came with it give "),
 ]
 

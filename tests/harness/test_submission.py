@@ -56,8 +56,8 @@ def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def test_an_honest_export_passes_and_what_nobody_could_check_is_said(check: Check) -> None:
     code, said = check(rows())
     assert code == 0, said
-    assert "1 rows, 1 of them worked out again from their scores; 0 wrong" in said
-    assert "not checked: whether the 1 trials give these scores" in said
+    assert "1 row, 1 of them worked out again from their scores; 0 wrong" in said
+    assert "not checked: whether the trial gives these scores" in said
     assert "not checked: the labels of bottle (data f00d), which no export here has" in said
     assert "not checked: times, machine and versions" in said
 
@@ -66,7 +66,7 @@ def test_an_honest_export_passes_and_what_nobody_could_check_is_said(check: Chec
     ("submitted", "there", "said"),
     [
         ([{**rows()[0], "auroc": 0.999}, *rows(seed=8)], None, "auroc is 0.999, its scores give "),
-        ([{k: v for k, v in rows()[0].items() if k != "evidence"}], None, "1 of 1 rows came without scores"),
+        ([{k: v for k, v in rows()[0].items() if k != "evidence"}], None, "1 of 1 row came without scores"),
         (rows(normal=19), None, "19 normal and 63 anomalous test images, the data set has 20 and 63"),
         (rows(better=2.0), rows(), "mine.jsonl has other scores ("),
         (rows(normal=63, abnormal=20, seed=8), rows(), "its labels are not those that others have of the same data"),
@@ -85,6 +85,13 @@ def test_what_is_wrong_is_a_line_and_exit_code_3(
 def test_the_same_trial_on_another_machine_is_no_conflict(check: Check) -> None:
     other = [{**row, "provenance": {**row["provenance"], "machine": {"cpu": "y"}}} for row in rows(better=2.0)]
     assert check(other, rows())[0] == 0
+
+
+def test_a_floor_that_nobody_here_knows_is_said_to_be_unchecked(check: Check) -> None:
+    floors = [{**row, "provenance": {**row["provenance"], "floor": True}} for row in rows(model="a_stranger")]
+    code, said = check(floors)
+    assert code == 0, said
+    assert "not checked: whether a_stranger is a floor, which is not ranked: it is not installed here" in said
 
 
 def test_what_is_no_export_is_one_line(
