@@ -19,6 +19,7 @@ from harness.commands._options import (
 from harness.commands._settings import setting_option
 from harness.errors import UsageError
 from harness.printable import printable
+from harness.report.curves import curves_document
 from harness.report.formats import OF_ROWS, render, rendered
 from harness.report.significance import significance_document
 from harness.trials.settings import Settings
@@ -43,6 +44,9 @@ _NO_DECISIONS = "No tests on the same images: the export does not say on which e
     type=click.FloatRange(min=0),
     help="With --significance: also how likely methods differ by more than this over categories, as 0.01.",
 )
+@click.option(
+    "--curves", is_flag=True, help="Show how figures change with --shots and --contaminate of a run; only that."
+)
 @verified_option
 @trust_option
 @source_option
@@ -59,6 +63,7 @@ def command(
     metrics: str | None,
     significance: bool,
     rope: float | None,
+    curves: bool,
     verified: bool,
     trust: tuple[Path, ...],
     store: Path,
@@ -85,7 +90,9 @@ def command(
     verdicts, (rank_by, *_) = results.verdicts, results.asked.names
     for fault in results.faults:
         click.echo(printable(f"harness: {fault}"), err=True)
-    if not significance or style not in OF_ROWS:
+    if curves:
+        click.echo(render(curves_document(boards(verdicts, rank_by), rank_by), style), nl=False)
+    elif not significance or style not in OF_ROWS:
         for text in rendered(results.document, style):
             click.echo(text, nl=False)
     if significance:

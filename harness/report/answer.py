@@ -9,8 +9,8 @@ from harness.metrics.guarantees import at_most
 from harness.report.alarms import percent, rate_with_interval
 from harness.report.board_notes import row_names
 from harness.report.cases import Json, case_of
-from harness.report.entries import data_of
 from harness.report.metric_names import in_words
+from harness.report.protocols import data_of
 from harness.verdicts.answering import Answered, answered, behind
 from harness.verdicts.leaderboard import Board
 from harness.verdicts.methods import Method

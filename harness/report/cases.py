@@ -9,9 +9,10 @@ import numpy as np
 
 from harness.api import GOOD
 from harness.report.pictures import affordable, data_uri, outline, sheet
+from harness.report.protocols import data_of
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, spelt
-from harness.verdicts.methods import Method, labels, method_of
+from harness.verdicts.methods import Method, Track, labels, method_of
 from harness.verdicts.verdict import Verdict
 
 Json = dict[str, Any]
@@ -109,6 +110,8 @@ def _case(verdict: Verdict, names: Mapping[Method, str]) -> Json:
         "set": verdict.outcome.fingerprint,
         "trial": verdict.outcome.id,
         "title": title_of(verdict, names),
+        "method": names[_plain(method_of(verdict))],
+        "data": data_of(Track(verdict.trial.dataset, verdict.trial.image_size, False, False, verdict.trial.protocol)),
         "seed": verdict.trial.seed,
         "scores": _evidence(verdict).test[verdict.pool].tolist(),
         "auroc": verdict.metric("auroc"),

@@ -11,12 +11,13 @@ from harness.published.comparison import Comparison
 from harness.report.alarms import FLOOR_RATES, percent, rate_with_interval
 from harness.report.board_notes import marks_of, row_names
 from harness.report.cases import Json, case_of
+from harness.report.protocols import data_of
 from harness.report.verified import of_line
 from harness.trials.latencies import Setting
-from harness.trials.trial import UNUSED, spelt
+from harness.trials.trial import UNUSED
 from harness.verdicts.answering import behind
 from harness.verdicts.leaderboard import Board
-from harness.verdicts.methods import Method, Track
+from harness.verdicts.methods import Method
 from harness.verdicts.rows import BoardRow, merit
 from harness.verdicts.speed import median_latency, peak_memory
 from harness.verdicts.verdict import PIXEL_METRICS
@@ -173,11 +174,6 @@ def _notes(board: Board, line: BoardRow) -> list[str]:
     if line.outlying_seeds:
         notes.append(f"far from the others: seed {', '.join(map(str, line.outlying_seeds))}")
     return notes
-
-
-def data_of(track: Track) -> str:
-    """`mvtec_ad · 256 px`: what results have to share to stand in one table."""
-    return " · ".join(filter(None, (track.dataset, f"{track.image_size} px", spelt(track.protocol))))
 
 
 def critical_differences(ranked: Sequence[Board], names: Mapping[Method, str], metric: str) -> list[Json]:

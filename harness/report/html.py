@@ -15,6 +15,7 @@ from harness.report.answer import answers_of
 from harness.report.board_notes import FITTED_FLOOR_MARK, FLOOR_MARK, HEADINGS, MARKS, heading_of
 from harness.report.cases import cases, name_plainly, title_of
 from harness.report.comparison import comparison_tables
+from harness.report.curves import drawn_curves
 from harness.report.entries import PublishedNumbers, Shared, critical_differences, entries_of
 from harness.report.metric_names import in_words
 from harness.report.script import script
@@ -112,6 +113,7 @@ def _context(
     measured = {"latency": at + 1, "memory": at + 2} if setting is not None else {"latency": None, "memory": None}
     content["columns"] = {"seconds": at, **measured}
     content["answers"] = [answer.content for answer in answers]
+    content["curves"] = drawn_curves(ranked, ranked_by)
     content["critical"] = critical_differences(ranked, names, ranked_by)
     return {
         "headings": [*WRONG, *columns.values(), "AUPRO", "fit s", *["latency ms", "memory MB"] * (setting is not None)],

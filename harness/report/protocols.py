@@ -1,10 +1,11 @@
-"""Protocols in tables for programs: columns stand there only where some row has not the usual protocol."""
+"""How results name the data and the protocol that they have to share to stand in one table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from harness.trials.trial import PROTOCOL, Protocol, named
+from harness.trials.trial import PROTOCOL, Protocol, named, spelt
+from harness.verdicts.methods import Track
 
 _BEHIND = "image_size"
 
@@ -14,3 +15,8 @@ def with_protocols(columns: Sequence[str], protocols: Iterable[Protocol]) -> lis
     asked = {name for protocol in set(protocols) for name in named(protocol)}
     at = list(columns).index(_BEHIND) + 1
     return [*columns[:at], *(name for name in PROTOCOL if name in asked), *columns[at:]]
+
+
+def data_of(track: Track) -> str:
+    """`mvtec_ad · 256 px · shots 4`: what results have to share to stand in one table."""
+    return " · ".join(filter(None, (track.dataset, f"{track.image_size} px", spelt(track.protocol))))

@@ -25,7 +25,7 @@ export function logTicks(low, high) {
 }
 
 /* Axes in a holder; `x` and `y` of the result turn values into places. */
-export function axes(holder, { height, x, y, log = false, whole = false, xLabel = "", yLabel = "", bare = false, say, margin = [10, 12, 34, 44] }) {
+export function axes(holder, { height, x, y, log = false, whole = false, unmarked = false, xLabel = "", yLabel = "", bare = false, say, margin = [10, 12, 34, 44] }) {
   const width = Math.max(Math.floor(holder.clientWidth), 150);
   const [top, right, bottom, left] = margin;
   const svg = shape("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": say });
@@ -45,7 +45,7 @@ export function axes(holder, { height, x, y, log = false, whole = false, xLabel 
   };
   holder.replaceChildren(svg);
   if (bare) return scale;
-  const across = log ? logTicks(...x) : ticks(...x, Math.max(2, Math.floor(width / 90)));
+  const across = unmarked ? [] : log ? logTicks(...x) : ticks(...x, Math.max(2, Math.floor(width / 90)));
   for (const at of across.filter((value) => !whole || Number.isInteger(value))) {
     scale.add("line", { class: "axis", x1: scale.x(at), x2: scale.x(at), y1: top, y2: height - bottom });
     scale.add("text", { x: scale.x(at), y: height - bottom + 14, "text-anchor": "middle" }, short(at));

@@ -8,6 +8,7 @@ import { byId } from "./elements.js";
 import { look } from "./explorer.js";
 import { showKinds } from "./heatmap.js";
 import { soon } from "./later.js";
+import { showProtocols } from "./protocols.js";
 import { numbersOf } from "./ranks.js";
 import { showSmall } from "./small.js";
 
@@ -85,6 +86,7 @@ export function showCharts() {
   byId("critical-figure").hidden = !found; // before anything is drawn: what is hidden leaves its room to the others
   const cases = shownCases(wanted);
   showAnswer(wanted.source ?? rows[0]?.source);
+  showProtocols({ ...wanted, source: wanted.source ?? rows[0]?.source });
   showCosts(shownRows, sorted, headings);
   if (found) showCritical(found);
   const where = wanted.category && cases.length ? wanted.category : "all categories";
@@ -102,10 +104,10 @@ function shownCases(wanted) {
   const found = [];
   for (const one of Object.values(content.cases)) {
     const set = content.sets[one.set];
-    if (`${set.dataset} · ${set.image_size} px` !== (wanted.source ?? rows[0]?.source)) continue;
+    if (one.data !== (wanted.source ?? rows[0]?.source)) continue;
     if (single && categories.has(single) && set.category !== single) continue;
     for (const { threshold, limit } of one.limits) {
-      const place = methods.get(`${one.title}\n${threshold}`);
+      const place = methods.get(`${one.method}\n${threshold}`);
       if (place !== undefined) found.push({ one, limit, place });
     }
   }
