@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,9 +23,11 @@ from harness.printable import printable
 from harness.report.curves import curves_document
 from harness.report.formats import OF_ROWS, render, rendered
 from harness.report.significance import significance_document
+from harness.report.table import Document
 from harness.trials.settings import Settings
 from harness.verdicts.leaderboard import boards
 from harness.verdicts.paired_tests import paired_tests
+from harness.verdicts.verdict import Verdict
 
 _NO_DECISIONS = "No tests on the same images: the export does not say on which each is right; export it anew."
 
@@ -96,10 +99,15 @@ def command(
         for text in rendered(results.document, style):
             click.echo(text, nl=False)
     if significance:
-        tests = significance_document(paired_tests(boards(verdicts, rank_by), rank_by, rope))
-        done = [verdict for verdict in verdicts if verdict.status == "done"]
-        if done and all(verdict.images.right() is None for verdict in done):
-            tests = replace(tests, remarks=[*tests.remarks, [_NO_DECISIONS]])
         click.echo("\n" * (style == "md"), nl=False)
-        click.echo(render(tests, style), nl=False)
+        click.echo(render(_tested(verdicts, rank_by, rope), style), nl=False)
     ctx.exit(3 if results.source.faults else 0)
+
+
+def _tested(verdicts: Sequence[Verdict], rank_by: str, rope: float | None) -> Document:
+    """Which methods differ, with a remark where an export does not say on which images each is right."""
+    tests = significance_document(paired_tests(boards(verdicts, rank_by), rank_by, rope))
+    done = [verdict for verdict in verdicts if verdict.status == "done"]
+    if done and all(verdict.images.right() is None for verdict in done):
+        return replace(tests, remarks=[*tests.remarks, [_NO_DECISIONS]])
+    return tests

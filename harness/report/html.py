@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.published.comparison import Compared
 from harness.report.alarms import FALSE_ALARMS, MISSES
-from harness.report.answer import answers_of
+from harness.report.answer import Answer, answers_of
 from harness.report.board_notes import FITTED_FLOOR_MARK, FLOOR_MARK, HEADINGS, MARKS, heading_of
 from harness.report.cases import cases, name_plainly, title_of
 from harness.report.comparison import comparison_tables
@@ -21,7 +21,7 @@ from harness.report.metric_names import in_words
 from harness.report.script import script
 from harness.trials.repeat import command_of
 from harness.trials.store import Store
-from harness.verdicts.leaderboard import boards, unfinished
+from harness.verdicts.leaderboard import Board, boards, unfinished
 from harness.verdicts.methods import Method
 from harness.verdicts.rows import RANKED_BY
 from harness.verdicts.speed import common_setting
@@ -107,14 +107,11 @@ def _context(
     answers = answers_of(ranked, ranked_by)
     entries = [entry for at, board in enumerate(ranked) for entry in entries_of(at, board, shared, ranked_by)]
     made, environments = _provenance(done, names, rootless)
-    content = cases(done, store, names)
+    content = {**cases(done, store, names), **_pictured(ranked, answers, names, ranked_by)}
     at = len(WRONG) + len(columns) + 1
     content["ranked_by"] = len(WRONG) + list(columns).index(ranked_by)
     measured = {"latency": at + 1, "memory": at + 2} if setting is not None else {"latency": None, "memory": None}
     content["columns"] = {"seconds": at, **measured}
-    content["answers"] = [answer.content for answer in answers]
-    content["curves"] = drawn_curves(ranked, ranked_by)
-    content["critical"] = critical_differences(ranked, names, ranked_by)
     return {
         "headings": [*WRONG, *columns.values(), "AUPRO", "fit s", *["latency ms", "memory MB"] * (setting is not None)],
         "key": [0, 1, content["ranked_by"]],
@@ -138,6 +135,17 @@ def _context(
         "made": made,
         "environments": environments,
         "content": content,
+    }
+
+
+def _pictured(
+    ranked: Sequence[Board], answers: Sequence[Answer], names: Mapping[Method, str], ranked_by: str
+) -> dict[str, Any]:
+    """What the page's script draws of all boards."""
+    return {
+        "answers": [answer.content for answer in answers],
+        "curves": drawn_curves(ranked, ranked_by),
+        "critical": critical_differences(ranked, names, ranked_by),
     }
 
 
