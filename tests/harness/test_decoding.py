@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness import DataError, UsageError
-from harness.images.decoding import form_of, most_pixels, read_image, strict_pillow
+from harness.images.decoding import FileFacts, form_of, grey_depth, most_pixels, read_image, strict_pillow
+from harness.images.foreground import foreground
 from harness.images.masks import read_mask
 from harness_datasets.folders import FolderDataset
 
@@ -436,3 +437,87 @@ def test_odd_numbers_of_millions_are_quoted(monkeypatch: pytest.MonkeyPatch, ask
     monkeypatch.setenv("HARNESS_MAX_MEGAPIXELS", asked)
     with pytest.raises(UsageError, match=f"HARNESS_MAX_MEGAPIXELS is '{asked}'"):
         most_pixels()
+
+
+def test_of_a_plain_file_all_facts_are_known(tmp_path: Path) -> None:
+    data = encoded(photo(), "PNG")
+    (tmp_path / "image.png").write_bytes(data)
+    assert read_image(tmp_path / "image.png", 8).facts == FileFacts(
+        width=40, height=30, mode="RGB", file_bytes=len(data), depth=8, frames=1, all_transparent=False,
+        compression="", camera="", taken_at="", orientation=1,
+    )  # fmt: skip
+
+
+def test_jpegs_of_one_quality_have_one_compression_and_those_of_another_another(tmp_path: Path) -> None:
+    found = []
+    for name, quality, seed in (("a", 75, 1), ("b", 75, 2), ("c", 90, 1)):
+        (tmp_path / name).write_bytes(encoded(photo(seed=seed), "JPEG", quality=quality))
+        found.append(read_image(tmp_path / name, 8).facts.compression)
+    assert found[0] == found[1] != found[2]
+    assert [len(one) for one in found] == [8, 8, 8]
+
+
+def test_frames_orientation_and_a_clear_layer_are_told(tmp_path: Path) -> None:
+    moving = encoded(Image.new("L", (9, 9)), "GIF", save_all=True, append_images=[Image.new("L", (9, 9), 255)])
+    (tmp_path / "moving.gif").write_bytes(moving)
+    assert read_image(tmp_path / "moving.gif", 8).facts.frames == 2
+    for number, expected in ((6, 6), (8, 8), (9, 1), (0, 1)):
+        exif = Image.Exif()
+        exif[0x0112] = number
+        (tmp_path / "side.png").write_bytes(encoded(photo(), "PNG", exif=exif))
+        assert read_image(tmp_path / "side.png", 8).facts.orientation == expected
+    for opacity, clear in ((0, True), (1, False)):
+        layer = photo().convert("RGBA")
+        layer.putalpha(0)
+        layer.putpixel((3, 3), (1, 2, 3, opacity))
+        (tmp_path / "clear.png").write_bytes(encoded(layer, "PNG"))
+        assert read_image(tmp_path / "clear.png", 8).facts.all_transparent is clear
+
+
+def test_what_a_camera_writes_is_cut_and_freed_of_blanks_and_zeros(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110], exif[0x0132] = "Acme \0", "C" * 200, "x" * 60
+    (tmp_path / "image.jpg").write_bytes(encoded(photo(), "JPEG", exif=exif))
+    facts = read_image(tmp_path / "image.jpg", 8).facts
+    assert facts.camera == ("Acme " + "C" * 200)[:100]
+    assert facts.taken_at == "x" * 40
+
+
+@pytest.mark.parametrize(("largest", "bits"), [(0, 1), (1, 1), (255, 8), (256, 9), (4095, 12), (65535, 16)])
+def test_the_depth_of_a_grey_image_is_that_of_its_largest_value(tmp_path: Path, largest: int, bits: int) -> None:
+    values = np.zeros((5, 7), np.uint16)
+    values[2, 3] = largest
+    for name in ("image.png", "image.tif"):
+        Image.fromarray(values).save(tmp_path / name)
+        assert grey_depth(tmp_path / name) == bits
+        assert read_image(tmp_path / name, 8).facts.depth == bits
+    photo().save(tmp_path / "colour.png")
+    assert grey_depth(tmp_path / "colour.png") is None
+
+
+@pytest.mark.parametrize(("depth", "shown"), [(6, 255), (8, 200), (9, 100), (16, 0)])
+def test_of_the_bits_in_use_the_highest_eight_are_taken(tmp_path: Path, depth: int, shown: int) -> None:
+    Image.fromarray(np.full((5, 7), 200, np.uint16)).save(tmp_path / "image.png")
+    assert (read_image(tmp_path / "image.png", 8, depth).pixels == shown).all()
+
+
+def test_the_part_is_what_differs_from_the_colour_of_the_border_with_its_holes_and_without_specks() -> None:
+    pixels = np.full((40, 60, 3), 200, np.uint8)
+    part = np.zeros((40, 60), bool)
+    part[10:30, 12:44] = True
+    pixels[part] = (200, 60, 200)
+    pixels[18:22, 20:26] = 200
+    pixels[5:8, 50:53] = 60
+    pixels[0:3, 30:40] = 60
+    assert (foreground(pixels) == part).all()
+
+
+@pytest.mark.parametrize(("rows", "told"), [(8, False), (12, True), (188, True), (192, False)])
+def test_a_part_of_less_than_a_twentieth_or_of_all_but_a_twentieth_is_not_told_from_the_ground(
+    rows: int, told: bool
+) -> None:
+    pixels = np.full((200, 20, 3), 30, np.uint8)
+    at = (200 - rows) // 2
+    pixels[at : at + rows] = 220
+    found = foreground(pixels)
+    assert found.sum() == (rows * 20 if told else found.size)

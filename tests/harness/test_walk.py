@@ -31,6 +31,35 @@ def test_images_are_found_at_any_depth_sorted_and_by_every_usual_ending(tmp_path
     assert listing.passed_over == []
 
 
+@pytest.mark.parametrize(
+    "suffix", ["png", "jpg", "jpeg", "jfif", "bmp", "tif", "tiff", "webp", "gif", "pgm", "ppm", "pnm", "heic", "heif"]
+)
+def test_every_usual_ending_in_upper_and_lower_case_is_an_images(tmp_path: Path, suffix: str) -> None:
+    touch(tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix.upper()}")
+    assert names(tmp_path, list_images(tmp_path).images) == [f"a.{suffix}", f"b.{suffix.upper()}"]
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["@eaDir", "#recycle", "@Recycle", "lost+found", "__MACOSX", ".thumbnails", "System Volume Information"],
+)
+def test_thumbnails_and_deleted_files_of_every_system_are_no_images(tmp_path: Path, folder: str) -> None:
+    touch(tmp_path / folder / "a.png", tmp_path / "b.png")
+    listing = list_images(tmp_path)
+    assert names(tmp_path, listing.images) == ["b.png"]
+    assert [one.why for one in listing.passed_over] == ["folder of a system or storage device"]
+
+
+def test_folders_are_searched_to_the_depth_that_is_said_and_no_deeper(tmp_path: Path) -> None:
+    last = tmp_path.joinpath(*["b"] * 32)
+    touch(last / "1.png", last / "c/2.png")
+    listing = list_images(tmp_path)
+    assert [path.name for path in listing.images] == ["1.png"]
+    assert [(one.path, one.why, one.lost) for one in listing.passed_over] == [
+        (last / "c", "more than 32 folders deep", True)
+    ]
+
+
 def test_what_is_no_image_is_passed_over_with_the_reason(tmp_path: Path) -> None:
     touch(tmp_path / "a.png", tmp_path / "notes.txt", tmp_path / "README", tmp_path / ".hidden.png")
     touch(tmp_path / "@eaDir/a.png/SYNOPHOTO_THUMB.jpg", tmp_path / "lost+found/1.png")
