@@ -106,8 +106,11 @@ def test_neighbours_leave_an_image_out_as_another_fit_would(model: Model) -> Non
     run, images = Run(image_size=32), pictures([1, 2, 3, 4, 5, 2], 32)
     model.fit(images, encoder=Conv(), loss=None, run=run)
     pools = {} if model.uses == {"encoder"} else {"highest": Highest()}
-    found = cross_fitted(model, lambda some: pytest.fail("it needs no other fit"), images, pools, {}, 0)
-    (scores,) = found.scores.values()
+    asked = {"more": Highest()} if pools else {}
+    found = cross_fitted(model, lambda some: pytest.fail("it needs no other fit"), images, pools, asked, 0)
+    assert [*found.scores] == ([*pools, "more"] if pools else ["-"])
+    scores, *more = found.scores.values()
+    assert all(np.array_equal(one, scores) for one in more)
     for at, others in ((0, [1, 2, 3, 4, 5]), (1, [0, 2, 3, 4])):  # the last is the same as the second
         again = replace(model)
         again.fit(images.take(np.array(others)), encoder=Conv(), loss=None, run=run)

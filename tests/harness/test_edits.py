@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from harness.commands import main
+from harness.plugin.in_process import IN_PROCESS
 from harness.plugin.registry import Registry
 from harness.trials import provenance
-from harness.trials.edits import Edits
+from harness.trials.edits import Edit, Edits, _of_file
 from harness.trials.isolation.registry import isolated_registry
 from harness.trials.record import Record
 from harness.trials.store import Store
@@ -132,3 +133,20 @@ def test_a_strangers_package_of_one_version_that_was_edited_is_an_edit(
         assert Edits(registry).of(trial("glow"), newer) == {}, "another version says itself that it is other code"
     finally:
         del sys.modules["glow_package"]
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "edit"),
+    [
+        ("dots.py aaaa", "dots.py bbbb", Edit("aaaa", "bbbb")),
+        ("dots.py aaaa", "dots.py aaaa", None),
+        ("old/folder/dots.py aaaa", "dots.py bbbb", Edit("aaaa", "bbbb")),
+        ("dots.py aaaa", "other.py bbbb", None),
+        ("a-package aaaa", "a-package bbbb", None),
+        (f"{IN_PROCESS} aaaa", f"{IN_PROCESS} bbbb", Edit("aaaa", "bbbb")),
+    ],
+)
+def test_other_code_of_a_file_or_notebook_is_an_edit_and_another_file_or_version_is_none(
+    then: str, now: str, edit: Edit | None
+) -> None:
+    assert _of_file(then, now) == edit

@@ -59,6 +59,25 @@ def test_the_command_that_makes_a_trial_again_names_just_its_categories(
     assert some_of(Names().read(asked), sorted(STRANGE), "category") == names
 
 
+def test_the_command_of_a_trial_gives_each_setting_that_is_not_as_usual() -> None:
+    plain = Trial("dots", "tile", "padim", "-", "-", 3, 32, 0, 0, 0.0, 0.0, "fp32", "-")
+    assert command_of(plain, rootless=["dots"]) == (
+        "harness run --dataset dots --categories tile --models padim --seeds 3 --image-size 32 --precision fp32"
+    )
+    assert command_of(plain, categories=["a", "b"]) == (
+        "harness run --dataset dots --data-root DATA_ROOT --categories a,b --models padim --seeds 3 --image-size 32 "
+        "--precision fp32"
+    )
+    trained = Trial(
+        "dots", "tile", "dae", "conv", "mse", 0, 64, 5, 8, 1e-4, 0.2, "bf16", "random", calibrate="crossfit"
+    )
+    assert command_of(trained._replace(shots=4, contaminate=0.05), rootless=["dots"]) == (
+        "harness run --dataset dots --categories tile --models dae --encoders conv --losses mse --seeds 0 "
+        "--image-size 64 --epochs 5 --batch-size 8 --learning-rate 0.0001 --holdout 0.2 --calibrate crossfit --shots 4 "
+        "--contaminate 0.05 --precision bf16 --weights random"
+    )
+
+
 @pytest.mark.parametrize("said", ["leaderboard", "export --out x.jsonl", "report --out x.html"])
 def test_commands_in_messages_are_quoted(said: str, tmp_path: Path) -> None:
     store = tmp_path / "it's $HOME"

@@ -25,6 +25,7 @@ from harness.trials.saved_model import (
     WEIGHTS,
     ModelFolder,
     SavedModel,
+    digest_of_pixels,
     find,
     name_of,
     read,
@@ -307,3 +308,11 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(kept: Path, name: str) -> N
     os.mkfifo(kept / name)
     with pytest.raises(ModelError, match="is no file"):
         read_weights(kept, read(kept))
+
+
+def test_an_image_is_known_again_by_its_pixels_and_their_shape_whatever_that_is() -> None:
+    one = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    assert len(digest_of_pixels(one)) == 16
+    assert digest_of_pixels(one) == digest_of_pixels(np.asfortranarray(one))
+    others = [one.reshape(4, 2, 3), one + 1, np.zeros((0, 1_000_000_000_000, 3), np.uint8)]
+    assert len({digest_of_pixels(image) for image in (one, *others)}) == 4

@@ -45,6 +45,25 @@ def test_a_trial_that_another_run_finishes_in_the_meantime_is_not_fitted_again(
     assert fits == ["plain absolute 0", "plain absolute 1"], "the second is the other run's"
 
 
+def test_an_observer_is_told_of_each_trial_as_it_starts_and_as_it_ends(tmp_path: Path, dots_plugin: Path) -> None:
+    told: list[tuple[str, int]] = []
+
+    class Listening(Observer):
+        def started(self, trial: Trial) -> None:
+            told.append(("started", trial.seed))
+
+        def ended(self, outcome: Outcome) -> None:
+            told.append(("ended", outcome.trial.seed))
+
+    first = Trial("dots", "large", "mean_image", "-", "-", 0, 16, 0, 0, 0.0, 0.0, "fp32", "-")
+    worker = Worker(WorkerConfig(), Registry.discover([dots_plugin]))
+    for seeds in ((0,), (0, 1)):
+        with Store(tmp_path / "runs", write=True) as store:
+            cells = [Cell(first._replace(seed=seed)) for seed in seeds]
+            carry_out(cells, store=store, worker=worker, executor=Serial(), observer=Listening())
+    assert told == [("started", 0), ("ended", 0), ("started", 1), ("ended", 1)]
+
+
 def test_a_trial_that_lacks_a_pool_or_its_model_is_fitted_again_and_it_is_said_for_what(
     tmp_path: Path, dots_plugin: Path
 ) -> None:

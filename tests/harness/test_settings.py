@@ -200,3 +200,38 @@ def test_names_stay_as_they_were_asked_for_in_settings_that_are_made_of_others(a
     again = dataclasses.replace(settings, epochs=3)
     assert some_of(again.categories, ["all", "bolt, M6"], "category") == ["bolt, M6", "all"]
     assert again.categories == settings.categories
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [
+        ("x" * 58, "'" + "x" * 58 + "'"),
+        ("x" * 59, "'" + "x" * 56 + "..."),
+        ("two  words", "'two words'"),
+        (True, "true"),
+        (Path("a/b"), "'a/b'"),
+    ],
+)
+def test_a_value_that_is_refused_is_quoted_as_it_was_written_and_cut_where_it_is_long(value: Any, quoted: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Settings.of({"epochs": value})
+    assert f"epochs is {quoted}: " in str(caught.value)
+
+
+def test_help_says_what_kind_of_value_each_option_takes() -> None:
+    shown = CliRunner().invoke(main, ["run", "--help"]).output
+    found = dict(re.findall(r"--([a-z-]+) ([A-Z][A-Z.a-z]*)", shown))
+    expected = {
+        "LIST": "models encoders losses thresholds pools categories seeds shots contaminate tracker",
+        "NAME": "dataset executor",
+        "FOLDER": "data-root weights-dir store",
+        "INTEGER": "epochs image-size batch-size jobs",
+        "NUMBER": "lr holdout trial-minutes cpus-per-trial gpus-per-trial",
+        "SHARE": "reserve max-false-alarms defect-rate",
+        "TEXT": "device",
+        "ADDRESS": "ray-address",
+        "URI": "mlflow",
+        "FILE.py": "plugin",
+        "PATH": "config",
+    }
+    assert found == {option: kind for kind, options in expected.items() for option in options.split()}

@@ -188,6 +188,11 @@ def test_a_trial_whose_scores_were_altered_is_not_done_so_that_it_is_fitted_agai
         assert [store.has_done(outcome(seed).id) for seed in (0, 1)] == [False, True]
         assert not store.has_done(outcome(2, "error").id)
         assert not store.has_done("0" * 16)
+        assert store.record("0" * 16) is None
+        assert store.record(outcome().id) is None
+        known = store.record(outcome(1).id)
+        assert known is not None
+        assert known.fit_seconds == 1.5
 
 
 def test_of_a_damaged_list_of_trials_all_are_found_but_those_on_the_damaged_page() -> None:

@@ -230,6 +230,8 @@ class _LeftOut:
                 self._leave_out(node)
             case ast.Call(func=ast.Name(id="cast" | "TypeVar" | "NewType")):
                 self._leave_out(node.args[0])
+            case ast.Call(func=ast.Name(id="declared"), args=[_, _, text, *_]):  # the help of a setting
+                self._leave_out(text)
             case ast.Assign(targets=[ast.Name(id=name)]) if name in self._texts_and_tuning or _is_type(node.value):
                 self._leave_out(node)
         for child in ast.iter_child_nodes(node):
