@@ -10,6 +10,7 @@ import numpy as np
 from harness.api import GOOD
 from harness.report.pictures import affordable, data_uri, outline, sheet
 from harness.report.protocols import data_of
+from harness.trials.holdout import unfitted
 from harness.trials.store import Store
 from harness.trials.trial import Evidence, spelt
 from harness.verdicts.methods import Method, Track, labels, method_of
@@ -105,15 +106,19 @@ def _most_telling(verdict: Verdict, most: int) -> np.ndarray[Any, np.dtype[np.in
 
 
 def _case(verdict: Verdict, names: Mapping[Method, str]) -> Json:
-    interval = verdict.interval("auroc")
+    interval, evidence, trial = verdict.interval("auroc"), _evidence(verdict), verdict.trial
+    normal, scores = np.sort(evidence.normal[verdict.pool]), evidence.test[verdict.pool]
     return {
         "set": verdict.outcome.fingerprint,
         "trial": verdict.outcome.id,
         "title": title_of(verdict, names),
         "method": names[_plain(method_of(verdict))],
-        "data": data_of(Track(verdict.trial.dataset, verdict.trial.image_size, False, False, verdict.trial.protocol)),
-        "seed": verdict.trial.seed,
-        "scores": _evidence(verdict).test[verdict.pool].tolist(),
+        "data": data_of(Track(trial.dataset, trial.image_size, False, False, trial.protocol)),
+        "seed": trial.seed,
+        "scores": scores.tolist(),
+        "calibration": len(normal),
+        "as_high": (len(normal) - np.searchsorted(normal, scores, side="left")).tolist(),
+        "unfitted": unfitted(verdict.outcome.record.calibrated_on, trial.holdout),
         "auroc": verdict.metric("auroc"),
         "auroc_interval": list(interval) if interval else None,
         "average_precision": verdict.metric("average_precision"),

@@ -42,6 +42,14 @@ def normal_images(split: Split, holdout: float, seed: int, calibrate: str = "") 
     return NormalImages(split.train, split.train, "fitted")
 
 
+def unfitted(where: str, holdout: float) -> bool:
+    """Whether calibration images from there were not fitted, so that limits and p-values hold for new images.
+
+    Where they come from is empty in what an older harness wrote, which held some out or calibrated on the fitted ones.
+    """
+    return where in ("holdout", "crossfit", "validation") or bool(holdout)
+
+
 def hold_out(normal: Images, share: float, seed: int) -> tuple[Images, Images]:
     """Normal images to fit on, and to calibrate on: the same ones, or a random share of them kept apart."""
     if not share:

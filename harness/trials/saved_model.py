@@ -24,6 +24,7 @@ from harness.files import replacing
 from harness.metrics.limits import limit_of
 from harness.plugin.spec import spell
 from harness.trials import typed
+from harness.trials.holdout import unfitted
 from harness.trials.trial import Trial
 
 FORMAT = 1
@@ -108,7 +109,7 @@ class SavedModel:
     @property
     def unfitted(self) -> bool:
         """Whether the calibration images were not fitted, so that limits and p-values hold for new images."""
-        return self.calibrated_on in ("holdout", "crossfit", "validation") or bool(self.trial.holdout)
+        return unfitted(self.calibrated_on, self.trial.holdout)
 
     @property
     def id(self) -> str:

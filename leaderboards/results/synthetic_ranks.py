@@ -39,6 +39,13 @@ DETECTORS = (
     *((f"{model}[reductions=4-8]", LITE) for model in ("gaussian", "padim", "subspace", "patchcore")),
     *((model, "vgg16") for model in FAMILY),
 )
+TRAINED = (
+    *(("student_teacher", LITE, "-"), ("reverse_distillation", LITE, "-"), ("dae", "conv", "ssim")),
+    *(("cae", "conv", "ssim"), ("dae", "conv", "mse"), ("cae", "conv", "mse"), ("vae", "conv", "mse")),
+    *(("discriminative", "conv", "ssim"), ("efficient_ad", LITE, "-")),
+)
+"""Those that train in epochs, with their losses."""
+EPOCHS = 20
 SETS = {
     "painted": {"size": (0.1, 0.1), "contrast": (0.5, 0.5)},
     "subtle": {"size": (0.03, 0.08), "contrast": (0.15, 0.4)},
@@ -73,20 +80,22 @@ def scores(model: Any, registry: Registry, images: Images) -> list[float]:
 def score(root: str, weights: str, categories: str, out: str) -> None:
     """Fit and score every detector on every category, a line each."""
     file, registry = Path(out), Registry.discover()
-    done = {(one["category"], one["model"], one["encoder"]) for one in _lines(file)} if file.is_file() else set()
-    for model_name, encoder_name in DETECTORS:
+    done = {_called(one) for one in _lines(file)} if file.is_file() else set()
+    for model_name, encoder_name, loss_name in (*((*one, "-") for one in DETECTORS), *TRAINED):
         for category in categories.split(","):
-            if (category, model_name, encoder_name) in done:
+            row = {"category": category, "model": model_name, "encoder": encoder_name}
+            row |= {} if loss_name == "-" else {"loss": loss_name}
+            if _called(row) in done:
                 continue
             split = load(open_dataset(registry, "folder", Path(root)), category, SIZE)
             good, bad = (split.test.take(np.flatnonzero(split.test.labels == label)) for label in (False, True))
             model = registry.make(harness.Model, model_name)
             encoder = None if encoder_name == "-" else registry.make(harness.Encoder, encoder_name)
             random = "random" if encoder_name == "conv" else "pretrained"
-            run = Run(seed=0, image_size=SIZE, weights_dir=Path(weights), weights=random)
+            loss = None if loss_name == "-" else registry.make(harness.Loss, loss_name)
+            run = Run(seed=0, image_size=SIZE, weights_dir=Path(weights), weights=random, epochs=EPOCHS)
             started = time.monotonic()
-            model.fit(split.train, encoder=encoder, loss=None, run=run)
-            row = {"category": category, "model": model_name, "encoder": encoder_name}
+            model.fit(split.train, encoder=encoder, loss=loss, run=run)
             row |= {"good": scores(model, registry, good), "real": scores(model, registry, bad)}
             for name, how in SETS.items():
                 row[name] = scores(model, registry, painted(good, registry, **how))
@@ -134,7 +143,7 @@ def tables_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, tuple[list[str], d
         by_category.setdefault(row["category"], []).append(row)
     return {
         category: (
-            [f"{row['model']} + {row['encoder']}" for row in some],
+            [" + ".join(_called(row)[1:]) for row in some],
             {name: np.array([row[name] for row in some]) for name in ("good", "real", *SETS)},
         )
         for category, some in by_category.items()
@@ -156,6 +165,11 @@ def rank(file: str) -> None:
         values = [auroc(table["good"], table[name]) for name in ("real", *SETS)]
         for at in np.argsort(-values[0], kind="stable"):
             print(f"| {names[at]} | {' | '.join(f'{one[at]:.3f}' for one in values)} |")
+
+
+def _called(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Category, model and encoder, and the loss of those that have one."""
+    return (row["category"], row["model"], row["encoder"], *([row["loss"]] if "loss" in row else []))
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import harness.report.script as bundling
+from harness.metrics.guarantees import p_values
 from harness.metrics.intervals import wilson
 from harness.metrics.significance import mcnemar
 from harness.report.script import script
@@ -133,6 +134,24 @@ def test_intervals_and_the_paired_test_are_those_of_the_harness(load: Callable[[
     for won, lost in ((0, 1), (3, 9), (40, 2), (5, 5), (300, 250)):
         first, second = [True] * won + [False] * lost, [False] * won + [True] * lost
         assert load("statistics", f"return m.mcnemar({won}, {lost})") == pytest.approx(mcnemar(first, second), abs=1e-9)
+
+
+def test_p_values_are_those_of_the_harness_and_are_explained_in_words(load: Callable[[str, str], Any]) -> None:
+    calibration, scores = np.arange(40.0), np.array([-1.0, 20.0, 39.0, 99.0])
+    as_high = [40, 20, 1, 0]
+    case = {"calibration": 40, "as_high": as_high, "unfitted": True}
+    found = load("pvalues", f"return [0, 1, 2, 3].map((at) => m.pOf({json.dumps(case)}, at))")
+    assert np.allclose(found, p_values(calibration, scores), atol=1e-12)
+    said = load("pvalues", f"return m.pInWords({json.dumps(case)}, 2)")
+    assert said.startswith("p 0.049: 1 of the 40 normal images that the limit was set on score as high as this one")
+    assert "no more than 0.049 of all" in said
+    fitted = {**case, "unfitted": False}
+    assert "too small for new ones" in load("pvalues", f"return m.pInWords({json.dumps(fitted)}, 2)")
+    assert "never below 0.024" in load("pvalues", f"return m.pExplained({json.dumps(case)})")
+    assert "no proof of a defect" in load("pvalues", f"return m.pExplained({json.dumps(case)})")
+    assert "promises nothing" in load("pvalues", f"return m.pExplained({json.dumps(fitted)})")
+    gone = {"calibration": 0, "as_high": [0], "unfitted": True}
+    assert load("pvalues", f"return [m.pOf({json.dumps(gone)}, 0), m.pText(null)]") == [None, ""]
 
 
 def test_the_front_holds_what_nothing_beats_in_both(load: Callable[[str, str], Any]) -> None:

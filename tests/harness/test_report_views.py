@@ -15,6 +15,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from harness import Images, Threshold
+from harness.metrics.guarantees import p_values
 from harness.plugin.registry import Registry
 from harness.report.html import page as page_of
 from harness.trials.latencies import Latency
@@ -102,6 +103,18 @@ def test_the_first_screen_names_the_method_and_how_often_it_is_wrong(view: Any) 
     assert view.locator("#filters select[name=threshold]").input_value() == "conformal"
     assert "patchcore · effnet_lite0" in view.locator("#looking").inner_text()
     assert view.locator("#limits button[aria-pressed=true]").inner_text() == "conformal"
+
+
+def test_each_image_has_its_p_value_and_the_page_says_what_it_means(view: Any) -> None:
+    shown = {float(text.removeprefix("p ")) for text in view.locator(".tile .p").all_inner_texts()}
+    calibration = outcome(0, view.locator("#looking").inner_text().partition(" ")[0]).evidence
+    assert calibration is not None
+    expected = p_values(calibration.normal["max"], calibration.test["max"])
+    assert shown == {round(float(one), 3) for one in expected}
+    assert "no proof of a defect" in view.locator("#p-note").inner_text()
+    view.locator(".tile").first.click()
+    assert "of the 40 normal images that the limit was set on" in view.locator("#enlarged-p").inner_text()
+    view.keyboard.press("Escape")
 
 
 def test_axe_finds_nothing_and_nothing_needs_sideways_scrolling(view: Any) -> None:

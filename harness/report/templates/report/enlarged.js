@@ -3,6 +3,7 @@
 import { current } from "./current.js";
 import { byId, digits, element } from "./elements.js";
 import { pictureOf } from "./pictures.js";
+import { pInWords } from "./pvalues.js";
 import { verdictOn } from "./tally.js";
 
 const dialog = byId("enlarged");
@@ -21,6 +22,7 @@ export function enlarge(at) {
   const kind = image.defective ? `defective: ${image.defect}` : "normal";
   const side = image.called ? "above" : "not above";
   byId("enlarged-facts").textContent = `${verdictOn(image)} · ${kind} · score ${digits(image.score)}, ${side} the threshold ${digits(current.limit)} · ${current.case.title}`;
+  byId("enlarged-p").textContent = pInWords(current.case, at);
   const place = current.order.findIndex((other) => other.at === at);
   byId("previous").disabled = place <= 0;
   byId("next").disabled = place >= current.order.length - 1;

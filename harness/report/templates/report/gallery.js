@@ -5,6 +5,7 @@ import { current, KINDS } from "./current.js";
 import { byId, digits, element } from "./elements.js";
 import { enlarge } from "./enlarged.js";
 import { choice, pictureOf } from "./pictures.js";
+import { pExplained, pOf, pText } from "./pvalues.js";
 import { verdictOn } from "./tally.js";
 
 const ONCE = 48; // tiles that are drawn before somebody asks for all
@@ -29,6 +30,7 @@ export function showGallery() {
         element("span", { className: "decision" }),
         element("span", { className: "kind" }, image.defective ? image.defect : "normal"),
         element("span", { className: "score" }, ` · ${digits(image.score)}`),
+        element("span", { className: "p" }, pText(pOf(current.case, image.at))),
       );
       const tile = element("button", { type: "button", className: "tile", title: image.name }, pictureOf(image.at, { covered: true, outlined }), caption);
       tile.dataset.at = image.at;
@@ -42,6 +44,7 @@ export function showGallery() {
   byId("gallery-note").textContent = order.length
     ? `The most wrongly judged come first, then those nearest to the threshold. Colour is error: none in the lowest four fifths of the trial’s pixels, yellow at its largest.${sparse}`
     : `There are no ${current.kind} at this threshold.`;
+  byId("p-note").textContent = order.length ? pExplained(current.case) : "";
   byId("more").hidden = shown.length === order.length;
   byId("more").textContent = `Show all ${order.length}`;
 }
