@@ -67,10 +67,10 @@ def recommended(asked: Asked, say: Callable[[str], None]) -> Recommendation:
     tested = best = done[choice.chosen]
     if instead is not None:  # painted defects have chosen; the limit is set on all good photos
         best = replace(tried(best.detector, photos, asked.given), pool=best.pool)
-        on_all = _choice([best], groups(split.train.pixels), promise, shared.seeds[0])
+        on_all = _choice([best], groups(split.train.pixels), _kept(choice), shared.seeds[0])
         choice = replace(choice, limit=on_all.limit, false_alarms=on_all.false_alarms)
     chosen = settings_for(
-        best.detector, photos, asked.given, thresholds=promise.threshold, keep_models=True, **_pool_of(best)
+        best.detector, photos, asked.given, thresholds=_kept(choice).threshold, keep_models=True, **_pool_of(best)
     )
     kept = keep(chosen, photos, choice.limit, registry)
     answer = _answer(asked, photos, found, choice, kept, best)
@@ -104,6 +104,11 @@ def _promise(asked: float | None, n: int) -> Promise:
             f"so collect {needed - n} more, or leave --max-false-alarms out"
         )
     return Promise(asked, confident=True)
+
+
+def _kept(choice: Choice) -> Promise:
+    """What sets the limit."""
+    return choice.kept or choice.promise
 
 
 def _choice(done: list[Try], group: NDArray[np.intp], promise: Promise, seed: int) -> Choice:
@@ -147,7 +152,7 @@ def _answer(asked: Asked, photos: Photos, found: list[Try], choice: Choice, kept
         missing_weights="",
         defect_rate=asked.settings.defect_rate,
         max_false_alarms=asked.settings.max_false_alarms,
-        command=_command(best, photos, asked, choice.promise),
+        command=_command(best, photos, asked, _kept(choice)),
     )
 
 

@@ -73,6 +73,7 @@ class Recommendation:
         found = [
             ("false alarms", _false_alarms(self)),
             ("misses", _misses(self)),
+            ("limit", _limit(self.choice)),
             ("weaker", _WEAKER if self.synthetic else ""),
             ("time", f"{self.milliseconds:.0f} ms an image on this machine, {self.megabytes:.0f} MB on the disk"),
             ("runners-up", _runners_up(choice)),
@@ -85,6 +86,7 @@ class Recommendation:
             ("look at", self._suspects()),
             ("weights", self._weights()),
             ("kept as", f"{self.kept}; use it:  harness predict {self.kept} PHOTOS"),
+            ("next", f"how far to trust it, by photos it has not seen:  harness certify {self.kept} --images MORE"),
             ("made again", self.command),
         ]
         return [(word, text) for word, text in found if text]
@@ -136,6 +138,29 @@ def _false_alarms(answer: Recommendation) -> str:
     if more := choice.more_good_images(goal):
         said += f"; to show at most {percent(goal)} % collect {more} more good images"
     return said
+
+
+def _limit(choice: Choice) -> str:
+    """What share of false alarms it is set for, and what that rests on."""
+    aimed, kept = choice.promise, choice.kept or choice.promise
+    share = f"{percent(aimed.share)} %"
+    stricter = (
+        f"; as the same photos chose the detector, it is set by {kept.threshold}, which is stricter"
+        if kept != aimed
+        else ""
+    )
+    if not choice.enough:
+        what = f"{share}{' with 95 % confidence' if aimed.confident else ''}"
+        return (
+            f"the highest score of the good photos: {what} was aimed at, but as these photos also chose the detector, "
+            f"expect false alarms on up to {percent(choice.share)} % of new good parts on average; more photos help"
+        )
+    if aimed.confident:
+        return f"false alarms on at most {share} of new good parts, with 95 % confidence{stricter}"
+    return (
+        f"false alarms on {share} of new good parts at most, on average over such sets of photos{stricter}; "
+        "with yours it may be more: plan with the bound above"
+    )
 
 
 def _misses(answer: Recommendation) -> str:

@@ -79,10 +79,11 @@ def explained(answer: Recommendation) -> list[str]:
     """What the numbers mean, and by which rule the detector was chosen."""
     choice = answer.choice
     return [
-        f"The limit is set for false alarms on {100 * choice.promise.share:g} % of new good parts, "
-        f"{'with 95 % confidence' if choice.promise.confident else 'on average'}. It is one of "
-        "the scores of the good photos, none of which the model that scored it had seen; the kept model is fitted to "
-        "all of them once more.",
+        "The limit is one of the scores of the good photos, none of which the model that scored it had seen; the kept "
+        "model is fitted to all of them once more. Among detectors that are about as good the rule prefers the one "
+        "whose good photos happen to score low, so a limit that is right for one detector is too low for the chosen "
+        "one. Each good photo is therefore left out in turn, the others choose anew, and the limit is raised until few "
+        "enough of the left-out ones lie above it.",
         "The rule: the highest mean of the AUROC and of the share of bad photos found at the limit; of detectors (each "
         f"by each pool, which makes a score of an error map) within {TIE} of it the cheapest, in the order in which "
         f"they were tried. No photo that chooses also reports: they are dealt into {FOLDS} folds, and each fold is "

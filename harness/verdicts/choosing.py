@@ -3,7 +3,8 @@
 The rule: the highest worth, which is the mean of the AUROC (of bad images against good ones that the detector had not
 seen) and of the share of bad images found at its limit; of those that lie within TIE of it, the cheapest. No image that
 chooses also reports: the images are dealt into folds, and those of each fold are judged by the detector that the rule
-chooses on the other folds, at the limit that the other folds set.
+chooses on the other folds, at the limit that the other folds set. Limits rise with what choosing by the same good
+images costs (`harness.verdicts.chosen_limits`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,13 @@ from numpy.typing import NDArray
 from harness.api import BoolArray, FloatArray, Ranking
 from harness.metrics.guarantees import at_most, conformal_place, images_needed, tolerance_place
 from harness.metrics.significance import mcnemar
+from harness.verdicts.chosen_limits import (
+    Limited,
+    alpha_of,
+    keeps_on_average,
+    keeps_with_confidence,
+    limited_by_choosing,
+)
 
 TIE = 0.005
 """Worths that differ by no more are a tie, which goes to the cheaper detector."""
@@ -83,7 +91,7 @@ class Choice:
     chosen: int
     """The place of the detector among the candidates."""
     promise: Promise
-    """What its limit keeps."""
+    """What was aimed at."""
     limit: float
     false_alarms: Count
     misses: Count | None
@@ -94,6 +102,12 @@ class Choice:
     steady: int
     """In how many of the folds the same detector is chosen."""
     folds: int
+    kept: Promise | None = None
+    """What sets this limit: stricter than what was aimed at, where choosing by the same images costs something."""
+    share: float = 1.0
+    """Of false alarms, kept by the limit on average, as far as the good images show, the choosing counted in."""
+    enough: bool = True
+    """Whether that keeps what was aimed at."""
 
     def more_good_images(self, share: float) -> int:
         """How many more good images without a false alarm would bound the rate at this share; 0 where none are needed.
@@ -138,8 +152,7 @@ class Promise:
 
 def limit_at(scores: FloatArray, promise: Promise) -> float:
     """The limit that keeps a promise, from scores (N,), or the highest of them where they are too few."""
-    place = promise.place(len(scores))
-    return float(np.sort(scores)[(place or len(scores)) - 1])
+    return _score_at(scores, promise.place(len(scores)) or len(scores))
 
 
 def choose(
@@ -155,7 +168,7 @@ def choose(
     Good images of one group (N,) are kept in one fold; the bad ones are of these kinds (M,). Good images that no
     detector was fitted to nor chosen by (K,), if there are some, are what false alarms are counted on instead.
     """
-    chosen = _best(candidates, promise)
+    chosen, limited = _chosen(candidates, promise)
     good_fold = _dealt(good_groups, seed)
     bad_fold = _dealt(np.arange(len(kinds)), seed + 1, np.unique(kinds, return_inverse=True)[1] if kinds else None)
     folds = int(max(good_fold.max(), bad_fold.max() if len(kinds) else 0)) + 1
@@ -164,12 +177,12 @@ def choose(
     for fold in range(folds):
         good, bad = good_fold != fold, bad_fold != fold
         others = [Candidate(one.name, one.good[good], one.bad[bad], one.cost) for one in candidates]
-        at = _best(others, promise)
+        at, inner = _chosen(others, promise)
         steady += at == chosen
-        limit = limit_at(others[at].good, promise)
+        limit = _score_at(others[at].good, inner.place)
         alarms[~good] = candidates[at].good[~good] > limit
         missed[~bad] = candidates[at].bad[~bad] <= limit
-    limit = limit_at(candidates[chosen].good, promise)
+    limit = _score_at(candidates[chosen].good, limited.place)
     if fresh_good is not None:
         alarms = np.asarray(fresh_good[chosen] > limit)
     counted, found = Counter(kinds), Counter(kind for kind, one in zip(kinds, missed.tolist(), strict=True) if not one)
@@ -183,12 +196,35 @@ def choose(
         runners_up=_runners_up(candidates, chosen, promise),
         steady=steady,
         folds=folds,
+        kept=_kept(promise, limited.place, len(good_fold)),
+        share=limited.share,
+        enough=limited.enough,
     )
 
 
-def _best(candidates: Sequence[Candidate], promise: Promise) -> int:
-    worths = [_worth(one, promise) for one in candidates]
-    return cheapest_of_the_best(worths, [one.cost for one in candidates])
+def _chosen(candidates: Sequence[Candidate], promise: Promise) -> tuple[int, Limited]:
+    """The place of the best candidate, and that of its limit, which rises with what choosing by it costs."""
+    n = len(candidates[0].good)
+    enough = (keeps_with_confidence if promise.confident else keeps_on_average)(promise.share, n)
+    costs = np.array([one.cost for one in candidates])
+    limited = limited_by_choosing(
+        [one.good for one in candidates],
+        [one.bad for one in candidates],
+        promise.place(n) or n,
+        enough,
+        lambda worths: np.where(worths >= worths.max(axis=0) - TIE, costs[:, None], np.inf).argmin(axis=0),
+    )
+    worths = [_worth(one, _score_at(one.good, limited.place)) for one in candidates]
+    return cheapest_of_the_best(worths, costs.tolist()), limited
+
+
+def _kept(promise: Promise, place: int, n: int) -> Promise:
+    """What takes this place of n scores; what was aimed at, where that takes it too or is out of reach of so few."""
+    return promise if promise.place(n) in (place, None) else Promise(alpha_of(place, n))
+
+
+def _score_at(scores: FloatArray, place: int) -> float:
+    return float(np.sort(scores)[place - 1])
 
 
 def cheapest_of_the_best(worths: Sequence[float], costs: Sequence[float]) -> int:
@@ -214,9 +250,9 @@ def keeps_a_promise(threshold: str) -> bool:
     return threshold.partition("[")[0] in _PROMISING
 
 
-def _worth(one: Candidate, promise: Promise) -> float:
+def _worth(one: Candidate, limit: float) -> float:
     """Nan without bad ones."""
-    return worth_of(one.auroc, float(np.mean(one.bad > limit_at(one.good, promise)))) if len(one.bad) else math.nan
+    return worth_of(one.auroc, float(np.mean(one.bad > limit))) if len(one.bad) else math.nan
 
 
 def _dealt(groups: NDArray[np.intp], seed: int, strata: NDArray[np.intp] | None = None) -> NDArray[np.intp]:

@@ -50,7 +50,7 @@ def test_counts_are_not_flattered_by_choosing_among_many_detectors_of_no_worth()
         found = chosen(guesses, 0.2)
         seeming.append(guesses[found.chosen].auroc)
         misses, alarms, of = misses + found.misses.wrong, alarms + found.false_alarms.wrong, of + found.misses.of
-    assert np.mean(seeming) > 0.65
+    assert np.mean(seeming) > 0.62
     assert misses / of + alarms / of == pytest.approx(1, abs=0.05)
 
 
