@@ -53,8 +53,9 @@ def command(
     """Write what a store holds as one HTML file, or as markdown for a pull request."""
     if against:
         load(against)  # a name that is wrong is told before a large store is read
-    opened = Results(Source.of(store, Registry.discover(plugin_files), trust), verified=verified)
+    opened = Results(Source.of(store, Registry.discover(plugin_files), trust, light=True), verified=verified)
     results = opened.judged(thresholds or {"html": "all", "md": "mean"}[style], pools, rank_by, metrics)
+    results = results.for_a_page(style)
     text = results.report_text(style, against=against, title=title)
     for fault in results.faults:
         click.echo(printable(f"harness: {fault}"), err=True)

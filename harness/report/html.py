@@ -59,8 +59,9 @@ def page(
     rootless: Collection[str] = (),
     title: str = "Anomaly detectors compared",
     compared: Compared | None = None,
+    scope: str = "",
 ) -> str:
-    """The whole file, with published numbers beside ours where they were compared.
+    """The whole file, with published numbers beside ours where they were compared; `scope` says what it leaves out.
 
     It fetches nothing, and names of strangers that it shows cannot be executed.
     """
@@ -68,6 +69,7 @@ def page(
     return template("report.html.j2").render(
         **_context(verdicts, store, ranked_by, metrics, rootless, compared),
         title=title,
+        scope=scope,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         style=style,
         script=script(),

@@ -20,6 +20,7 @@ from harness.printable import command
 from harness.published import load as load_published
 from harness.published.comparison import compare
 from harness.published.equivalence import MARGIN
+from harness.report.best import MOST_METHODS, of_the_best
 from harness.report.comparison import comparison_document
 from harness.report.conventions import conventions_document, judged_under
 from harness.report.frames import pandas_frame, polars_frame
@@ -52,6 +53,8 @@ class Results:
     """Shown beside those that every verdict has."""
     remarks: tuple[str, ...] = ()
     """What was said of the run beside its progress, such as plugins that could not be loaded."""
+    scope: str = ""
+    """What was left out for a page, in a sentence; empty where nothing was."""
     verified: bool = False
     """Whether only those count whose trial was fitted again, with the same scores, by somebody who is trusted."""
 
@@ -204,12 +207,21 @@ class Results:
             raise UsageError(f"out is {str(file)!r}: expected a name that ends in .html or .md")
         style = "md" if file.suffix == ".md" else "html"
         wanted = self.judged("all" if thresholds is None and style == "html" else thresholds)
-        text = wanted.report_text(style, against=against, title=title)
+        text = wanted.for_a_page(style).report_text(style, against=against, title=title)
         try:
             write_text(file, text)
         except OSError as error:
             raise UsageError(f"report {str(file)!r} cannot be written: {error.strerror}") from error
         return file
+
+    def for_a_page(self, style: str = "html", most: int = MOST_METHODS) -> Results:
+        """The same for a page in HTML: of many methods the best, which `scope` then says. Raises UsageError."""
+        if style != "html" or self.source.is_export:
+            return replace(self, source=self.source.loaded())
+        source, said = of_the_best(
+            self.source, self.thresholds, self.pools, self.asked, verified=self.verified, most=most
+        )
+        return replace(self, source=source, scope=said)
 
     def report_text(
         self,
@@ -240,7 +252,7 @@ class Results:
             from harness.report.html import page
 
             with Store(folder) as store:
-                return page(self.verdicts, store, **about)
+                return page(self.verdicts, store, scope=self.scope, **about)
         from harness.report.summary import summary
 
         return summary(self.verdicts, **about)

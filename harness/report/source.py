@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.api import Metric, PixelMetric, Pool, Threshold
@@ -71,6 +71,13 @@ class Source:
         with Store(path) as store:
             outcomes = StoredOutcomes(path, len(store)) if light else list(store.outcomes())
             return cls(path, registry, outcomes, notes=Notes.beside(path, trust))
+
+    def loaded(self, ids: Collection[str] | None = None) -> Source:
+        """The same with all that it knows of its trials in memory, scores too; with ids, of these trials alone."""
+        if not isinstance(self.outcomes, StoredOutcomes):
+            return self if ids is None else replace(self, outcomes=[one for one in self.outcomes if one.id in ids])
+        with Store(self.path) as store:
+            return replace(self, outcomes=list(store.outcomes(ids)))
 
     @property
     def is_export(self) -> bool:

@@ -22,6 +22,8 @@ from harness.trials.database import FILE_NAME
 from harness.trials.store import Store
 from harness.verdicts import exports
 from harness.verdicts.judging import judge
+from harness.verdicts.leaderboard import boards
+from harness.verdicts.methods import method_of
 from tests.benchmarks.large_store import fill
 
 WORDS = st.sampled_from(["a", "bb", "日本", "—", "x·y", "ccc ddd", "", "0.75"])
@@ -111,3 +113,21 @@ def test_scores_that_are_no_numbers_cost_their_trial_also_where_there_are_no_dig
     assert done.exit_code == 3, done.output
     assert "are damaged: 60 of 60 are not finite" in done.stderr
     assert len(json.loads(done.stdout)) == 2
+
+
+def test_a_report_of_many_methods_shows_the_best_with_all_their_trials_and_says_so(tmp_path: Path) -> None:
+    fill(tmp_path / "runs", 250)  # five methods of fifty trials
+    whole = opened(tmp_path / "runs", Registry.discover(), "mean,quantile", None)
+    light = opened(tmp_path / "runs", Registry.discover(), "mean,quantile", None, light=True)
+    best = light.for_a_page(most=2)
+    (overall,) = (board for board in boards(whole.judged("mean").verdicts) if board.category is None)
+    expected = {line.method[:3] for line in overall.lines[:2]}
+    assert {method_of(verdict)[:3] for verdict in best.verdicts} == expected
+    assert {verdict.threshold for verdict in best.verdicts} == {"mean", "quantile"}
+    assert len({verdict.outcome.id for verdict in best.verdicts}) == 100
+    assert all(verdict.images.right() is not None for verdict in best.verdicts), "with their scores"
+    said = "Shown are the best 2 of 5 methods, by balanced accuracy at the limit 'mean', with all their trials"
+    assert best.scope.startswith(said)
+    assert said.replace("'", "&#39;") in best.report_text("html")
+    assert light.for_a_page(most=5).scope == ""
+    assert len(light.for_a_page(most=5).verdicts) == len(whole.verdicts)
