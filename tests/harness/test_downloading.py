@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,6 +30,11 @@ class Server(ThreadingHTTPServer):
     content = b""
     cut: int | None = None
     ranges = True
+    busy = 0
+    """So many times it first says that it has no time."""
+    lies_by = 0
+    """By how much the place that it says it goes on from is wrong."""
+    says_length = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -51,15 +57,20 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.endswith("missing"):
             self.send_error(404)
             return
+        if len(self.server.asked) <= self.server.busy:
+            self.send_error(503)
+            return
         if start and start >= len(self.server.content):
             self.send_error(416)
             return
         body = self.server.content[start:]
         self.send_response(206 if asked and self.server.ranges else 200)
-        self.send_header("Content-Length", str(len(body)))
+        if self.server.says_length:
+            self.send_header("Content-Length", str(len(body)))
         if asked and self.server.ranges:
             self.send_header(
-                "Content-Range", f"bytes {start}-{len(self.server.content) - 1}/{len(self.server.content)}"
+                "Content-Range",
+                f"bytes {start + self.server.lies_by}-{len(self.server.content) - 1}/{len(self.server.content)}",
             )
         self.end_headers()
         self.wfile.write(body[: self.server.cut])
@@ -108,6 +119,78 @@ def test_a_server_that_gives_nothing_more_is_given_up_and_the_part_stays(server:
     server.content, server.cut = b"0" * 100, 0
     with pytest.raises(UnavailableError, match="broke off 5 times at 0 bytes: the same command goes on"):
         fetch(server.url, tmp_path / "x", sha256=digest(server.content), size=100)
+
+
+@pytest.mark.parametrize(("busy", "given_up"), [(4, False), (5, True)])
+def test_a_server_that_is_busy_is_asked_five_times(server: Server, tmp_path: Path, busy: int, given_up: bool) -> None:
+    server.content, server.busy = b"0123456789", busy
+    if given_up:
+        with pytest.raises(UnavailableError, match="broke off 5 times at 0 bytes"):
+            fetch(server.url, tmp_path / "x", sha256=digest(server.content))
+    else:
+        assert fetch(server.url, tmp_path / "x", sha256=digest(server.content)).read_bytes() == server.content
+    assert len(server.asked) == 5
+
+
+def test_tries_are_counted_anew_after_each_byte_that_came(server: Server, tmp_path: Path) -> None:
+    server.content, server.cut = b"0123456789", 1
+    assert fetch(server.url, tmp_path / "x", sha256=digest(server.content), size=10).read_bytes() == server.content
+    assert len(server.asked) == 10
+
+
+def test_a_server_that_goes_on_from_another_place_than_it_was_asked_for_starts_anew(
+    server: Server, tmp_path: Path
+) -> None:
+    server.content, server.lies_by = b"0123456789", 1
+    (tmp_path / "x.part").write_bytes(b"01234")
+    with pytest.raises(DataError, match=r"is not what was expected \(5 bytes"):
+        fetch(server.url, tmp_path / "x", sha256=digest(server.content))
+
+
+def test_a_part_that_is_whole_is_not_asked_for_again_whether_its_size_is_known_or_not(
+    server: Server, tmp_path: Path
+) -> None:
+    server.content = b"0123456789"
+    for size, asked in ((10, []), (0, ["bytes=10-"])):
+        (tmp_path / f"{size}.part").write_bytes(server.content)
+        server.asked.clear()
+        assert fetch(server.url, tmp_path / f"{size}", sha256=digest(server.content), size=size).is_file()
+        assert server.asked == asked
+
+
+def test_without_a_length_all_that_comes_is_taken_and_progress_knows_no_end(server: Server, tmp_path: Path) -> None:
+    server.content, server.says_length = b"0123456789", False
+    told: list[tuple[int, int]] = []
+    found = fetch(server.url, tmp_path / "x", sha256=digest(server.content), progress=lambda *at: told.append(at))
+    assert found.read_bytes() == server.content
+    assert told == [(10, 0)]
+
+
+def test_a_transfer_of_unknown_size_that_is_cut_goes_on_by_the_length_that_the_server_said(
+    server: Server, tmp_path: Path
+) -> None:
+    server.content, server.cut = b"0123456789", 4
+    told: list[tuple[int, int]] = []
+    fetch(server.url, tmp_path / "x", sha256=digest(server.content), progress=lambda *at: told.append(at))
+    assert told == [(4, 10), (8, 10), (10, 10)]
+    assert server.asked == [None, "bytes=4-", "bytes=8-"]
+
+
+def test_what_has_no_room_is_not_asked_for_and_what_lies_here_already_counts(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=6))
+    server.content = b"0123456789"
+    with pytest.raises(UnavailableError, match="has room for 6 bytes, and 10 are to come"):
+        fetch(server.url, tmp_path / "x", sha256=digest(server.content), size=10)
+    assert server.asked == []
+    (tmp_path / "x.part").write_bytes(b"0123")
+    assert fetch(server.url, tmp_path / "x", sha256=digest(server.content), size=10).is_file()
+
+
+def test_a_server_that_is_not_there_is_said_and_a_folder_that_is_not_there_too(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="http://127.0.0.1:1/x cannot be reached: "):
+        fetch("http://127.0.0.1:1/x", tmp_path / "x", sha256="")
 
 
 def test_what_is_not_what_was_expected_is_removed(server: Server, tmp_path: Path) -> None:
@@ -196,6 +279,41 @@ def test_a_bomb_is_refused_by_what_it_says_and_by_what_it_holds(
     (tmp_path / "bomb").write_bytes(lying)
     with pytest.raises(DataError, match="cannot be unpacked"):
         unpack(tmp_path / "bomb", tmp_path / "into")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_files_and_folders_of_an_archive_lie_where_their_names_say(tmp_path: Path, kind: str) -> None:
+    entries = {"a/b/c.png": b"1", "d.png": b"", "a\\e.png": b"22", "./f.png": b"333"}
+    if kind == "zip":
+        content = zipped({"empty/": b"", **entries})
+    else:
+        files = [(name, text, tarfile.REGTYPE) for name, text in entries.items()]
+        content = tarred([("empty", b"", tarfile.DIRTYPE), ("a", b"", tarfile.DIRTYPE), *files])
+    (tmp_path / "archive").write_bytes(content)
+    (tmp_path / "into").mkdir()
+    unpack(tmp_path / "archive", tmp_path / "into")
+    found = {one.relative_to(tmp_path / "into").as_posix(): one for one in (tmp_path / "into").rglob("*")}
+    assert {name: one.read_bytes() for name, one in found.items() if one.is_file()} == {
+        "a/b/c.png": b"1", "d.png": b"", "a/e.png": b"22", "f.png": b"333",
+    }  # fmt: skip
+    assert {name for name, one in found.items() if one.is_dir()} == {"a", "a/b", "empty"}
+
+
+@pytest.mark.parametrize(("size", "refused"), [(20_000, False), (20_001, True)])
+def test_an_archive_may_unpack_to_a_set_size_or_to_a_hundred_times_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, refused: bool
+) -> None:
+    monkeypatch.setattr("harness.downloading.unpacking._SMALL", 20_000)
+    (tmp_path / "into").mkdir()
+    for file, content in (("small", zipped({"a": bytes(size)})), ("large", b"")):
+        (tmp_path / file).write_bytes(content or zipped({"b": np.random.default_rng(0).bytes(size)}))
+    unpack(tmp_path / "large", tmp_path / "into")
+    if refused:
+        with pytest.raises(DataError, match=r"unpacks to 20,001 bytes, expected at most 20,000: nothing was unpacked"):
+            unpack(tmp_path / "small", tmp_path / "into")
+    else:
+        unpack(tmp_path / "small", tmp_path / "into")
+    assert (tmp_path / "into" / "a").exists() is not refused
 
 
 def btad() -> bytes:
