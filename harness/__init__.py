@@ -52,8 +52,9 @@ from harness.errors import (
     unknown_name,
 )
 from harness.files import replacing
-from harness.images.decoding import Decoded, FileFacts, grey_depth, path_text, read_image, strict_pillow
+from harness.images.decoding import Decoded, FileFacts, form_of, grey_depth, path_text, read_image, strict_pillow
 from harness.images.foreground import foreground
+from harness.images.framing import RESIZES, Frame
 from harness.images.masks import Mask, read_mask
 from harness.images.walk import IMAGE_SUFFIXES, Listing, PassedOver, list_images
 from harness.metrics.guarantees import at_most, conformal_place, images_needed, p_values, tolerance_place
@@ -75,6 +76,7 @@ __all__ = [
     "CONTRACT",
     "GOOD",
     "IMAGE_SUFFIXES",
+    "RESIZES",
     "Archive",
     "BoolArray",
     "Certified",
@@ -90,6 +92,7 @@ __all__ = [
     "FileFacts",
     "Finding",
     "FloatArray",
+    "Frame",
     "HarnessError",
     "HarnessWarning",
     "Images",
@@ -130,6 +133,7 @@ __all__ = [
     "certify",
     "conformal_place",
     "foreground",
+    "form_of",
     "grey_depth",
     "hookimpl",
     "image_statistics",

@@ -33,9 +33,23 @@ def fault_of_images(images: Images) -> str:
         not isinstance(masks, np.ndarray) or masks.dtype not in (np.uint8, bool) or masks.shape != pixels.shape[:3]
     ):
         return f"masks are {_described(masks)}, expected uint8 of shape {pixels.shape[:3]}, as the images have"
+    if fault := _fault_of_boxes(images):
+        return fault
     for name, known in images.facts.items():
         if len(known) != count:
             return f"there are {counted(count, 'image')}, and the fact {name!r:.60} of {len(known)}: expected as many"
+    return ""
+
+
+def _fault_of_boxes(images: Images) -> str:
+    if images.boxes is None:
+        return ""
+    if images.boxes.shape != (len(images), 4):
+        return f"boxes are {_described(images.boxes)}, expected (N, 4)"
+    height, width = images.pixels.shape[1:3]
+    for (top, left, bottom, right), path in zip(images.boxes.tolist(), images.paths, strict=True):
+        if not (0 <= top < bottom <= height and 0 <= left < right <= width):
+            return f"{path!r:.200} fills rows {top} to {bottom} and columns {left} to {right} of {height} x {width}"
     return ""
 
 

@@ -264,6 +264,10 @@ class Dataset(Part):
     """How many bits are used in 16-bit grey images that `read` opens. The harness sets it from Split.depth."""
     skip_unreadable: bool = False
     """Whether a file that cannot be read is left out and named, where that is not an error. The harness sets it."""
+    resize: str = "stretch"
+    """How images that are not square are read: stretch, pad or tiles, one of `resizes`. The harness sets it."""
+    resizes: ClassVar[tuple[str, ...]] = ("stretch",)
+    """What its `load` and `read` know. With pad and tiles, `Images.boxes` says what each image fills."""
     needs_root: ClassVar[bool] = True
     """Whether it reads files from `root`."""
     archive: ClassVar[Archive | None] = None
@@ -289,7 +293,10 @@ class Dataset(Part):
 
     @abstractmethod
     def load(self, category: str, image_size: int) -> Split:
-        """All images of a category, resized to (image_size, image_size), always in the same order. Raises DataError."""
+        """All images of a category, resized to (image_size, image_size), always in the same order. Raises DataError.
+
+        Where `resize` is tiles, images keep their own size, and the arrays are as large as the largest of them.
+        """
 
     def regions(self, category: str, image_size: int) -> Sequence[Sequence[Region]] | None:
         """The defects of each test image apart, in the order of `load`, where the data set says how much must be found.
@@ -301,6 +308,7 @@ class Dataset(Part):
     def read(self, file: Path, image_size: int) -> NDArray[np.uint8]:
         """Read one new image file as `load` does, as (image_size, image_size, 3), so that a fitted model can judge it.
 
-        By default the image is turned upright, converted to RGB and resized as a whole. Raises DataError.
+        By default the image is turned upright, converted to RGB and resized as `resize` says; one that is not stretched
+        comes without padding, as (h, w, 3). Raises DataError.
         """
-        return read_image(file, image_size, self.read_depth).pixels
+        return read_image(file, image_size, self.read_depth, self.resize).pixels

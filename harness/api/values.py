@@ -59,6 +59,8 @@ class Images:
     """(N, H, W), 1 at defective pixels and 0 elsewhere; None if the data set has no masks."""
     facts: Mapping[str, NDArray[Any]] = field(default_factory=dict, compare=False, repr=False)
     """What the files tell about each image beside its pixels: a name, such as `width`, to (N,) numbers or texts."""
+    boxes: NDArray[np.intp] | None = field(default=None, compare=False)
+    """(N, 4): top, left, bottom and right of what each image fills, where others are padding; None: it fills all."""
 
     def __post_init__(self) -> None:
         if not self.defects:
@@ -72,6 +74,13 @@ class Images:
         """(N,), True for an anomalous image."""
         return np.array([kind != GOOD for kind in self.defects], dtype=bool)
 
+    def contents(self) -> list[NDArray[np.uint8]]:
+        """The pixels (h, w, 3) of each image without its padding; nothing is copied."""
+        if self.boxes is None:
+            return list(self.pixels)
+        boxes = zip(self.pixels, self.boxes.tolist(), strict=True)
+        return [pixels[top:bottom, left:right] for pixels, (top, left, bottom, right) in boxes]
+
     def take(self, chosen: slice | NDArray[np.intp]) -> Images:
         """The images at a slice or at these indices, in that order. A slice does not copy pixels."""
         at = range(len(self))[chosen] if isinstance(chosen, slice) else [int(i) for i in chosen]
@@ -81,6 +90,7 @@ class Images:
             defects=tuple(self.defects[i] for i in at),
             masks=None if self.masks is None else self.masks[chosen],
             facts={name: values[chosen] for name, values in self.facts.items()},
+            boxes=None if self.boxes is None else self.boxes[chosen],
         )
 
 

@@ -48,7 +48,7 @@ def findings_of(split: Split) -> tuple[Finding, ...]:
 
 def audit(split: Split) -> Audit:
     """Look at a category as it was read: duplicates, shortcuts, shifts, blank images, odd masks and labels."""
-    train, test = statistics_of(split.train.pixels), statistics_of(split.test.pixels)
+    train, test = statistics_of(split.train.contents()), statistics_of(split.test.contents())
     found = [
         *split.findings,
         *contents(split, train, test),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ class Pair(NamedTuple):
 
 def duplicates(split: Split) -> Iterator[Finding]:
     """Pairs that are the same or nearly so: across training and test images and across labels they are grave."""
-    small = np.concatenate([small_grey(split.train.pixels), small_grey(split.test.pixels)])
+    small = np.concatenate([small_grey(split.train.contents()), small_grey(split.test.contents())])
     names = [f"{name}" for name in (*split.train.paths, *split.test.paths)]
     defective = np.concatenate([split.train.labels, split.test.labels])
     n_train = len(split.train)
@@ -100,16 +100,16 @@ def near_pairs(small: FloatArray) -> list[Pair]:
     return [pair for pair in candidates if pair.distance <= _BELOW_USUAL * usual]
 
 
-def groups(pixels: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Images (N, H, W, 3) to a number each (N,), the same for those that are the same image or nearly so."""
+def groups(pixels: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> NDArray[np.intp]:
+    """N images (H, W, 3) to a number each (N,), the same for those that are the same image or nearly so."""
     group = np.arange(len(pixels))
     for pair in near_pairs(small_grey(pixels)):
         group[group == group[pair.other]] = group[pair.one]
     return np.unique(group, return_inverse=True)[1].reshape(-1)
 
 
-def small_grey(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(N, H, W, 3) to (N, 1024): grey, averaged over cells."""
+def small_grey(pixels: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> NDArray[np.float32]:
+    """N images (H, W, 3) to (N, 1024): grey, averaged over cells."""
     from PIL import Image
 
     found = np.empty((len(pixels), _SIDE * _SIDE), dtype=np.float32)

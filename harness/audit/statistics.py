@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -27,8 +28,8 @@ _AT_ONCE = 32
 _GREYS = np.arange(256, dtype=np.float64)
 
 
-def statistics_of(pixels: NDArray[np.uint8]) -> FloatArray:
-    """(N, H, W, 3) to (N, 10), in the order of NAMES: means, standard deviations and percentiles in grey levels.
+def statistics_of(pixels: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> FloatArray:
+    """N images (H, W, 3) to (N, 10), in the order of NAMES: means, standard deviations and percentiles in grey levels.
 
     Brightness is the mean of grey. The percentiles are the 1st and 99th of grey. Sharpness is the mean size of grey's
     second difference along rows.
@@ -39,15 +40,15 @@ def statistics_of(pixels: NDArray[np.uint8]) -> FloatArray:
     return np.concatenate(found) if found else np.empty((0, len(NAMES)))
 
 
-def usual_statistics(pixels: NDArray[np.uint8]) -> dict[str, tuple[float, float]]:
-    """Mean and standard deviation of each statistic over images (N, H, W, 3), by its name; empty without images."""
+def usual_statistics(pixels: Sequence[NDArray[np.uint8]]) -> dict[str, tuple[float, float]]:
+    """Mean and standard deviation of each statistic over images (H, W, 3), by its name; empty without images."""
     found = statistics_of(pixels)
     if not len(found):
         return {}
     return {name: (float(one.mean()), float(one.std())) for name, one in zip(NAMES, found.T, strict=True)}
 
 
-def _of_some(pixels: NDArray[np.uint8]) -> FloatArray:
+def _of_some(pixels: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> FloatArray:
     return np.array([_of_one(image) for image in pixels]).reshape(-1, len(NAMES))
 
 

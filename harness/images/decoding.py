@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from harness.errors import DataError, HarnessError, UsageError
+from harness.images.framing import STRETCH, content_size
 from harness.images.heic import formats_of
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
@@ -78,7 +79,7 @@ class Decoded:
     """An image or mask, with what is known of the file it came from."""
 
     pixels: NDArray[np.uint8]
-    """(size, size, 3) for an image, (size, size) for a mask."""
+    """(h, w, 3): (size, size, 3) unless it was read without distortion."""
     facts: FileFacts
     digest: str
     """SHA-256 of the file's bytes."""
@@ -135,16 +136,18 @@ def most_pixels() -> tuple[int, bool]:
     return int(asked) * 1_000_000, True
 
 
-def read_image(path: Path, size: int, depth: int = 16) -> Decoded:
+def read_image(path: Path, size: int, depth: int = 16, resize: str = STRETCH) -> Decoded:
     """The first frame, turned upright, as RGB of (size, size, 3).
 
-    Of 16-bit grey images, `depth` bits are in use, of which the highest 8 are taken; larger values become white. What
-    is transparent shows black, unless everything is. Raises DataError.
+    With `resize` pad its longer side is `size`, with tiles it keeps its own size; nothing is padded here. Of 16-bit
+    grey images, `depth` bits are in use, of which the highest 8 are taken; larger values become white. What is
+    transparent shows black, unless everything is. Raises DataError.
     """
     with opened(path) as (image, file):
         facts = _facts(image, file)
         rgb = as_rgb(image, depth, ignore_alpha=facts.all_transparent)
-        pixels = np.asarray(rgb.resize((size, size), RESAMPLING))
+        height, width = content_size(image.width, image.height, size, resize)
+        pixels = np.asarray(rgb.resize((width, height), RESAMPLING))
         return Decoded(pixels, facts, file.digest)
 
 
@@ -159,7 +162,7 @@ def grey_depth(path: Path) -> int | None:
 
 def form_of(path: Path) -> tuple[int, int, str]:
     """Width, height and mode of an image file, as Decoded has them, mostly without decoding it. Raises DataError."""
-    with opened(path) as (image, _):
+    with opened(path, digested=False) as (image, _):
         return image.width, image.height, image.mode
 
 

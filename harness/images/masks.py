@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 
 from harness.errors import DataError
 from harness.images.decoding import Decoded, as_rgb, opened, path_text
+from harness.images.framing import STRETCH, content_size
 
 HALF = 128
 """What a mask of many values has to reach to mark a pixel, where its largest value is no less."""
@@ -22,7 +23,7 @@ class Mask:
     """The union of an image's mask files."""
 
     pixels: NDArray[np.uint8]
-    """(size, size), 1 where the image is defective and 0 elsewhere."""
+    """(h, w) as its image was read, 1 where that is defective and 0 elsewhere."""
     digest: str
     """SHA-256 of each file's bytes, one after another."""
     share: float
@@ -42,8 +43,8 @@ _UPRIGHT = {
 """What turns an image upright, by its orientation in EXIF, where that exchanges width and height."""
 
 
-def read_mask(paths: Sequence[Path], size: int, image_path: Path, image: Decoded) -> Mask:
-    """The union of the masks of one image, sampled by nearest.
+def read_mask(paths: Sequence[Path], size: int, image_path: Path, image: Decoded, resize: str = STRETCH) -> Mask:
+    """The union of the masks of one image, sampled by nearest, in the size that `resize` gives its image.
 
     In a mask of two values, and in one whose largest value is below HALF (an index of kinds), any value but zero marks
     a pixel. In any other, as JPEG and soft brushes make them, values of at least HALF do. A mask that lies as the
@@ -67,9 +68,10 @@ def read_mask(paths: Sequence[Path], size: int, image_path: Path, image: Decoded
             thresholded |= soft
             digests.append(file.digest)
     full = Pillow.fromarray(union.astype(np.uint8) * 255)
-    pixels = np.asarray(full.resize((size, size), Pillow.Resampling.NEAREST)) != 0
+    shape = content_size(width, height, size, resize)
+    pixels = np.asarray(full.resize(shape[::-1], Pillow.Resampling.NEAREST)) != 0
     if union.any() and not pixels.any():  # a defect thinner than the sampling step must not lose its mask
-        pixels = _cells_of(union, size)
+        pixels = _cells_of(union, shape)
     return Mask(pixels.astype(np.uint8), " ".join(digests), float(union.mean()), thresholded, turned)
 
 
@@ -95,9 +97,9 @@ def _levels(mask: Pillow.Image) -> NDArray[np.integer]:
     return np.asarray(np.asarray(as_rgb(mask, ignore_alpha=alpha == (0, 0))).max(axis=2))
 
 
-def _cells_of(union: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
-    """The cells of a (size, size) grid that hold at least one marked pixel."""
-    cells = np.zeros((size, size), dtype=bool)
+def _cells_of(union: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """The cells of a grid of this shape that hold at least one marked pixel."""
+    cells = np.zeros(shape, dtype=bool)
     rows, columns = np.nonzero(union)
-    cells[rows * size // union.shape[0], columns * size // union.shape[1]] = True
+    cells[rows * shape[0] // union.shape[0], columns * shape[1] // union.shape[1]] = True
     return cells

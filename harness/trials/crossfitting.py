@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from harness.api import FloatArray, Images, Model, Pool
 from harness.audit.duplicates import groups
 from harness.errors import TooFewError
+from harness.trials.framed import alike
 from harness.trials.handed import handed
 from harness.trials.scoring import AskedPools, Calibration, chunks, in_pools, score_normal
 from harness.trials.subsets import subset
@@ -57,7 +58,7 @@ def cross_fitted(
     The model is fitted to all of them. One that can leave images out by itself does so, one by one; of others
     `fitted_to` makes five, each fitted to four fifths. Raises TooFewError, TrainingError, and what a fit raises.
     """
-    group = groups(normal.pixels)
+    group = groups(normal.contents())
     fold = folds_of(group, seed)
     if type(model).score_left_out is not Model.score_left_out:
         return _left_out(model, normal, group, usual, asked)
@@ -83,14 +84,23 @@ def _left_out(
 ) -> Calibration:
     """Scores by a model that leaves the group of each image out of what it has learned."""
     pooled: dict[str, list[FloatArray]] = {}
+    scored: list[NDArray[np.intp]] = []
     more = AskedPools({name: pool for name, pool in asked.items() if name not in usual})
-    for at in chunks(normal.pixels):
-        chunk = normal.take(at)
-        without = [np.flatnonzero(group == one) for one in group[at]]
+    for places, chunk in _alike(normal):
+        scored.append(places)
+        without = [np.flatnonzero(group == one) for one in group[places]]
         by_pool, maps = in_pools(model, model.score_left_out(handed(chunk), without), chunk, usual)
         for pool, values in by_pool.items():
             pooled.setdefault(pool, []).append(values)
         if maps is not None and UNUSED not in by_pool:
-            more.add(maps, chunk.paths)
-    scores = {pool: np.concatenate(values) for pool, values in pooled.items()}
+            more.add(maps, chunk.paths, places)
+    back = np.argsort(np.concatenate(scored))
+    scores = {pool: np.concatenate(values)[back] for pool, values in pooled.items()}
     return Calibration({**scores, **more.scores()}, more.faults)
+
+
+def _alike(normal: Images) -> Iterator[tuple[NDArray[np.intp], Images]]:
+    """Images some at a time, all of one size and without padding, with their places."""
+    for at in chunks(normal.pixels):
+        for places, some in alike(normal.take(at)):
+            yield np.arange(len(normal))[at][places], some

@@ -18,6 +18,7 @@ from harness.metrics.pools import made_pools, usual_pools
 from harness.plugin.registry import Registry
 from harness.trials import hardware, provenance
 from harness.trials.crossfitting import cross_fitted
+from harness.trials.framed import FramedModel, framed, unframed
 from harness.trials.handed import handed
 from harness.trials.holdout import normal_images
 from harness.trials.isolation.model import IsolatedModel, Isolation
@@ -66,10 +67,10 @@ class Fitting:
         """A new model of the trial, in this process or in one of strangers, which ends with this."""
         model = self.registry.make(Model, trial.model)
         if self.isolation is None:
-            yield model
+            yield framed(model, trial)
             return
         with self.isolation.at_work(model, trial) as elsewhere:
-            yield elsewhere
+            yield framed(elsewhere, trial)
 
     def _fit(self, model: Model, trial: Trial, split: Split, observer: Observer) -> Fitted:
         usual, asked = usual_pools(self.registry, model), made_pools(self.registry, self.pools)
@@ -130,7 +131,7 @@ class Fitting:
         encoder = None if trial.encoder == UNUSED else self.registry.make(Encoder, trial.encoder)
         loss = None if trial.loss == UNUSED else self.registry.make(Loss, trial.loss)
         run = replace(trial.run(self.device, self.weights_dir), report=listen)
-        model.fit(handed(images), encoder=encoder, loss=loss, run=run)
+        model.fit(handed(images, framed=isinstance(model, FramedModel)), encoder=encoder, loss=loss, run=run)
         return encoder
 
     def _unkept(self, trial: Trial, split: Split, model: Model, evidence: Evidence, where: str) -> str:
@@ -163,17 +164,18 @@ class Fitting:
             plugins={**makers.plugins, **provenance.pool_maker(pool, self.registry)},
             versions=provenance.versions(),
             known=frozenset(_known(split)),
-            statistics=usual_statistics(split.train.pixels),
+            statistics=usual_statistics(split.train.contents()),
         )
 
 
 def _known(split: Split) -> Iterator[str]:
     """The images that a model knows of a category: those that it may be fitted on, or that set its limit."""
     for images in (split.train, split.calibration):
-        for pixels in images.pixels if images is not None else ():
+        for pixels in images.contents() if images is not None else ():
             yield digest_of_pixels(pixels)
 
 
 def _threads(model: Model) -> int | None:
     """How many threads torch computes in, where the model is at work."""
-    return model.threads if isinstance(model, IsolatedModel) else hardware.threads_in_use()
+    at_work = unframed(model)
+    return at_work.threads if isinstance(at_work, IsolatedModel) else hardware.threads_in_use()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.api import BoolArray, FloatArray, Images
+from harness.images.framing import Box
 
 MAP_SIDE = 64
 """The largest side of a kept error map in pixels; it is also at most half of the image's."""
@@ -47,11 +48,14 @@ class Shrinker:
         self._order: list[NDArray[np.intp]] = []
 
     def add(self, maps: FloatArray, order: NDArray[np.intp] | None = None) -> None:
-        """(N, H, W), the same H and W each time, of the images at these places; None is those that come next."""
+        """(N, H, W) of the images at these places; None is those that come next. Other sizes get the first one's."""
         half = max(1, min(maps.shape[1:]) // 2)
         if order is None:
             order = np.arange(len(maps)) + sum(map(len, self._kept))
-        self._kept.append(shrink(np.asarray(maps), min(self._side, half)))
+        small = shrink(np.asarray(maps), min(self._side, half))
+        if self._kept and small.shape[1:] != self._kept[0].shape[1:]:
+            small = _nearest(small, self._kept[0].shape[1:])
+        self._kept.append(small)
         self._order.append(order)
 
     def result(self) -> Maps | None:
@@ -74,19 +78,26 @@ def shrink(maps: NDArray[Any], side: int) -> NDArray[np.float32]:
     return np.asarray(sums / cells, dtype=np.float32)
 
 
+def _nearest(maps: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """(N, h, w) in another (h, w)."""
+    rows, columns = (np.arange(new) * old // new for new, old in zip(shape, maps.shape[1:], strict=True))
+    return maps[:, rows][:, :, columns]
+
+
 def thumbnails(images: Images) -> list[Thumbnail]:
     """Each image and its mask, at most THUMBNAIL_SIDE wide."""
     from PIL import Image
 
     found = []
     for index in range(len(images)):
-        image = Image.fromarray(np.ascontiguousarray(images.pixels[index]))
+        box = (slice(None), slice(None)) if images.boxes is None else Box(*images.boxes[index].tolist()).place
+        image = Image.fromarray(np.ascontiguousarray(images.pixels[index][box]))
         image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
         written = io.BytesIO()
         image.save(written, "JPEG", quality=_QUALITY)
         mask = None
         if images.masks is not None:
-            mask = shrink(images.masks[index : index + 1] > 0, THUMBNAIL_SIDE)[0] >= 0.5
+            mask = shrink(images.masks[index][box][None] > 0, THUMBNAIL_SIDE)[0] >= 0.5
         found.append(Thumbnail(written.getvalue(), mask))
     return found
 

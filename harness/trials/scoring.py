@@ -12,6 +12,7 @@ from harness.api import FloatArray, Images, Model, Pool, Scores
 from harness.errors import TrainingError, error_line
 from harness.metrics.pixel import PixelEvidence, PixelMetrics
 from harness.printable import counted
+from harness.trials.framed import alike
 from harness.trials.handed import handed
 from harness.trials.pictures import Shrinker
 from harness.trials.trial import UNUSED, Evidence
@@ -20,9 +21,11 @@ from harness.trials.trial import UNUSED, Evidence
 def chunks(pixels: NDArray[np.uint8]) -> Iterator[slice]:
     """Images (N, H, W, 3) as they are scored at a time, so that error maps of any number and size fit into memory.
 
-    These are 64 images of 256x256, and never fewer than 16, which networks take at once.
+    These are 64 images of 256x256, and never fewer than 16, which networks take at once, up to 1024x1024; of images of
+    millions of pixels it is one.
     """
-    at_a_time = min(64, max(16, (1 << 22) // (pixels.shape[1] * pixels.shape[2] or 1)))
+    each = pixels.shape[1] * pixels.shape[2] or 1
+    at_a_time = min(64, max((1 << 22) // each, min(16, max(1, (1 << 24) // each))))
     return (slice(start, start + at_a_time) for start in range(0, len(pixels), at_a_time))
 
 
@@ -129,11 +132,11 @@ def score(
     """
     drawn = np.random.default_rng(seed).permutation(len(images))
     pooled: dict[str, list[FloatArray]] = {}
+    scored: list[NDArray[np.intp]] = []
     pixels = PixelMetrics() if images.masks is not None and images.masks.any() else None
     has_maps = False
-    for at in chunks(images.pixels):
-        order = drawn[at]
-        chunk = images.take(order)
+    for order, chunk in _drawn_alike(images, drawn):
+        scored.append(order)
         by_pool, maps = pool_scores(model, chunk, pools)
         for pool, values in by_pool.items():
             pooled.setdefault(pool, []).append(values)
@@ -144,11 +147,18 @@ def score(
         if pixels is not None and maps is not None and chunk.masks is not None:
             has_maps = True
             pixels.update(maps, chunk.masks, chunk.defects)
-    back = np.argsort(drawn)
+    back = np.argsort(np.concatenate(scored)) if scored else drawn
     return (
         {pool: np.concatenate(values)[back] for pool, values in pooled.items()},
         pixels.evidence() if pixels is not None and has_maps else None,
     )
+
+
+def _drawn_alike(images: Images, drawn: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], Images]]:
+    """Images in the order that was drawn, some at a time, all of one size and without padding, with their places."""
+    for at in chunks(images.pixels):
+        for places, some in alike(images.take(drawn[at])):
+            yield drawn[at][places], some
 
 
 class Calibration(NamedTuple):

@@ -67,6 +67,12 @@ class Trial(NamedTuple):
     """Share of the training images that are defective."""
     reserve: float = 0.0
     """The largest share that the test set is spared defective images for."""
+    resize: str = "stretch"
+    """How images that are not square become square: one of `harness.images.framing.RESIZES`."""
+    tiles: int = 0
+    """Height and width of the tiles that images are cut into; 0 where they are not."""
+    overlap: int = 0
+    """How many pixels neighbouring tiles share at least."""
 
     @property
     def protocol(self) -> Protocol:
@@ -131,7 +137,7 @@ class Trial(NamedTuple):
         """The settings of its fit on this device."""
         return Run(
             seed=self.seed,
-            image_size=self.image_size,
+            image_size=self.tiles or self.image_size,
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,

@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from harness import (
     DataError,
     Decoded,
+    Frame,
     Images,
     Mask,
     Split,
+    form_of,
     grey_depth,
     path_text,
     read_image,
@@ -35,25 +37,29 @@ from harness_datasets.findings import findings_of
 from harness_datasets.parallel import on_all_cores
 
 
-def load(category: Category, image_size: int, depth: int | None = None) -> Split:
+def load(category: Category, image_size: int, depth: int | None = None, resize: str = "stretch") -> Split:
     """Decode a category on all cores, or map it from the cache when its files are as they were. Raises DataError.
 
-    `depth` is that of 16-bit grey images; None finds it over the training images.
+    `depth` is that of 16-bit grey images; None finds it over the training images. `resize` is that of `Dataset`.
     """
     category.check()
     items, masked = category.items, any(item.masks for item in category.test)
-    masks_at = len(items) * image_size * image_size * 3
-    length = masks_at + (len(category.test) * image_size * image_size if masked else 0)
-    key = _hash([PIL.__version__, depth or 0, *_names(category), *_states(items)])
+    states = list(_states(items))
+    frame = _frame(items, image_size, resize)
+    masks_at = len(items) * frame.height * frame.width * 3
+    length = masks_at + (len(category.test) * frame.height * frame.width if masked else 0)
+    key = _hash([PIL.__version__, depth or 0, *_names(category), *states])
     data, note = cache.kept(
-        _file_name(category.folder, image_size, category.label),
+        _file_name(category.folder, image_size, category.label, resize),
         key,
         length,
-        lambda write: _decode(category, image_size, depth, masks_at, write),
+        lambda write: _decode(category, frame, depth, masks_at, write),
     )
-    pixels = data[:masks_at].reshape(-1, image_size, image_size, 3)
-    masks = data[masks_at:].reshape(-1, image_size, image_size) if masked else None
+    pixels = data[:masks_at].reshape(-1, frame.height, frame.width, 3)
+    masks = data[masks_at:].reshape(-1, frame.height, frame.width) if masked else None
     facts = {name: np.array(values) for name, values in note["facts"].items()}
+    boxes = [frame.box(*size) for size in zip(note["facts"]["width"], note["facts"]["height"], strict=True)]
+    places = None if resize == "stretch" else np.array(boxes, np.intp).reshape(-1, 4)
     n, m = len(category.train), len(category.train) + len(category.calibration)
 
     def of(at: slice) -> Mapping[str, NDArray[Any]]:
@@ -61,31 +67,48 @@ def load(category: Category, image_size: int, depth: int | None = None) -> Split
 
     fitted, apart, tested = slice(n), slice(n, m), slice(m, None)
     return Split(
-        train=_images(category, category.train, pixels[fitted], None, of(fitted)),
-        test=_images(category, category.test, pixels[tested], masks, of(tested)),
+        train=_images(category, category.train, pixels[fitted], None, of(fitted), _at(places, fitted)),
+        test=_images(category, category.test, pixels[tested], masks, of(tested), _at(places, tested)),
         incomplete=category.incomplete,
         sizes=tuple(note["sizes"]),
         modes=tuple(note["modes"]),
         source_hash=note["source_hash"],
         findings=findings_of(category, note),
         depth=note["depth"],
-        calibration=_images(category, category.calibration, pixels[apart], None, of(apart)) if m > n else None,
+        calibration=(
+            _images(category, category.calibration, pixels[apart], None, of(apart), _at(places, apart))
+            if m > n
+            else None
+        ),
     )
 
 
-def _decode(category: Category, image_size: int, depth: int | None, masks_at: int, write: cache.Write) -> cache.Note:
+def _at(places: NDArray[np.intp] | None, at: slice) -> NDArray[np.intp] | None:
+    return None if places is None else places[at]
+
+
+def _frame(items: Sequence[Item], image_size: int, resize: str) -> Frame:
+    """What all images of a category fit into. Raises DataError."""
+    if resize != "tiles":
+        return Frame.around(resize, image_size)
+    with strict_pillow():
+        forms = on_all_cores(lambda index: form_of(items[index].image), len(items))
+    return Frame.around(resize, image_size, [(width, height) for width, height, _ in forms])
+
+
+def _decode(category: Category, frame: Frame, depth: int | None, masks_at: int, write: cache.Write) -> cache.Note:
     """Decode all files, and note what they say beside their pixels. Raises DataError."""
     items, first_test = category.items, len(category.train) + len(category.calibration)
-    image_bytes, mask_bytes = image_size * image_size * 3, image_size * image_size
+    mask_bytes = frame.height * frame.width
 
     def decode(index: int) -> tuple[Decoded, Mask | None]:
         item = items[index]
-        image = read_image(item.image, image_size, in_use)
-        write(index * image_bytes, image.pixels)
+        image = read_image(item.image, frame.size, in_use, frame.resize)
+        write(index * mask_bytes * 3, frame.image(image.pixels))
         if not item.masks:
             return replace(image, pixels=_NOTHING), None
-        mask = read_mask(item.masks, image_size, item.image, image)
-        write(masks_at + (index - first_test) * mask_bytes, mask.pixels)
+        mask = read_mask(item.masks, frame.size, item.image, image, frame.resize)
+        write(masks_at + (index - first_test) * mask_bytes, frame.mask(mask.pixels))
         return replace(image, pixels=_NOTHING), replace(mask, pixels=_NOTHING)
 
     with strict_pillow():
@@ -132,6 +155,7 @@ def _images(
     pixels: NDArray[np.uint8],
     masks: NDArray[np.uint8] | None,
     facts: Mapping[str, NDArray[Any]],
+    boxes: NDArray[np.intp] | None,
 ) -> Images:
     return Images(
         pixels=pixels,
@@ -139,6 +163,7 @@ def _images(
         defects=tuple(item.defect for item in items),
         masks=masks,
         facts=facts,
+        boxes=boxes,
     )
 
 
@@ -170,8 +195,9 @@ def _hash(values: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
-def _file_name(folder: Path, image_size: int, label: str = "") -> str:
-    """One cache file for a folder, size and label, so that a data set that changes replaces its file."""
+def _file_name(folder: Path, image_size: int, label: str = "", resize: str = "stretch") -> str:
+    """One cache file for a folder, size, label and way to resize; a data set that changes replaces its file."""
     apart = f"\0{label}".encode() if label else b""
     place = hashlib.sha256(os.fsencode(folder.resolve()) + apart).hexdigest()[:16]
-    return f"{re.sub('[^A-Za-z0-9_-]', '_', folder.name)[:40]}-{image_size}-{place}.pixels"
+    form = {"stretch": f"{image_size}", "pad": f"{image_size}pad"}.get(resize, "whole")
+    return f"{re.sub('[^A-Za-z0-9_-]', '_', folder.name)[:40]}-{form}-{place}.pixels"

@@ -11,6 +11,7 @@ from typing import ClassVar
 from harness import (
     GOOD,
     IMAGE_SUFFIXES,
+    RESIZES,
     DataError,
     Dataset,
     Listing,
@@ -52,6 +53,8 @@ def is_folder(path: Path) -> bool:
 class FileDataset(Dataset):
     """What all data sets that read files from `root` share."""
 
+    resizes = RESIZES
+
     def categories(self) -> tuple[str, ...]:
         """What can be loaded, sorted. Raises UsageError without a root, DataError when it holds no category."""
         return tuple(sorted(self._folders()))
@@ -62,7 +65,8 @@ class FileDataset(Dataset):
         if category not in folders:
             raise UsageError(unknown_name("category", category, folders))
         read = load_readable if self.skip_unreadable else load
-        return read(self._category(category, folders[category]), image_size, getattr(self, "depth", None))
+        files = self._category(category, folders[category])
+        return read(files, image_size, getattr(self, "depth", None), self.resize)
 
     def train_count(self, category: str) -> int | None:
         """From a listing of its files. Raises UsageError, DataError."""

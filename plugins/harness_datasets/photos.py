@@ -54,7 +54,7 @@ class Photos(FileDataset):
         """Every photo that can be read, resized, mapped from the cache; a finding names others. Raises DataError."""
         self._folders()
         assert self.root is not None
-        split = load_readable(self._category(category, self.root), image_size)
+        split = load_readable(self._category(category, self.root), image_size, resize=self.resize)
         return replace(split, findings=(*split.findings, *self._of_drawing(self.root)))
 
     def _of_drawing(self, folder: Path) -> Iterator[Finding]:

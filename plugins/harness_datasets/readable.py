@@ -12,10 +12,10 @@ from harness_datasets.parallel import on_all_cores
 _NAMED = 5
 
 
-def load_readable(category: Category, image_size: int, depth: int | None = None) -> Split:
+def load_readable(category: Category, image_size: int, depth: int | None = None, resize: str = "stretch") -> Split:
     """What can be read of a category; a finding names the rest. Raises DataError where no good image can."""
     try:
-        return load(category, image_size, depth)
+        return load(category, image_size, depth, resize)
     except DataError:
         items = category.items
         with strict_pillow():
@@ -34,7 +34,7 @@ def load_readable(category: Category, image_size: int, depth: int | None = None)
         first = next(iter(lost.values()))
         n = len(category.train)
         raise DataError(f"none of the {n} good photos in {path_text(category.folder)} can be read: {first}")
-    split = load(rest, image_size, depth)
+    split = load(rest, image_size, depth, resize)
     names = tuple(category.name_of(item.image) for item in lost)
     what = "photo cannot be read and is" if len(names) == 1 else "photos cannot be read and are"
     said = f"{len(names)} {what} left out"

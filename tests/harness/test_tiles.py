@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -41,7 +43,7 @@ def test_tiles_begin_at_the_first_pixel_end_at_the_last_and_share_at_least_the_o
     begin = starts(*asked)
     assert begin[0] == 0
     assert begin[-1] + tile == length
-    shared = [first + tile - second for first, second in zip(begin, begin[1:], strict=False)]
+    shared = [first + tile - second for first, second in pairwise(begin)]
     assert all(overlap <= pixels < tile for pixels in shared)
 
 
