@@ -15,6 +15,7 @@ from PIL import Image
 from harness.api import BoolArray, Dataset, FloatArray, Images, Model, Pool, Threshold
 from harness.deployment.engines import Graph
 from harness.errors import (
+    DataError,
     HarnessError,
     ModelError,
     PackingError,
@@ -23,10 +24,11 @@ from harness.errors import (
     error_line,
     unknown_name,
 )
-from harness.images.decoding import RESAMPLING, form_of, read_image
+from harness.images.decoding import RESAMPLING, form_of, path_text, read_image
 from harness.metrics.guarantees import p_values
 from harness.plugin.spec import spell
 from harness.trials import hardware
+from harness.trials.framed import alike
 from harness.trials.saved_model import SavedModel, limit_by
 from harness.trials.scoring import chunks, pool_scores
 from harness.trials.trial import UNUSED
@@ -87,7 +89,12 @@ class Detector:
 
     def read(self, file: Path) -> NDArray[np.uint8]:
         """The pixels (H, W, 3) of one image file, read and resized as in training. Raises DataError."""
-        return self.dataset.read(file, self.saved.trial.image_size)
+        trial = self.saved.trial
+        pixels = self.dataset.read(file, trial.image_size)
+        if min(pixels.shape[:2]) < trial.tiles:
+            size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+            raise DataError(f"{path_text(file)} is {size}: expected at least a tile of {trial.tiles}x{trial.tiles}")
+        return pixels
 
     def picture(self, file: Path, longest: int) -> NDArray[np.uint8]:
         """(h, w, 3), the image for people to look at, in its own proportions, at most `longest` pixels a side.
@@ -158,6 +165,13 @@ class Detector:
             return TorchGraph(Decision(self.model, self.scorer, self.limit))
         except (UnavailableError, PackingError):
             return None
+
+    def decide_each(self, images: Images) -> Decided:
+        """Judge images of any sizes, in their order; no maps are kept. Raises TrainingError, ModelError."""
+        scores = np.empty(len(images))
+        for at, some in alike(images):
+            scores[at] = self.decide(some.pixels, some.paths).scores
+        return Decided(scores, scores > self.limit, None, self._p_values(scores))
 
     @property
     def scorer(self) -> Pool | None:

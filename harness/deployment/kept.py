@@ -17,9 +17,10 @@ from harness.api import Dataset, Threshold
 from harness.deployment import loading
 from harness.deployment.detector import Detector
 from harness.deployment.image_files import Found, ImageFiles
-from harness.deployment.predicting import BATCH, Prediction, Read, judge, read
+from harness.deployment.predicting import Prediction, Read, at_once, judge, read
 from harness.errors import DataError, HarnessWarning, UsageError, unknown_name
 from harness.images.decoding import RESAMPLING, strict_pillow
+from harness.images.framing import content_size
 from harness.plugin.in_process import broken, choose, register, registry_with
 from harness.plugin.registry import Registry
 from harness.trials import hardware
@@ -94,8 +95,9 @@ class LoadedModel:
     def _judged(self, images: Sequence[Found | Read]) -> list[Judgement]:
         predictions: list[Prediction] = []
         with strict_pillow():
-            for start in range(0, len(images), BATCH):
-                some = images[start : start + BATCH]
+            most = at_once(self.detector)
+            for start in range(0, len(images), most):
+                some = images[start : start + most]
                 batch = [read(self.detector, one) if isinstance(one, Found) else one for one in some]
                 predictions += judge(self.detector.decide, batch)
         return [
@@ -117,13 +119,14 @@ class LoadedModel:
                 "(H, W, 3) or (H, W)"
             )
         size, dataset = self.detector.saved.trial.image_size, self.detector.dataset
-        if pixels.shape[:2] != (size, size):
+        height, width = content_size(pixels.shape[1], pixels.shape[0], size, self.detector.saved.trial.resize)
+        if pixels.shape[:2] != (height, width):
             if type(dataset).read is not Dataset.read:
                 raise UsageError(
                     f"{name} is {pixels.shape[1]}x{pixels.shape[0]}, and data set {dataset.name!r} reads files in a "
                     f"way of its own: give the path of a file, or pixels of {size}x{size}"
                 )
-            pixels = np.asarray(Image.fromarray(pixels).resize((size, size), RESAMPLING))
+            pixels = np.asarray(Image.fromarray(pixels).resize((width, height), RESAMPLING))
         return Read(Path(name), Path(name), pixels)
 
 

@@ -13,6 +13,7 @@ from harness.plugin.in_process import IN_PROCESS
 from harness.plugin.registry import KINDS, Registry
 from harness.plugin.spec import parse, spell
 from harness.trials import hardware
+from harness.trials.framed import framed
 from harness.trials.saved_model import SavedModel, read, read_weights
 from harness.trials.trial import UNUSED
 
@@ -25,7 +26,7 @@ def load(directory: Path, registry: Registry, device: str = "cpu", weights_dir: 
     trial = saved.trial
     remarks = (*_remarks(saved, registry), *filter(None, [saved.doubt]))
     dataset = _make(registry, Dataset, trial.dataset, saved, directory)
-    dataset.read_depth = saved.depth
+    dataset.read_depth, dataset.resize = saved.depth, trial.resize
     model = _make(registry, Model, trial.model, saved, directory)
     encoder = None if trial.encoder == UNUSED else _make(registry, Encoder, trial.encoder, saved, directory)
     loss = None if trial.loss == UNUSED else _make(registry, Loss, trial.loss, saved, directory)
@@ -41,7 +42,7 @@ def load(directory: Path, registry: Registry, device: str = "cpu", weights_dir: 
         raise ModelError(f"model {str(directory)!r}: {spell(model)} cannot take what it learned: {told}") from error
     return Detector(
         saved,
-        model,
+        framed(model, trial),
         dataset,
         saved.pool,
         saved.threshold,

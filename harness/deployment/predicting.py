@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,9 @@ from harness.images.decoding import path_text
 from harness.trials import hardware
 
 BATCH = 16
-"""How many images are judged together."""
+"""How many images are judged together, unless they are large."""
+_PIXELS = 1 << 24
+"""So many pixels are judged together at most, or else one image."""
 
 Decide = Callable[[NDArray[np.uint8], tuple[str, ...]], Decided]
 """How images are judged: a method of Detector."""
@@ -62,19 +65,24 @@ class Read(NamedTuple):
     problem: str = ""
 
 
+def at_once(detector: Detector) -> int:
+    """How many images are judged together, so that memory suffices whatever their number."""
+    return max(1, min(BATCH, _PIXELS // math.prod(detector.saved.image_shape)))
+
+
 def predict(detector: Detector, files: Iterable[Found]) -> Iterator[Prediction]:
     """Each file's prediction, in order; files are read ahead by other threads while the model computes."""
-    remaining = iter(files)
+    remaining, most = iter(files), at_once(detector)
     with ThreadPoolExecutor(hardware.cores()) as pool:
         waiting: deque[Future[Read]] = deque()
 
         def refill() -> None:
-            waiting.extend(pool.submit(read, detector, file) for file in islice(remaining, 2 * BATCH - len(waiting)))
+            waiting.extend(pool.submit(read, detector, file) for file in islice(remaining, 2 * most - len(waiting)))
 
         try:
             refill()
             while waiting:
-                batch = [waiting.popleft().result() for _ in range(min(BATCH, len(waiting)))]
+                batch = [waiting.popleft().result() for _ in range(min(most, len(waiting)))]
                 refill()
                 yield from judge(detector.decide, batch)
         finally:
@@ -104,10 +112,13 @@ def read(detector: Detector, found: Found) -> Read:
 def judge(decide: Decide, batch: Sequence[Read]) -> list[Prediction]:
     """Predictions for what was read, in the same order. If a batch fails, its images are judged one by one."""
     readable = [one for one in batch if one.pixels is not None]
-    try:
-        judged = _decide(decide, readable)
-    except Exception:  # one image may have a score that is no number, or make a plugin's model fail
-        judged = [_decide_alone(decide, one) for one in readable]
+    judged: list[Prediction] = []
+    for _, group in groupby(readable, key=lambda one: np.shape(one.pixels)):
+        some = list(group)
+        try:
+            judged += _decide(decide, some)
+        except Exception:  # one image may have a score that is no number, or make a plugin's model fail
+            judged += [_decide_alone(decide, one) for one in some]
     rest = iter(judged)
     return [Prediction(one.file, one.name, problem=one.problem) if one.pixels is None else next(rest) for one in batch]
 

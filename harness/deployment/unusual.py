@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.deployment.detector import Detector
 from harness.errors import DataError
 from harness.images.decoding import form_of, path_text
+from harness.images.framing import PAD, TILES
 
 
 class UnusualImages:
@@ -16,7 +17,9 @@ class UnusualImages:
     def __init__(self, detector: Detector) -> None:
         saved = detector.saved
         self._usual = {"size": saved.sizes[:1], "mode": saved.modes[:1]}
-        self._size = saved.trial.image_size
+        trial, side = saved.trial, saved.trial.image_size
+        resized = {PAD: f"resized to at most {side} pixels a side", TILES: f"cut into tiles of {trial.tiles}"}
+        self._handled = resized.get(trial.resize, f"resized to {side}x{side}")
 
     def remark(self, file: Path) -> str:
         """A sentence about a file; empty if it is as usual, or if one like it was named before."""
@@ -35,5 +38,5 @@ class UnusualImages:
             self._usual[kind] = ()
         return (
             f"{path_text(file)} is {here}, most images of the data set that the model was fitted on are {usual}: "
-            f"it is made RGB and resized to {self._size}x{self._size} as at the fit; others like it are not named"
+            f"it is made RGB and {self._handled} as at the fit; others like it are not named"
         )

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from harness.api import FloatArray, Threshold
 from harness.errors import ModelError, TooFewError, error_line
 from harness.files import replacing
+from harness.images.framing import content_size
 from harness.metrics.limits import limit_of
 from harness.plugin.spec import spell
 from harness.trials import typed
@@ -90,6 +91,13 @@ class SavedModel:
     """SHA-256 of `weights.safetensors`."""
     statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Simple statistic of an image to its mean and deviation over the normal images; empty in models of before."""
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """Height and width that most images are read in."""
+        said = re.fullmatch(r"(\d{1,6})x(\d{1,6})", self.sizes[0]) if self.sizes else None
+        width, height = (max(1, int(side)) for side in said.groups()) if said else (1, 1)
+        return content_size(width, height, self.trial.image_size, self.trial.resize)
 
     @property
     def doubt(self) -> str:
