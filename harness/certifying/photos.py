@@ -13,6 +13,7 @@ from harness.certifying.asked import FEWEST
 from harness.deployment.detector import Detector
 from harness.errors import DataError, ModelError
 from harness.images.decoding import path_text
+from harness.images.framing import STRETCH
 from harness.plugin.registry import Registry
 from harness.trials.datasets import load, photos_of_one_part
 from harness.trials.saved_model import digest_of_pixels
@@ -41,6 +42,11 @@ def photos_of(detector: Detector, registry: Registry, place: Path, what: str = "
     """
     dataset, _, category = photos_of_one_part(registry, place, "a model")
     saved = detector.saved
+    if saved.trial.resize != STRETCH:
+        raise ModelError(
+            f"this model takes photos with --resize {saved.trial.resize}, and certificates are made of photos of one "
+            "square size: fit it with --resize stretch, with --tiles if need be"
+        )
     split = load(dataset, category, saved.trial.image_size)
     _refuse_other_reading(detector, split.depth, split.modes, place)
     parts = [split.train, split.test, *([split.calibration] if split.calibration is not None else [])]

@@ -13,6 +13,7 @@ from harness.deployment.engines import ENGINES
 from harness.deployment.kept import directory_of
 from harness.deployment.latency import TORCH, Place, Protocol, latencies
 from harness.errors import UsageError
+from harness.images.tiles import Tiling
 from harness.printable import command as shell_command
 from harness.report.formats import render
 from harness.report.latency import latency_document
@@ -69,7 +70,10 @@ def command(
         click.echo(f"measuring on {name}", err=True)
 
     measured = list(latencies(Place(directory, plugin_files, weights_dir), wanted, protocol, begun))
-    title = f"{trial.method} · {trial.category} · {trial.image_size} px"
+    height, width = saved.image_shape
+    title = f"{trial.method} · {trial.category} · "
+    title += f"{width}x{height} px" if trial.protocol else f"{trial.image_size} px"
+    title += f" in {len(Tiling(trial.tiles, trial.overlap).corners(height, width))} tiles" if trial.tiles else ""
     click.echo(render(latency_document(measured, title), style), nl=False)
     if store is not None:
         _keep(measured, saved.id, store)

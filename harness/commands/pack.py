@@ -18,6 +18,7 @@ from harness.deployment.loading import load
 from harness.deployment.packing import Packed, pack
 from harness.errors import UsageError
 from harness.images.decoding import path_text, strict_pillow
+from harness.images.framing import PAD, TILES, Frame
 from harness.plugin.registry import Registry
 from harness.printable import printable
 from harness.trials.datasets import open_dataset
@@ -73,7 +74,7 @@ def command(
 def _calibration(detector: Detector, registry: Registry, root: Path | None) -> Images:
     """The normal images that the limit was set on. Raises UsageError where they are out of reach, DataError."""
     trial = detector.saved.trial
-    dataset = open_dataset(registry, trial.dataset, root)
+    dataset = open_dataset(registry, trial.dataset, root, trial.resize)
     otherwise = "or --images with a folder of normal ones"
     if dataset.needs_root and root is None:
         raise UsageError(
@@ -94,13 +95,16 @@ def _folder(detector: Detector, folder: Path) -> Images:
     for problem in filter(None, (one.problem for one in found)):
         raise UsageError(f"--images: {problem}")
     with strict_pillow():
-        pixels = np.stack([detector.read(one.file) for one in found])
-    return Images(pixels, tuple(path_text(one.file) for one in found))
+        read = [detector.read(one.file) for one in found]
+    frame = Frame.around(TILES, 0, [(pixels.shape[1], pixels.shape[0]) for pixels in read])
+    boxes = np.array([frame.box(pixels.shape[1], pixels.shape[0]) for pixels in read], np.intp)
+    return Images(np.stack(list(map(frame.image, read))), tuple(path_text(one.file) for one in found), boxes=boxes)
 
 
 def _say(packed: Packed, detector: Detector, form: str) -> None:
     """Say what was written, how it was verified, and what has to be done where it runs."""
-    agreement, size = packed.agreement, detector.saved.trial.image_size
+    agreement, trial = packed.agreement, detector.saved.trial
+    size = trial.tiles or trial.image_size
     names, written = " and ".join(part.name for part in packed.with_it), (packed.file, *packed.with_it)
     lines = [
         f"Written to {packed.file}, with {names}; {sum(part.stat().st_size for part in written) / 1e6:.1f} MB in all.",
@@ -114,5 +118,10 @@ def _say(packed: Packed, detector: Detector, form: str) -> None:
         lines.append(f"It takes {names} beside pixels, drawn as for the stored scores.")
     for name, value in ENGINES[form].settings.items():
         lines.append(f"{agreement.engine} needs {name} at {value} wherever it runs, as it had here.")
-    lines.append(f"Images are to be resized to {size}x{size} before it; the JSON says how.")
+    if trial.tiles:
+        lines.append(f"It takes tiles of {size}x{size} and gives their maps; the JSON says how to cut and to join.")
+    elif trial.resize == PAD:
+        lines.append(f"Images are to be padded to {size}x{size} before it; the JSON says how, and what counts.")
+    else:
+        lines.append(f"Images are to be resized to {size}x{size} before it; the JSON says how.")
     click.echo("\n".join(map(printable, lines)))

@@ -12,6 +12,7 @@ from harness.conventions.rescored import Rescored, Shown, rescored
 from harness.conventions.stored import image_figures, pixel_figures, stored_conventions, usual_verdict
 from harness.deployment import loading
 from harness.errors import HarnessError
+from harness.images.framing import STRETCH
 from harness.plugin.registry import Registry
 from harness.trials.datasets import load, open_dataset
 from harness.trials.protocols.axes import presented
@@ -55,6 +56,8 @@ class Models:
         dataset = open_dataset(self.registry, outcome.trial.dataset, self.data_root)
         if dataset.needs_root and self.data_root is None:
             return Rescored((), 0.0, ("the images are not at hand (--data-root)",))
+        if outcome.trial.resize != STRETCH or outcome.trial.tiles:
+            return Rescored((), 0.0, ("its images are cut or padded, and these conventions are told of whole ones",))
         images = self._images(outcome.trial, outcome.fingerprint)
         detector = loading.load(directory, self.registry, self.device)
         pool = detector.pools.get(usual.pool)

@@ -29,6 +29,7 @@ class Decision(nn.Module):
             pool.tensor(torch.empty(0))  # raises its own error now, and not in the middle of an export
         self.network = model.network().eval().requires_grad_(False)
         self.pool, self.limit = pool, limit
+        self.outputs = (SCORE, ANOMALOUS) if pool is None else (SCORE, ANOMALOUS, MAP)
 
     def forward(self, pixels: Tensor, *beside: Tensor) -> tuple[Tensor, ...]:
         """Pixels (N, H, W, 3), uint8, to scores (N,), decisions (N,), True above the limit, and any maps (N, H, W)."""
@@ -39,26 +40,39 @@ class Decision(nn.Module):
         return score, score > self.limit, found
 
 
-class TorchGraph:
-    """Runs a Decision in torch, with the inputs and outputs that a packed graph has."""
+class Pieces(nn.Module):
+    """Scaling and a model's network alone: what is pooled and judged is the whole image, which the graph never sees."""
 
-    def __init__(self, decision: Decision) -> None:
+    def __init__(self, model: Model, has_maps: bool) -> None:
+        """Raises UnavailableError for a model without a network."""
+        super().__init__()
+        self.network = model.network().eval().requires_grad_(False)
+        self.outputs = (MAP,) if has_maps else (SCORE,)
+
+    def forward(self, pixels: Tensor, *beside: Tensor) -> tuple[Tensor, ...]:
+        """Pixels (N, S, S, 3), uint8, to maps (N, S, S), or to scores (N,) of a model without maps."""
+        return (self.network(pixels.permute(0, 3, 1, 2).float() / 255, *beside),)
+
+
+class TorchGraph:
+    """Runs a Decision, or Pieces, in torch, with the inputs and outputs that a packed graph has."""
+
+    def __init__(self, decision: Decision | Pieces) -> None:
         self._decision = decision.to(memory_format=torch.channels_last)
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         with torch.inference_mode():
             found = self._decision(*(torch.from_numpy(np.asarray(array)) for array in inputs.values()))
-        return {name: value.numpy() for name, value in zip((SCORE, ANOMALOUS, MAP), found, strict=False)}
+        return {name: value.numpy() for name, value in zip(self._decision.outputs, found, strict=True)}
 
 
-def export(decision: Decision, example: Mapping[str, NDArray[Any]], metadata: str, file: Path) -> None:
+def export(decision: Decision | Pieces, example: Mapping[str, NDArray[Any]], metadata: str, file: Path) -> None:
     """Write a graph as an ONNX file, for inputs such as the example. Raises UnavailableError where torch cannot.
 
     The graph takes any number of images if the example has several, and one image if it has one.
     """
     arguments = tuple(torch.from_numpy(np.array(array)) for array in example.values())
     size = {0: torch.export.Dim.DYNAMIC if len(arguments[0]) > 1 else torch.export.Dim.STATIC}
-    outputs = [SCORE, ANOMALOUS] if decision.pool is None else [SCORE, ANOMALOUS, MAP]
     shapes: tuple[Any, ...] = (size, (size,) * (len(arguments) - 1)) if len(arguments) > 1 else (size,)
     with _silence():
         try:
@@ -68,7 +82,7 @@ def export(decision: Decision, example: Mapping[str, NDArray[Any]], metadata: st
                 dynamo=True,
                 verbose=False,
                 input_names=list(example),
-                output_names=outputs,
+                output_names=list(decision.outputs),
                 dynamic_shapes=shapes,
             )
         except Exception as error:  # the exporter raises many types, with very long texts

@@ -15,14 +15,16 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.api import FloatArray, Images
-from harness.deployment.conversion import TOLERANCE, graph_inputs, relative_difference, write_graph
+from harness.deployment.conversion import BATCH, TOLERANCE, decision_of, graph_inputs, relative_difference, write_graph
 from harness.deployment.detector import Detector
 from harness.deployment.engines import ENGINES, PIXELS, SCORE, Arrays, Graph, first_line
+from harness.deployment.framing import WholeImages, is_framed
 from harness.deployment.loading import load
 from harness.deployment.measuring import Task, Times, measure
 from harness.errors import HarnessError, PackingError
 from harness.plugin.registry import Registry
 from harness.trials import hardware
+from harness.trials.framed import unframed
 from harness.trials.latencies import Latency
 
 TORCH = "torch"
@@ -74,12 +76,14 @@ def latencies(
     ModelError, UnavailableError.
     """
     detector = place.load()
-    size = detector.saved.trial.image_size
-    pixels = np.random.default_rng(0).integers(0, 256, (protocol.batch, size, size, 3), dtype=np.uint8)
+    height, width = detector.saved.image_shape
+    pixels = np.random.default_rng(0).integers(0, 256, (protocol.batch, height, width, 3), dtype=np.uint8)
     images = Images(pixels, tuple(map(str, range(protocol.batch))))
-    side_inputs = tuple(detector.model.side_inputs(pixels[:1]))
+    side_inputs = tuple(unframed(detector.model).side_inputs(pixels[:1]))
     inputs = [next(graph_inputs(detector, images, side_inputs, batch)) for batch in sorted({1, protocol.batch})]
-    graph = _graph(detector)
+    graph, trial = _graph(detector), detector.saved.trial
+    if is_framed(trial):
+        graph = WholeImages(trial, detector.scorer, detector.limit, BATCH).of(graph)
     expected = [graph(one)[SCORE] for one in inputs]
     machine = hardware.machine("cpu")
     load_before = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
@@ -90,6 +94,7 @@ def latencies(
                 candidate = _Candidate(TORCH, version(TORCH), partial(_open_torch, place, protocol.threads), True)
             else:
                 candidate = _converted(detector, images, side_inputs, name, Path(scratch), protocol.threads)
+            candidate = _whole(candidate, detector)
             found = _measured(candidate, inputs if candidate.any_batch else inputs[:1], expected, protocol)
         for batch, times in found.items():
             p50, p95, p99 = np.percentile(times.milliseconds, [50, 95, 99]).tolist()
@@ -111,6 +116,15 @@ def latencies(
                 measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 load=load_before,
             )
+
+
+def _whole(candidate: _Candidate, detector: Detector) -> _Candidate:
+    """The candidate on whole images, where its graph takes pieces of them."""
+    trial = detector.saved.trial
+    if not is_framed(trial):
+        return candidate
+    whole = WholeImages(trial, detector.scorer, detector.limit, BATCH if candidate.any_batch else 1)
+    return candidate._replace(open=partial(whole.opened, candidate.open), any_batch=True)
 
 
 def _converted(
@@ -143,9 +157,9 @@ def _measured(
 
 
 def _graph(detector: Detector) -> Graph:
-    from harness.deployment.graph import Decision, TorchGraph
+    from harness.deployment.graph import TorchGraph
 
-    return TorchGraph(Decision(detector.model, detector.scorer, detector.limit))
+    return TorchGraph(decision_of(detector))
 
 
 def _open_torch(place: Place, threads: int) -> Graph:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,9 +13,11 @@ import numpy as np
 from harness.api import FloatArray, Images
 from harness.deployment.conversion import TOLERANCE, engine_of, graph_inputs, relative_difference, write_graph
 from harness.deployment.detector import Detector
-from harness.deployment.engines import ANOMALOUS, SCORE, Arrays, Engine, first_line
+from harness.deployment.engines import ANOMALOUS, PIXELS, SCORE, Engine, first_line
+from harness.deployment.framing import WholeImages, is_framed
 from harness.errors import PackingError, UsageError
 from harness.files import adding_to
+from harness.trials.framed import unframed
 from harness.trials.saved_model import name_of
 
 
@@ -54,16 +56,14 @@ def pack(detector: Detector, images: Images, form: str, out: Path) -> Packed:
     """
     engine = engine_of(form)
     file = _place(out, engine, detector)
-    side_inputs = tuple(detector.model.side_inputs(images.pixels[:1]))
-    expected = detector.decide(images.pixels, images.paths).scores
+    side_inputs = tuple(unframed(detector.model).side_inputs(images.pixels[:1]))
+    expected = detector.decide_each(images).scores
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with adding_to(file.parent) as scratch:
             draft = scratch / file.name
             described, most = write_graph(detector, images, side_inputs, form, draft)
-            agreement = compare(
-                engine, draft, graph_inputs(detector, images, side_inputs, most), expected, images, detector
-            )
+            agreement = compare(engine, draft, expected, images, detector, side_inputs, most)
             if json.loads(engine.metadata(draft)) != described:
                 raise PackingError(f"{engine.title} does not find in {file.name} what was said of it there")
             parts = sorted(draft.parent.iterdir())
@@ -78,12 +78,22 @@ def pack(detector: Detector, images: Images, form: str, out: Path) -> Packed:
 
 
 def compare(
-    engine: Engine, file: Path, batches: Iterator[Arrays], expected: FloatArray, images: Images, detector: Detector
+    engine: Engine,
+    file: Path,
+    expected: FloatArray,
+    images: Images,
+    detector: Detector,
+    side_inputs: Sequence[str],
+    most: int,
 ) -> Agreement:
     """How far a graph's scores are from torch's. Raises PackingError where that is more than the tolerance."""
     try:
-        graph = engine.open(file, None)
-        found = [graph(batch) for batch in batches]
+        graph, trial = engine.open(file, None), detector.saved.trial
+        if is_framed(trial):
+            whole = WholeImages(trial, detector.scorer, detector.limit, most).of(graph)
+            found = [whole({PIXELS: pixels[None]}) for pixels in images.contents()]
+        else:
+            found = [graph(batch) for batch in graph_inputs(detector, images, side_inputs, most)]
     except Exception as error:  # an engine may lack anything that torch has
         raise PackingError(f"{engine.title} cannot run it: {first_line(error)}") from error
     scores = np.concatenate([one[SCORE] for one in found]).astype(np.float64)

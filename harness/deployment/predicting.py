@@ -113,7 +113,7 @@ def judge(decide: Decide, batch: Sequence[Read]) -> list[Prediction]:
     """Predictions for what was read, in the same order. If a batch fails, its images are judged one by one."""
     readable = [one for one in batch if one.pixels is not None]
     judged: list[Prediction] = []
-    for _, group in groupby(readable, key=lambda one: np.shape(one.pixels)):
+    for _, group in groupby(readable, key=_shape):
         some = list(group)
         try:
             judged += _decide(decide, some)
@@ -121,6 +121,10 @@ def judge(decide: Decide, batch: Sequence[Read]) -> list[Prediction]:
             judged += [_decide_alone(decide, one) for one in some]
     rest = iter(judged)
     return [Prediction(one.file, one.name, problem=one.problem) if one.pixels is None else next(rest) for one in batch]
+
+
+def _shape(one: Read) -> tuple[int, ...]:
+    return () if one.pixels is None else one.pixels.shape
 
 
 def _decide(decide: Decide, images: Sequence[Read]) -> list[Prediction]:

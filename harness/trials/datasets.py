@@ -9,13 +9,14 @@ from harness.api import Dataset, Split
 from harness.api.consistency import fault_of_split
 from harness.errors import DataError, HarnessError, UsageError, where_raised
 from harness.images.decoding import path_text
+from harness.images.framing import STRETCH
 from harness.plugin.registry import Registry
 
 
-def open_dataset(registry: Registry, text: str, root: Path | None) -> Dataset:
+def open_dataset(registry: Registry, text: str, root: Path | None, resize: str = STRETCH) -> Dataset:
     """The data set that is spelt so, looking at `root`. Raises UsageError."""
     dataset = registry.make(Dataset, text)
-    dataset.root = root
+    dataset.root, dataset.resize = root, resize
     return dataset
 
 

@@ -9,14 +9,17 @@ from itertools import islice, product
 from typing import NamedTuple
 
 from harness.api import Dataset, Encoder, Loss, Model, Part
+from harness.images.framing import PAD, TILES
 from harness.plugin.options import nested_parts
 from harness.plugin.registry import Registry
 from harness.plugin.spec import spell
 from harness.trials.protocols.axes import calibrated
-from harness.trials.trial import UNUSED, Protocol, Trial
+from harness.trials.trial import UNUSED, Protocol, Trial, named
 
 FLOOR_PRECISION = "fp32"
 """Of all floors, so that runs of any precision share them."""
+_LEAST = 32
+"""What networks halve at most, where nobody knows it before one is built."""
 _MIXED = 100
 """For so many methods the order is such that each part occurs early."""
 
@@ -61,7 +64,10 @@ class _Method(NamedTuple):
     weights: str
     versions: str
     precision: str
-    reason: str
+    step: int
+    """What sides have to be a multiple of; 0 where that is known only once the encoder is built."""
+    whole: bool
+    """Whether it scores images as a whole, without maps."""
 
 
 def plan(axes: Axes) -> Iterator[Cell]:
@@ -71,8 +77,11 @@ def plan(axes: Axes) -> Iterator[Cell]:
     """
     dataset = spell(axes.dataset)
     methods = list(_mixed(list(_methods(axes))))
-    protocols = [(protocol, calibrated(protocol, axes.calibrate)) for protocol in axes.protocols]
-    for category, seed, (protocol, calibrate), method in product(axes.categories, axes.seeds, protocols, methods):
+    ways = [
+        (protocol, calibrated(protocol, axes.calibrate), method, *_sizes(method, protocol, axes.image_size))
+        for protocol, method in product(axes.protocols, methods)
+    ]
+    for category, seed, (protocol, calibrate, method, image_size, misfit) in product(axes.categories, axes.seeds, ways):
         trial = Trial(
             dataset,
             category,
@@ -80,7 +89,7 @@ def plan(axes: Axes) -> Iterator[Cell]:
             method.encoder,
             method.loss,
             seed,
-            axes.image_size,
+            image_size,
             axes.epochs if method.trains else 0,
             axes.batch_size if method.trains else 0,
             axes.learning_rate if method.trains else 0.0,
@@ -91,7 +100,7 @@ def plan(axes: Axes) -> Iterator[Cell]:
             calibrate,
             *protocol,
         )
-        yield Cell(trial, method.reason)
+        yield Cell(trial, misfit)
 
 
 def _methods(axes: Axes) -> Iterator[_Method]:
@@ -110,7 +119,8 @@ def _methods(axes: Axes) -> Iterator[_Method]:
             weights=axes.weights if pretrained else UNUSED,
             versions=versions_of(parts),
             precision=FLOOR_PRECISION if model.floor else axes.precision,
-            reason=_misfit(used_encoder, axes.image_size),
+            step=(used_encoder.reduction or 0) if used_encoder else 1,
+            whole="pool" not in model.uses and not model.floor,
         )
         if method[:3] not in seen:
             seen.add(method[:3])
@@ -142,12 +152,18 @@ def _mixed(methods: list[_Method]) -> Iterable[_Method]:
     yield from waiting
 
 
-def _misfit(encoder: Encoder | None, image_size: int) -> str:
-    """Why an encoder cannot take images of this size; empty when it can."""
-    if encoder is None or not encoder.reduction or image_size % encoder.reduction == 0:
-        return ""
-    step = encoder.reduction
-    near = max(
-        step, (image_size + (step - 1) // 2) // step * step
-    )  # in whole numbers, since sizes may be too large for floats
-    return f"image size {image_size} is not a multiple of {step}, which {spell(encoder)} needs: try {near}"
+def _sizes(method: _Method, protocol: Protocol, asked: int) -> tuple[int, str]:
+    """The image size of a method's trials, and why the method cannot take that; empty when it can."""
+    special = named(protocol)
+    resize, tile = str(special.get("resize", "")), int(special.get("tiles", 0))
+    image_size, called = (tile if resize == TILES else asked), f"tiles of {tile} pixels are"
+    side, step = tile or image_size, method.step
+    if method.whole and resize == PAD:
+        return image_size, f"{method.model} scores images as a whole, with what pads them: take another resize"
+    if tile and side < (step or _LEAST):
+        return image_size, f"{called} smaller than {method.encoder} takes: try {step or _LEAST}"
+    if not step or side % step == 0:
+        return image_size, ""
+    near = max(step, (side + (step - 1) // 2) // step * step)  # whole numbers: sizes may be too large for floats
+    what = f"{called} not multiples" if tile else f"image size {image_size} is not a multiple"
+    return image_size, f"{what} of {step}, which {method.encoder} needs: try {near}"

@@ -112,8 +112,8 @@ class _Schedule:
         self._known, self._pictured = store.done(), store.pictured()
         self._lacking = store.lacking(worker.config.pools)
         self._awaited: dict[str, Trial] = {}
-        self._unusable: dict[str, str] = {}
-        """Why the data of a category cannot be loaded."""
+        self._unusable: dict[tuple[str, str], str] = {}
+        """Why the data of a category cannot be loaded, by the way that its images are read."""
         self.summary = RunSummary(floors=self._floors.ids)
 
     @property
@@ -157,7 +157,7 @@ class _Schedule:
                 continue
             base = self._split(trial)
             if base is None:
-                self.settle(Outcome(trial, "error", self._unusable[trial.category]))
+                self.settle(Outcome(trial, "error", self._unusable[trial.category, trial.resize]))
                 continue
             try:
                 split = self._worker.presented(trial, base)
@@ -179,16 +179,16 @@ class _Schedule:
 
     def _split(self, trial: Trial) -> Split | None:
         """The data of a trial; None if it cannot be loaded."""
-        if trial.category not in self._unusable:
+        if (trial.category, trial.resize) not in self._unusable:
             try:
-                split = self._worker.split(trial.dataset, trial.category, trial.image_size)
+                split = self._worker.split_of(trial)
                 split.fingerprint  # noqa: B018  reads all images, which may fail
             except HarnessError as error:
-                self._unusable[trial.category] = str(error)
+                self._unusable[trial.category, trial.resize] = str(error)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # arrays of a plugin may be of any kind
-                self._unusable[trial.category] = f"its images cannot be read: {where_raised(error)}"
+                self._unusable[trial.category, trial.resize] = f"its images cannot be read: {where_raised(error)}"
             else:
                 return split
         return None

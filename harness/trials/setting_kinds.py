@@ -20,8 +20,8 @@ from harness.plugin.grammar import split_names
 from harness.plugin.spec import split_list
 from harness.printable import listed
 
-ALL = "all"
-"""Stands for every one of a list."""
+ALL, NONE = "all", "none"
+"""Stand for every one of a list, and for none."""
 
 
 class Kind(Protocol):
@@ -168,16 +168,33 @@ class Wholes:
 
 @dataclass(frozen=True)
 class Amounts:
-    """Whole numbers from 1, or the word `all`, as in `1,2,4,all`; each counts once."""
+    """Whole numbers from 1, or a word, as in `1,2,4,all`; each counts once."""
 
+    word: str = ALL
+    example: str = "1,2,4,all"
     metavar: str = "LIST"
 
     def read(self, value: Any) -> tuple[int | str, ...]:
-        found = [item if item == ALL else _whole(item) for item in _items(value, "whole numbers")]
-        amounts = [item for item in found if item is not None and (item == ALL or item >= 1)]
+        items = [value] if isinstance(value, int) and not isinstance(value, bool) else _items(value, "whole numbers")
+        found = [item if item == self.word else _whole(item) for item in items]
+        amounts = [item for item in found if item is not None and (isinstance(item, str) or item >= 1)]
         if not amounts or len(amounts) < len(found):
-            raise ValueError(f"expected whole numbers from 1, or {ALL}, such as 1,2,4,{ALL}")
+            raise ValueError(f"expected whole numbers from 1, or {self.word}, such as {self.example}")
         return tuple(dict.fromkeys(amounts))
+
+
+@dataclass(frozen=True)
+class SomeOf:
+    """Some of a few words, as a comma list; each counts once."""
+
+    words: tuple[str, ...]
+    metavar: str = "LIST"
+
+    def read(self, value: Any) -> tuple[str, ...]:
+        found = list(_items(value, "words"))
+        if not found or not all(word in self.words for word in found):
+            raise ValueError(f"expected some of {', '.join(self.words)}")
+        return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ from typing import Any, Literal, TypeVar
 
 from harness.api import Dataset, Encoder, Executor, Loss, Model, Part, Pool, Run, Threshold, Tracker
 from harness.errors import UsageError, unknown_name
+from harness.images.framing import RESIZES
 from harness.trials.setting import Setting as Setting
 from harness.trials.setting import declared
 from harness.trials.setting_kinds import (
     ALL,
+    NONE,
     Amounts,
     Flag,
     Names,
@@ -28,6 +30,7 @@ from harness.trials.setting_kinds import (
     Plugins,
     Share,
     Shares,
+    SomeOf,
     Text,
     Whole,
     Wholes,
@@ -123,6 +126,22 @@ class Settings:
         "The share that defective images are taken out of the test set for, so that runs with other shares are judged "
         "on the same images.",
         in_words="the largest of contaminate",
+    )
+    resize: tuple[str, ...] | None = declared(
+        SomeOf(RESIZES),
+        None,
+        "How images become square, as stretch,pad: both sides to the image size (stretch), the longer side to it and "
+        "the rest mirrored, which counts in no score (pad), or in their own size and cut into tiles (tiles).",
+        in_words="stretch; tiles where tiles are asked for and no image size is",
+    )
+    tiles: tuple[int | str, ...] = declared(
+        Amounts(NONE, "256, or none,256"),
+        NONE,
+        "Sizes of tiles in pixels that images are cut into, as 256: tiles are what models learn and score, and their "
+        "maps are joined without seams.",
+    )
+    overlap: int | None = declared(
+        Whole(0), None, "Pixels that neighbouring tiles share at least.", in_words="a quarter of a tile"
     )
     max_false_alarms: float | None = declared(
         Share(),

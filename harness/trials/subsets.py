@@ -20,7 +20,9 @@ def subset(images: Images, at: NDArray[np.intp]) -> Images:
         return images.take(at)
     names, kinds = (tuple(values[index] for index in at) for values in (images.paths, images.defects))
     pixels = _on_disk([(images.pixels, index) for index in at.tolist()])
-    return Images(pixels, names, kinds, None if images.masks is None else images.masks[at])
+    masks = None if images.masks is None else images.masks[at]
+    boxes = None if images.boxes is None else images.boxes[at]
+    return Images(pixels, names, kinds, masks, boxes=boxes)
 
 
 def taken_for_normal(normal: Images, others: Images, random: np.random.Generator) -> Images:
@@ -30,7 +32,8 @@ def taken_for_normal(normal: Images, others: Images, random: np.random.Generator
     rows = [(images.pixels, index) for images, index in drawn]
     large = len(rows) * math.prod(normal.pixels.shape[1:]) >= _IN_MEMORY
     pixels = _on_disk(rows) if large else np.stack([pixels[index] for pixels, index in rows])
-    return Images(pixels, tuple(images.paths[index] for images, index in drawn))
+    boxes = None if normal.boxes is None else np.stack([images.boxes[index] for images, index in drawn])
+    return Images(pixels, tuple(images.paths[index] for images, index in drawn), boxes=boxes)
 
 
 def _on_disk(rows: list[tuple[NDArray[np.uint8], int]]) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.api import Split
 from harness.errors import HarnessError, UnavailableError, where_raised
+from harness.images.framing import STRETCH
 from harness.plugin.registry import Registry
 from harness.trials import hardware, provenance
 from harness.trials.datasets import load, open_dataset
@@ -56,7 +57,7 @@ class Worker:
     config: WorkerConfig
     registry: Registry
     save: Save = write
-    _loaded: tuple[tuple[str, str, int], Split] | None = field(default=None, repr=False)
+    _loaded: tuple[tuple[str, str, int, str], Split] | None = field(default=None, repr=False)
     _presented: tuple[Split, Protocol, int, str, Split] | None = field(default=None, repr=False)
 
     @property
@@ -65,14 +66,18 @@ class Worker:
         warnings.warn("Worker.workplace is Worker.config since 0.1; the old name goes in 0.3", DeprecationWarning, 2)
         return self.config
 
-    def split(self, dataset: str, category: str, image_size: int) -> Split:
+    def split(self, dataset: str, category: str, image_size: int, resize: str = STRETCH) -> Split:
         """One category of a data set, as it is there. Raises DataError, UsageError."""
-        wanted = (dataset, category, image_size)
+        wanted = (dataset, category, image_size, resize)
         if self._loaded is None or self._loaded[0] != wanted:
-            part = open_dataset(self.registry, dataset, self.config.data_root)
+            part = open_dataset(self.registry, dataset, self.config.data_root, resize)
             part.skip_unreadable = self.config.skip_unreadable
             self._loaded = (wanted, load(part, category, image_size))
         return self._loaded[1]
+
+    def split_of(self, trial: Trial) -> Split:
+        """The category of a trial, as it is there and read as the trial asks. Raises DataError, UsageError."""
+        return self.split(trial.dataset, trial.category, trial.image_size, trial.resize)
 
     def presented(self, trial: Trial, base: Split) -> Split:
         """A category as the trial's protocol presents it; the last one is kept, for many trials share it.
@@ -94,7 +99,7 @@ class Worker:
         fingerprint, known = "", Record()
         try:
             if split is None:
-                split = self.split(trial.dataset, trial.category, trial.image_size)
+                split = self.split_of(trial)
             split = self.presented(trial, split)
             fingerprint = split.fingerprint
             known = self.known_before(trial)

@@ -87,7 +87,7 @@ def reproduce(
         )
     changed = tuple(changes(stored.record, worker.known_before(trial)))
     try:
-        split = worker.split(trial.dataset, trial.category, trial.image_size)
+        split = worker.split_of(trial)
         fingerprint = worker.presented(trial, split).fingerprint
     except DataError as error:
         return Reproduction(stored, "impossible", str(error), changes=changed)

@@ -62,7 +62,7 @@ def check(claim: Claim, worker: Worker, observer: Observer, tolerance: Tolerance
     if why := _cannot(claim, worker):
         return _ended(base, why)
     try:
-        images = worker.split(claim.trial.dataset, claim.trial.category, claim.trial.image_size)
+        images = worker.split_of(claim.trial)
         split = worker.presented(claim.trial, images)
     except DataError as error:
         return _ended(base, str(error))

@@ -90,7 +90,7 @@ class Fleet:
 
     def _prepare(self, trial: Trial) -> _Flight:
         """Put the data of a trial into Ray's store, where all workers of a machine share one copy."""
-        split = self._worker.split(trial.dataset, trial.category, trial.image_size)
+        split = self._worker.split_of(trial)
         if self._shared is None or self._shared[0] is not split:
             self._shared = (split, self._ray.put(portable(split)))
         return _Flight(trial, split.fingerprint, self._shared[1])

@@ -184,7 +184,7 @@ def test_images_too_large_to_copy_are_held_out_all_the_same(monkeypatch: pytest.
     every = images(10, masks=True)
     every = Images(every.pixels, every.paths, ("good",) * 9 + ("bent",), every.masks)
     copied = hold_out(every, 0.3, seed=1)
-    monkeypatch.setattr("harness.trials.holdout._IN_MEMORY", 1)
+    monkeypatch.setattr("harness.trials.subsets._IN_MEMORY", 1)
     mapped = hold_out(every, 0.3, seed=1)
     for one, other in zip(copied, mapped, strict=True):
         assert isinstance(other.pixels, np.memmap)

@@ -10,13 +10,14 @@ from itertools import product
 from harness.api import Dataset, Split
 from harness.errors import DataError, UsageError
 from harness.trials.protocols.contamination import Contamination
+from harness.trials.protocols.cutting import Cutting
 from harness.trials.protocols.protocol import Category, Protocol
 from harness.trials.protocols.shots import Shots
 from harness.trials.settings import Settings
 from harness.trials.trial import CROSSFIT, PROTOCOL, Trial, named
 from harness.trials.trial import Protocol as Values
 
-PROTOCOLS: Sequence[Protocol] = (Shots(), Contamination())
+PROTOCOLS: Sequence[Protocol] = (Shots(), Contamination(), Cutting())
 
 
 def crossed(settings: Settings) -> list[Values]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from harness.api import Dataset, Split
+from harness.images.framing import TILES
 from harness.trials.datasets import load
 from harness.trials.settings import Settings
 from harness.trials.trial import Trial
@@ -22,6 +23,28 @@ class Category:
         self.among = among
         """All categories of the run."""
         self._dataset = dataset
+
+    @property
+    def dataset(self) -> str:
+        """The name of its data set."""
+        return self._dataset.name
+
+    @property
+    def resizes(self) -> Sequence[str]:
+        """How its data set can read images."""
+        return self._dataset.resizes
+
+    def smaller_than(self, side: int) -> str:
+        """The size of an image with a side smaller than this, as `900x200`; empty where there is none.
+
+        Raises DataError.
+        """
+        before, self._dataset.resize = self._dataset.resize, TILES
+        try:
+            sizes = load(self._dataset, self.name, self.image_size).sizes
+        finally:
+            self._dataset.resize = before
+        return next((size for size in sizes if min(map(int, size.split("x"))) < side), "")
 
     @cached_property
     def split(self) -> Split:

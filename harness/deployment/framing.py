@@ -1,0 +1,113 @@
+"""A graph that takes tiles or padded squares, at work on whole images, whatever runtime it runs on; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.api import Encoder, Images, Loss, Model, Pool, Run, Scores
+from harness.deployment.engines import ANOMALOUS, MAP, PIXELS, SCORE, Arrays, Graph
+from harness.errors import UnavailableError
+from harness.images.framing import PAD
+from harness.trials.framed import framed
+from harness.trials.scoring import in_pools
+from harness.trials.trial import UNUSED, Trial
+
+_POOLED = "pooled"
+"""The name of the only pool."""
+
+
+class _OfGraph(Model):
+    """Scores squares by a graph, in its own batches."""
+
+    name = "graph"
+    uses = frozenset({"pool"})
+
+    def __init__(self, graph: Graph, most: int) -> None:
+        self._graph, self._most = graph, most
+
+    def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
+        raise UnavailableError("a graph learns nothing")
+
+    def score(self, images: Images) -> Scores:
+        pixels = [np.ascontiguousarray(images.pixels[at : at + self._most]) for at in range(0, len(images), self._most)]
+        found = [self._graph({PIXELS: some}) for some in pixels]
+        name = MAP if MAP in found[0] else SCORE
+        joined = np.concatenate([one[name] for one in found])
+        return Scores(maps=joined) if name == MAP else Scores(images=joined)
+
+
+@dataclass(frozen=True)
+class WholeImages:
+    """Cuts images, runs a graph on the pieces, joins their maps, and decides; it can be sent to another process."""
+
+    trial: Trial
+    pool: Pool | None
+    limit: float
+    most: int
+    """How many squares the graph takes at once."""
+
+    def of(self, graph: Graph) -> Graph:
+        """A graph from images (N, H, W, 3) of any size to what one of the whole image gives."""
+        model = framed(_OfGraph(graph, self.most), self.trial)
+        pools: Mapping[str, Pool] = {} if self.pool is None else {_POOLED: self.pool}
+
+        def judge(inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+            images = Images(inputs[PIXELS], tuple(map(str, range(len(inputs[PIXELS])))))
+            by_pool, maps = in_pools(model, model.score(images), images, pools)
+            scores = by_pool[_POOLED if pools else UNUSED]
+            decided: Arrays = {SCORE: scores, ANOMALOUS: scores > self.limit}
+            return decided if maps is None else {**decided, MAP: maps}
+
+        return judge
+
+    def opened(self, open_: Callable[[], Graph]) -> Graph:
+        """The same of a graph that is opened first."""
+        return self.of(open_())
+
+
+def is_framed(trial: Trial) -> bool:
+    """Whether the model of a trial is given pieces of its images, or squares that hold them."""
+    return bool(trial.tiles) or trial.resize == PAD
+
+
+def described(trial: Trial) -> dict[str, Any]:
+    """What a program has to know that cuts and joins images for a packed graph; empty where it has not to."""
+    if trial.resize == PAD:
+        return {
+            "padding": {
+                "size": trial.image_size,
+                "how": "resize the longer side to size, round the other one, put the image in the middle (top and left "
+                "margin are rounded down), and mirror it outwards, its border pixels first (numpy's symmetric)",
+                "score": "cut the margins off the map; the score of the image is pool over the rest; it is anomalous "
+                "above limit",
+            }
+        }
+    if not trial.tiles:
+        return {}
+    return {
+        "tiles": {
+            "size": trial.tiles,
+            "overlap": trial.overlap,
+            "starts": "along a side of L pixels n = 1 + ceil((L - size) / (size - overlap)) tiles, number i of which "
+            "begins at floor(i * (L - size) / (n - 1))",
+            "weights": "of s pixels that a tile shares with the next one along a side, number k (from 0) counts "
+            "cos((k + 0.5) * pi / (2 s)) ** 2 in the first and the sine instead in the second; elsewhere 1; divided by "
+            "the sum over the tiles at that pixel; rows times columns",
+            "score": "the map of the image is the sum of its tiles' maps times their weights; its score is pool over "
+            "that, or without maps the largest score of a tile; it is anomalous above limit",
+        }
+    }
+
+
+def pieces(pixels: NDArray[np.uint8], trial: Trial) -> NDArray[np.uint8]:
+    """Two squares (2, S, S, 3), such as a graph is exported with, out of an image (H, W, 3)."""
+    side = trial.tiles or trial.image_size
+    found = np.zeros((2, side, side, 3), np.uint8)
+    part = pixels[:side, :side]
+    found[:, : part.shape[0], : part.shape[1]] = part
+    return found
