@@ -34,7 +34,8 @@ class _OfGraph(Model):
         raise UnavailableError("a graph learns nothing")
 
     def score(self, images: Images) -> Scores:
-        pixels = [np.ascontiguousarray(images.pixels[at : at + self._most]) for at in range(0, len(images), self._most)]
+        starts = range(0, len(images), self._most)
+        pixels = [np.require(images.pixels[at : at + self._most], requirements=["C", "W"]) for at in starts]
         found = [self._graph({PIXELS: some}) for some in pixels]
         name = MAP if MAP in found[0] else SCORE
         joined = np.concatenate([one[name] for one in found])
