@@ -328,7 +328,7 @@ def test_sigterm_stops_a_run_with_143_and_a_whole_store(tmp_path: Path, dots_plu
     words += ["--dataset", "dots", "--categories", "large", "--models", "mean_image,slow", "--encoders", "plain"]
     words += ["--losses", "absolute", "--thresholds", "highest", "--device", "cpu", "--no-floors"]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300  # on a machine that has much else to do
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with Store(tmp_path / "runs") as store:

@@ -221,7 +221,7 @@ for offline in "01":
         "HF_HUB_DISABLE_XET": "1",
     }
     done = subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ, **place}, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", script], env={**os.environ, **place}, capture_output=True, text=True, timeout=600
     )
     server.shutdown()
     server.server_close()
