@@ -40,6 +40,7 @@ def test_workflows_run_what_people_run_here() -> None:
     assert "bash .ci/run" in texts["ci.yml"]
     assert "bash .ci/lowest" in texts["lowest.yml"]
     assert "pytest tests/benchmarks" in texts["nightly.yml"]
+    assert "pytest tests/fuzz" in texts["nightly.yml"]
     classified = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', (ROOT / "pyproject.toml").read_text())
     assert set(classified) <= set(yaml.safe_load(texts["ci.yml"])["jobs"]["everything"]["strategy"]["matrix"]["python"])
 
