@@ -256,7 +256,7 @@ def _axes(registry: Registry, settings: Settings, device: str, dataset: Dataset,
         holdout=settings.holdout,
         precision=hardware.precision(settings.precision, device),
         calibrate=settings.calibrate if settings.calibrate in (CROSSFIT, REST) else "",
-        protocols=crossed(settings),
+        protocols=crossed(settings, registry),
         **of_data,
     )
 

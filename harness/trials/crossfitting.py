@@ -52,15 +52,18 @@ def cross_fitted(
     usual: Mapping[str, Pool],
     asked: Mapping[str, Pool],
     seed: int,
+    *,
+    by_folds: bool = False,
 ) -> Calibration:
     """The scores of all normal images, each as if the model had been fitted without it and those that are like it.
 
-    The model is fitted to all of them. One that can leave images out by itself does so, one by one; of others
-    `fitted_to` makes five, each fitted to four fifths. Raises TooFewError, TrainingError, and what a fit raises.
+    The model is fitted to all of them. One that can leave images out by itself does so, one by one, unless all are to
+    go `by_folds`; of others `fitted_to` makes five, each fitted to four fifths. Raises TooFewError, TrainingError, and
+    what a fit raises.
     """
     group = groups(normal.contents())
     fold = folds_of(group, seed)
-    if type(model).score_left_out is not Model.score_left_out:
+    if type(model).score_left_out is not Model.score_left_out and not by_folds:
         return _left_out(model, normal, group, usual, asked)
     at, found = [], []
     for one in range(int(fold.max()) + 1):

@@ -23,6 +23,7 @@ from harness.trials.handed import handed
 from harness.trials.holdout import normal_images
 from harness.trials.isolation.model import IsolatedModel, Isolation
 from harness.trials.observers import Observer
+from harness.trials.protocols.augmentation import augmented
 from harness.trials.record import Record
 from harness.trials.saved_model import ModelFolder, SavedModel, State, digest_of_pixels, limit_by
 from harness.trials.scoring import evidence_of, score_normal
@@ -95,7 +96,7 @@ class Fitting:
         started = time.perf_counter()
         if trial.calibrate == CROSSFIT:
             fitted_to = partial(self._fitted_to, trial, listen)
-            scores = cross_fitted(model, fitted_to, fitted, usual, asked, trial.seed)
+            scores = cross_fitted(model, fitted_to, fitted, usual, asked, trial.seed, by_folds=bool(trial.augment))
         else:
             scores = score_normal(model, calibration, usual, asked, trial.seed)
         evidence, faults = evidence_of(model, scores, split.test, usual, asked, trial.seed)
@@ -131,7 +132,8 @@ class Fitting:
         encoder = None if trial.encoder == UNUSED else self.registry.make(Encoder, trial.encoder)
         loss = None if trial.loss == UNUSED else self.registry.make(Loss, trial.loss)
         run = replace(trial.run(self.device, self.weights_dir), report=listen)
-        model.fit(handed(images, framed=isinstance(model, FramedModel)), encoder=encoder, loss=loss, run=run)
+        shown = handed(augmented(images, trial, self.registry), framed=isinstance(model, FramedModel))
+        model.fit(shown, encoder=encoder, loss=loss, run=run)
         return encoder
 
     def _unkept(self, trial: Trial, split: Split, model: Model, evidence: Evidence, where: str) -> str:

@@ -214,6 +214,19 @@ class Shares:
         return tuple(dict.fromkeys(shares))
 
 
+@dataclass(frozen=True)
+class Spellings:
+    """Parts as a comma list or a list of their spellings; which kinds they are of is seen later."""
+
+    metavar: str = "LIST"
+
+    def read(self, value: Any) -> tuple[str, ...]:
+        items = _items(value, "a comma list of names")
+        if not all(isinstance(item, str) for item in items):
+            raise ValueError("expected a comma list of names")
+        return tuple(items)
+
+
 class ReadNames(tuple[str, ...]):
     """Names that were read, so that settings made of others do not quote them twice."""
 

@@ -31,6 +31,7 @@ from harness.trials.setting_kinds import (
     Share,
     Shares,
     SomeOf,
+    Spellings,
     Text,
     Whole,
     Wholes,
@@ -142,6 +143,13 @@ class Settings:
     )
     overlap: int | None = declared(
         Whole(0), None, "Pixels that neighbouring tiles share at least.", in_words="a quarter of a tile"
+    )
+    augment: tuple[str, ...] = declared(
+        Spellings(),
+        (),
+        "Fit to changed copies of the training images, too: flip, flip_up_down and corruptions, as "
+        "flip,shift,brightness[severity=2]. Each adds one copy of every image, changed by up to its severity.",
+        in_words="none",
     )
     max_false_alarms: float | None = declared(
         Share(),

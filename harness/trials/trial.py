@@ -73,6 +73,8 @@ class Trial(NamedTuple):
     """Height and width of the tiles that images are cut into; 0 where they are not."""
     overlap: int = 0
     """How many pixels neighbouring tiles share at least."""
+    augment: str = ""
+    """By what changed copies of the training images are made that it is fitted to as well, as `flip,shift`."""
 
     @property
     def protocol(self) -> Protocol:

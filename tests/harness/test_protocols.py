@@ -16,10 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import harness
-from harness import GOOD, Images, Split
+from harness import GOOD, Images, Model, Scores, Split
 from harness.commands import main
 from harness.errors import DataError, UsageError
+from harness.plugin.registry import Registry
 from harness.trials.holdout import normal_images
+from harness.trials.protocols.augmentation import augmented
 from harness.trials.protocols.axes import PROTOCOLS, crossed, presented
 from harness.trials.protocols.contamination import defective
 from harness.trials.repeat import command_of
@@ -258,3 +260,73 @@ def test_a_trial_with_a_protocol_is_exported_read_and_fitted_again(run: Run, dot
     again = CliRunner().invoke(main, ["reproduce", row["trial"], "--store", str(tmp_path / "runs"), *plugin])
     assert again.exit_code == 0, again.output
     assert "equal" in again.stdout
+
+
+def test_each_augmentation_adds_one_changed_copy_of_every_training_image() -> None:
+    registry = Registry.discover()
+    trial = USUAL._replace(augment="flip,brightness[severity=2],shift")
+    found = augmented(SPLIT.train, trial, registry)
+    n = len(SPLIT.train)
+    assert len(found) == len(set(found.paths)) == 4 * n
+    assert np.array_equal(found.pixels[:n], SPLIT.train.pixels)
+    assert np.array_equal(found.pixels[n : 2 * n], SPLIT.train.pixels[:, :, ::-1])
+    factors = found.pixels[2 * n : 3 * n].mean(axis=(1, 2, 3)) / SPLIT.train.pixels.mean(axis=(1, 2, 3))
+    assert 0.88 < factors.min() < 0.97 < 1.0 < factors.max() < 1.12, "up to 10 %, as severity 2 is"
+    assert np.array_equal(augmented(SPLIT.train, trial, registry).pixels, found.pixels)
+    assert not np.array_equal(augmented(SPLIT.train, trial._replace(seed=1), registry).pixels, found.pixels)
+    assert augmented(SPLIT.train, USUAL, registry) is SPLIT.train
+
+
+def test_a_flip_mirrors_what_an_image_fills_of_its_frame() -> None:
+    boxes = np.array([[0, 0, 4, 3], [1, 0, 3, 4]])
+    images = Images(np.arange(96, dtype=np.uint8).reshape(2, 4, 4, 3), ("a", "b"), boxes=boxes)
+    found = augmented(images, USUAL._replace(augment="flip,flip_up_down"), Registry.discover())
+    assert found.boxes is not None
+    assert found.boxes.tolist() == [[0, 0, 4, 3], [1, 0, 3, 4], [0, 1, 4, 4], [1, 0, 3, 4], [0, 0, 4, 3], [1, 0, 3, 4]]
+    for at in (0, 1):
+        assert np.array_equal(found.contents()[2 + at], images.contents()[at][:, ::-1])
+
+
+def test_an_augmentation_is_spelt_in_full_and_an_unknown_one_is_told_with_a_suggestion(run: Run) -> None:
+    asked = Settings.of({"augment": "flip,brightness[severity=3],flip"})
+    assert [spelt(one) for one in crossed(asked, Registry.discover())] == ["augment flip,brightness"]
+    refused = run("--augment", "flip,brightnes")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("harness: --augment: no augmentation 'brightnes'. Did you mean 'brightness'?")
+
+
+def test_what_sets_limits_has_no_copy_among_the_fitted_images(run: Run) -> None:
+    words = ("--augment", "flip", "--no-floors", "--categories", "small", "--format", "json")
+    (plain,) = json.loads(run(*words).stdout)
+    (held,) = json.loads(run(*words, "--holdout", "0.5").stdout)
+    assert (plain["augment"], plain["n_train"], held["n_train"]) == ("flip", 6, 3)
+    again = run(*words)
+    assert "0 fitted, 1 already there" in again.stderr
+    crossed_fits = run(*words, "--calibrate", "crossfit")
+    assert crossed_fits.exit_code == 0, crossed_fits.output
+
+
+def test_a_model_that_leaves_images_out_by_itself_is_fitted_in_folds_to_augmented_ones(tmp_path: Path) -> None:
+    counted: list[int] = []
+
+    class Counts(Model):
+        name = "counts"
+
+        def fit(self, normal: Images, **parts: object) -> None:
+            counted.append(len(normal))
+
+        def score(self, images: Images) -> Scores:
+            return Scores(images=images.pixels.mean(axis=(1, 2, 3)))
+
+        def score_left_out(self, images: Images, without: object) -> Scores:
+            raise AssertionError("a copy of what is left out would stay")
+
+    results = harness.run(
+        models=[Counts], dataset="synthetic", categories=["tile"], augment="flip", calibrate="crossfit",
+        image_size=32, floors=False, quiet=True, store=tmp_path,
+    )  # fmt: skip
+    assert [verdict.status for verdict in results.verdicts] == ["done"]
+    whole, *folds = counted
+    assert len(folds) == 5
+    assert whole % 2 == 0
+    assert max(folds) < whole

@@ -9,6 +9,8 @@ from itertools import product
 
 from harness.api import Dataset, Split
 from harness.errors import DataError, UsageError
+from harness.plugin.registry import Registry
+from harness.trials.protocols.augmentation import Augmentation, spelt_in_full
 from harness.trials.protocols.contamination import Contamination
 from harness.trials.protocols.cutting import Cutting
 from harness.trials.protocols.protocol import Category, Protocol
@@ -17,11 +19,16 @@ from harness.trials.settings import Settings
 from harness.trials.trial import CROSSFIT, PROTOCOL, Trial, named
 from harness.trials.trial import Protocol as Values
 
-PROTOCOLS: Sequence[Protocol] = (Shots(), Contamination(), Cutting())
+PROTOCOLS: Sequence[Protocol] = (Shots(), Contamination(), Cutting(), Augmentation())
 
 
-def crossed(settings: Settings) -> list[Values]:
-    """Every combination of the protocols that are asked for, as values of a trial. Raises UsageError."""
+def crossed(settings: Settings, registry: Registry | None = None) -> list[Values]:
+    """Every combination of the protocols that are asked for, as values of a trial. Raises UsageError.
+
+    Parts that they name are those of a registry.
+    """
+    if registry is not None:
+        settings = spelt_in_full(settings, registry)
     found: dict[Values, None] = {}
     for combination in product(*(protocol.asked(settings) for protocol in PROTOCOLS)):
         values = {**PROTOCOL, **{name: value for some in combination for name, value in some.items()}}
