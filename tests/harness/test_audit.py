@@ -18,8 +18,8 @@ from harness.api import Dataset, Finding, Images, Ranking, Split
 from harness.audit import Audit, audit
 from harness.audit.duplicates import near_pairs
 from harness.audit.kept import kept
-from harness.audit.shortcuts import clues
-from harness.audit.statistics import NAMES, statistics_of
+from harness.audit.shortcuts import _untied, clues
+from harness.audit.statistics import NAMES, statistics_of, usual_statistics
 from harness.errors import TrainingError
 from harness.plugin.registry import Registry
 from harness_floors import GlobalStatistics
@@ -319,6 +319,43 @@ def test_statistics_are_those_of_numpy() -> None:
     assert found["darkest percentile"] == pytest.approx(np.percentile(grey, 1, axis=1), abs=1)
     assert found["brightest percentile"] == pytest.approx(np.percentile(grey, 99, axis=1), abs=1)
     assert found["brightness"] == pytest.approx((pixels @ [0.299, 0.587, 0.114]).mean(axis=(1, 2)), abs=0.6)
+
+
+def test_sharpness_is_the_mean_second_difference_of_grey_along_every_other_row() -> None:
+    pixels = photos(3)
+    sharpness = statistics_of(pixels)[:, NAMES.index("sharpness")]
+    for one, found in zip(pixels, sharpness, strict=True):
+        rows = np.asarray(Image.fromarray(one).convert("L"))[::2].astype(float)
+        assert found == pytest.approx(np.abs(np.diff(rows, n=2, axis=1)).mean())
+    assert statistics_of(pixels[:, :, :2])[:, NAMES.index("sharpness")].tolist() == [0, 0, 0], (
+        "two columns bend nowhere"
+    )
+
+
+def test_percentiles_are_the_first_grey_levels_that_so_many_pixels_reach() -> None:
+    ramp = np.repeat(np.arange(100, dtype=np.uint8)[None, :, None], 3, axis=2)[None]
+    found = dict(zip(NAMES, statistics_of(ramp)[0], strict=True))
+    assert (found["darkest percentile"], found["brightest percentile"]) == (0, 98)
+    assert found["brightness"] == found["mean of red"] == pytest.approx(49.5)
+    assert found["spread of blue"] == pytest.approx(np.arange(100).std())
+
+
+def test_of_no_images_nothing_is_usual_and_of_some_it_is_mean_and_deviation() -> None:
+    assert usual_statistics(np.empty((0, 8, 8, 3), np.uint8)) == {}
+    pixels = photos(40)
+    usual = usual_statistics(pixels)
+    assert [*usual] == list(NAMES)
+    means = pixels[..., 0].mean(axis=(1, 2))
+    assert usual["mean of red"] == pytest.approx((means.mean(), means.std()))
+
+
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=12))
+def test_ties_lessen_the_variance_of_ranks_as_scipy_says(values: list[int]) -> None:
+    assert _untied(np.array(values, float)) == pytest.approx(stats.tiecorrect(stats.rankdata(values)))
+
+
+def test_one_value_has_no_variance_of_ranks() -> None:
+    assert _untied(np.array([3.0])) == 0
 
 
 def test_the_floor_of_global_statistics_is_a_mahalanobis_distance() -> None:
