@@ -18,7 +18,7 @@ from harness.api import Dataset, Finding, Images, Ranking, Split
 from harness.audit import Audit, audit
 from harness.audit.duplicates import near_pairs
 from harness.audit.kept import kept
-from harness.audit.shortcuts import _untied, clues
+from harness.audit.shortcuts import _time, _untied, clues
 from harness.audit.statistics import NAMES, statistics_of, usual_statistics
 from harness.errors import TrainingError
 from harness.plugin.registry import Registry
@@ -97,6 +97,17 @@ def test_texts_that_differ_in_every_file_are_no_shortcut(fact: str) -> None:
     minutes = np.random.default_rng(1).permutation(200)
     texts = np.array([f"2026:01:01 {at // 60:02}:{at % 60:02}:00" for at in minutes])
     assert named(audit(split(facts={fact: texts[:80]}, train_facts={fact: texts[80:160]})), "shortcut") == []
+
+
+def test_times_count_by_their_order_though_each_file_has_its_own() -> None:
+    times = np.array([f"2026:01:01 {at // 60:02}:{at % 60:02}:{at % 7:02}" for at in range(80)])
+    (finding,) = named(audit(split(facts={"taken_at": times}, train_facts={"taken_at": times})), "shortcut")
+    assert finding.examples == ("time it was taken at 1.00",)
+    assert (_time("2026:11:28 06:50:00"), _time(""), _time("2026:11:28 06:50:00.125")) == (
+        20261128065000,
+        0,
+        20261128065000,
+    )
 
 
 def test_what_says_much_the_same_is_named_once() -> None:
@@ -179,7 +190,8 @@ def test_one_pair_and_several_are_told_in_words_that_fit_and_five_are_named() ->
 
 
 @pytest.mark.parametrize(
-    ("apart", "usual", "found"), [(0.9, 100, True), (1.1, 100, False), (0.2, 1.5, True), (0.6, 1.5, False)]
+    ("apart", "usual", "found"),
+    [(0.9, 100, True), (1.0, 90.50966799187809, False), (1.1, 100, False), (0.2, 1.5, True), (0.6, 1.5, False)],
 )
 def test_images_are_one_where_they_differ_by_less_than_a_grey_level_and_far_less_than_others(
     apart: float, usual: float, found: bool
