@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +145,32 @@ def test_a_gpu_gets_the_same_numbers() -> None:
     torch.testing.assert_close(
         ContentNoise(0).normal(some.cuda()).cpu(), ContentNoise(0).normal(some), atol=1e-5, rtol=0
     )
+
+
+def test_the_noise_of_an_image_is_the_same_for_good() -> None:
+    """Limits of kept models were set with it: who changes these numbers gives dae another version."""
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    noise = ContentNoise(3)
+    coarse, fine = noise._numbers(images, 1, 7)
+    assert coarse[0, 0, 0, :4].tolist() == [3053, 678, 1029, 112]
+    assert fine[0, 0, 0, :4].tolist() == [2248, 446, 1081, 1088]
+    for planes, width, digits in ((1, 7, "7303d4405becbb7a"), (3, 4, "1d3695341e2d44fd")):
+        numbers = torch.stack(noise._numbers(images, planes, width)).to(torch.int64).numpy()
+        assert hashlib.sha256(numbers.tobytes()).hexdigest()[:16] == digits
+    assert noise.uniform(images)[0, 0, 0, :2].tolist() == pytest.approx([0.7464066743850708, 0.16575632989406586])
+    assert noise.normal(images)[1, 2, 4].tolist() == pytest.approx(
+        [-1.876418, 1.446611, -1.834437, 1.888624, 0.085075, -0.984270, -0.624049], abs=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "refused"), [(4096, 1, False), (1, 4096, False), (4097, 1, True), (1, 4097, True)]
+)
+def test_an_image_may_have_4096_rows_and_columns(height: int, width: int, refused: bool) -> None:
+    images = torch.zeros(1, 3, height, width)
+    if refused:
+        with pytest.raises(ValueError, match=f"an image of {width}x{height} pixels: expected at most 4096 a side"):
+            ContentNoise(0).uniform(images)
+    else:
+        assert ContentNoise(0).uniform(images).shape == (1, 1, height, width)

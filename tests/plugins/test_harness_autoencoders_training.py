@@ -76,6 +76,64 @@ def test_weights_order_and_noise_have_nothing_to_do_with_each_other(seed):
     assert len(others) == 150
 
 
+def test_the_seeds_of_order_and_noise_are_the_same_for_good():
+    assert spawned_seeds(0) == (3757552657, 673228719)
+    assert spawned_seeds(7) == (1201125462, 3618983171)
+
+
+def test_training_is_adams_method_over_the_drawn_batches():
+    run = replace(RUN, epochs=2, seed=5)
+    found = brightness(epochs=2, seed=5)
+    with seeded(run):
+        network = nn.Conv2d(3, 3, 1)
+    optimiser = torch.optim.Adam(network.parameters(), lr=run.learning_rate)
+    order = torch.Generator().manual_seed(spawned_seeds(5)[0])
+    images = torch.from_numpy(IMAGES.pixels).permute(0, 3, 1, 2) / 255
+    for _ in range(2):
+        for chosen in torch.randperm(10, generator=order).split(4):
+            clean = images[chosen]
+            optimiser.zero_grad()
+            (network(torch.zeros_like(clean)) - clean).square().mean().backward()
+            optimiser.step()
+    torch.testing.assert_close(found.bias, network.bias, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 33])
+def test_of_any_number_of_images_each_has_its_own_errors_and_batches_are_always_16(count):
+    images, sizes = toy_images(count, size=16), []
+
+    def error(clean, pixels):
+        sizes.append((len(clean), len(pixels)))
+        assert torch.equal(clean, torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255)
+        return clean[:, 0]
+
+    maps = training.reconstruction_errors(images, error, "cpu")
+    np.testing.assert_allclose(maps, images.pixels[..., 0] / 255, rtol=1e-6)
+    assert sizes == [(16, 16)] * -(-count // 16)
+    scores = training.reconstruction_errors(images, lambda clean, _: clean.mean(dim=(1, 2, 3)), "cpu")
+    np.testing.assert_allclose(scores, images.pixels.mean(axis=(1, 2, 3)) / 255, rtol=1e-5)
+
+
+def test_of_no_images_there_are_no_errors():
+    assert training.reconstruction_errors(toy_images(2, size=16).take(slice(0)), None, "cpu").shape == (0, 16, 16)
+
+
+def test_images_of_reports_are_shares_of_an_epoch_where_a_batch_holds_other_things():
+    reports: list[Progress] = []
+    weight = nn.Parameter(torch.zeros(()))
+    training.minimise(
+        lambda batch: weight * 0 + len(batch),
+        lambda: [range(3), range(5)],
+        torch.optim.SGD([weight], lr=1.0),
+        replace(RUN, epochs=2, report=reports.append),
+        items=8,
+        images=4,
+    )
+    assert [(one.epoch, one.images, one.loss, one.epoch_done) for one in reports] == [
+        (epoch, 4, (9 + 25) / 8, True) for epoch in (1, 2)
+    ]
+
+
 def test_another_seed_takes_the_images_in_another_order():
     def first_batch(seed: int) -> Tensor:
         seen = []
