@@ -135,8 +135,11 @@ def test_a_page_draws_curves_with_bands_and_says_what_they_show(browser: Any, tm
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.goto((tmp_path / "report.html").as_uri())
     opened.wait_for_selector("#protocols path.band.of-1", state="attached")
-    titles = [one.split("curves")[0].strip() for one in opened.locator("#protocols figcaption").all_inner_texts()]
+    titles = [one.split("curves")[0].split()[-1] for one in opened.locator("#protocols figcaption").all_inner_texts()]
     assert titles == ["Learning", "Contamination"]
+    assert opened.locator("#protocols figure").first.locator(".save button").all_inner_texts() == ["SVG", "PNG"]
+    beside = opened.locator("#pair-choice [name=second] option:checked").inner_text()
+    assert "shots" not in beside, "the other method is one of the same protocol"
     assert "within its noise of that from 8 on" in opened.locator("#protocols .enough").first.inner_text()
     assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
     opened.locator("#filters select[name=source]").select_option("folder · 64 px · shots 2")

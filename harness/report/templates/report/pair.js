@@ -10,7 +10,7 @@ const AT_ONCE = 24; // pairs of pictures that are drawn
 const pairChoice = byId("pair-choice");
 const pair = { split: null, threshold: "", images: [], cases: [] };
 
-/* The pair that is shown beside a case: it and the one with the next best AUROC, unless another was chosen. */
+/* The pair that is shown beside a case: it and the next best AUROC of its own data and protocol, unless another was chosen. */
 export function showPair(name, threshold) {
   const others = casesOf(content.cases[name].set);
   byId("pair").hidden = others.length < 2;
@@ -20,8 +20,12 @@ export function showPair(name, threshold) {
     select.replaceChildren(...others.map(([key, other]) => element("option", { value: key }, `${other.title}${other.seed ? `, seed ${other.seed}` : ""}`)));
   }
   pairChoice.elements.first.value = name;
-  const title = content.cases[name].title;
-  const second = others.find(([key]) => key === before && key !== name) ?? others.find(([, other]) => other.title !== title) ?? others.find(([key]) => key !== name);
+  const { method, data } = content.cases[name];
+  const second =
+    others.find(([key]) => key === before && key !== name) ??
+    others.find(([, other]) => other.method !== method && other.data === data) ??
+    others.find(([, other]) => other.method !== method) ??
+    others.find(([key]) => key !== name);
   pairChoice.elements.second.value = second[0];
   pair.threshold = threshold;
   drawPair();

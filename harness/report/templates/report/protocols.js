@@ -4,6 +4,7 @@ import { axes, pathOf } from "./axes.js";
 import { content } from "./content.js";
 import { byId, element, shape, short } from "./elements.js";
 import { fitted } from "./labels.js";
+import { savable } from "./saving.js";
 
 const LINES = 6; // lines in one picture
 const SPACING = 15; // pixels between names at the ends of lines
@@ -22,7 +23,9 @@ export function showProtocols({ source, category, threshold }) {
       const note = element("span", { className: "note" }, `${one.data} · ${one.category}, limit ${one.threshold}; band: ± standard deviation over seeds${few}`);
       const told = element("ul", { className: "enough" }, ...one.lines.slice(0, LINES).map((line) => element("li", {}, sentenceOf(one, line))));
       requestAnimationFrame(() => drawProtocol(holder, one));
-      return element("figure", {}, element("figcaption", {}, `${title} `, note), holder, told);
+      const figure = element("figure", {}, element("figcaption", {}, `${title} `, note), holder, told);
+      savable(figure);
+      return figure;
     }),
   );
 }

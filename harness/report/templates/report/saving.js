@@ -56,7 +56,8 @@ async function pngOf(svg) {
   return canvas.toDataURL("image/png");
 }
 
-for (const figure of document.querySelectorAll("figure:has(.chart)")) {
+/* Gives a figure the buttons that save it. */
+export function savable(figure) {
   const caption = figure.querySelector("figcaption");
   const name = caption.firstChild.textContent.trim();
   const buttons = ["SVG", "PNG"].map((format) => {
@@ -72,3 +73,5 @@ for (const figure of document.querySelectorAll("figure:has(.chart)")) {
   });
   caption.prepend(element("span", { className: "save" }, ...buttons));
 }
+
+document.querySelectorAll("figure:has(.chart)").forEach(savable);
