@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.api import Dataset, Encoder, Executor, Loss, Model, Part, Pool, Threshold, Tracker
+from harness.api import Corruption, Dataset, Encoder, Executor, Loss, Model, Part, Pool, Threshold, Tracker
 from harness.errors import ModelError, UsageError
 from harness.plugin.in_process import IN_PROCESS, broken, choose, register, registry_with, some_of
 from harness.plugin.registry import KINDS, Registry
@@ -21,6 +21,7 @@ from harness.report.source import Source
 from harness.trackers.asked import trackers_of
 from harness.trackers.tracking import Tracking
 from harness.trials import hardware
+from harness.trials.corrupting import refuse_severity
 from harness.trials.datasets import categories_of, usual_dataset
 from harness.trials.edits import Edits
 from harness.trials.executors.asked import device_of, executor_of, jobs_of
@@ -28,6 +29,7 @@ from harness.trials.executors.local import Local
 from harness.trials.grid import Axes, Cell, plan
 from harness.trials.isolation.registry import isolated_registry
 from harness.trials.observers import Observer, Observers
+from harness.trials.oddities import of_changes, of_unasked
 from harness.trials.presets import with_preset
 from harness.trials.protocols.axes import crossed, refuse_faults, remark_on
 from harness.trials.saved_model import ModelFolder
@@ -81,6 +83,8 @@ class PlannedRun:
     """As torch spells it."""
     jobs: int
     """How many trials share the cores of a machine."""
+    corruptions: Sequence[Corruption] = ()
+    """What test images are changed by."""
 
     @property
     def demo(self) -> str:
@@ -125,6 +129,7 @@ class PlannedRun:
             side_by_side=self.jobs,
             smaller_batches=settings.batch_size == "auto",
             pools=tuple(self.pools or ()),
+            corruptions=tuple(spell(one) for one in self.corruptions),
             keep=_folder_of_models(self) if settings.keep_models else None,
             isolate=settings.isolate,
             trial_minutes=settings.trial_minutes,
@@ -156,7 +161,7 @@ def plan_run(settings: Settings, warn: Callable[[str], None]) -> PlannedRun:
     registry = _registry(settings)
     for line in broken(registry):
         warn(line)
-    judges = (*settings.thresholds, *(settings.pools or ()))
+    judges = (*settings.thresholds, *(settings.pools or ()), *(settings.corrupt or ()))
     crossed = (*settings.models, *settings.encoders, *settings.losses, *(settings.dataset or ()))
     register(registry, (*crossed, *judges, *settings.executor, *(settings.trackers or ())))
     dataset = _dataset(registry, settings)
@@ -166,6 +171,8 @@ def plan_run(settings: Settings, warn: Callable[[str], None]) -> PlannedRun:
         warn(remark)
     thresholds = choose(registry, Threshold, settings.thresholds)
     pools = [] if settings.pools is None else choose(registry, Pool, settings.pools)
+    corruptions = choose(registry, Corruption, settings.corrupt or ())
+    refuse_severity(corruptions)
     executor, trackers = executor_of(registry, settings), trackers_of(registry, settings)
     device = device_of(executor, settings.device)
     axes = _axes(registry, settings, device, dataset, of_data)
@@ -176,11 +183,12 @@ def plan_run(settings: Settings, warn: Callable[[str], None]) -> PlannedRun:
     reasons = {cell.reason for cell in cells}
     if "" not in reasons:
         raise UsageError("; ".join(sorted(reasons)))
-    used = [axes.dataset, *axes.models, *axes.encoders, *axes.losses, *pools]
+    used = [axes.dataset, *axes.models, *axes.encoders, *axes.losses, *pools, *corruptions]
     executor = _where_parts_are(registry, [*used, *(thresholds if settings.keep_models else ())], executor, settings)
     jobs = jobs_of(executor, device, len(cells))
     spelt = None if settings.pools is None else [spell(pool) for pool in pools]
-    return PlannedRun(settings, registry, thresholds, spelt, axes, cells, executor, trackers, device, jobs)
+    judging = (settings, registry, thresholds, spelt)
+    return PlannedRun(*judging, axes, cells, executor, trackers, device, jobs, corruptions)
 
 
 def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str], None]) -> FinishedRun:
@@ -199,7 +207,7 @@ def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str]
             about: Any = {"store": store, "worker": worker, "executor": executor, "floors": planned.floors}
             summary = carry_out(cells, **about, observer=observer, refit_edited=settings.refit_edited)
         outcomes = list(store.outcomes([*summary.ids, *summary.floors]))
-    remarks = (*_of_edited(planned, outcomes), *_of_changes(summary), *_of_unasked(summary, executor))
+    remarks = (*_of_edited(planned, outcomes), *of_changes(summary), *of_unasked(summary, executor))
     results = Results(
         Source(settings.store, planned.registry, outcomes),
         settings.thresholds,
@@ -259,26 +267,6 @@ def _axes(registry: Registry, settings: Settings, device: str, dataset: Dataset,
         protocols=crossed(settings, registry),
         **of_data,
     )
-
-
-def _of_changes(summary: RunSummary) -> Iterator[str]:
-    """What plugins have changed for the whole process, once for each method."""
-    by_method: dict[str, list[str]] = {}
-    for method, name in summary.changed:
-        by_method.setdefault(method, []).append(name)
-    for method, names in by_method.items():
-        yield f"the parts of {method} changed {' and '.join(names)} for the whole process, which was put back"
-
-
-def _of_unasked(summary: RunSummary, executor: Executor) -> Iterator[str]:
-    """That an executor gave outcomes which nobody waited for."""
-    if summary.unasked:
-        first, *others = [trial.title for trial in summary.unasked]
-        more = f" and {len(others)} more" if others else ""
-        yield (
-            f"executor {spell(executor)} gave an outcome of {first}{more} that nobody waited for, as where it gives "
-            "one twice: the first one of each trial counts, and the others are left out"
-        )
 
 
 def _folder_of_models(planned: PlannedRun) -> ModelFolder:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.api import Corruption
-from harness.api.corruptions import SEVERITIES
 from harness.certifying.scoring import alarms_of
-from harness.certifying.smallest import chance
 from harness.deployment.detector import Detector
-from harness.errors import TrainingError, error_text, where_raised
 from harness.metrics.significance import mcnemar
+from harness.trials.corrupting import amount_of, applied, steps_of
 
 
 @dataclass(frozen=True)
@@ -63,10 +60,10 @@ def what_breaks(
     found = []
     for at, corruption in enumerate(corruptions, 1):
         say(f"what breaks it: {corruption.name} ({at} of {len(corruptions)})")
-        steps = [_at(corruption, severity) for severity in SEVERITIES]
+        steps = steps_of(corruption)
         false_alarms = [clean[0], *_alarms(detector, steps, normal, seed)]
         misses = [clean[1], *(~one for one in _alarms(detector, steps, bad, seed))]
-        amounts = tuple(_amount(step) for step in steps)
+        amounts = tuple(amount_of(step) for step in steps)
         found.append(
             Broken(
                 corruption=corruption.name,
@@ -82,7 +79,7 @@ def what_breaks(
 
 def _alarms(detector: Detector, steps: Sequence[Corruption], photos: NDArray[np.uint8], seed: int) -> NDArray[np.bool_]:
     """(S, N), whether each photo is called anomalous at each step; scored in one go, since networks take batches."""
-    every = chain.from_iterable(_applied(step, photos, seed) for step in steps)
+    every = chain.from_iterable(applied(step, photos, seed) for step in steps)
     return alarms_of(detector, every).reshape(len(steps), len(photos))
 
 
@@ -93,35 +90,3 @@ def _doubling(wrong: Sequence[NDArray[np.bool_]], amounts: Sequence[str]) -> Dou
         if after >= 2 * max(before, 1):
             return Doubling(severity, amount, before, after, mcnemar(~wrong[0], ~errors))
     return None
-
-
-def _applied(corruption: Corruption, photos: NDArray[np.uint8], seed: int) -> Iterator[NDArray[np.uint8]]:
-    for at, pixels in enumerate(photos):
-        try:
-            found = corruption.apply(np.asarray(pixels), chance(seed, corruption.name, at))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise TrainingError(f"corruption {corruption.name!r} cannot be applied: {where_raised(error)}") from error
-        if not isinstance(found, np.ndarray) or found.shape != pixels.shape or found.dtype != np.uint8:
-            raise TrainingError(
-                f"corruption {corruption.name!r} gave {found!r:.60}: expected a photo of {pixels.shape}, uint8"
-            )
-        yield found
-
-
-def _amount(corruption: Corruption) -> str:
-    try:
-        return str(corruption.amount)
-    except Exception as error:
-        raise TrainingError(f"corruption {corruption.name!r} cannot say its amount: {where_raised(error)}") from error
-
-
-def _at(corruption: Corruption, severity: int) -> Corruption:
-    """The same corruption at this severity. Raises TrainingError where its plugin does not have this option."""
-    try:
-        return cast("Corruption", replace(cast("Any", corruption), severity=severity))
-    except (TypeError, ValueError) as error:
-        raise TrainingError(
-            f"corruption {corruption.name!r} takes no severity {severity}: {error_text(error)}"
-        ) from error

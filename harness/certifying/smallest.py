@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -16,6 +15,7 @@ from harness.deployment.detector import Detector
 from harness.errors import TrainingError, error_text, where_raised
 from harness.images.foreground import foreground
 from harness.metrics.detection_by_size import SizeFound, size_found
+from harness.trials.corrupting import chance
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,6 @@ def painted(
     if not isinstance(found, np.ndarray) or found.shape != pixels.shape or found.dtype != np.uint8:
         raise TrainingError(f"defect {defect.name!r} gave {found!r:.60}: expected a photo of {pixels.shape}, uint8")
     return found
-
-
-def chance(seed: int, name: str, at: int) -> np.random.Generator:
-    """The chance that one photo is given to one part: it depends on no other part and no other photo."""
-    return np.random.default_rng([seed, zlib.crc32(name.encode()), at])
 
 
 def _painted(

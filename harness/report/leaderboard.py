@@ -19,6 +19,7 @@ from harness.report.board_notes import (
     marks_of,
     row_names,
 )
+from harness.report.corrupted import corruption_table
 from harness.report.ranking import ranking_rows
 from harness.report.table import Document, Table
 from harness.report.verdict_rows import VerdictRows
@@ -77,11 +78,17 @@ def leaderboard_document(
         return means if overall and means else list(found)
 
     return Document(
-        tables=lambda: [_table(board, ranked_by, metrics) for board in shown()],
+        tables=lambda: [table for board in shown() for table in _tables(board, ranked_by, metrics)],
         rows=lambda: VerdictRows(every),
         frame=lambda: list(ranking_rows(boards(every, ranked_by), metrics, ranked_by)),
         remarks=[reasons] if reasons else [],
     )
+
+
+def _tables(board: Board, ranked_by: str, metrics: Sequence[str]) -> list[Table]:
+    """The table of a board, and apart what corruptions do to its rows, where some were tried."""
+    changed = corruption_table(board)
+    return [_table(board, ranked_by, metrics), *([changed] if changed else [])]
 
 
 def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:

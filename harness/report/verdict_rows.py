@@ -37,11 +37,12 @@ class VerdictRows(Collection[Row]):
 
     @property
     def columns(self) -> list[str]:
-        """The columns of all rows. They follow from which metrics a verdict has, their versions, and its protocol."""
+        """The columns of all rows. They follow from a verdict's metrics, their versions, protocol and corruptions."""
         of_each_shape: dict[tuple[object, ...], Verdict] = {}
         for verdict in self._verdicts:
             names = verdict.measured.names if verdict.measured else ()
-            shape = (names, *map(verdict.earlier, PIXEL_METRICS), *named(verdict.trial.protocol))
+            changed = bool(verdict.images.corrupted())
+            shape = (names, changed, *map(verdict.earlier, PIXEL_METRICS), *named(verdict.trial.protocol))
             of_each_shape.setdefault(shape, verdict)
         most_first = sorted(of_each_shape.values(), key=lambda verdict: -len(named(verdict.trial.protocol)))
         return list(dict.fromkeys(name for verdict in most_first for name in self._row(verdict)))

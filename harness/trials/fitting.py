@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from harness.api import Encoder, Images, Loss, Model, Progress, Split, Threshold
+from harness.api import Encoder, FloatArray, Images, Loss, Model, Progress, Split, Threshold
 from harness.audit.statistics import usual_statistics
 from harness.errors import HarnessError, TrainingError
 from harness.metrics.pixel import curves
 from harness.metrics.pools import made_pools, usual_pools
 from harness.plugin.registry import Registry
 from harness.trials import hardware, provenance
+from harness.trials.corrupting import corrupted_scores
 from harness.trials.crossfitting import cross_fitted
 from harness.trials.framed import FramedModel, framed, unframed
 from harness.trials.handed import handed
@@ -26,7 +27,7 @@ from harness.trials.observers import Observer
 from harness.trials.protocols.augmentation import augmented
 from harness.trials.record import Record
 from harness.trials.saved_model import ModelFolder, SavedModel, State, digest_of_pixels, limit_by
-from harness.trials.scoring import evidence_of, score_normal
+from harness.trials.scoring import evidence_of, score, score_normal
 from harness.trials.trial import CROSSFIT, UNUSED, Evidence, Trial
 
 Save = Callable[[SavedModel, State, Path], object]
@@ -57,6 +58,8 @@ class Fitting:
     save: Save
     isolation: Isolation | None = None
     """Where models are fitted and scored; None is this process."""
+    corruptions: tuple[str, ...] = ()
+    """Corruptions under which the test images are scored as well."""
 
     def fit(self, trial: Trial, split: Split, observer: Observer) -> Fitted:
         """Fit a trial on a category's normal images, and score its test images. Raises whatever a plugin raises."""
@@ -100,9 +103,11 @@ class Fitting:
         else:
             scores = score_normal(model, calibration, usual, asked, trial.seed)
         evidence, faults = evidence_of(model, scores, split.test, usual, asked, trial.seed)
+        score_seconds = time.perf_counter() - started
+        evidence, corruption_faults = self._corrupted(model, split.test, evidence, trial.seed)
         record = Record(
             fit_seconds=fit_seconds,
-            score_seconds=time.perf_counter() - started,
+            score_seconds=score_seconds,
             train_images_per_second=seen / fit_seconds if seen else None,
             n_train=len(fitted),
             n_calibration=len(calibration),
@@ -112,6 +117,7 @@ class Fitting:
             floor=bool(model.floor),
             pools=provenance.strange_pools(evidence.test, self.registry),
             pool_faults=faults,
+            corruption_faults=corruption_faults,
             resolved={str(name): str(value) for name, value in model.resolved(encoder).items()},
             loss_history=losses,
             pixels=None if evidence.pixels is None else curves.summary(evidence.pixels.counts()),
@@ -119,6 +125,18 @@ class Fitting:
             incomplete=split.incomplete,
         )
         return Fitted(evidence, record, self._unkept(trial, split, model, evidence, where))
+
+    def _corrupted(
+        self, model: Model, test: Images, evidence: Evidence, seed: int
+    ) -> tuple[Evidence, Mapping[str, str]]:
+        """Evidence with the scores of changed test images, by the pools that it has, and why some are lacking."""
+        pools = made_pools(self.registry, (pool for pool in evidence.test if pool != UNUSED))
+
+        def scored(images: Images) -> Mapping[str, FloatArray]:
+            return score(model, images, pools, seed=seed)[0] if len(images) else evidence.test
+
+        found, faults = corrupted_scores(self.registry, self.corruptions, test, scored)
+        return replace(evidence, corrupted=found), faults
 
     @contextmanager
     def _fitted_to(self, trial: Trial, listen: Callable[[Progress], None], images: Images) -> Iterator[Model]:

@@ -50,7 +50,7 @@ class Floors:
     _seen: set[Trial] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.worker = Worker(replace(self.worker.config, keep=None, pools=()), self.worker.registry)
+        self.worker = Worker(replace(self.worker.config, keep=None, pools=(), corruptions=()), self.worker.registry)
 
     def fit_beside(self, trial: Trial, split: Split) -> None:
         """Store the floors that a trial on these images is seen beside, unless they are stored."""

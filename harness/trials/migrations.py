@@ -26,6 +26,13 @@ def _digests(db: sqlite3.Connection) -> None:
     )
 
 
+def _scores_of_corrupted_images(db: sqlite3.Connection) -> None:
+    db.execute(
+        "CREATE TABLE corrupted (trial TEXT NOT NULL REFERENCES trials (id), corruption TEXT NOT NULL, "
+        "pool TEXT NOT NULL, test BLOB NOT NULL, PRIMARY KEY (trial, corruption, pool)) WITHOUT ROWID"
+    )
+
+
 _VERSION_1 = """
 CREATE TABLE test_sets (
     fingerprint TEXT PRIMARY KEY,
@@ -64,7 +71,7 @@ CREATE TABLE thumbnails (
 );
 """
 
-STEPS: tuple[Step, ...] = (_trials_with_scores_and_pictures, _pixel_evidence, _digests)
+STEPS: tuple[Step, ...] = (_trials_with_scores_and_pictures, _pixel_evidence, _digests, _scores_of_corrupted_images)
 """The step at n leads from version n to n + 1. None is ever changed, and tests/golden has a store of each version."""
 VERSION = len(STEPS)
 """The version of the tables that this harness reads and writes."""

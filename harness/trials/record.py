@@ -34,6 +34,8 @@ class Record:
     """The plugins of pools that are not built in, by the spelling of the pool."""
     pool_faults: Mapping[str, str] = field(default_factory=dict)
     """The reason why a pool has no scores, by pool."""
+    corruption_faults: Mapping[str, str] = field(default_factory=dict)
+    """The reason why a corruption that was asked for has no scores, by corruption."""
     resolved: Mapping[str, str] = field(default_factory=dict)
     """The values that open options, such as `bottleneck=auto`, were resolved to."""
     loss_history: tuple[float, ...] = ()

@@ -22,6 +22,17 @@ DAMAGE = (sqlite3.DatabaseError, UnicodeError)
 AT_A_TIME = 256
 """Trials that are read together."""
 
+NO_POOL = "SELECT trial FROM scores GROUP BY trial HAVING sum(pool = '-') = 0 AND sum(pool = ?) = 0"
+NO_CORRUPTED = (
+    "SELECT id FROM trials WHERE status = 'done' AND id NOT IN (SELECT trial FROM corrupted WHERE corruption = ?) "
+    "AND NOT coalesce(CASE WHEN json_valid(record) THEN json_extract(record, '$.floor') END, 0)"
+)
+NO_PIXELS = (
+    "SELECT id FROM trials WHERE status = 'done' AND id NOT IN (SELECT trial FROM pixels) "
+    "AND CASE WHEN json_valid(record) THEN json_extract(record, '$.pixels') END IS NOT NULL"
+)
+"""What finds the trials that lack a kind of evidence."""
+
 
 class Row(NamedTuple):
     """One trial; values are of any type, for the file may have been damaged."""
@@ -37,6 +48,8 @@ class Row(NamedTuple):
     """Names and defect kinds, as JSON; None where the trial has no scores."""
     scores: tuple[tuple[Any, Any, Any], ...] = ()
     """Pool, scores of normal images and of test images."""
+    corrupted: tuple[tuple[Any, Any, Any], ...] = ()
+    """Corruption, pool, and the scores of test images at each severity."""
     kept: str | None = None
     """The digest that was made when it was stored; None in a store of before."""
     unread: str = ""
@@ -44,7 +57,8 @@ class Row(NamedTuple):
 
     def digest(self) -> str:
         """32 hexadecimal digits of all that is known of it."""
-        return digest_of((*self[1:7], *(self.test_set or ()), *(value for pool in self.scores for value in pool)))
+        scores = (value for found in (*self.scores, *self.corrupted) for value in found)
+        return digest_of((*self[1:7], *(self.test_set or ()), *scores))
 
     def fault(self) -> str:
         """Why it is not what was stored; empty where it is, or where nobody can tell."""
@@ -171,6 +185,13 @@ def _read(db: sqlite3.Connection, ids: Sequence[str]) -> list[Row]:
         ids,
     ):
         scores.setdefault(trial, []).append((rest[0], rest[1], rest[2]))
+    corrupted: dict[str, list[tuple[Any, Any, Any]]] = {}
+    for trial, *rest in db.execute(
+        f"SELECT trial, corruption, pool, test FROM corrupted WHERE trial IN ({places}) "  # noqa: S608
+        "ORDER BY trial, corruption, pool",
+        ids,
+    ):
+        corrupted.setdefault(trial, []).append((rest[0], rest[1], rest[2]))
     prints = list({row[2] for row in found.values()})
     places_of_prints = ", ".join("?" * len(prints))
     test_sets = {
@@ -184,6 +205,7 @@ def _read(db: sqlite3.Connection, ids: Sequence[str]) -> list[Row]:
         Row(*row)._replace(
             test_set=test_sets.get(row[2]) if one in scores else None,
             scores=tuple(scores.get(one, ())),
+            corrupted=tuple(corrupted.get(one, ())),
             kept=digests.get(one),
         )
         for one in ids
@@ -201,6 +223,7 @@ def put_evidence(db: sqlite3.Connection, trial_id: str, fingerprint: str, eviden
         "INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?)",
         [(trial_id, pool, pack(evidence.normal[pool]), pack(evidence.test[pool])) for pool in evidence.test],
     )
+    put_corrupted(db, trial_id, evidence)
     if evidence.maps is not None:
         values, largest = evidence.maps
         db.execute(
@@ -208,6 +231,23 @@ def put_evidence(db: sqlite3.Connection, trial_id: str, fingerprint: str, eviden
             (trial_id, *values.shape[1:], largest, zlib.compress(np.ascontiguousarray(values).data, 1)),
         )
         keep_digest(db, trial_id, MAPS)
+    put_pixels(db, trial_id, evidence)
+
+
+def put_corrupted(db: sqlite3.Connection, trial_id: str, evidence: Evidence) -> None:
+    """Keep the scores of changed test images, of corruptions that the trial has none of."""
+    db.executemany(
+        "INSERT OR IGNORE INTO corrupted VALUES (?, ?, ?, ?)",
+        [
+            (trial_id, corruption, pool, pack(scores))
+            for corruption, by_pool in evidence.corrupted.items()
+            for pool, scores in by_pool.items()
+        ],
+    )
+
+
+def put_pixels(db: sqlite3.Connection, trial_id: str, evidence: Evidence) -> None:
+    """Keep the counts behind pixel metrics, where there are any."""
     if evidence.pixels is not None:
         db.execute("INSERT OR REPLACE INTO pixels VALUES (?, ?)", (trial_id, evidence.pixels.to_bytes()))
         keep_digest(db, trial_id, PIXELS)
@@ -217,6 +257,7 @@ def forget(db: sqlite3.Connection, trial_id: str) -> None:
     """Remove a damaged trial, which is about to be stored anew."""
     for table, column in (
         ("scores", "trial"),
+        ("corrupted", "trial"),
         ("maps", "trial"),
         ("pixels", "trial"),
         ("digests", "trial"),

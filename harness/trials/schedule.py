@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.api import Dataset, Executor, Model, Split
+from harness.api import Corruption, Dataset, Executor, Model, Split
 from harness.errors import HarnessError, UnavailableError, where_raised
 from harness.plugin.spec import spell
 from harness.trials.auditing import Auditor
+from harness.trials.corrupting import kept_as
 from harness.trials.edits import Edits
 from harness.trials.floors import Floors
 from harness.trials.folders_left_out import without_folders
@@ -98,6 +99,13 @@ def _key_of(outcome: Outcome) -> str:
     return outcome.trial._replace(batch_size=asked).key
 
 
+def lacking_of(store: Store, worker: Worker) -> dict[str, str]:
+    """The stored trials without some of the evidence that a worker is to find, and what that is, in words."""
+    config = worker.config
+    kept = [kept_as(worker.registry.make(Corruption, spelt)) for spelt in config.corruptions]
+    return store.lacking(config.pools, kept, pixels=config.pixels)
+
+
 class _Schedule:
     """Hands out the trials that the store lacks, and stores their outcomes."""
 
@@ -110,7 +118,7 @@ class _Schedule:
         self._floors = Floors(floors, worker, store, self._remembered, edits)
         self._keep = worker.config.keep
         self._known, self._pictured = store.done(), store.pictured()
-        self._lacking = store.lacking(worker.config.pools)
+        self._lacking = lacking_of(store, worker)
         self._awaited: dict[str, Trial] = {}
         self._unusable: dict[tuple[str, str], str] = {}
         """Why the data of a category cannot be loaded, by the way that its images are read."""
@@ -130,7 +138,8 @@ class _Schedule:
         self._awaited.pop(_key_of(outcome), None)
         outcome = self._remembered(outcome)
         self._store.put(outcome, anew=outcome.id in self._edited)
-        if outcome.id in self._lacking - self._edited and (share := self._store.add_pools(outcome)):
+        more = outcome.id in self._lacking and outcome.id not in self._edited
+        if more and (share := self._store.add_evidence(outcome)):
             self.summary.apart.append((outcome.trial, share))
         if self._keep and outcome.status == "done" and not self._keep.of(outcome.id):
             why = outcome.unkept or "it was fitted on a machine that does not share the folder of models"
@@ -215,5 +224,5 @@ class _Schedule:
             self._edited.add(trial_id)
             return "the code that its parts have now"
         if trial_id in self._lacking:
-            return f"pool {', '.join(self._worker.config.pools)}"
+            return self._lacking[trial_id]
         return "the model" if self._keep and not self._keep.of(trial_id) else ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeVar
 
-from harness.api import Dataset, Encoder, Executor, Loss, Model, Part, Pool, Run, Threshold, Tracker
+from harness.api import Corruption, Dataset, Encoder, Executor, Loss, Model, Part, Pool, Run, Threshold, Tracker
 from harness.errors import UsageError, unknown_name
 from harness.images.framing import RESIZES
 from harness.trials.setting import Setting as Setting
@@ -149,6 +149,12 @@ class Settings:
         (),
         "Fit to changed copies of the training images, too: flip, flip_up_down and corruptions, as "
         "flip,shift,brightness[severity=2]. Each adds one copy of every image, changed by up to its severity.",
+        in_words="none",
+    )
+    corrupt: Chosen | None = declared(
+        Parts(Corruption),
+        None,
+        "Corruptions, as brightness,defocus or all: test images are judged at five severities of each, too.",
         in_words="none",
     )
     max_false_alarms: float | None = declared(

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from harness.trials.record import Record
 from harness.trials.rows import (
     AT_A_TIME,
     MAPS,
+    NO_CORRUPTED,
+    NO_PIXELS,
+    NO_POOL,
     PIXELS,
     THUMBNAILS,
     Row,
@@ -30,7 +34,9 @@ from harness.trials.rows import (
     pack,
     picture_fault,
     picture_row,
+    put_corrupted,
     put_evidence,
+    put_pixels,
     read_rows,
     thumbnail_rows,
 )
@@ -117,16 +123,26 @@ class Store(Database):
                 put_evidence(db, outcome.id, outcome.fingerprint, outcome.evidence)
             keep_digest(db, outcome.id)
 
-    def lacking(self, pools: Iterable[str]) -> set[str]:
-        """The ids of finished trials of models that take a pool, without the scores of one of these."""
-        without = "SELECT trial FROM scores GROUP BY trial HAVING sum(pool = '-') = 0 AND sum(pool = ?) = 0"
+    def lacking(self, pools: Iterable[str], corruptions: Iterable[str] = (), *, pixels: bool = False) -> dict[str, str]:
+        """The ids of finished trials without some of this evidence, and what they lack, in words.
+
+        Pools are those of models that take one; pixels are the counts behind pixel metrics that a trial has.
+        """
+        asked: list[tuple[str, str, tuple[str, ...]]] = [(f"pool {pool}", NO_POOL, (pool,)) for pool in pools]
+        asked += [(f"corruption {one}", NO_CORRUPTED, (one,)) for one in corruptions]
+        asked += [("the counts of pixels", NO_PIXELS, ())] * pixels
+        found: dict[str, list[str]] = {}
         with self._explained():
-            return {row[0] for pool in pools for row in self._db.execute(without, (pool,))}
+            for said, without, values in asked:
+                for (trial_id,) in self._db.execute(without, values):
+                    found.setdefault(trial_id, []).append(said)
+        return {trial_id: " and ".join(said) for trial_id, said in found.items()}
 
-    def add_pools(self, outcome: Outcome) -> float:
-        """Keep the scores of pools that a finished trial has none of, from another fit of it.
+    def add_evidence(self, outcome: Outcome) -> float:
+        """Keep scores of pools and of corrupted images, and counts of pixels, that a finished trial has none of.
 
-        How far any other score is from the stored one, as a share of the largest stored one: 0 where all are equal.
+        They are from another fit of it. Gives how far any other score is from the stored one, as a share of the largest
+        stored one: 0 where all are equal.
         """
         (stored,) = self.outcomes([outcome.id])
         before, now = stored.evidence, outcome.evidence
@@ -137,9 +153,11 @@ class Store(Database):
                 "INSERT OR IGNORE INTO scores VALUES (?, ?, ?, ?)",
                 [(outcome.id, pool, pack(now.normal[pool]), pack(now.test[pool])) for pool in now.test],
             )
+            put_corrupted(db, outcome.id, now)
             keep_digest(db, outcome.id)
-        said = outcome.record
-        self.amend(outcome.id, lambda record: replace(record, pools=said.pools, pool_faults=said.pool_faults))
+            if not self._has(PIXELS, outcome.id):
+                put_pixels(db, outcome.id, now)
+        self.amend(outcome.id, partial(_with_what_was_tried, tried=outcome.record))
         both = before.test.keys() & now.test.keys()
         pairs = [(old[p], new[p]) for p in both for old, new in ((before.normal, now.normal), (before.test, now.test))]
         return max((float(np.abs(a - b).max() / (np.abs(a).max() or 1.0)) for a, b in pairs if a.size), default=0.0)
@@ -228,7 +246,7 @@ class Store(Database):
         self.put(outcome)
 
     def complete_from(self, other: Store, trial_id: str) -> None:
-        """Copy maps and pixel counts of a trial, if missing here, from another store that has the same scores."""
+        """Copy evidence beside its scores of a trial, if missing here, from another store that has the same scores."""
         with self._explained():
             lacking = [table for table in ("maps", "pixels") if not self._has(table, trial_id)]
         with other._explained():
@@ -242,6 +260,11 @@ class Store(Database):
                 places = ", ".join("?" * len(found[0]))
                 db.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({places})", found)  # noqa: S608
                 keep_digest(db, trial_id, table)
+        for outcome in other.outcomes([trial_id]):
+            if outcome.evidence is not None and outcome.evidence.corrupted:
+                with self._transaction() as db:
+                    put_corrupted(db, trial_id, outcome.evidence)
+                    keep_digest(db, trial_id)
 
     def _has(self, table: str, trial_id: str) -> bool:
         return self._db.execute(f"SELECT 1 FROM {table} WHERE trial = ?", (trial_id,)).fetchone() is not None  # noqa: S608
@@ -304,3 +327,13 @@ class Store(Database):
         if with_pixels and outcome.evidence is not None:
             return replace(outcome, evidence=replace(outcome.evidence, pixels=self.pixels(row.id)))
         return outcome
+
+
+def _with_what_was_tried(record: Record, tried: Record) -> Record:
+    """A record with what a later fit, for more evidence, found out about it; what it did not try stays."""
+    return replace(
+        record,
+        pools={**record.pools, **tried.pools},
+        pool_faults={**record.pool_faults, **tried.pool_faults},
+        corruption_faults=tried.corruption_faults or record.corruption_faults,
+    )

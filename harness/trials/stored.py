@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.api import FloatArray
+from harness.api.corruptions import SEVERITIES
 from harness.trials.folders_left_out import without_folders
 from harness.trials.record import Record
 from harness.trials.rows import Row, trial_of
@@ -35,6 +36,7 @@ class Reader:
                 test={pool: _scores(row.id, test, len(paths)) for pool, _, test in row.scores},
                 defects=defects,
                 paths=paths,
+                corrupted=_corrupted(row, len(paths)),
             )
         record = record_of(row)
         for name in _ALIKE:
@@ -62,7 +64,7 @@ class Reader:
 
 _ALIKE = (
     *("plugins", "code", "versions", "machine", "pools", "default_pool"),
-    *("pixel_versions", "pool_faults", "resolved", "grave"),
+    *("pixel_versions", "pool_faults", "corruption_faults", "resolved", "grave"),
 )
 """Of a record: what many trials have in common."""
 
@@ -108,6 +110,16 @@ def _scores(trial_id: str, packed: bytes, images: int | None = None) -> FloatArr
     if not np.isfinite(scores).all():  # in a store without digests, that nobody has noticed before
         raise ValueError(f"{damaged}: {np.count_nonzero(~np.isfinite(scores))} of {len(scores)} are not finite")
     return scores
+
+
+def _corrupted(row: Row, images: int) -> dict[str, dict[str, FloatArray]]:
+    """Corruption to pool to the scores (S, N) of test images. Raises ValueError."""
+    found: dict[str, dict[str, FloatArray]] = {}
+    for corruption, pool, packed in row.corrupted:
+        steps = len(SEVERITIES)
+        scores = _scores(row.id, packed, steps * images)
+        found.setdefault(str(corruption), {})[str(pool)] = scores.reshape(steps, images)
+    return found
 
 
 def _finite(value: Any) -> Any:

@@ -188,6 +188,8 @@ class Evidence:
     """Small error maps of the test images, for people; None without maps, and from a store, which keeps them apart."""
     pixels: PixelEvidence | None = field(default=None, compare=False, repr=False)
     """The counts behind pixel metrics. None without maps or masks, and from a store unless they are asked for."""
+    corrupted: Mapping[str, Mapping[str, FloatArray]] = field(default_factory=dict, compare=False, repr=False)
+    """Corruption to pool to the scores (S, N) of the test images at each of S severities, where that was asked for."""
 
     def hash_of(self, pool: str) -> str:
         """16 hexadecimal digits of the scores of one pool, equal only where every score is."""

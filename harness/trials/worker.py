@@ -46,6 +46,10 @@ class WorkerConfig:
     """Whether models are fitted and scored in processes of their own; the registry has to be an `isolated_registry`."""
     skip_unreadable: bool = False
     """Whether images that cannot be read are left out."""
+    corruptions: tuple[str, ...] = ()
+    """The spellings of corruptions under which test images are scored as well."""
+    pixels: bool = False
+    """Whether a stored trial without the counts behind its pixel metrics is fitted again for them."""
     trial_minutes: float | None = None
     """How long a trial may take; None sets no limit. Only one in a process of its own can be ended."""
 
@@ -138,6 +142,7 @@ class Worker:
         fitting = Fitting(
             self.registry, config.device, config.weights_dir, config.pools, config.keep, self.save, self._isolation()
         )
+        fitting = replace(fitting, corruptions=config.corruptions)
         *larger, smallest = self.variants(trial)
         for variant in larger:
             try:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.api import BoolArray, Counts
+from harness.api.corruptions import SEVERITIES
 from harness.metrics.measured import Given, Measured
 from harness.trials import typed
 from harness.trials.record import Record
@@ -16,7 +17,7 @@ from harness.trials.trial import Outcome, Trial
 from harness.verdicts.packing import Packed
 from harness.verdicts.proof import check_stated
 from harness.verdicts.told import check_told
-from harness.verdicts.verdict import METRIC_VERSION, METRICS, PIXEL_METRICS, SingleImages, Verdict
+from harness.verdicts.verdict import METRIC_VERSION, METRICS, PIXEL_METRICS, Errors, SingleImages, Verdict
 
 Row = dict[str, Any]
 
@@ -48,12 +49,16 @@ class ExportedImages(SingleImages):
     """What a row says of single test images; their scores stayed where they were exported."""
 
     detected: Mapping[str, tuple[int, int]]
+    changed: Mapping[str, Errors]
     rightly: BoolArray | None
     hashed: str | None
     brought: Packed | None
 
     def detection(self) -> dict[str, tuple[int, int]]:
         return dict(self.detected)
+
+    def corrupted(self) -> dict[str, Errors]:
+        return dict(self.changed)
 
     def right(self) -> BoolArray | None:
         return self.rightly
@@ -118,6 +123,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         reason=row["reason"],
         images=ExportedImages(
             detected={kind: (found, n) for kind, (found, n) in row["detection"].items()},
+            changed=_changed(row, counts),
             rightly=_rightly(row["right"], counts),
             hashed=row["scores"],
             brought=row.get(EVIDENCE),
@@ -141,7 +147,7 @@ def _record(row: Mapping[str, Any]) -> Record:
 
 def _unknown(row: Mapping[str, Any], given: Given) -> str:
     """What may have made a row's id another one: a setting that this harness does not know."""
-    known = {*_TYPES, *Trial._fields, *given, "metric_versions", DIGEST, EVIDENCE}
+    known = {*_TYPES, "corrupted", *Trial._fields, *given, "metric_versions", DIGEST, EVIDENCE}
     for name in row:
         if name not in known:
             at = f"the column {name!r:.60} ({row[name]!r:.60}) is not known here"
@@ -157,6 +163,23 @@ def _counts(row: Mapping[str, Any]) -> Counts | None:
     if None in right or not (0 <= right[0] <= right[1] and 0 <= right[2] <= right[3]):
         raise ValueError(f"it is right on {right[0]} of {right[1]} normal and {right[2]} of {right[3]} abnormal images")
     return Counts(*right)
+
+
+def _changed(row: Mapping[str, Any], counts: Counts | None) -> dict[str, Errors]:
+    """What a row says of changed images. Raises ValueError for more errors than images."""
+    told = typed.read(row.get("corrupted", {}), Mapping[str, Mapping[str, tuple[int, ...]]], "corrupted")
+    found = {}
+    for name, errors in told.items():
+        sides = [errors.get("false_alarms", ()), errors.get("misses", ())]
+        most = (counts.n_normal, counts.n_abnormal) if counts else (0, 0)
+        sound = all(0 <= k <= n for side, n in zip(sides, most, strict=True) for k in side)
+        if not sound or [len(side) for side in sides] != [len(SEVERITIES)] * 2:
+            raise ValueError(
+                f"corrupted is {errors!r:.80} for {name!r:.60}, expected {len(SEVERITIES)} counts of false alarms and "
+                f"as many of misses, of {most[0]} normal and {most[1]} anomalous images"
+            )
+        found[name] = Errors(*sides)
+    return found
 
 
 def _given(row: Mapping[str, Any]) -> Given:

@@ -19,7 +19,7 @@ from harness.printable import command
 from harness.trials.folders_left_out import short
 from harness.trials.trial import UNUSED, Evidence, Outcome
 from harness.verdicts.packing import Packed, packed
-from harness.verdicts.verdict import SingleImages, Verdict
+from harness.verdicts.verdict import Errors, SingleImages, Verdict
 
 NO_TEST_IMAGES = "there are no test images, so that nothing can be ranked; the model is fitted all the same"
 """Why a finished trial has no verdict."""
@@ -41,6 +41,16 @@ class ScoredImages(SingleImages):
             return {}
         found = Counter(kind for kind, said in zip(defects, called.tolist(), strict=True) if said)
         return {kind: (found[kind], n) for kind, n in sorted(Counter(defects).items()) if kind != GOOD}
+
+    def corrupted(self) -> dict[str, Errors]:
+        limit, labels = self.limit, self.evidence.labels
+        if limit is None:
+            return {}
+        called = {name: of[self.pool] > limit for name, of in self.evidence.corrupted.items() if self.pool in of}
+        return {
+            name: Errors(*(tuple(wrong.sum(axis=1).tolist()) for wrong in (said[:, ~labels], ~said[:, labels])))
+            for name, said in called.items()
+        }
 
     def right(self) -> BoolArray | None:
         called = self._called()

@@ -6,15 +6,18 @@ import base64
 import binascii
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from harness.api import FloatArray
+from harness.api.corruptions import SEVERITIES
 from harness.trials import typed
 from harness.trials.trial import Evidence
 
+CORRUPTED = "corrupted"
 Packed = Mapping[str, Any]
 """What an export holds of the scores of one trial and pool: `defects`, `normal` and `test`."""
 
@@ -27,7 +30,9 @@ _TYPES = ("f4", "f8")
 def packed(evidence: Evidence, pool: str) -> Packed:
     """The scores of one pool, and the defect kinds of the test images as runs: `[["good", 20], ["crack", 13]]`."""
     runs = [[kind, len(list(run))] for kind, run in groupby(evidence.defects)]
-    return {"defects": runs, "normal": _text(evidence.normal[pool]), "test": _text(evidence.test[pool])}
+    told = {"defects": runs, "normal": _text(evidence.normal[pool]), "test": _text(evidence.test[pool])}
+    changed = {name: _text(by_pool[pool].ravel()) for name, by_pool in evidence.corrupted.items() if pool in by_pool}
+    return {**told, CORRUPTED: changed} if changed else told
 
 
 def unpacked(value: Any, pool: str) -> Evidence:
@@ -38,7 +43,21 @@ def unpacked(value: Any, pool: str) -> Evidence:
     normal, test = (_scores(value[name], name) for name in ("normal", "test"))
     if len(test) != len(defects):
         raise ValueError(f"evidence has {len(test)} scores of {len(defects)} test images")
-    return Evidence({pool: normal}, {pool: test}, defects, ("",) * len(defects))
+    evidence = Evidence({pool: normal}, {pool: test}, defects, ("",) * len(defects))
+    return replace(evidence, corrupted=_corrupted(value.get(CORRUPTED, {}), pool, len(test)))
+
+
+def _corrupted(value: Any, pool: str, images: int) -> dict[str, dict[str, FloatArray]]:
+    """Corruption to pool to scores (S, N). Raises ValueError."""
+    if not isinstance(value, dict):
+        raise ValueError(f"evidence: {CORRUPTED} is {value!r:.60}, expected scores by corruption")
+    found = {}
+    for name, told in value.items():
+        scores = _scores(told, f"{CORRUPTED} {name!r:.60}")
+        if len(scores) != len(SEVERITIES) * images:
+            raise ValueError(f"evidence: {CORRUPTED} {name!r:.60} has {len(scores)} scores of {images} test images")
+        found[name] = {pool: scores.reshape(len(SEVERITIES), images)}
+    return found
 
 
 def _text(scores: FloatArray) -> dict[str, Any]:

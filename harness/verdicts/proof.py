@@ -119,6 +119,9 @@ def _compare(row: Row, verdict: Verdict) -> None:
         _expect(name, row[name], again[name], "its scores give")
     if row["detection"] != again["detection"]:
         raise ValueError(f"detection is {row['detection']!r:.80}, its scores give {again['detection']!r:.80}")
+    if row.get("corrupted", {}) != again.get("corrupted", {}):
+        told = (row.get("corrupted"), again.get("corrupted"))
+        raise ValueError(f"corrupted is {told[0]!r:.80}, its scores give {told[1]!r:.80}")
     right = verdict.images.right()
     digits = None if right is None else "".join("01"[one] for one in right.astype(int).tolist())
     if row["right"] not in (None, digits):

@@ -44,6 +44,13 @@ class Checked(NamedTuple):
         return self.result != "different"
 
 
+class Errors(NamedTuple):
+    """How many changed test images are judged wrongly at the limit of unchanged ones, at each severity."""
+
+    false_alarms: tuple[int, ...]
+    misses: tuple[int, ...]
+
+
 class SingleImages:
     """How a verdict judges single test images. This is the one that does not know, as of a trial that was skipped."""
 
@@ -51,6 +58,10 @@ class SingleImages:
 
     def detection(self) -> dict[str, tuple[int, int]]:
         """Defect kind to how many of its images are called anomalous, and of how many."""
+        return {}
+
+    def corrupted(self) -> Mapping[str, Errors]:
+        """Corruption to what is judged wrongly under it; empty where none was tried, or there is no limit."""
         return {}
 
     def right(self) -> BoolArray | None:
@@ -190,6 +201,7 @@ class Verdict:
             **{name: self._stored(name) for name in PIXEL_METRICS},
             **self._asked_for(),
             "detection": {kind: list(found) for kind, found in self.images.detection().items()},
+            **self._corrupted(),
             "fit_seconds": record.fit_seconds,
             "train_images_per_second": record.train_images_per_second,
             "n_train": record.n_train,
@@ -200,6 +212,12 @@ class Verdict:
             "status": self.status,
             "reason": self.reason,
         }
+
+    def _corrupted(self) -> dict[str, Any]:
+        """The column of corruptions that were tried, where there are some."""
+        said = {name: errors._asdict() for name, errors in self.images.corrupted().items()}
+        lists = {name: {kind: list(counts) for kind, counts in errors.items()} for name, errors in said.items()}
+        return {"corrupted": lists} if lists else {}
 
     def _asked_for(self) -> dict[str, Any]:
         """The columns of metrics that were asked for, and the versions of these and of what has an earlier one."""

@@ -316,9 +316,9 @@ def test_a_finished_trial_lacks_a_pool_that_it_has_no_scores_of_unless_its_model
         store.put(outcome(1, status="error"))
         unpooled = replace(with_scores({"-": [1.0]}, {"-": [1.0, 2.0]}), trial=TRIAL._replace(seed=2))
         store.put(unpooled)
-        assert store.lacking([]) == set()
-        assert store.lacking(["mean"]) == set()
-        assert store.lacking(["mean", "topk"]) == {outcome(0).id}
+        assert store.lacking([]) == {}
+        assert store.lacking(["mean"]) == {}
+        assert store.lacking(["mean", "topk"]) == {outcome(0).id: "pool topk"}
 
 
 def test_another_fit_adds_the_scores_of_a_pool_and_leaves_the_others_as_they_were(tmp_path: Path) -> None:
@@ -328,9 +328,9 @@ def test_another_fit_adds_the_scores_of_a_pool_and_leaves_the_others_as_they_wer
             {"mean": [1.0, 4.0], "low": [0.5, 0.5]}, {"mean": [1.0, 8.0], "low": [0.25, 0.5]},
             fit_seconds=3.0, pools={"low": "x 1.0"}, pool_faults={"odd": "no such thing"},
         )  # fmt: skip
-        assert store.add_pools(again) == 0
+        assert store.add_evidence(again) == 0
         (kept,) = store.outcomes()
-        assert store.lacking(["low"]) == set()
+        assert store.lacking(["low"]) == {}
     assert {pool: values.tolist() for pool, values in kept.evidence.test.items()} == {
         "mean": [1.0, 8.0], "low": [0.25, 0.5],
     }  # fmt: skip
@@ -354,7 +354,7 @@ def test_how_far_the_other_scores_of_that_fit_are_from_the_stored_ones_is_told_o
     with Store(tmp_path, write=True) as store:
         store.put(with_scores({"mean": [1.0, 4.0]}, {"mean": [1.0, -8.0]}))
         again = with_scores({"mean": normal, "low": [0.0, 0.0]}, {"mean": [test[0], -test[1]], "low": [9.0, 9.0]})
-        assert store.add_pools(again) == pytest.approx(share)
+        assert store.add_evidence(again) == pytest.approx(share)
         (kept,) = store.outcomes()
         assert kept.evidence.test["mean"].tolist() == [1.0, -8.0], "the stored ones stay"
 
@@ -406,4 +406,4 @@ def test_a_store_that_was_closed_holds_no_file_open(tmp_path: Path) -> None:
 def test_scores_that_were_all_zero_and_have_moved_are_told_by_how_much(tmp_path: Path) -> None:
     with Store(tmp_path, write=True) as store:
         store.put(with_scores({"mean": [0.0, 0.0]}, {"mean": [0.0, 0.0]}))
-        assert store.add_pools(with_scores({"mean": [0.0, 0.5]}, {"mean": [0.25, 0.0]})) == pytest.approx(0.5)
+        assert store.add_evidence(with_scores({"mean": [0.0, 0.5]}, {"mean": [0.25, 0.0]})) == pytest.approx(0.5)

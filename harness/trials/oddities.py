@@ -1,0 +1,29 @@
+"""What is odd about a run that has ended, in sentences: what plugins changed, and what executors gave unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.api import Executor
+from harness.plugin.spec import spell
+from harness.trials.schedule import RunSummary
+
+
+def of_changes(summary: RunSummary) -> Iterator[str]:
+    """What plugins have changed for the whole process, once for each method."""
+    by_method: dict[str, list[str]] = {}
+    for method, name in summary.changed:
+        by_method.setdefault(method, []).append(name)
+    for method, names in by_method.items():
+        yield f"the parts of {method} changed {' and '.join(names)} for the whole process, which was put back"
+
+
+def of_unasked(summary: RunSummary, executor: Executor) -> Iterator[str]:
+    """That an executor gave outcomes which nobody waited for."""
+    if summary.unasked:
+        first, *others = [trial.title for trial in summary.unasked]
+        more = f" and {len(others)} more" if others else ""
+        yield (
+            f"executor {spell(executor)} gave an outcome of {first}{more} that nobody waited for, as where it gives "
+            "one twice: the first one of each trial counts, and the others are left out"
+        )
