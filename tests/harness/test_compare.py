@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from scipy.stats import t as student
 from harness import OracleThreshold, Threshold
 from harness.conventions import Convention, Judged
 from harness.published import load, read
-from harness.published.chance import chance_of, shuffled_of
+from harness.published.chance import _without_information, chance_of, shuffled_of
 from harness.published.comparison import Compared, Comparison, compare, plain_name
 from harness.published.equivalence import Noise, bounds_of, judgement
 from harness.published.floors import beside_floors
@@ -451,6 +452,38 @@ def test_a_detector_without_information_is_tried_at_every_rate_and_the_mean_of_t
     rows = [row for row in compared.table.rows if row.category == "bottle"]
     means = {metric: np.mean([float(row.values[metric].value) for row in rows]) for metric in rows[0].values}
     assert found.mean_row == sum(c.would_be(means[c.metric]) == "equivalent" for c in found.comparisons)
+
+
+@pytest.mark.parametrize(
+    ("metric", "alarms", "expected"),
+    [
+        ("auroc", 0.3, 0.5),
+        ("pixel_auroc", 0.3, 0.5),
+        ("pixel_average_precision", 0.3, None),
+        ("aupro_0.30", 0.3, None),
+        ("average_precision", 0.3, 60 / 80),
+        ("normal_rate", 0.3, 0.7),
+        ("abnormal_rate", 0.3, 0.3),
+        ("accuracy", 0.3, (20 * 0.7 + 60 * 0.3) / 80),
+        ("balanced_accuracy", 0.3, 0.5),
+        ("f1", 1.0, 2 * 60 / (2 * 60 + 20)),
+        ("f1", 0.0, 0.0),
+    ],
+)
+def test_a_detector_that_alarms_whatever_is_on_the_image_scores_what_arithmetic_says(
+    tmp_path: Path, metric: str, alarms: float, expected: float | None
+) -> None:
+    (one,) = theirs(tmp_path, "0.50")
+    one = replace(one, metric=metric, verdicts=(verdict(15, 45, (20, 60)),))
+    found = _without_information(one, alarms)
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_a_detector_without_counts_is_told_by_its_auroc_alone(tmp_path: Path) -> None:
+    (one,) = theirs(tmp_path, "0.50")
+    without = replace(one, verdicts=(unfinished(),))
+    assert _without_information(replace(without, metric="auroc"), 0.3) == 0.5
+    assert _without_information(replace(without, metric="accuracy"), 0.3) is None
 
 
 def test_ranks_of_methods_are_correlated_with_the_published_ones() -> None:

@@ -102,6 +102,7 @@ def test_a_metric_that_does_not_follow_from_its_counts_is_impossible(
     altered[metric] += off
     found = check(read(file_of(tmp_path, row(seed=1), altered)))
     (finding,) = (finding for finding in found if finding.severity == "impossible")
+    assert (finding.kind, finding.about) == ("derived", "rows")
     assert finding.text.endswith(f"line 1 is not a verdict: {said}")
 
 

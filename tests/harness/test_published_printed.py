@@ -55,6 +55,14 @@ def test_digits_past_the_sixth_are_not_held_against_a_float32():
     assert list(read_number("0.7228915691375732").counts(83)) == [60]
 
 
+def test_one_step_of_the_last_digit_is_the_unit_and_a_millionth_at_least():
+    for text, digits, scale, unit in (
+        ("0.5", None, 1, 10), ("0.50", None, 1, 100), ("0.5", 3, 1, 1000), ("1", None, 1, 1), ("50.5", None, 100, 1000),
+        ("0.123456", None, 1, 10**6), ("0.1234567", None, 1, 10**6), ("12.34567", None, 100, 10**6),
+    ):  # fmt: skip
+        assert read_number(text, digits, scale).unit == Fraction(1, unit)
+
+
 def test_percent_are_shares_too():
     assert read_number("82.5", scale=100).value == Fraction(33, 40)
     assert read_number("82.5", scale=100).show(Fraction(33, 40)) == "82.50"

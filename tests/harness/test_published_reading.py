@@ -105,6 +105,12 @@ def test_a_fault_in_a_toml_table_is_one_line_that_names_the_row_and_field(tmp_pa
     assert said in refusal(toml(tmp_path, TOML.replace(old, new)))
 
 
+@pytest.mark.parametrize("rows", ["[]", '"bolt"', "{ category = 'bolt' }", "7"])
+def test_rows_that_are_no_list_of_at_least_one_are_refused(tmp_path, rows):
+    text = TOML[: TOML.index("rows = [")] + f"rows = {rows}\n"
+    assert "expected a list with at least one row" in refusal(toml(tmp_path, text))
+
+
 def test_a_mean_over_fewer_categories_than_there_are_rows_is_refused(tmp_path):
     row = '{ category = "bolt", model = "dae", accuracy = "0.80" },'
     rows = row + row.replace("bolt", "nut") + row.replace('"bolt"', '"mean", over = 1')
