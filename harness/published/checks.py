@@ -44,7 +44,7 @@ def check(table: PublishedTable) -> list[Finding]:
     for row in table.rows:
         methods.setdefault(row.method, []).append(row)
     for mean in table.means:
-        findings += _mean_findings(table, mean, methods[mean.method])
+        findings += _mean_findings(table, mean, methods.get(mean.method, ()))
     return [*_left_out(table), *findings, *_hard_categories(table), *_unchecked(table)]
 
 

@@ -225,7 +225,7 @@ def _refuse_impossible_means(table: PublishedTable, where: str) -> None:
         sizes[row.method] = sizes.get(row.method, 0) + 1
     for mean in table.means:
         found = sizes.get(mean.method, 0)
-        if not found:
+        if not found and not mean.over:  # over so many categories it stands alone, and nothing can be checked
             raise UsageError(f"{where}, {mean.place}: mean of {mean.title}, of which there is no row")
         if mean.over is not None and mean.over < found:
             raise UsageError(f"{where}, {mean.place}: over is {mean.over}, but {mean.title} has {found} rows")

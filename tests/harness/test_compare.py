@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -382,6 +383,45 @@ def test_a_network_that_timm_calls_otherwise_is_joined() -> None:
     compared = compare(load("image_auroc"), [ours])
     assert [(c.row.encoder, c.metric) for c in compared.comparisons] == [("wide_resnet50", "auroc")] * 2
     assert compared.near_misses == []
+
+
+@pytest.mark.parametrize(
+    ("published", "ours", "reason"),
+    [
+        ("shots = 4", {"shots": 4}, None),
+        ("shots = 4", {}, "shots as usual, shots 4 published"),
+        ("shots = 4", {"shots": 2}, "shots 2, shots 4 published"),
+        ('note = ""', {"shots": 2}, "shots 2, shots as usual published"),
+        ('setting = "multi-class"', {}, "one model a category, one for all published"),
+    ],
+)
+def test_only_numbers_of_the_same_setting_are_compared(
+    published: str, ours: dict[str, Any], reason: str | None, tmp_path: Path
+) -> None:
+    text = f"""
+title = "few"
+source = "somewhere"
+read = "first hand"
+read_in = "it"
+dataset = "mvtec_ad"
+metrics = ["auroc"]
+track = "none"
+protocol = {{ setting = "one-class", image_size = "not stated", backbone = "conv" }}
+rows = [{{ category = "bottle", model = "dae", encoder = "conv", loss = "mse", auroc = "0.95", {published} }}]
+"""
+    (tmp_path / "few.toml").write_text(text)
+    compared = compare(read(tmp_path / "few.toml"), [verdict(**ours)])
+    (found,) = compared.comparisons
+    assert (found.verdict == "not comparable", found.reasons) == (reason is not None, (reason,) if reason else ())
+
+
+def test_means_that_stand_alone_are_read_with_the_setting_of_each() -> None:
+    table = load("few_shot_and_joint")
+    assert table.rows == ()
+    found = {(one.model, one.shots, one.setting): one.values["auroc"].text for one in table.means}
+    assert found["winclip", 4, "one-class"] == "95.2"
+    assert found["dinomaly", 0, "multi-class"] == "99.6"
+    assert all(one.over == 15 and one.source for one in table.means)
 
 
 def test_a_near_miss_is_suggested() -> None:
