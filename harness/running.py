@@ -254,9 +254,10 @@ def _dataset(registry: Registry, settings: Settings) -> Dataset:
 
 def _axes(registry: Registry, settings: Settings, device: str, dataset: Dataset, of_data: Mapping[str, Any]) -> Axes:
     """What the settings ask for. Raises UsageError."""
+    categories = some_of(settings.categories, categories_of(dataset), "category")
     return Axes(
         dataset=dataset,
-        categories=some_of(settings.categories, categories_of(dataset), "category"),
+        categories=categories,
         models=choose(registry, Model, settings.models),
         encoders=choose(registry, Encoder, settings.encoders),
         losses=choose(registry, Loss, settings.losses),
@@ -264,7 +265,7 @@ def _axes(registry: Registry, settings: Settings, device: str, dataset: Dataset,
         holdout=settings.holdout,
         precision=hardware.precision(settings.precision, device),
         calibrate=settings.calibrate if settings.calibrate in (CROSSFIT, REST) else "",
-        protocols=crossed(settings, registry),
+        protocols=crossed(settings, registry, categories),
         **of_data,
     )
 

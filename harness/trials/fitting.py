@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from harness.api import Encoder, FloatArray, Images, Loss, Model, Progress, Split, Threshold
+from harness.api import Encoder, FloatArray, Images, Loss, Model, Pool, Progress, Split, Threshold
 from harness.audit.statistics import usual_statistics
 from harness.errors import HarnessError, TrainingError
 from harness.metrics.pixel import curves
@@ -21,13 +21,14 @@ from harness.trials.corrupting import corrupted_scores
 from harness.trials.crossfitting import cross_fitted
 from harness.trials.framed import FramedModel, framed, unframed
 from harness.trials.handed import handed
-from harness.trials.holdout import normal_images
+from harness.trials.holdout import NormalImages, normal_images
 from harness.trials.isolation.model import IsolatedModel, Isolation
 from harness.trials.observers import Observer
 from harness.trials.protocols.augmentation import augmented
 from harness.trials.record import Record
 from harness.trials.saved_model import ModelFolder, SavedModel, State, digest_of_pixels, limit_by
-from harness.trials.scoring import evidence_of, score, score_normal
+from harness.trials.scoring import Calibration, evidence_of, score, score_normal
+from harness.trials.together import JOINT_ONE_LIMIT, joined, merged, of_one_fit, parted
 from harness.trials.trial import CROSSFIT, UNUSED, Evidence, Trial
 
 Save = Callable[[SavedModel, State, Path], object]
@@ -43,6 +44,20 @@ class Fitted:
     """What the fit itself adds to the record."""
     unkept: str = ""
     """Why the model could not be kept; empty if it was, or if nobody asked for it."""
+    parts: tuple[tuple[Trial, Fitted], ...] = ()
+    """What came of the same fit for other trials."""
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """How one category came out."""
+
+    evidence: Evidence
+    faults: Mapping[str, str]
+    """Why pools that were asked for have no scores."""
+    of_corruptions: Mapping[str, str]
+    """Why corruptions that were asked for have none."""
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -61,10 +76,13 @@ class Fitting:
     corruptions: tuple[str, ...] = ()
     """Corruptions under which the test images are scored as well."""
 
-    def fit(self, trial: Trial, split: Split, observer: Observer) -> Fitted:
-        """Fit a trial on a category's normal images, and score its test images. Raises whatever a plugin raises."""
+    def fit(self, trial: Trial, splits: Mapping[str, Split], observer: Observer) -> Fitted:
+        """Fit a trial on the normal images of these categories, and score their test images.
+
+        Raises whatever a plugin raises.
+        """
         with self._at_work(trial) as model:
-            return self._fit(model, trial, split, observer)
+            return self._fit(model, trial, splits, observer)
 
     @contextmanager
     def _at_work(self, trial: Trial) -> Iterator[Model]:
@@ -76,9 +94,9 @@ class Fitting:
         with self.isolation.at_work(model, trial) as elsewhere:
             yield framed(elsewhere, trial)
 
-    def _fit(self, model: Model, trial: Trial, split: Split, observer: Observer) -> Fitted:
-        usual, asked = usual_pools(self.registry, model), made_pools(self.registry, self.pools)
-        fitted, calibration, where = normal_images(split, trial.holdout, trial.seed, trial.calibrate)
+    def _fit(self, model: Model, trial: Trial, splits: Mapping[str, Split], observer: Observer) -> Fitted:
+        normal = {name: normal_images(one, trial.holdout, trial.seed, trial.calibrate) for name, one in splits.items()}
+        fitted = joined({name: images.fitted for name, images in normal.items()})
         history: list[float] = []
         images_seen = 0
 
@@ -97,29 +115,69 @@ class Fitting:
         fit_seconds, seen = time.perf_counter() - started, images_seen
         losses = tuple(history)  # of the model that is kept, not of those that leave some images out
         started = time.perf_counter()
+        calibrated = self._calibrated(model, trial, normal, fitted, listen)
+        told = Record(
+            fit_seconds=fit_seconds,
+            score_seconds=(time.perf_counter() - started) / len(splits),
+            train_images_per_second=seen / fit_seconds if seen else None,
+            n_train=len(fitted),
+            loss_history=losses,
+            resolved={str(name): str(value) for name, value in model.resolved(encoder).items()},
+        )
+        own, *others = of_one_fit(trial)
+        judged = {name: self._tested(model, trial, split, calibrated[name]) for name, split in splits.items()}
+        every = merged(list(calibrated.values()))
+
+        def of(one: Trial) -> Fitted:
+            tested, split = judged[one.category], splits[one.category]
+            if one.setting == JOINT_ONE_LIMIT:
+                tested = replace(tested, evidence=replace(tested.evidence, normal=every.scores))
+            return self._fitted(model, one, split, tested, normal[one.category].where, told)
+
+        return replace(of(own), parts=tuple((one, of(one)) for one in others))
+
+    def _calibrated(
+        self,
+        model: Model,
+        trial: Trial,
+        normal: Mapping[str, NormalImages],
+        fitted: Images,
+        listen: Callable[[Progress], None],
+    ) -> dict[str, Calibration]:
+        """The scores that limits are set on, by category."""
+        usual, asked = self._pools_of(model)
         if trial.calibrate == CROSSFIT:
             fitted_to = partial(self._fitted_to, trial, listen)
             scores = cross_fitted(model, fitted_to, fitted, usual, asked, trial.seed, by_folds=bool(trial.augment))
-        else:
-            scores = score_normal(model, calibration, usual, asked, trial.seed)
-        evidence, faults = evidence_of(model, scores, split.test, usual, asked, trial.seed)
-        score_seconds = time.perf_counter() - started
-        evidence, corruption_faults = self._corrupted(model, split.test, evidence, trial.seed)
-        record = Record(
-            fit_seconds=fit_seconds,
-            score_seconds=score_seconds,
-            train_images_per_second=seen / fit_seconds if seen else None,
-            n_train=len(fitted),
-            n_calibration=len(calibration),
+            return parted(scores, {name: len(images.fitted) for name, images in normal.items()})
+        return {
+            name: score_normal(model, images.calibration, usual, asked, trial.seed) for name, images in normal.items()
+        }
+
+    def _tested(self, model: Model, trial: Trial, split: Split, calibration: Calibration) -> _Tested:
+        started, (usual, asked) = time.perf_counter(), self._pools_of(model)
+        evidence, faults = evidence_of(model, calibration, split.test, usual, asked, trial.seed)
+        seconds = time.perf_counter() - started
+        evidence, of_corruptions = self._corrupted(model, split.test, evidence, trial.seed)
+        return _Tested(evidence, faults, of_corruptions, seconds)
+
+    def _pools_of(self, model: Model) -> tuple[Mapping[str, Pool], Mapping[str, Pool]]:
+        return usual_pools(self.registry, model), made_pools(self.registry, self.pools)
+
+    def _fitted(self, model: Model, trial: Trial, split: Split, tested: _Tested, where: str, told: Record) -> Fitted:
+        """What is remembered of a trial, and why its model could not be kept."""
+        evidence = tested.evidence
+        record = replace(
+            told,
+            score_seconds=(told.score_seconds or 0.0) + tested.seconds,
+            n_calibration=max((len(scores) for scores in evidence.normal.values()), default=0),
             calibrated_on=where,
             threads=_threads(model),
             default_pool=model.default_pool,
             floor=bool(model.floor),
             pools=provenance.strange_pools(evidence.test, self.registry),
-            pool_faults=faults,
-            corruption_faults=corruption_faults,
-            resolved={str(name): str(value) for name, value in model.resolved(encoder).items()},
-            loss_history=losses,
+            pool_faults=tested.faults,
+            corruption_faults=tested.of_corruptions,
             pixels=None if evidence.pixels is None else curves.summary(evidence.pixels.counts()),
             pixel_versions={} if evidence.pixels is None else curves.VERSIONS,
             incomplete=split.incomplete,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.api import Corruption, Dataset, Executor, Model, Split
 from harness.errors import HarnessError, UnavailableError, where_raised
@@ -17,6 +17,7 @@ from harness.trials.grid import Cell
 from harness.trials.observers import Observer, RunStart
 from harness.trials.pictures import thumbnails
 from harness.trials.store import Store
+from harness.trials.together import fit_of
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker
 
@@ -122,6 +123,11 @@ class _Schedule:
         self._awaited: dict[str, Trial] = {}
         self._unusable: dict[tuple[str, str], str] = {}
         """Why the data of a category cannot be loaded, by the way that its images are read."""
+        self._planned, self._jointly = set[str](), set[str]()
+        """Keys of trials whose model is of several categories, and of those that came of the fit of another."""
+        self._waiting: dict[str, list[Trial]] = {}
+        """The trials that will come of a fit of several categories which was given out, by `fit_of`."""
+        self._failed: dict[str, Outcome] = {}
         self.summary = RunSummary(floors=self._floors.ids)
 
     @property
@@ -136,6 +142,8 @@ class _Schedule:
     def settle(self, outcome: Outcome) -> None:
         """Store an outcome, then tell the observer."""
         self._awaited.pop(_key_of(outcome), None)
+        if outcome.trial.together and _key_of(outcome) not in self._jointly:
+            self._settle_together(outcome)
         outcome = self._remembered(outcome)
         self._store.put(outcome, anew=outcome.id in self._edited)
         more = outcome.id in self._lacking and outcome.id not in self._edited
@@ -153,6 +161,22 @@ class _Schedule:
             self.summary.unfinished.append(outcome)
         self._observer.ended(outcome)
 
+    def _settle_together(self, outcome: Outcome) -> None:
+        """Settle what was to come, or came, of the same fit for other trials of the plan."""
+        waiting = self._waiting.pop(fit_of(outcome.trial), [])
+        if outcome.status != "done":
+            self._failed[fit_of(outcome.trial)] = outcome
+            for trial in waiting:
+                self.settle(replace(outcome, trial=trial))
+        for part in outcome.parts:
+            if _key_of(part) in self._planned and not self._store.has_done(part.id):
+                base = self._split(part.trial)
+                if base is not None:
+                    self._make_ready(part.trial, base, self._worker.presented(part.trial, base))
+                self._jointly.add(_key_of(part))
+                self._observer.started(part.trial)
+                self.settle(part)
+
     def _remembered(self, outcome: Outcome) -> Outcome:
         """An outcome with what was found about its images, and without folders, which may name a person."""
         place = self._worker.config
@@ -160,31 +184,53 @@ class _Schedule:
 
     def missing(self, plan: Iterable[Cell]) -> Iterator[Trial]:
         """The trials to fit. Those that cannot be fitted, and those that are in the store, are dealt with at once."""
-        for trial, misfit in plan:
+        cells = list(plan)
+        self._planned = {trial.key for trial, misfit in cells if trial.together and not misfit}
+        for trial, misfit in cells:
             if misfit:
                 self.settle(Outcome(trial, "skipped", misfit))
-                continue
-            base = self._split(trial)
-            if base is None:
-                self.settle(Outcome(trial, "error", self._unusable[trial.category, trial.resize]))
-                continue
-            try:
-                split = self._worker.presented(trial, base)
-            except HarnessError as error:
-                self.settle(Outcome(trial, "error", str(error), base.fingerprint))
-                continue
-            wanted = self._wanted(trial, split.fingerprint)
-            if wanted is None:
-                self._floors.fit_beside(trial, base)
-                continue
-            self._auditor.look(trial.category, base, split.fingerprint)
+            elif not (trial.together and trial.key in self._jointly) and (wanted := self._to_fit(trial)):
+                self._awaited[wanted.key] = wanted
+                self._observer.started(wanted)
+                yield wanted
+
+    def _to_fit(self, trial: Trial) -> Trial | None:
+        """The variant of a trial that is to be fitted; None where it is settled, or will come of another's fit."""
+        base = self._split(trial)
+        if base is None:
+            self.settle(Outcome(trial, "error", self._unusable[trial.category, trial.resize]))
+            return None
+        try:
+            split = self._worker.presented(trial, base)
+        except HarnessError as error:
+            self.settle(Outcome(trial, "error", str(error), base.fingerprint))
+            return None
+        wanted = self._wanted(trial, split.fingerprint)
+        if wanted is None:
             self._floors.fit_beside(trial, base)
-            if split.fingerprint not in self._pictured:
-                self._store.put_thumbnails(split.fingerprint, thumbnails(split.test))
-                self._pictured.add(split.fingerprint)
-            self._awaited[wanted.key] = wanted
-            self._observer.started(wanted)
-            yield wanted
+            return None
+        self._make_ready(trial, base, split)
+        return wanted if not trial.together or self._is_first(wanted, split.fingerprint) else None
+
+    def _is_first(self, trial: Trial, fingerprint: str) -> bool:
+        """Whether nobody fits the trial's model yet, which is of several categories."""
+        fit = fit_of(trial)
+        if failed := self._failed.get(fit):
+            self.settle(replace(failed, trial=trial, fingerprint=fingerprint))
+        elif fit in self._waiting:
+            self._waiting[fit].append(trial)
+        else:
+            self._waiting[fit] = []
+            return True
+        return False
+
+    def _make_ready(self, trial: Trial, base: Split, split: Split) -> None:
+        """Look at the images of a trial that is about to be fitted, keep small ones, and fit the floors beside it."""
+        self._auditor.look(trial.category, base, split.fingerprint)
+        self._floors.fit_beside(trial, base)
+        if split.fingerprint not in self._pictured:
+            self._store.put_thumbnails(split.fingerprint, thumbnails(split.test))
+            self._pictured.add(split.fingerprint)
 
     def _split(self, trial: Trial) -> Split | None:
         """The data of a trial; None if it cannot be loaded."""

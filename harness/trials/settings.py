@@ -6,11 +6,10 @@ From here come the options of `harness run`, the names in `--config`, the keywor
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from harness.api import Corruption, Dataset, Encoder, Executor, Loss, Model, Part, Pool, Run, Threshold, Tracker
 from harness.errors import UsageError, unknown_name
@@ -39,17 +38,12 @@ from harness.trials.setting_kinds import (
 
 KUMAR_2025, OWN_IMAGES = "kumar_2025", "own_images"
 """Presets: the protocol of Kumar, 2025, and what suits one's own images. `harness.trials.presets` has their values."""
-CALIBRATIONS = ("train", "holdout", "crossfit", "rest")
-"""What `calibrate` may be."""
-_HELD_OUT = 0.2
-"""The share that is held out where `calibrate` asks for that and nobody says how much."""
-F = TypeVar("F", bound=Callable[..., Any])
 Door = Literal["python", "command line"]
 Chosen = tuple[str | Part | type[Part], ...]
 """Parts as the user gave them: spellings, instances or classes."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of one run, each converted to its type. Raises UsageError for a wrong value."""
 
@@ -102,7 +96,7 @@ class Settings:
         Number(0, below=1), 0.0, "Share of the normal images that is kept from fitting, to set thresholds on."
     )
     calibrate: str | None = declared(
-        OneOf(CALIBRATIONS),
+        OneOf(("train", "holdout", "crossfit", "rest")),
         None,
         "Which normal images limits are set on: those that were fitted (train), a share kept from fitting (holdout), "
         "all of them, each scored by a model that was fitted without it (crossfit), or those that shots leaves out "
@@ -131,15 +125,13 @@ class Settings:
     resize: tuple[str, ...] | None = declared(
         SomeOf(RESIZES),
         None,
-        "How images become square, as stretch,pad: both sides to the image size (stretch), the longer side to it and "
-        "the rest mirrored, which counts in no score (pad), or in their own size and cut into tiles (tiles).",
+        "How images become square: stretched, resized in proportion and padded, or cut in their own size into tiles.",
         in_words="stretch; tiles where tiles are asked for and no image size is",
     )
     tiles: tuple[int | str, ...] = declared(
         Amounts(NONE, "256, or none,256"),
         NONE,
-        "Sizes of tiles in pixels that images are cut into, as 256: tiles are what models learn and score, and their "
-        "maps are joined without seams.",
+        "Sides of tiles in pixels that images are cut into, as 256: models learn and score these; maps are joined.",
     )
     overlap: int | None = declared(
         Whole(0), None, "Pixels that neighbouring tiles share at least.", in_words="a quarter of a tile"
@@ -156,6 +148,14 @@ class Settings:
         None,
         "Corruptions, as brightness,defocus or all: test images are judged at five severities of each, too.",
         in_words="none",
+    )
+    setting: tuple[str, ...] = declared(
+        SomeOf(("one-class", "joint", "joint-one-limit")),
+        "one-class",
+        "A model for each category, or one for all, fitted once, with a limit for each (joint) or one limit.",
+    )
+    together: tuple[str, ...] | None = declared(
+        Names(), None, "The categories that a joint model is fitted to.", in_words="those of the run"
     )
     max_false_alarms: float | None = declared(
         Share(),
@@ -281,7 +281,7 @@ class Settings:
                 f"{self.holdout:g}: give one of them"
             )
         if self.calibrate == "holdout" and not self.holdout:
-            object.__setattr__(self, "holdout", _HELD_OUT)
+            object.__setattr__(self, "holdout", 0.2)  # where nobody says how much
         if self.max_false_alarms is not None:
             promised = f"tolerance[alpha={self.max_false_alarms!r}]"
             others = () if self.thresholds == ("mean",) else self.thresholds

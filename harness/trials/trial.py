@@ -75,6 +75,10 @@ class Trial(NamedTuple):
     """How many pixels neighbouring tiles share at least."""
     augment: str = ""
     """By what changed copies of the training images are made that it is fitted to as well, as `flip,shift`."""
+    setting: str = "one-class"
+    """Whether its model is of its category alone, or one of several categories, with a limit each or one for all."""
+    together: str = ""
+    """The categories that its model is fitted to, as a comma list; empty for its own alone."""
 
     @property
     def protocol(self) -> Protocol:
@@ -220,6 +224,8 @@ class Outcome:
     """Why its model could not be kept. Only the run that fitted it sees this; it is not stored."""
     changed: tuple[str, ...] = field(default=(), compare=False)
     """What its plugins changed for the whole process, and the worker restored. It is not stored."""
+    parts: tuple[Outcome, ...] = field(default=(), compare=False, repr=False)
+    """The outcomes of other trials that came of the same fit. They are stored by themselves."""
 
     @cached_property
     def id(self) -> str:

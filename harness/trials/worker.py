@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from harness.trials.protocols.axes import presented
 from harness.trials.record import Record
 from harness.trials.saved_model import ModelFolder, write
 from harness.trials.surroundings import put_back
+from harness.trials.together import fingerprint_of, names_of
 from harness.trials.trial import Outcome, Protocol, Trial
 
 
@@ -61,7 +62,7 @@ class Worker:
     config: WorkerConfig
     registry: Registry
     save: Save = write
-    _loaded: tuple[tuple[str, str, int, str], Split] | None = field(default=None, repr=False)
+    _loaded: dict[tuple[str, str, int, str], Split] = field(default_factory=dict, repr=False)
     _presented: tuple[Split, Protocol, int, str, Split] | None = field(default=None, repr=False)
 
     @property
@@ -73,11 +74,15 @@ class Worker:
     def split(self, dataset: str, category: str, image_size: int, resize: str = STRETCH) -> Split:
         """One category of a data set, as it is there. Raises DataError, UsageError."""
         wanted = (dataset, category, image_size, resize)
-        if self._loaded is None or self._loaded[0] != wanted:
-            part = open_dataset(self.registry, dataset, self.config.data_root, resize)
-            part.skip_unreadable = self.config.skip_unreadable
-            self._loaded = (wanted, load(part, category, image_size))
-        return self._loaded[1]
+        if wanted not in self._loaded:
+            self._loaded.clear()
+            self._load(*wanted)
+        return self._loaded[wanted]
+
+    def _load(self, dataset: str, category: str, image_size: int, resize: str) -> None:
+        part = open_dataset(self.registry, dataset, self.config.data_root, resize)
+        part.skip_unreadable = self.config.skip_unreadable
+        self._loaded[dataset, category, image_size, resize] = load(part, category, image_size)
 
     def split_of(self, trial: Trial) -> Split:
         """The category of a trial, as it is there and read as the trial asks. Raises DataError, UsageError."""
@@ -90,8 +95,22 @@ class Worker:
         """
         known, how = self._presented, (trial.protocol, trial.seed, trial.calibrate)
         if known is None or known[0] is not base or known[1:4] != how:
-            known = self._presented = (base, *how, presented(base, trial))
+            split = presented(base, trial)
+            if trial.together:  # its model, and so its scores, follow from the images of all
+                split = replace(split)
+                vars(split)["fingerprint"] = fingerprint_of(trial.category, self._beside(trial, base))
+            known = self._presented = (base, *how, split)
         return known[4]
+
+    def _beside(self, trial: Trial, base: Split) -> dict[str, Split]:
+        """The categories that a trial's model is fitted to, as its protocol presents them. Raises DataError."""
+        found = {}
+        for name in names_of(trial):
+            wanted = (trial.dataset, name, trial.image_size, trial.resize)
+            if name != trial.category and wanted not in self._loaded:
+                self._load(*wanted)
+            found[name] = presented(base if name == trial.category else self._loaded[wanted], trial)
+        return found
 
     def perform(self, trial: Trial, observer: Observer, split: Split | None = None) -> Outcome:
         """Fit a trial on the given category, or else load it. Nothing but KeyboardInterrupt is raised."""
@@ -104,10 +123,12 @@ class Worker:
         try:
             if split is None:
                 split = self.split_of(trial)
-            split = self.presented(trial, split)
+            base, split = split, self.presented(trial, split)
             fingerprint = split.fingerprint
             known = self.known_before(trial)
-            variant, fitted = self._fit_in_memory(trial, split, observer)
+            splits = self._beside(trial, base) if trial.together else {trial.category: split}
+            fingerprints = {name: fingerprint_of(name, splits) if trial.together else fingerprint for name in splits}
+            variant, fitted = self._fit_in_memory(trial, splits, observer)
         except UnavailableError as error:
             return Outcome(trial, "skipped", str(error), fingerprint, record=known)
         except HarnessError as error:
@@ -116,15 +137,19 @@ class Worker:
             raise
         except BaseException as error:  # a plugin may raise anything, sys.exit included; the other trials go on
             return Outcome(trial, "error", where_raised(error) + self._advice(trial, error), fingerprint, record=known)
-        record = replace(
-            fitted.record,
-            plugins=known.plugins,
-            code=known.code,
-            versions=known.versions,
-            machine=known.machine,
-            asked_batch_size=None if variant == trial else trial.batch_size,
-        )
-        return Outcome(variant, "done", "", fingerprint, fitted.evidence, record, fitted.unkept)
+
+        def of(one: Trial, result: Fitted) -> Outcome:
+            record = replace(
+                result.record,
+                plugins=known.plugins,
+                code=known.code,
+                versions=known.versions,
+                machine=known.machine,
+                asked_batch_size=None if variant == trial else trial.batch_size,
+            )
+            return Outcome(one, "done", "", fingerprints[one.category], result.evidence, record, result.unkept)
+
+        return replace(of(variant, fitted), parts=tuple(of(*part) for part in fitted.parts))
 
     def variants(self, trial: Trial) -> Iterator[Trial]:
         """What may be fitted for a trial: itself and, where that is allowed, half the batch, down to one image.
@@ -136,7 +161,7 @@ class Worker:
             trial = trial._replace(batch_size=trial.batch_size // 2)
             yield trial
 
-    def _fit_in_memory(self, trial: Trial, split: Split, observer: Observer) -> tuple[Trial, Fitted]:
+    def _fit_in_memory(self, trial: Trial, splits: Mapping[str, Split], observer: Observer) -> tuple[Trial, Fitted]:
         """The first variant of a trial for which memory suffices."""
         config = self.config
         fitting = Fitting(
@@ -146,12 +171,12 @@ class Worker:
         *larger, smallest = self.variants(trial)
         for variant in larger:
             try:
-                return variant, fitting.fit(variant, split, observer)
+                return variant, fitting.fit(variant, splits, observer)
             except Exception as error:
                 if not hardware.out_of_memory(error):
                     raise
             hardware.release_memory()  # not before the error is gone, whose frames hold on to it
-        return smallest, fitting.fit(smallest, split, observer)
+        return smallest, fitting.fit(smallest, splits, observer)
 
     def _isolation(self) -> Isolation | None:
         """Where models are at work; None is this process."""

@@ -93,7 +93,7 @@ def test_the_identity_of_a_trial_depends_on_each_setting_and_on_the_data(axes: A
         "dataset": "x", "category": "x", "model": "x", "encoder": "x", "loss": "x", "seed": 9, "image_size": 8,
         "epochs": 9, "batch_size": 9, "learning_rate": 9.0, "holdout": 0.5, "precision": "bf16", "weights": "random",
         "versions": "x 2", "calibrate": "crossfit", "shots": 3, "contaminate": 0.1, "reserve": 0.2,
-        "resize": "pad", "tiles": 32, "overlap": 8, "augment": "flip",
+        "resize": "pad", "tiles": 32, "overlap": 8, "augment": "flip", "setting": "joint", "together": "a,b",
     }  # fmt: skip
     assert changes.keys() == set(Trial._fields)
     identities = {trial._replace(**{name: value}).identity("data") for name, value in changes.items()}

@@ -13,20 +13,22 @@ from harness.plugin.registry import Registry
 from harness.trials.protocols.augmentation import Augmentation, spelt_in_full
 from harness.trials.protocols.contamination import Contamination
 from harness.trials.protocols.cutting import Cutting
+from harness.trials.protocols.joint import Joint
 from harness.trials.protocols.protocol import Category, Protocol
 from harness.trials.protocols.shots import Shots
 from harness.trials.settings import Settings
 from harness.trials.trial import CROSSFIT, PROTOCOL, Trial, named
 from harness.trials.trial import Protocol as Values
 
-PROTOCOLS: Sequence[Protocol] = (Shots(), Contamination(), Cutting(), Augmentation())
+PROTOCOLS: Sequence[Protocol] = (Shots(), Contamination(), Cutting(), Augmentation(), Joint())
 
 
-def crossed(settings: Settings, registry: Registry | None = None) -> list[Values]:
+def crossed(settings: Settings, registry: Registry | None = None, categories: Sequence[str] = ()) -> list[Values]:
     """Every combination of the protocols that are asked for, as values of a trial. Raises UsageError.
 
-    Parts that they name are those of a registry.
+    Parts that they name are those of a registry. A joint model is of these categories, unless others are asked for.
     """
+    settings = replace(settings, together=settings.together or tuple(categories) or None)
     if registry is not None:
         settings = spelt_in_full(settings, registry)
     found: dict[Values, None] = {}

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from harness.api import Dataset, Split
 from harness.images.framing import TILES
-from harness.trials.datasets import load
+from harness.trials.datasets import categories_of, load
 from harness.trials.settings import Settings
 from harness.trials.trial import Trial
 
@@ -28,6 +28,11 @@ class Category:
     def dataset(self) -> str:
         """The name of its data set."""
         return self._dataset.name
+
+    @cached_property
+    def known(self) -> Sequence[str]:
+        """All categories of its data set. Raises DataError."""
+        return categories_of(self._dataset)
 
     @property
     def resizes(self) -> Sequence[str]:

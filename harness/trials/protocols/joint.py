@@ -1,0 +1,43 @@
+"""`setting` and `together`: a model for each category, or one for several, which is judged category by category."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.errors import unknown_name
+from harness.printable import listed
+from harness.trials.protocols.protocol import Category, Protocol
+from harness.trials.settings import Settings
+from harness.trials.together import ONE_CLASS
+
+
+class Joint(Protocol):
+    """The worker fits one model to all categories; what is presented of each is the category itself."""
+
+    fields = ("setting", "together")
+
+    def asked(self, settings: Settings) -> Sequence[Mapping[str, Any]]:
+        together = listed(list(settings.together or ()))
+        return [{} if one == ONE_CLASS else {"setting": one, "together": together} for one in settings.setting]
+
+    def fault(self, asked: Settings, category: Category) -> str:
+        joint = next((one for one in asked.setting if one != ONE_CLASS), None)
+        if joint is None:
+            return ""
+        together = asked.together or tuple(category.among)
+        called = asked.called
+        if len(together) < 2:
+            return (
+                f"{called('setting')} {joint}: one model for several categories takes two or more, and there is only "
+                f"{together[0]}; give {called('setting')} {ONE_CLASS}, or more {called('together')}"
+            )
+        unknown = next((name for name in together if name not in category.known), None)
+        if unknown is not None:
+            return f"{called('together')}: {unknown_name('category', unknown, category.known)}"
+        if category.name not in together:
+            return (
+                f"{called('together')} {listed(list(together))} lacks {category.name}, which is to be judged: add it, "
+                f"or leave it out of {called('categories')}"
+            )
+        return ""
