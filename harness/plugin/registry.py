@@ -34,7 +34,7 @@ from harness.api import (
     Tracker,
 )
 from harness.errors import HarnessError, UsageError, error_line, error_text, unknown_name
-from harness.plugin import hookspecs
+from harness.plugin import hookspecs, library_functions
 from harness.plugin.contract import misfit, misfit_of_source
 from harness.plugin.faults import fault_of, is_floor, named, needs_options
 from harness.plugin.plugin_files import contents, module_names, module_of
@@ -144,7 +144,7 @@ class Registry:
         for (distribution, _), entry in sorted(entries.items(), key=lambda item: (item[0][0] != DISTRIBUTION, item[0])):
             plugin = Plugin(entry.name, distribution or "unknown", entry.dist.version if entry.dist else "unknown")
             if plugin.builtin or names is None or names & {plugin.name, plugin.distribution}:
-                registry._load(plugin, entry.load, partial(_source_of, entry.module))
+                registry._load(plugin, entry.load, partial(_source_of, entry.module), entry.module.partition(".")[0])
         registry._load_files(files if isinstance(files, Mapping) else contents(files))
         return registry
 
@@ -241,12 +241,12 @@ class Registry:
     def _hook_names(self) -> set[str]:
         return set(HOOKS.values())
 
-    def _load(self, plugin: Plugin, load: Any, source: Callable[[], bytes] = bytes) -> None:
+    def _load(self, plugin: Plugin, load: Any, source: Callable[[], bytes] = bytes, own: str = "") -> None:
         """Import and register one plugin. Whatever goes wrong is noted among its problems."""
         self.plugins.append(plugin)
         self._offers.clear()
         try:
-            module = load()
+            module = self._imported(plugin, load, own)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
@@ -268,6 +268,16 @@ class Registry:
         self._modules[key] = plugin
         if not plugin.problems and not self._manager.get_hookcallers(module):
             plugin.problems.append("has no hook: expected a function such as harness_models with @hookimpl before it")
+
+    def _imported(self, plugin: Plugin, load: Any, own: str) -> Any:
+        """The module of a plugin. What it replaces in shared libraries while it is imported is put back, and noted."""
+        if plugin.builtin:
+            return load()
+        with library_functions.kept(own) as replaced:
+            module = load()
+        if replaced:
+            plugin.problems.append(f"replaced {library_functions.named(replaced)} when it was imported: put back")
+        return module
 
     def _misnamed(self, module: object) -> Iterable[str]:
         """Mistakes in the names of hooks, which pluggy would ignore silently."""

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.trials import library_functions
+from harness.plugin import library_functions
 
 
 class _Shared(NamedTuple):
@@ -131,7 +131,7 @@ def put_back() -> Iterator[list[str]]:
     finally:
         imported = {name.partition(".")[0] for name in sys.modules.keys() - modules} - {"harness"}
         if replaced := library_functions.put_back(functions, imported):  # first, for what follows calls some of them
-            changed.append(_some(replaced))
+            changed.append(library_functions.named(replaced))
         if torch is None and (torch := sys.modules.get("torch")) is not None:
             # How many threads it began with depends on the machine, and nobody has looked.
             starts = (torch.float32, *_TORCH_STARTS_WITH, torch.get_num_threads())
@@ -147,13 +147,6 @@ def put_back() -> Iterator[list[str]]:
         np.random.set_state(draws[1])
         if torch is not None and torch_draws is not None:
             torch.set_rng_state(torch_draws)
-
-
-def _some(replaced: list[str]) -> str:
-    """`the function numpy.mean`, or `the functions numpy.mean, numpy.std and 3 others`."""
-    named, others = replaced[:3], len(replaced) - 3
-    more = f" and {others} other{'s' * (others > 1)}" if others > 0 else ""
-    return f"the function{'s' * (len(replaced) > 1)} {', '.join(named)}{more}"
 
 
 def _now(shared: _Shared) -> Any:

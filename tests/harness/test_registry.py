@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from harness import PixelMetric, Threshold, UsageError
@@ -197,6 +198,15 @@ def test_a_plugin_file_that_was_read_elsewhere_loads_under_its_path_and_version_
     assert offer.plugin.path == str(elsewhere)
     assert offer.plugin.version == Registry.discover([dots_plugin]).offers(Model)["mean_image"].plugin.version
     assert "def fit" in inspect.getsource(offer.part.fit), "as a traceback shows it, and torch.compile reads it"
+
+
+def test_what_a_plugin_replaces_in_a_library_when_it_is_imported_is_put_back_and_named(tmp_path: Path) -> None:
+    file = tmp_path / "vandal.py"
+    file.write_text("import numpy\nnumpy.mean = None\ndel numpy.std\n")
+    mean, std = np.mean, np.std
+    (plugin,) = (one for one in Registry.discover([file]).broken if one.name == "vandal")
+    assert plugin.problems[0] == "replaced the functions numpy.mean, numpy.std when it was imported: put back"
+    assert (np.mean, np.std) == (mean, std)
 
 
 def test_a_plugin_file_of_another_suffix_is_broken_with_its_reason(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from harness.commands import main
+from harness.plugin import library_functions
 from harness.plugin.registry import Registry
-from harness.trials import library_functions
 from harness.trials.observers import Observer
 from harness.trials.surroundings import _SHARED, _of_torch
 from harness.trials.trial import Outcome, Trial

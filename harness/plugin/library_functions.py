@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +37,25 @@ def look() -> list[_Place]:
         _Place(owner, name, _functions(owner), frozenset(vars(owner) if isinstance(owner, type) else ()))
         for name, owner in _owners()
     ]
+
+
+@contextmanager
+def kept(own: str = "") -> Iterator[list[str]]:
+    """Put back what is replaced within; then the list has the names. `own` is a package that may replace nothing."""
+    replaced: list[str] = []
+    before, modules = look(), set(sys.modules)
+    try:
+        yield replaced
+    finally:
+        imported = {name.partition(".")[0] for name in sys.modules.keys() - modules}
+        replaced += put_back(before, imported - {own, _OURS})
+
+
+def named(replaced: list[str]) -> str:
+    """`the function numpy.mean`, or `the functions numpy.mean, numpy.std, math.sqrt and 2 others`."""
+    first, others = replaced[:3], len(replaced) - 3
+    more = f" and {others} other{'s' * (others > 1)}" if others > 0 else ""
+    return f"the function{'s' * (len(replaced) > 1)} {', '.join(first)}{more}"
 
 
 def put_back(before: list[_Place], imported: set[str]) -> list[str]:
