@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.plugin.registry import Registry
 from harness.report.results import Results, opened
 from harness.trials.settings import Chosen
+from harness.verdicts.sweeps import has_sweeps
+
+_FEW = 20_000
+"""Verdicts whose scores fit into memory beside them."""
 
 
 def judged(
@@ -24,7 +29,12 @@ def judged(
 ) -> Results:
     """All verdicts by these thresholds and pools, with these metrics; an export (.jsonl) has what it was written with.
 
-    Light ones come without the scores behind them, as many as there may be. Raises UsageError where there are none.
+    Light ones come without the scores behind them, as many as there may be; but for a sweep, whose nested choice takes
+    scores, where there are few. Raises UsageError where there are none.
     """
     registry = Registry.discover(plugin_files)
-    return opened(source, registry, thresholds, pools, rank_by, metrics, verified=verified, trust=trust, light=light)
+    asked: Any = (source, registry, thresholds, pools, rank_by, metrics)
+    found = opened(*asked, verified=verified, trust=trust, light=light)
+    if light and len(found.verdicts) <= _FEW and has_sweeps({verdict.trial[2:5] for verdict in found.verdicts}):
+        return opened(*asked, verified=verified, trust=trust)
+    return found

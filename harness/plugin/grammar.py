@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import product
 
 from harness.errors import UsageError
 
@@ -55,22 +56,41 @@ def split_names(text: str) -> list[str]:
     return [item for item in items if item]
 
 
-def _split(text: str, *, outermost: bool) -> list[str]:
-    """The items between commas. Quotes count within brackets alone, directly behind an equals sign."""
-    items, depth, item, at = [], 0, "", 0
-    while at < len(text) and depth >= 0:
-        character = text[at]
+def expanded(text: str) -> list[str]:
+    """The parts that a spelling with alternatives stands for: `cae[contraction=1e-4|1e-3]` is two, in that order.
+
+    Each combination of the alternatives of several options is one. Quoted values have none. Raises UsageError.
+    """
+    name, bracket, rest = text.strip().partition("[")
+    if "|" not in rest or not rest.endswith("]"):
+        return [text]
+    choices = []
+    for item in _split(rest[:-1], outermost=False):
+        option, equals, value = item.partition("=")
+        found = [inner for one in _split(value, outermost=False, at="|") for inner in expanded(one)]
+        if value.count("|") and len(found) < 2:
+            found = [value]
+        choices.append([f"{option}{equals}{one}" for one in found])
+    return [f"{name}{bracket}{','.join(items)}]" for items in product(*choices)]
+
+
+def _split(text: str, *, outermost: bool, at: str = ",") -> list[str]:
+    """The items between commas, or another sign. Quotes count within brackets alone, directly behind an equals sign."""
+    items, depth, item, place = [], 0, "", 0
+    while place < len(text) and depth >= 0:
+        character = text[place]
         behind_equals = (depth > 0 or not outermost) and item.rstrip().endswith("=")
-        if character == '"' and behind_equals and (whole := _QUOTED.match(text, at)):
-            item, at = item + whole.group(), whole.end()
+        begins = behind_equals or (at == "|" and not item.strip())
+        if character == '"' and begins and (whole := _QUOTED.match(text, place)):
+            item, place = item + whole.group(), whole.end()
             continue
         depth += (character == "[") - (character == "]")
-        if character == "," and depth == 0:
+        if character == at and depth == 0:
             items.append(item)
             item = ""
         else:
             item += character
-        at += 1
+        place += 1
     if depth != 0:
         raise UsageError(f"{text!r} has unequal brackets: expected a form such as 'cae[latent_dim=64],dae'")
     return [stripped for stripped in (part.strip() for part in [*items, item]) if stripped]

@@ -13,7 +13,7 @@ from harness.api import Part
 from harness.errors import UsageError, unknown_name
 from harness.plugin.digest import digest_of
 from harness.plugin.faults import fault_of
-from harness.plugin.grammar import unquoted
+from harness.plugin.grammar import expanded, unquoted
 from harness.plugin.hookspecs import hookimpl
 from harness.plugin.options import describe, fits, option_types, options_of, same
 from harness.plugin.registry import HOOKS, KINDS, Plugin, Registry
@@ -65,7 +65,8 @@ def choose(registry: Registry, kind: type[P], asked: Sequence[str | Part | type[
         _again(registry, kind, one)
         if isinstance(one, Part)
         else registry.make(kind, one if isinstance(one, str) else one.name)
-        for one in asked
+        for given in asked
+        for one in (expanded(given) if isinstance(given, str) else [given])
     ]
 
 

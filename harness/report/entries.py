@@ -12,6 +12,7 @@ from harness.report.alarms import FLOOR_RATES, percent, rate_with_interval
 from harness.report.board_notes import marks_of, row_names
 from harness.report.cases import Json, case_of
 from harness.report.protocols import data_of
+from harness.report.sweeps import said_of
 from harness.report.verified import of_line
 from harness.trials.latencies import Setting
 from harness.trials.trial import UNUSED
@@ -20,6 +21,7 @@ from harness.verdicts.leaderboard import Board
 from harness.verdicts.methods import Method
 from harness.verdicts.rows import BoardRow, merit
 from harness.verdicts.speed import median_latency, peak_memory
+from harness.verdicts.sweeps import sweeps_of
 from harness.verdicts.verdict import PIXEL_METRICS
 
 MEAN = "mean over categories"
@@ -76,6 +78,7 @@ def entries_of(at: int, board: Board, shared: Shared, ranked_by: str) -> list[En
     track = "test labels: oracle" if board.track.oracle else "normal images"
     place = (at, board.category or MEAN, track, data_of(board.track))
     names = row_names(board)
+    swept = {id(sweep.best): said_of(sweep, ranked_by) for sweep in sweeps_of(board, ranked_by)}
     found = [
         Entry(
             *place,
@@ -91,7 +94,7 @@ def entries_of(at: int, board: Board, shared: Shared, ranked_by: str) -> list[En
                 *_measured(line, shared.setting),
             ],
             case=case_of(behind(line)[0]),
-            notes=_notes(board, line),
+            notes=[*_notes(board, line), *filter(None, [swept.get(id(line))])],
         )
         for lines, floor in ((board.lines, False), (board.fitted_floors, True))
         for line in lines

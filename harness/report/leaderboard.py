@@ -21,6 +21,7 @@ from harness.report.board_notes import (
 )
 from harness.report.corrupted import corruption_table
 from harness.report.ranking import ranking_rows
+from harness.report.sweeps import sweep_notes
 from harness.report.table import Document, Table
 from harness.report.verdict_rows import VerdictRows
 from harness.trials.latencies import Setting
@@ -30,6 +31,7 @@ from harness.verdicts.methods import RANDOM_FEATURES, Method, Track
 from harness.verdicts.rows import RANKED_BY, BoardRow
 from harness.verdicts.speed import COLUMN as LATENCY
 from harness.verdicts.speed import common_setting, median_latency
+from harness.verdicts.sweeps import sweeps_of
 from harness.verdicts.verdict import METRICS, Verdict
 
 STATED = "AS STATED: the export has no scores that these ranks follow from"
@@ -92,7 +94,10 @@ def _tables(board: Board, ranked_by: str, metrics: Sequence[str]) -> list[Table]
 
 
 def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
-    shared, varying = _settings([line.method for line in board.lines])
+    sweeps = sweeps_of(board, ranked_by)
+    folded = {id(line) for sweep in sweeps for line in sweep.lines[1:]}
+    shown = [line for line in board.lines if id(line) not in folded]
+    shared, varying = _settings([line.method for line in shown])
     several = any(line.seeds > 1 for line in board.lines)
     categories = max(line.categories for line in board.lines)
     extra = [POOLED] if board.category is None else [SPREAD, "min to max"] if several else ["95 %"]
@@ -110,7 +115,7 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
     headings += [*more.values(), *([LATENCY] * (setting is not None)), *[verified.HEADING] * checked]
     names, ranking = row_names(board), heading_of(board, ranked_by)
     rows = []
-    for line in (*board.lines, *board.fitted_floors):
+    for line in (*shown, *board.fitted_floors):
         row = [str(line.rank or ""), names[line.method], false_alarms(line), misses(line)]
         row += [_setting(line.method, name) for name in varying]
         row += [figure_of(line, metric, ranked_by) for metric in METRICS]
@@ -130,8 +135,8 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
         headings=headings,
         rows=rows,
         numbers=frozenset({*_NUMBERS, *more.values(), *extra}),
-        notes=board_notes(board, ranked_by, metrics),
-        faint=frozenset(range(len(board.lines), len(rows))),
+        notes=[*board_notes(board, ranked_by, metrics), *sweep_notes(sweeps, names, ranked_by)],
+        faint=frozenset(range(len(shown), len(rows))),
         legends=legends(board, ranked_by, setting),
         droppable=[heading for heading in _DROPPABLE if heading != ranking],
         kept=frozenset({"method", FALSE_ALARMS, MISSES, ranking}),
