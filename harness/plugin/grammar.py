@@ -68,7 +68,7 @@ def expanded(text: str) -> list[str]:
     for item in _split(rest[:-1], outermost=False):
         option, equals, value = item.partition("=")
         found = [inner for one in _split(value, outermost=False, at="|") for inner in expanded(one)]
-        if value.count("|") and len(found) < 2:
+        if len(found) < 1 + ("|" in value):
             found = [value]
         choices.append([f"{option}{equals}{one}" for one in found])
     return [f"{name}{bracket}{','.join(items)}]" for items in product(*choices)]
