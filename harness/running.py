@@ -22,6 +22,7 @@ from harness.trackers.asked import trackers_of
 from harness.trackers.tracking import Tracking
 from harness.trials import hardware
 from harness.trials.corrupting import refuse_severity
+from harness.trials.data_defaults import settings_of_data
 from harness.trials.datasets import categories_of, usual_dataset
 from harness.trials.edits import Edits
 from harness.trials.executors.asked import device_of, executor_of, jobs_of
@@ -165,7 +166,7 @@ def plan_run(settings: Settings, warn: Callable[[str], None]) -> PlannedRun:
     crossed = (*settings.models, *settings.encoders, *settings.losses, *(settings.dataset or ()))
     register(registry, (*crossed, *judges, *settings.executor, *(settings.trackers or ())))
     dataset = _dataset(registry, settings)
-    of_data = settings.of_data(dataset)
+    of_data = settings_of_data(settings, dataset)
     settings, remark = with_preset(settings, dataset, registry, of_data["image_size"])
     if remark:
         warn(remark)

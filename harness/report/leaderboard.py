@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from harness.report import verified
 from harness.report.alarms import FALSE_ALARMS, FLOOR_RATES, MISSES, false_alarms, misses
@@ -89,15 +90,16 @@ def leaderboard_document(
 
 def _tables(board: Board, ranked_by: str, metrics: Sequence[str]) -> list[Table]:
     """The table of a board, and apart what corruptions do to its rows, where some were tried."""
-    changed = corruption_table(board)
-    return [_table(board, ranked_by, metrics), *([changed] if changed else [])]
+    changed, sweeps = corruption_table(board), sweeps_of(board, ranked_by)
+    folded = {id(line) for sweep in sweeps for line in sweep.lines[1:]}
+    shown = replace(board, lines=[line for line in board.lines if id(line) not in folded]) if sweeps else board
+    table = _table(shown, ranked_by, metrics)
+    said = sweep_notes(sweeps, row_names(board), ranked_by)
+    return [replace(table, notes=[*table.notes, *said]), *([changed] if changed else [])]
 
 
 def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
-    sweeps = sweeps_of(board, ranked_by)
-    folded = {id(line) for sweep in sweeps for line in sweep.lines[1:]}
-    shown = [line for line in board.lines if id(line) not in folded]
-    shared, varying = _settings([line.method for line in shown])
+    shared, varying = _settings([line.method for line in board.lines])
     several = any(line.seeds > 1 for line in board.lines)
     categories = max(line.categories for line in board.lines)
     extra = [POOLED] if board.category is None else [SPREAD, "min to max"] if several else ["95 %"]
@@ -115,7 +117,7 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
     headings += [*more.values(), *([LATENCY] * (setting is not None)), *[verified.HEADING] * checked]
     names, ranking = row_names(board), heading_of(board, ranked_by)
     rows = []
-    for line in (*shown, *board.fitted_floors):
+    for line in (*board.lines, *board.fitted_floors):
         row = [str(line.rank or ""), names[line.method], false_alarms(line), misses(line)]
         row += [_setting(line.method, name) for name in varying]
         row += [figure_of(line, metric, ranked_by) for metric in METRICS]
@@ -135,8 +137,8 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
         headings=headings,
         rows=rows,
         numbers=frozenset({*_NUMBERS, *more.values(), *extra}),
-        notes=[*board_notes(board, ranked_by, metrics), *sweep_notes(sweeps, names, ranked_by)],
-        faint=frozenset(range(len(shown), len(rows))),
+        notes=board_notes(board, ranked_by, metrics),
+        faint=frozenset(range(len(board.lines), len(rows))),
         legends=legends(board, ranked_by, setting),
         droppable=[heading for heading in _DROPPABLE if heading != ranking],
         kept=frozenset({"method", FALSE_ALARMS, MISSES, ranking}),

@@ -316,22 +316,6 @@ class Settings:
         """The name of a setting where the user gave it: `--data-root` or `data_root`."""
         return SETTINGS[name].options[0] if self.door == "command line" else name
 
-    def of_data(self, dataset: Dataset) -> dict[str, Any]:
-        """Settings for which data sets may have defaults: as asked for, else as in the data set, else the usual ones.
-
-        Raises UsageError for a default of the data set that is none.
-        """
-        said: dict[str, Any] = {}
-        for name, value in dataset.defaults.items():
-            setting, where = find(name), f"data set {dataset.name!r}, in its defaults: {name}"
-            if setting is None or not setting.of_data:
-                raise UsageError(f"{where} is no setting that it may have: {unknown_name('setting', name, _of_data())}")
-            said[setting.name] = setting.read(value, where)
-        for name in _of_data():
-            asked = getattr(self, name)
-            said[name] = asked if asked not in (None, "auto") else said.get(name, SETTINGS[name].usual)
-        return said
-
 
 SETTINGS: Mapping[str, Setting] = {
     field.name: Setting(field.name, **field.metadata) for field in dataclasses.fields(Settings) if field.metadata
@@ -344,7 +328,3 @@ def find(name: str) -> Setting | None:
     if plain in SETTINGS:
         return SETTINGS[plain]
     return next((one for one in SETTINGS.values() if plain == one.option or plain in one.aliases), None)
-
-
-def _of_data() -> list[str]:
-    return [name for name, setting in SETTINGS.items() if setting.of_data]

@@ -38,6 +38,7 @@ from harness.published.reading import folder as published_folder
 from harness.report.findings import findings_document
 from harness.report.formats import render
 from harness.report.leaderboard import leaderboard_document
+from harness.trials.data_defaults import settings_of_data
 from harness.trials.grid import plan
 from harness.trials.presets import with_preset
 from harness.trials.record import Record
@@ -188,7 +189,7 @@ def configurations() -> Target:
         settings = replace(settings_of(given), **here)
         choose(registry, Threshold, settings.thresholds)
         dataset = running._dataset(registry, settings)
-        of_data = settings.of_data(dataset)
+        of_data = settings_of_data(settings, dataset)
         settings, _ = with_preset(settings, dataset, registry, of_data["image_size"])
         list(plan(running._axes(registry, settings, "cpu", dataset, of_data)))
 

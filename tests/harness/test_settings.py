@@ -16,6 +16,7 @@ from harness import Dataset, Loss, Model, Run, UsageError
 from harness.commands import main
 from harness.commands.run import command
 from harness.plugin.in_process import some_of
+from harness.trials.data_defaults import settings_of_data
 from harness.trials.settings import SETTINGS, Settings, find
 from harness.trials.settings_shown import table
 
@@ -53,7 +54,7 @@ def test_every_setting_is_an_option_of_the_command_with_its_help_and_default() -
 
 
 def test_defaults_of_a_fit_are_those_of_the_contract() -> None:
-    asked = Settings().of_data(_Suited())
+    asked = settings_of_data(Settings(), _Suited())
     assert asked == {
         name: getattr(Run, name) for name in ("epochs", "image_size", "batch_size", "learning_rate", "weights")
     }
@@ -73,9 +74,9 @@ class _Suited(Dataset):
 def test_a_data_set_has_defaults_of_its_own_where_nothing_is_asked(rate: str) -> None:
     suited = _Suited()
     suited.defaults = {"epochs": 2, rate: 1e-3}  # type: ignore[misc]
-    found = Settings().of_data(suited)
+    found = settings_of_data(Settings(), suited)
     assert (found["epochs"], found["learning_rate"], found["image_size"]) == (2, 1e-3, 256)
-    found = Settings.of({"epochs": 7, rate: 0.5}).of_data(suited)
+    found = settings_of_data(Settings.of({"epochs": 7, rate: 0.5}), suited)
     assert (found["epochs"], found["learning_rate"]) == (7, 0.5)
 
 
@@ -94,7 +95,7 @@ def test_a_default_of_a_data_set_that_is_none_is_one_clear_line(defaults: dict[s
     suited = _Suited()
     suited.defaults = defaults  # type: ignore[misc]
     with pytest.raises(UsageError, match=re.escape(said)):
-        Settings().of_data(suited)
+        settings_of_data(Settings(), suited)
 
 
 @pytest.mark.parametrize(
