@@ -51,6 +51,33 @@ def mean_with_interval(rates: Sequence[tuple[float, int]]) -> tuple[float, float
     return mean, mean - below, mean + above
 
 
+def f1_interval(found: tuple[int, int], passed: tuple[int, int]) -> tuple[float, float]:
+    """Bounds at 95 % of an F1 from how many anomalous and how many normal images are judged rightly, each k of n.
+
+    F1 rises with either rate; how far it moves up to the Wilson bound of each is added as squares, after Zou, Donner,
+    Statistics in Medicine 27 (2008) 1693. Raises ValueError without anomalous images.
+    """
+    bounds = [wilson(*found), wilson(*passed) if passed[1] else (1.0, 1.0)]
+    rates = [found[0] / found[1], passed[0] / passed[1] if passed[1] else 1.0]
+
+    def f1(detected: float, normal: float) -> float:
+        hits, alarms = detected * found[1], (1 - normal) * passed[1]
+        return 2 * hits / (hits + alarms + found[1])
+
+    here = f1(*rates)
+    below = math.hypot(here - f1(bounds[0][0], rates[1]), here - f1(rates[0], bounds[1][0]))
+    above = math.hypot(f1(bounds[0][1], rates[1]) - here, f1(rates[0], bounds[1][1]) - here)
+    return max(0.0, here - below), min(1.0, here + above)
+
+
+def average_precision_interval(value: float, n_abnormal: int) -> tuple[float, float]:
+    """Bounds at 95 % of an average precision, as of a share of the anomalous images: Wilson's.
+
+    Boyd, Eng and Page, ECML PKDD 2013, take the normal approximation, which has no width at 1. Raises ValueError.
+    """
+    return wilson(value * n_abnormal, n_abnormal)
+
+
 def auroc_interval(auroc: float, n_normal: int, n_abnormal: int, confidence: float = 0.95) -> tuple[float, float]:
     """Lower and upper bound of an AUROC in [0, 1] seen on so many images of each class. Raises ValueError.
 

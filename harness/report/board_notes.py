@@ -23,9 +23,11 @@ MARKS = {
 }
 """What marks of figures mean."""
 COMMON = "common seeds"
-SPREAD = "±"
+MARGINS = (
+    "±: half a 95 % interval, for other test images and, of several seeds, for other fits (of pixel metrics for these "
+    "alone)."
+)
 POOLED = "pooled"
-AUROC_INTERVAL = "AUROC 95 %"
 HEADINGS = {
     "normal_rate": "normal",
     "abnormal_rate": "abnormal",
@@ -105,12 +107,7 @@ def legends(board: Board, ranked_by: str, setting: Setting | None) -> list[tuple
     found += [(heading_of(board, ranked_by), said) for said in marks if said.startswith(FITTED_FLOOR_MARK)]
     if board.category is None:
         found.append((POOLED, "Means give each category the same weight; pooled gives each image the same weight."))
-    found += [
-        (SPREAD, "±: standard deviation of the accuracy over seeds."),
-        ("95 %", "95 %: accuracy by Wilson."),
-        (AUROC_INTERVAL, f"{AUROC_INTERVAL}: Newcombe, for one seed."),
-        (FALSE_ALARMS, NOTE),
-    ]
+    found += [("method", MARGINS), (FALSE_ALARMS, NOTE)]
     if setting is not None:
         found.append((LATENCY, f"{LATENCY}: milliseconds for one image, the median, on {setting}."))
     return found

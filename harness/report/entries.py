@@ -25,7 +25,6 @@ from harness.verdicts.sweeps import sweeps_of
 from harness.verdicts.verdict import PIXEL_METRICS
 
 MEAN = "mean over categories"
-_BOUNDED = ("accuracy", "auroc")
 _FEWEST_RANKED = 3
 """A critical difference is shown for no fewer methods than these."""
 
@@ -133,9 +132,9 @@ def _figure(line: BoardRow, metric: str, published: PublishedNumbers, ranked_by:
     found = line.stats.get(metric)
     if found is None:
         return Figure(None, "")
-    interval = line.verdict.interval(metric) if line.verdict and metric in _BOUNDED else None
+    interval = line.verdict.interval(metric) if line.verdict else None
     bounds = f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
-    if not interval and metric in _BOUNDED and found.sd is not None:
+    if not interval and found.sd is not None:
         bounds = f"{found.low:.2f} to {found.high:.2f}"
     return Figure(found.mean, f"{found.mean:.3f}", bounds, published(line, metric), marks_of(line, metric, ranked_by))
 

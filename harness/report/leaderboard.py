@@ -8,11 +8,9 @@ from dataclasses import replace
 from harness.report import verified
 from harness.report.alarms import FALSE_ALARMS, FLOOR_RATES, MISSES, false_alarms, misses
 from harness.report.board_notes import (
-    AUROC_INTERVAL,
     COMMON,
     HEADINGS,
     POOLED,
-    SPREAD,
     board_notes,
     heading_of,
     is_uneven,
@@ -28,6 +26,7 @@ from harness.report.verdict_rows import VerdictRows
 from harness.trials.latencies import Setting
 from harness.trials.trial import UNUSED, spelt
 from harness.verdicts.leaderboard import Board, boards, unfinished
+from harness.verdicts.margins import margin
 from harness.verdicts.methods import RANDOM_FEATURES, Method, Track
 from harness.verdicts.rows import RANKED_BY, BoardRow
 from harness.verdicts.speed import COLUMN as LATENCY
@@ -42,15 +41,12 @@ _DROPPABLE = (
     "AP",
     POOLED,
     "seeds",
-    AUROC_INTERVAL,
-    "95 %",
     "min to max",
-    SPREAD,
     "categories",
     "balanced",
     "F1",
 )
-_NUMBERS = ("#", FALSE_ALARMS, MISSES, AUROC_INTERVAL, LATENCY, *HEADINGS.values())
+_NUMBERS = ("#", FALSE_ALARMS, MISSES, LATENCY, *HEADINGS.values())
 _SETTINGS = (
     "weights",
     "pool",
@@ -102,15 +98,12 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
     shared, varying = _settings([line.method for line in board.lines])
     several = any(line.seeds > 1 for line in board.lines)
     categories = max(line.categories for line in board.lines)
-    extra = [POOLED] if board.category is None else [SPREAD, "min to max"] if several else ["95 %"]
+    extra = [POOLED] if board.category is None else ["min to max"] * several
     extra += ["categories"] * any(line.categories < categories for line in board.lines)
     extra += ["seeds"] * several + [COMMON] * is_uneven(board)
     headings = ["#", "method", FALSE_ALARMS, MISSES, *varying, *HEADINGS.values()]
     at = headings.index(HEADINGS["accuracy"]) + 1
     headings[at:at] = extra
-    bounded = any(line.verdict for line in board.lines)
-    at_auroc = headings.index(HEADINGS["auroc"]) + 1
-    headings[at_auroc:at_auroc] = [AUROC_INTERVAL] * bounded
     setting = common_setting(outcome for line in board.lines for outcome in line.outcomes)
     more = {metric: heading_of(board, metric) for metric in metrics if metric not in METRICS}
     checked = any(verified.of_line(line) for line in board.lines)
@@ -122,14 +115,12 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
         row += [_setting(line.method, name) for name in varying]
         row += [figure_of(line, metric, ranked_by) for metric in METRICS]
         row[at:at] = [_extra(line, name, categories, ranked_by) for name in extra]
-        row[at_auroc:at_auroc] = [_bounds(line, "auroc")] * bounded
         row += [figure_of(line, metric, ranked_by) for metric in more]
         row += [_latency(line, setting)] * (setting is not None) + [verified.of_line(line)] * checked
         rows.append(row)
     for name, floor in board.floors.items():
         row = ["", name, *FLOOR_RATES[name], *("" for _ in varying), *(f"{floor[metric]:.3f}" for metric in METRICS)]
         row[at:at] = [""] * len(extra)
-        row[at_auroc:at_auroc] = [""] * bounded
         row += [f"{floor[metric]:.3f}" if metric in floor else UNUSED for metric in more]
         rows.append(row + [""] * (len(headings) - len(row)))
     return Table(
@@ -142,7 +133,7 @@ def _table(board: Board, ranked_by: str, metrics: Sequence[str]) -> Table:
         legends=legends(board, ranked_by, setting),
         droppable=[heading for heading in _DROPPABLE if heading != ranking],
         kept=frozenset({"method", FALSE_ALARMS, MISSES, ranking}),
-        stacked=frozenset({FALSE_ALARMS, MISSES}),
+        stacked=frozenset({FALSE_ALARMS, MISSES, *HEADINGS.values(), *more.values()}),
         folding=frozenset({"method"}),
         full={names[line.method]: line.method.title for line in board.lines},
     )
@@ -202,11 +193,23 @@ def _setting(method: Method, name: str) -> str:
 
 
 def figure_of(line: BoardRow, metric: str, ranked_by: str) -> str:
-    """`0.813`, marked where an accuracy does not beat constant answers, or what ranks it no fitted floor."""
+    """`0.813 ±.04`, marked where an accuracy does not beat constant answers, or what ranks it no fitted floor."""
     found = line.stats.get(metric)
     if found is None:
         return UNUSED
-    return f"{marks_of(line, metric, ranked_by)}{found.mean:.3f}"
+    return f"{marks_of(line, metric, ranked_by)}{found.mean:.3f}{_margin(line, metric)}"
+
+
+def _margin(line: BoardRow, metric: str) -> str:
+    """` ±.04`; empty where nothing is known."""
+    half = margin(line, metric)
+    return (
+        ""
+        if half is None
+        else f" ±{half:.2f}".replace("±0.", "±.")
+        if half >= 0.01
+        else f" ±{half:.3f}".replace("±0.", "±.")
+    )
 
 
 def _extra(line: BoardRow, name: str, categories: int, ranked_by: str) -> str:
@@ -215,21 +218,11 @@ def _extra(line: BoardRow, name: str, categories: int, ranked_by: str) -> str:
         worth = line.worth(ranked_by)
         return UNUSED if worth is None else f"{worth:.3f}"
     accuracy = line.stats["accuracy"]
-    if name == "95 %":
-        return _bounds(line, "accuracy")
-    if name == SPREAD:
-        return "" if accuracy.sd is None else f"{accuracy.sd:.3f}"
     if name == "min to max":
         return "" if accuracy.sd is None else f"{accuracy.low:.3f} to {accuracy.high:.3f}"
     if name == POOLED:
         return f"{line.pooled_accuracy:.3f}"
     return str(line.seeds) if name == "seeds" else f"{line.categories} of {categories}"
-
-
-def _bounds(line: BoardRow, metric: str) -> str:
-    """`0.72 to 1.00`; empty for more than one seed."""
-    interval = line.verdict and line.verdict.interval(metric)
-    return f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
 
 
 def _latency(line: BoardRow, setting: Setting | None) -> str:

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from harness.api import BoolArray, Counts, Interval, Ranking
-from harness.metrics.intervals import auroc_interval, mean_of_rates_interval, wilson
+from harness.metrics.intervals import (
+    auroc_interval,
+    average_precision_interval,
+    f1_interval,
+    mean_of_rates_interval,
+    wilson,
+)
 from harness.metrics.measured import Measured
 from harness.metrics.pixel.curves import VERSIONS
 from harness.trials.trial import PROTOCOL, Outcome, Trial, named
@@ -154,10 +160,11 @@ class Verdict:
         return (self.outcome.record.pixels or {}).get(name)
 
     def interval(self, name: str) -> Interval | None:
-        """A metric's interval from the size of its test set; None where there is none, as for F1 and pixel metrics.
+        """A metric's interval from the size of its test set; None where there is none, as for pixel metrics.
 
         Wilson's for a rate; Newcombe's method 10 (Statistics in Medicine 17 (1998) 873) for the mean of two rates, and
-        his method 5 (25 (2006) 559) for the AUROC: each can be worked out again from what a row holds.
+        his method 5 (25 (2006) 559) for the AUROC; see `harness.metrics.intervals` for the others. Each can be worked
+        out again from what a row holds.
         """
         counts, value = self.counts, self.metric(name)
         if counts is None or value is None:
@@ -165,6 +172,10 @@ class Verdict:
         if name == "auroc":
             return auroc_interval(value, counts.n_normal, counts.n_abnormal)
         normal, abnormal = (counts.right_normal, counts.n_normal), (counts.right_abnormal, counts.n_abnormal)
+        if name == "average_precision":
+            return average_precision_interval(value, counts.n_abnormal)
+        if name == "f1":
+            return f1_interval(abnormal, normal)
         if name == "balanced_accuracy":
             return mean_of_rates_interval(normal, abnormal)
         both = (normal[0] + abnormal[0], normal[1] + abnormal[1])

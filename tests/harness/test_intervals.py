@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import binomtest, norm
 
-from harness.metrics.intervals import auroc_interval, mean_of_rates_interval, mean_with_interval, wilson
+from harness.api import Ranking
+from harness.metrics.intervals import (
+    auroc_interval,
+    average_precision_interval,
+    f1_interval,
+    mean_of_rates_interval,
+    mean_with_interval,
+    wilson,
+)
 
 
 @given(st.integers(1, 500), st.data(), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
@@ -62,6 +70,21 @@ def test_the_interval_of_an_auroc_is_where_newcombes_formula_has_its_roots(auroc
     assert auroc_interval(auroc, n_normal, n_abnormal) == pytest.approx(
         by_formula(auroc, n_normal, n_abnormal), abs=1e-6
     )
+
+
+def test_an_f1_and_an_average_precision_have_the_intervals_of_as_many_images():
+    assert f1_interval((63, 63), (20, 20)) == pytest.approx((0.9545, 1.0), abs=0.02)
+    assert f1_interval((0, 10), (5, 5))[0] == 0.0
+    assert average_precision_interval(1.0, 63) == wilson(63, 63)
+    draws, held = np.random.default_rng(0), []
+    labels = np.arange(83) >= 20
+    for _ in range(300):  # scores of two normal distributions that are two deviations apart
+        ranking = Ranking(draws.normal(size=83) + 2 * labels, labels)
+        counts = ranking.counts(1.0)
+        bounds = [average_precision_interval(ranking.average_precision(), 63)]
+        bounds.append(f1_interval((counts.right_abnormal, 63), (counts.right_normal, 20)))
+        held.append([low <= true <= high for (low, high), true in zip(bounds, (0.971, 0.887), strict=True)])
+    assert np.mean(held, axis=0) == pytest.approx([0.98, 0.95], abs=0.03)
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(1, 200), st.integers(1, 200))

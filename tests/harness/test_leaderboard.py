@@ -15,9 +15,10 @@ from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.judging import judge
 from harness.verdicts.leaderboard import Board, boards, unfinished
+from harness.verdicts.margins import margin
 from harness.verdicts.rows import RANKED_BY
 from harness.verdicts.seeds import outlying_seeds
-from harness.verdicts.verdict import Verdict
+from harness.verdicts.verdict import METRICS, Verdict
 
 TRIAL = Trial("dots", "bottle", "dae", "conv", "mse", 0, 64, 3, 32, 1e-4, 0.0, "fp32", "-")
 DEFECTS = ("good",) * 4 + ("crack",) * 6
@@ -107,9 +108,32 @@ def test_one_seed_has_intervals_from_the_size_of_its_test_set() -> None:
     assert 0.59 < low < 0.60
     assert 0.98 < high < 0.99
     shown = render(leaderboard_document([verdict(4, 5)]), "md")
-    assert "0.60 to 0.98" in shown
-    assert "AUROC 95 %" in shown
-    assert "AUROC 95 %" not in render(leaderboard_document([verdict(4, 5), verdict(4, 5, seed=1)]), "md")
+    assert "0.900 ±.19" in shown
+    assert f"±{(high - low) / 2:.2f}".replace("±0.", "±.") == "±.19"
+
+
+def test_every_metric_has_half_an_interval_beside_it_which_grows_with_the_spread_of_seeds() -> None:
+    one, equal, apart = (
+        only(boards([verdict(4, found, seed=seed) for seed, found in enumerate(group)])).lines[0]
+        for group in ([5], [5, 5, 5], [4, 5, 6])
+    )
+    for metric in METRICS:
+        low, high = one.verdict.interval(metric)
+        assert margin(one, metric) == pytest.approx((high - low) / 2)
+        assert margin(equal, metric) == pytest.approx(margin(one, metric)), "equal fits tell nothing new"
+    assert margin(apart, "accuracy") == pytest.approx(0.228, abs=0.001)
+    assert margin(apart, "accuracy") > margin(equal, "accuracy")
+    overall = only(boards([verdict(4, 5), verdict(4, 5, category="pill")])[:1]).lines[0]
+    assert margin(overall, "auroc") == pytest.approx(margin(one, "auroc") / np.sqrt(2))
+    assert margin(one, "aupro") is None
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 250])
+def test_what_ranks_has_it_in_a_terminal_of_any_width(width: int) -> None:
+    for ranked_by in ("balanced_accuracy", "auroc", "average_precision"):
+        shown = to_terminal(leaderboard_document([verdict(4, 5), verdict(3, 5, loss="ssim")], ranked_by), width)
+        assert "±." in shown
+        assert "±: half a 95 % interval" in " ".join(shown.split())
 
 
 def test_a_seed_far_from_the_others_is_named() -> None:

@@ -135,8 +135,8 @@ def _widths(table: Table) -> list[_Width]:
 
 
 def _stacked(cell: str) -> str:
-    """`38 % (17 to 66)` on two lines."""
-    return cell.replace(" (", "\n(", 1)
+    """`38 % (17 to 66)` on two lines, and `0.813 ±.04`."""
+    return cell.replace(" (", "\n(", 1).replace(" ±", "\n±", 1)
 
 
 def _fitting(table: Table, widths: Sequence[_Width], width: int) -> tuple[list[int], list[str]]:
