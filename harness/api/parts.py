@@ -298,6 +298,13 @@ class Dataset(Part):
         Where `resize` is tiles, images keep their own size, and the arrays are as large as the largest of them.
         """
 
+    def unlabelled(self, category: str) -> Mapping[str, Sequence[Path]]:
+        """Test images whose labels nobody has, by the name of their folder; a benchmark's server judges maps of them.
+
+        None by default. Raises DataError.
+        """
+        return {}
+
     def regions(self, category: str, image_size: int) -> Sequence[Sequence[Region]] | None:
         """The defects of each test image apart, in the order of `load`, where the data set says how much must be found.
 

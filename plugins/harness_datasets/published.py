@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
-from harness import Archive
+from harness import Archive, UsageError, list_images, unknown_name
 from harness_datasets.files import Category
-from harness_datasets.folders import OfficialLayout
+from harness_datasets.folders import OfficialLayout, is_folder
 
 MVTEC_AD_COUNTS = {
     "bottle": (209, 20, 63),
@@ -55,7 +56,8 @@ class MvtecAd(OfficialLayout):
 class MvtecAd2(OfficialLayout):
     """MVTec AD 2 with its public test images.
 
-    The private ones have no published labels. Limits are set on the normal images of `validation`.
+    The private ones have no published labels: `harness submit-maps` writes what the benchmark's server judges of them.
+    Limits are set on the normal images of `validation`.
     """
 
     name = "mvtec_ad_2"
@@ -70,6 +72,16 @@ class MvtecAd2(OfficialLayout):
     test = "test_public"
     calibration = "validation/good"
     truth = "test_public/ground_truth"
+    private = ("test_private", "test_private_mixed")
+    """Folders of test images in the light of the training images, and in any light."""
+
+    def unlabelled(self, category: str) -> dict[str, Sequence[Path]]:
+        """The images of both private folders, as far as they are there. Raises UsageError, DataError."""
+        folders = self._folders()
+        if category not in folders:
+            raise UsageError(unknown_name("category", category, folders))
+        there = [name for name in self.private if is_folder(folders[category] / name)]
+        return {name: list_images(folders[category] / name).images for name in there}
 
 
 class Btad(OfficialLayout):

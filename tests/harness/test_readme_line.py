@@ -36,10 +36,10 @@ def test_a_newcomer_goes_from_images_to_decisions_by_the_commands_of_the_readme(
         Path(folder).mkdir(parents=True)
         for index in range(3):
             Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(Path(folder) / f"{index}.png")
-    (run,) = commands("run")
+    run, cut = commands("run")
     fitted = CliRunner().invoke(main, [*run, *SMALL])
     assert fitted.exit_code == 0, fitted.output
-    predict, watch = commands("predict")
+    predict, watch, of_tiles = commands("predict")
     judged = CliRunner().invoke(main, predict)
     assert judged.exit_code == 0, judged.output
     assert len(judged.stdout.splitlines()) == 2 + 6
@@ -50,6 +50,9 @@ def test_a_newcomer_goes_from_images_to_decisions_by_the_commands_of_the_readme(
         process.send_signal(signal.SIGTERM)
     assert process.returncode == 143
     assert [row["image"] for row in rows] == [f"from_camera/{index}.png" for index in range(3)]
+    for words in ([*cut, *SMALL], of_tiles):
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 0, done.output
     (pack,) = commands("pack")
     packed = CliRunner().invoke(main, pack)
     assert packed.exit_code == 0, packed.output
