@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from harness.plugin.spec import parse
 from harness.printable import counted
 from harness.published.table import DECIDED, NOT_STATED, RATES, PublishedTable, Row
-from harness.trials.trial import CROSSFIT, PROTOCOL
+from harness.trials.together import names_of
+from harness.trials.trial import CROSSFIT, PROTOCOL, Trial
 from harness.verdicts.verdict import PIXEL_METRICS, Verdict
 
 SYNTHETIC = "synthetic"
 """The data set that we draw ourselves."""
+_SAID_APART = ("setting", "together")
 
 
 def differences(table: PublishedTable, row: Row, metric: str, ours: Verdict) -> Iterator[str]:
@@ -43,10 +45,22 @@ def _of_data(table: PublishedTable, row: Row, ours: Verdict) -> Iterator[str]:
     elif row.counts and ours.counts and (row.counts.normal, row.counts.abnormal) != _sizes(ours):
         n, a = _sizes(ours)
         yield f"test set of {n} + {a} images, {row.counts.normal} + {row.counts.abnormal} published"
-    if row.setting == "multi-class":
-        yield "one model a category, one for all published"
+    yield from _of_setting(table, row, trial)
     if row.image_size not in (None, trial.image_size):
         yield f"image size {trial.image_size}, {row.image_size} published"
+
+
+def _of_setting(table: PublishedTable, row: Row, trial: Trial) -> Iterator[str]:
+    """Whether each category has a model of its own, here and there; what the source leaves open is no difference."""
+    ours = len(names_of(trial))
+    if row.setting == "one-class" and trial.together:
+        yield f"one model for {ours} categories, one a category published"
+    elif row.setting == "multi-class" and not trial.together:
+        yield "one model a category, one for all published"
+    elif row.setting == "multi-class":
+        theirs = max((mean.over or 0 for mean in table.means), default=0)
+        if theirs and ours != theirs:
+            yield f"one model for {ours} categories, one for {theirs} published"
 
 
 def _of_training(row: Row, ours: Verdict) -> Iterator[str]:
@@ -64,6 +78,8 @@ def _of_training(row: Row, ours: Verdict) -> Iterator[str]:
     if trial.calibrate:
         yield "limits set on cross-fitted scores" if trial.calibrate == CROSSFIT else "limits set on images left out"
     for name, usual in PROTOCOL.items():
+        if name in _SAID_APART:
+            continue
         mine, theirs = getattr(trial, name), getattr(row, name, usual)
         if mine != theirs:
             yield ", ".join(filter(None, (_in_words(name, mine, usual), f"{_in_words(name, theirs, usual)} published")))

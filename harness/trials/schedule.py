@@ -169,7 +169,8 @@ class _Schedule:
             for trial in waiting:
                 self.settle(replace(outcome, trial=trial))
         for part in outcome.parts:
-            if _key_of(part) in self._planned and not self._store.has_done(part.id):
+            more = part.id in self._lacking or not self._store.has_done(part.id)
+            if _key_of(part) in self._planned and more:
                 base = self._split(part.trial)
                 if base is not None:
                     self._make_ready(part.trial, base, self._worker.presented(part.trial, base))

@@ -393,6 +393,12 @@ def test_a_network_that_timm_calls_otherwise_is_joined() -> None:
         ("shots = 4", {"shots": 2}, "shots 2, shots 4 published"),
         ('note = ""', {"shots": 2}, "shots 2, shots as usual published"),
         ('setting = "multi-class"', {}, "one model a category, one for all published"),
+        ('setting = "multi-class"', {"setting": "joint", "together": "bottle,pill"}, None),
+        (
+            'note = ""',
+            {"setting": "joint", "together": "bottle,pill"},
+            "one model for 2 categories, one a category published",
+        ),
     ],
 )
 def test_only_numbers_of_the_same_setting_are_compared(

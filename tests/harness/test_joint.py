@@ -170,3 +170,14 @@ def test_joint_models_of_tiles_take_categories_of_other_sizes():
     assert [one.shape for one in together.contents()] == [(20, 30, 3), (20, 30, 3), (40, 9, 3)]
     assert [int(one.max()) for one in together.contents()] == [1, 1, 2]
     assert together.paths == ("small/a", "small/b", "large/a")
+
+
+def test_joint_trials_that_lack_a_corruption_get_it_from_one_more_fit(run: Callable[..., Result], root: Path) -> None:
+    run("--setting", "joint")
+    again = run("--setting", "joint", "--corrupt", "brightness")
+    assert "3 fitted (3 of them again, for corruption brightness)" in " ".join(again.stderr.split())
+    assert len((root / "fits.txt").read_text().splitlines()) == 2
+    with Store(root / "runs") as store:
+        found = [one for one in store.outcomes() if not one.record.floor]
+    assert [list(one.evidence.corrupted) for one in found] == [["brightness"]] * 3
+    assert "0 fitted, 3 already there" in run("--setting", "joint", "--corrupt", "brightness").stderr
