@@ -74,7 +74,7 @@ def command(
 def _calibration(detector: Detector, registry: Registry, root: Path | None) -> Images:
     """The normal images that the limit was set on. Raises UsageError where they are out of reach, DataError."""
     trial = detector.saved.trial
-    dataset = open_dataset(registry, trial.dataset, root, trial.resize)
+    dataset = open_dataset(registry, trial.dataset, root, trial.resize, skip_unreadable=True)  # the fingerprint tells
     otherwise = "or --images with a folder of normal ones"
     if dataset.needs_root and root is None:
         raise UsageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def command(
     threads = stored.record.threads or hardware.threads(device, trial.precision, 1)
     pools = tuple(pool for pool in (stored.evidence.test if stored.evidence else ()) if pool != UNUSED)
     place = WorkerConfig(device, data_root, weights_dir, plugin_files, threads=threads, pools=pools, isolate=isolate)
-    worker = Worker(place, registry)
+    worker = Worker(replace(place, skip_unreadable=True), registry)  # whether the same are read, the fingerprint tells
     try:
         with stoppable(farewell := "Stopped. The store is as it was."):
             found = reproduce(stored, worker, _OneLine(), judges, tolerance)

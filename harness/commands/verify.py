@@ -91,7 +91,8 @@ def command(
         click.echo(render(rows_document(export, marked), style), nl=False)
         ctx.exit(3 if export.faults else 0)
     where = (hardware.device(device), data_root, weights_dir, plugin_files)
-    worker = Worker(WorkerConfig(*where, isolate=isolate, trial_minutes=trial_minutes), registry)
+    place = WorkerConfig(*where, isolate=isolate, skip_unreadable=True, trial_minutes=trial_minutes)
+    worker = Worker(place, registry)  # whether the same images are read, the fingerprint tells
     whole = _refit(export, Request(sample, seed, within, tolerance), worker, style, signs, key)
     ctx.exit(3 if export.faults or not whole else 0)
 

@@ -53,7 +53,7 @@ class Models:
         directory = find(self.folder, outcome.id)
         if directory is None or evidence is None:
             return Rescored((), 0.0, ("no model was kept (`harness run --keep-models` keeps them)",))
-        dataset = open_dataset(self.registry, outcome.trial.dataset, self.data_root)
+        dataset = open_dataset(self.registry, outcome.trial.dataset, self.data_root, skip_unreadable=True)
         if dataset.needs_root and self.data_root is None:
             return Rescored((), 0.0, ("the images are not at hand (--data-root)",))
         if outcome.trial.resize != STRETCH or outcome.trial.tiles:
@@ -67,7 +67,7 @@ class Models:
         """The test images of a trial's category, loaded once for all its trials."""
         wanted = (trial.dataset, trial.category, trial.image_size, trial.protocol)
         if self._loaded is None or self._loaded[0] != wanted:
-            dataset = open_dataset(self.registry, trial.dataset, self.data_root)
+            dataset = open_dataset(self.registry, trial.dataset, self.data_root, skip_unreadable=True)
             split = presented(load(dataset, trial.category, trial.image_size), trial)
             if split.fingerprint != fingerprint:
                 raise HarnessError(f"{trial.category} is not what it was fitted on: the images have changed since")

@@ -15,12 +15,14 @@ from harness.errors import HarnessError, TrainingError
 from harness.recommending.detectors import Detector
 from harness.recommending.photos import Photos
 from harness.running import FinishedRun, fit, plan_run
+from harness.trials.endings import too_late
 from harness.trials.observers import Observer
 from harness.trials.settings import Settings
 from harness.trials.trial import UNUSED, Evidence, Outcome, Trial
 
 _CERTAIN = 10
 """A frozen-feature detector takes no longer than so many times what an earlier one took."""
+_OUTLASTED = "it took longer than the time that was left, and was ended"
 EPOCHS = 20
 """Of a detector that is trained: few, for it is there to be compared with and seldom chosen."""
 
@@ -146,8 +148,10 @@ def tried(
             outcome = planned.worker().perform(trial, _Until(ended), instead)
     except HarnessError as error:
         return Try(detector, reason=str(error))
-    seconds = time.monotonic() - started
-    return Try(detector, outcome, seconds, "" if outcome.evidence is not None else outcome.reason)
+    reason = "" if outcome.evidence is not None else outcome.reason
+    if limit and reason == too_late(limit["trial_minutes"]):
+        reason = _OUTLASTED
+    return Try(detector, outcome, time.monotonic() - started, reason)
 
 
 class _Until(Observer):
@@ -158,7 +162,7 @@ class _Until(Observer):
 
     def progressed(self, trial: Trial, progress: Progress) -> None:
         if time.monotonic() > self._end:
-            raise TrainingError("it took longer than the time that was left, and was ended")
+            raise TrainingError(_OUTLASTED)
 
 
 def fitted(settings: Settings) -> FinishedRun:

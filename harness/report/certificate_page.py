@@ -86,7 +86,7 @@ def certificate_page(certificate: Certificate) -> str:
     """The whole file. Names of strangers that it shows cannot be executed."""
     style = "\n".join(
         (files("harness.report") / "templates" / name).read_text(encoding="utf-8")
-        for name in ("report.css", "recommendation.css", "certificate.css")
+        for name in ("report.css", "marks.css", "recommendation.css", "certificate.css")
     )
     found, measured = plain(certificate.found), plain(certificate.measured)
     sizes = certificate.asked.sizes

@@ -42,7 +42,7 @@ def recommendation_page(answer: Recommendation) -> str:
     """The whole file. Names of strangers that it shows cannot be executed."""
     style = "\n".join(
         (files("harness.report") / "templates" / name).read_text(encoding="utf-8")
-        for name in ("report.css", "recommendation.css")
+        for name in ("report.css", "marks.css", "recommendation.css")
     )
     everything = np.concatenate([answer.good, answer.bad, answer.fresh_good, [answer.choice.limit]])
     low, high = float(everything.min()), float(everything.max())

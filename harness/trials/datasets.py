@@ -13,10 +13,12 @@ from harness.images.framing import STRETCH
 from harness.plugin.registry import Registry
 
 
-def open_dataset(registry: Registry, text: str, root: Path | None, resize: str = STRETCH) -> Dataset:
+def open_dataset(
+    registry: Registry, text: str, root: Path | None, resize: str = STRETCH, *, skip_unreadable: bool = False
+) -> Dataset:
     """The data set that is spelt so, looking at `root`. Raises UsageError."""
     dataset = registry.make(Dataset, text)
-    dataset.root, dataset.resize = root, resize
+    dataset.root, dataset.resize, dataset.skip_unreadable = root, resize, skip_unreadable
     return dataset
 
 

@@ -15,4 +15,4 @@ def ending(code: int | None) -> str:
 
 def too_late(minutes: float) -> str:
     """Why a trial was given up that took longer than this."""
-    return f"it took longer than the {minutes:g} minutes that a trial may take (trial_minutes), and was ended"
+    return f"it took longer than the {minutes:.3g} minutes that a trial may take (trial_minutes), and was ended"

@@ -93,7 +93,8 @@ def reproduce(
         return Reproduction(stored, "impossible", str(error), changes=changed)
     if fingerprint != stored.fingerprint:
         changed = (Change("data", stored.fingerprint, fingerprint), *changed)
-        return Reproduction(stored, "impossible", "its data has changed", changes=changed)
+        left_out = f": {split.incomplete}" if split.incomplete not in ("", stored.record.incomplete) else ""
+        return Reproduction(stored, "impossible", f"its data has changed{left_out}", changes=changed)
     again = worker.perform(trial, observer, split)
     if again.evidence is None:
         return Reproduction(stored, "impossible", again.reason, changes=changed)

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from html import unescape
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -356,6 +357,10 @@ def test_the_page_opens_in_a_browser_at_desktop_and_phone_width_and_asks_for_not
     assert view.locator(".notice").first.inner_text().startswith("Scores of calibration and today photos differ")
     for region in view.locator(".breaks").all():
         assert region.bounding_box()["width"] <= width
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-core is not here: pip install '.[test]'")
+    view.evaluate((files(axe) / "axe.min.js").read_text(encoding="utf-8"))
+    found = view.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    assert [(one["id"], one["nodes"][0]["html"][:120]) for one in found] == []
     view.close()
     assert heard == []
 

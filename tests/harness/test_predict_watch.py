@@ -13,12 +13,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from harness.deployment.detector import Detector
+from harness.deployment.drift import SAVED_S
 from harness.deployment.loading import load
 from harness.deployment.watching import PATIENCE_S
 from harness.plugin.registry import Registry
@@ -46,6 +48,23 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / "parts" / f"{name}.png").write_bytes(png(int(name[-1])))
     place = WorkerConfig(data_root=root / "parts", plugin_files=(DOTS,), keep=ModelFolder(root / "models"))
     trial = Trial("folder", "parts", "mean_image", "-", "-", 0, 32, 0, 0, 0.0, 0.0, "fp32", "-")
+    outcome = Worker(place, Registry.discover([DOTS])).perform(trial, Observer())
+    assert outcome.status == "done", outcome.reason
+    (directory,) = (root / "models").iterdir()
+    return directory
+
+
+@pytest.fixture(scope="module")
+def unfitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose limit rests on images that it was not fitted on, so that drift can be looked for."""
+    root = tmp_path_factory.mktemp("unfitted")
+    for at in range(24):
+        (root / "parts" / "train" / "good").mkdir(parents=True, exist_ok=True)
+        (root / "parts" / "train" / "good" / f"{at}.png").write_bytes(png(100 + at))
+    (root / "parts" / "test" / "bent").mkdir(parents=True)
+    (root / "parts" / "test" / "bent" / "0.png").write_bytes(png(99))
+    place = WorkerConfig(data_root=root / "parts", plugin_files=(DOTS,), keep=ModelFolder(root / "models"))
+    trial = Trial("folder", "parts", "mean_image", "-", "-", 0, 32, 0, 0, 0.0, 0.5, "fp32", "-")
     outcome = Worker(place, Registry.discover([DOTS])).perform(trial, Observer())
     assert outcome.status == "done", outcome.reason
     (directory,) = (root / "models").iterdir()
@@ -241,3 +260,42 @@ def test_a_pipe_among_the_images_blocks_nothing(watcher: Watcher, folder: Path) 
     os.mkfifo(folder / "pipe.png")
     (folder / "a.png").write_bytes(png(1))
     assert watcher.next()[0] == "a.png"
+
+
+def test_what_is_known_of_drift_survives_being_killed_and_each_image_is_counted_once(
+    unfitted: Path, folder: Path
+) -> None:
+    def arrive(watcher: Watcher, numbers: range) -> int:
+        """How many of these images are called normal; they are there once the watcher has told."""
+        for at in numbers:
+            (folder / f"{at:02}.png").write_bytes(png(200 + at))
+        return [watcher.next()[1] for _ in numbers].count("normal")
+
+    def state() -> dict[str, Any]:
+        (file,) = unfitted.parent.glob(f".{unfitted.name}.drift-*.json")
+        return dict(json.loads(file.read_text()))
+
+    first = Watcher(unfitted, folder)
+    normal = arrive(first, range(12))
+    time.sleep(SAVED_S + 0.2)
+    while True:  # the next normal image lets the state be written
+        (folder / f"{12 + (more := len(list(folder.iterdir())) - 12):02}.png").write_bytes(png(212 + more))
+        if first.next()[1] == "normal":
+            break
+    normal += 1
+    deadline = time.monotonic() + LONG
+    while state()["counted"] < normal and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert first.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert state()["counted"] == normal
+    assert not [file for file in unfitted.parent.iterdir() if "tmp" in file.name]
+    judged = len(list(folder.iterdir()))
+    for at in range(50, 58):  # while nobody is there
+        (folder / f"{at}.png").write_bytes(png(200 + at))
+    second = Watcher(unfitted, folder)
+    rows = [second.next() for _ in range(judged + 8)]
+    assert second.stop(signal.SIGTERM) == 143
+    new = [decision for name, decision in rows if int(name[:2]) >= 50].count("normal")
+    assert new > 0
+    assert state()["counted"] == normal + new, "those that were counted before the kill are not counted again"
+    assert len(state()["scores"]) > normal + new, "calibration scores, and those of all images"

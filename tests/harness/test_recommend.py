@@ -7,6 +7,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,8 @@ def test_the_answer_is_one_screen_in_words_of_the_line(answered: tuple[Path, Res
     assert "1 photo cannot be read and is left out. (OK/broken.jpg)" in said["photos"]
     assert "random, which is much weaker" in said["weights"]
     assert "harness predict runs/models/recommended PHOTOS" in said["kept as"]
+    assert said["next"].endswith("harness certify runs/models/recommended --images MORE")
+    assert "of new good parts" in said["limit"]
 
 
 def test_the_kept_model_decides_at_the_recommended_limit(answered: tuple[Path, Result]) -> None:
@@ -261,7 +264,7 @@ def test_a_detector_that_outlasts_the_time_is_ended(tmp_path: Path, monkeypatch:
     begun = time.monotonic()
     answer = harness.recommend(place, store=tmp_path / "runs", image_size=32, minutes=0.2, quiet=True)
     assert time.monotonic() - begun < 60
-    assert "was ended" in dict(answer.lines)["not tried"]
+    assert "it took longer than the time that was left" in dict(answer.lines)["not tried"]
     shutil.rmtree(place / "bad")
     answer = harness.recommend(place, store=tmp_path / "runs", image_size=32, minutes=0.1, quiet=True)
     assert "it took longer than the time that was left" in dict(answer.lines)["not tried"]
@@ -287,19 +290,40 @@ def test_a_model_whose_calibration_scores_are_gone_says_so(answered: tuple[Path,
     assert "Traceback" not in other.output
 
 
-@pytest.mark.parametrize(("name", "width"), [("desktop", 1280), ("phone", 390)])
-def test_the_page_of_a_recommendation_fits_a_browser(
-    answered: tuple[Path, Result], browser: Any, name: str, width: int
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not here: pip install '.[test]'")
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (768, "dark"), (390, "light")])
+def test_the_page_of_a_recommendation_fits_a_browser_and_axe_finds_nothing(
+    answered: tuple[Path, Result], browser: Any, width: int, scheme: str
 ) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 900})
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-core is not here: pip install '.[test]'")
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.goto((answered[0] / "recommendation.html").as_uri())
-    page.screenshot(path=str(answered[0] / f"{name}.png"), full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("h2").count() >= 5
-    assert page.locator("svg.strip line.bad").count() == 9
+    assert page.locator("svg.marks line.bad").count() == 9
     assert "p-value" in page.locator("section[aria-labelledby=how]").inner_text()
-    assert not faults
+    letters = "[...document.querySelectorAll('main *')].filter((one) => one.checkVisibility() && one.innerText)"
+    sizes = page.evaluate(f"{letters}.map((one) => parseFloat(getComputedStyle(one).fontSize))")
+    assert min(sizes) >= 12, "nothing is too small to be read"
+    assert page.locator("svg text").count() == 0, "text in a picture would shrink with it"
+    words = page.locator(".tried tbody th").first.bounding_box()
+    assert words["width"] > 150, "names are not broken into pieces"
+    page.evaluate((files(axe) / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    assert [(one["id"], one["nodes"][0]["html"][:120]) for one in found] == []
     page.close()
+    assert not faults

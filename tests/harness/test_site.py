@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,34 @@ def test_from_the_index_to_how_a_row_was_made(view: Any) -> None:
     assert "equal, by anna" in said
     assert "f00d" in said
     assert HOSTILE in said, "as text"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(view: Any, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-core is not here: pip install '.[test]'")
+    view.emulate_media(color_scheme=scheme)
+    for step in ("() => undefined", "() => document.querySelector('tbody a').click()"):
+        view.evaluate(step)
+        view.wait_for_load_state()
+        view.evaluate((files(axe) / "axe.min.js").read_text(encoding="utf-8"))
+        found = view.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+        assert [(one["id"], one["nodes"][0]["html"][:120]) for one in found] == []
+
+
+def test_on_a_phone_a_row_is_a_card_and_nothing_is_scrolled_sideways(view: Any) -> None:
+    if view.viewport_size["width"] > 560:
+        return
+    for step in (None, "text=dots"):
+        if step:
+            view.click(step)
+        assert view.evaluate("[...document.querySelectorAll('.scroll')].every((one) => one.scrollWidth <= innerWidth)")
+        assert view.locator("header h1").bounding_box()["y"] >= 12
+        small = view.evaluate(
+            "[...document.querySelectorAll('a, select, input:not([type=checkbox]), summary')]"
+            ".filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 43.5)"
+            ".map((one) => one.outerHTML.slice(0, 90))"
+        )
+        assert small == []
 
 
 def test_rows_are_sorted_and_filtered(view: Any) -> None:

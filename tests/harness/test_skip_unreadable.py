@@ -125,3 +125,43 @@ def test_without_pillow_heif_recommend_counts_and_names_it(tmp_path: Path, monke
         harness.DataError, match=r"is HEIC, which takes pillow-heif: pip install 'anomaly-harness\[heic\]'"
     ):
         read_image(place / "IMG_1.HEIC", 32)
+
+
+@pytest.fixture
+def stored(parts: Path) -> Path:
+    done = run(parts, "--skip-unreadable", "--calibrate", "crossfit", "--keep-models", "--models", "gaussian")
+    assert done.exit_code == 0, done.output
+    return parts.parent / "runs"
+
+
+def ask(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def test_what_a_run_left_out_is_left_out_when_it_is_made_judged_or_packed_again(parts: Path, stored: Path) -> None:
+    place = ("--data-root", parts, "--store", stored)
+    (trial,) = {row["trial"] for row in json.loads(ask("leaderboard", "--store", stored, "--format", "json").stdout)}
+    again = ask("reproduce", trial, *place, "--format", "json")
+    assert again.exit_code == 0, again.output
+    exported = ask("export", "--store", stored, "--out", parts.parent / "rows.jsonl")
+    assert exported.exit_code == 0, exported.output
+    words = ("--sample", 1, "--seed", 0, "--no-isolate", "--data-root", parts)
+    verified = ask("verify", parts.parent / "rows.jsonl", *words)
+    assert verified.exit_code == 0, verified.output
+    judged = ask("conventions", *place)
+    assert judged.exit_code == 0, judged.output
+    assert "cannot be read" not in judged.output + again.output
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not here: pip install '.[onnx]'")
+    (model,) = (stored / "models").iterdir()
+    packed = ask("pack", model, "--format", "onnx", "--out", parts.parent / "line.onnx", "--data-root", parts)
+    assert packed.exit_code == 0, packed.output
+
+
+def test_a_picture_that_has_become_unreadable_since_is_named(parts: Path, stored: Path) -> None:
+    (trial,) = {row["trial"] for row in json.loads(ask("leaderboard", "--store", stored, "--format", "json").stdout)}
+    (parts / "train" / "good" / "0.png").write_bytes(b"\x89PNG cut")
+    again = ask("reproduce", trial, "--data-root", parts, "--store", stored)
+    assert again.exit_code == 3
+    assert "its data has changed: 3 photos cannot be read and are left out: train/good/0.png" in " ".join(
+        again.output.split()
+    )
