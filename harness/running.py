@@ -40,6 +40,7 @@ from harness.trials.settings_shown import with_settings
 from harness.trials.store import Store
 from harness.trials.trial import CROSSFIT, REST, Outcome
 from harness.trials.worker import Worker, WorkerConfig
+from harness.verdicts.asked import asked_metrics, spelt_as
 from harness.verdicts.judging import judge
 from harness.verdicts.verdict import Verdict
 
@@ -86,6 +87,8 @@ class PlannedRun:
     """How many trials share the cores of a machine."""
     corruptions: Sequence[Corruption] = ()
     """What test images are changed by."""
+    of_pixels: bool = False
+    """Whether a metric that was asked for is made of the counts of pixels."""
 
     @property
     def demo(self) -> str:
@@ -131,6 +134,7 @@ class PlannedRun:
             smaller_batches=settings.batch_size == "auto",
             pools=tuple(self.pools or ()),
             corruptions=tuple(spell(one) for one in self.corruptions),
+            pixels=self.of_pixels,
             keep=_folder_of_models(self) if settings.keep_models else None,
             isolate=settings.isolate,
             trial_minutes=settings.trial_minutes,
@@ -174,6 +178,8 @@ def plan_run(settings: Settings, warn: Callable[[str], None]) -> PlannedRun:
     pools = [] if settings.pools is None else choose(registry, Pool, settings.pools)
     corruptions = choose(registry, Corruption, settings.corrupt or ())
     refuse_severity(corruptions)
+    register(registry, settings.metrics or ())
+    of_pixels = asked_metrics(registry, map(spelt_as, settings.shown_metrics)).of_pixels
     executor, trackers = executor_of(registry, settings), trackers_of(registry, settings)
     device = device_of(executor, settings.device)
     axes = _axes(registry, settings, device, dataset, of_data)
@@ -189,7 +195,7 @@ def plan_run(settings: Settings, warn: Callable[[str], None]) -> PlannedRun:
     jobs = jobs_of(executor, device, len(cells))
     spelt = None if settings.pools is None else [spell(pool) for pool in pools]
     judging = (settings, registry, thresholds, spelt)
-    return PlannedRun(*judging, axes, cells, executor, trackers, device, jobs, corruptions)
+    return PlannedRun(*judging, axes, cells, executor, trackers, device, jobs, corruptions, of_pixels)
 
 
 def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str], None]) -> FinishedRun:
@@ -213,7 +219,7 @@ def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str]
         Source(settings.store, planned.registry, outcomes),
         settings.thresholds,
         None if planned.pools is None else tuple(planned.pools),
-        metrics=settings.metrics,
+        metrics=settings.shown_metrics,
         remarks=(*broken(planned.registry), *filter(None, [planned.demo]), *remarks),
     )
     return FinishedRun(summary, results, worker.config.keep, remarks)

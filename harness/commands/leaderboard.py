@@ -78,7 +78,7 @@ def command(
     if rope is not None and not significance:
         raise UsageError(f"--rope {rope:g} belongs to the tests over categories: add --significance")
     settings = Settings.of(asked, "command line")
-    metrics = ",".join([*filter(None, [metrics]), *settings.metrics]) or None
+    metrics = ",".join([*filter(None, [metrics]), *map(str, settings.shown_metrics)]) or None
     results = judged(
         store,
         settings.thresholds,

@@ -10,12 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from harness.api import Dataset, Metric, Part
+from harness.api import Dataset, Metric
 from harness.errors import HarnessWarning, UsageError
 from harness.files import write_text
 from harness.plugin import in_process
 from harness.plugin.registry import Registry
-from harness.plugin.spec import parse, spell
+from harness.plugin.spec import parse
 from harness.printable import command
 from harness.published import load as load_published
 from harness.published.comparison import compare
@@ -32,7 +32,7 @@ from harness.trials.setting import Setting
 from harness.trials.setting_kinds import Number, Parts, path_of
 from harness.trials.settings import SETTINGS, Chosen
 from harness.trials.store import Store
-from harness.verdicts.asked import AskedMetrics, asked_metrics, metric_faults
+from harness.verdicts.asked import AskedMetrics, asked_metrics, metric_faults, spelt_as
 from harness.verdicts.rows import RANKED_BY
 from harness.verdicts.verdict import Verdict
 
@@ -76,7 +76,7 @@ class Results:
         """The metric that ranks, and the others that are asked for. Raises UsageError."""
         registry = self.source.registry
         in_process.register(registry, self.metrics)
-        return asked_metrics(registry, [self.rank_by, *map(_spelt, self.metrics)])
+        return asked_metrics(registry, [self.rank_by, *map(spelt_as, self.metrics)])
 
     @property
     def faults(self) -> list[str]:
@@ -125,7 +125,7 @@ class Results:
         if rank_by is not None:
             (ranking,) = _RANKING.read(rank_by, "rank_by")
             in_process.register(self.source.registry, [ranking])
-            given["rank_by"] = _spelt(ranking)
+            given["rank_by"] = spelt_as(ranking)
         if not given:
             return self
         again = replace(self, **given)
@@ -271,10 +271,6 @@ class Results:
 
 _RANKING = Setting("rank_by", Parts(Metric, several=False), RANKED_BY, "The metric that ranks.")
 _METRICS = Setting("metrics", Parts(Metric), (), "Metrics to show beside those that every verdict has, or all.")
-
-
-def _spelt(one: str | Part | type[Part]) -> str:
-    return one if isinstance(one, str) else spell(one) if isinstance(one, Part) else one.name
 
 
 def open_results(

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from harness.api import Corruption, Dataset, Encoder, Executor, Loss, Model, Part, Pool, Run, Threshold, Tracker
+from harness.api import Corruption, Dataset, Encoder, Executor, Loss, Metric, Model, Part, Pool, Run, Threshold, Tracker
 from harness.errors import UsageError, unknown_name
 from harness.images.framing import RESIZES
 from harness.trials.setting import Setting as Setting
@@ -141,6 +141,12 @@ class Settings:
         (),
         "Fit to changed copies of the training images, too: flip, flip_up_down and corruptions, as "
         "flip,shift,brightness[severity=2]. Each adds one copy of every image, changed by up to its severity.",
+        in_words="none",
+    )
+    metrics: Chosen | None = declared(
+        Parts(Metric),
+        None,
+        "More metrics to show, as pixel_f1, or all. Stored trials without what these take are fitted again.",
         in_words="none",
     )
     corrupt: Chosen | None = declared(
@@ -288,9 +294,10 @@ class Settings:
             object.__setattr__(self, "thresholds", tuple(dict.fromkeys((promised, *others))))
 
     @property
-    def metrics(self) -> tuple[str, ...]:
-        """The metrics that are shown beside those that every verdict has, as they are spelt."""
-        return () if self.defect_rate is None else (f"precision[defect_rate={self.defect_rate!r}]",)
+    def shown_metrics(self) -> Chosen:
+        """The metrics that are shown beside those that every verdict has."""
+        rate = self.defect_rate
+        return (*(self.metrics or ()), *([] if rate is None else [f"precision[defect_rate={rate!r}]"]))
 
     @classmethod
     def of(cls, asked: Mapping[str, Any], door: Door = "python") -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from harness.api import Metric, PixelMetric
+from harness.api import Metric, Part, PixelMetric
 from harness.errors import UsageError, unknown_name
 from harness.metrics.measured import Measured
 from harness.plugin.registry import Registry
@@ -48,6 +48,11 @@ def asked_metrics(registry: Registry, texts: Iterable[str]) -> AskedMetrics:
     return AskedMetrics(tuple(names), tuple(parts.values()))
 
 
+def spelt_as(one: str | Part | type[Part]) -> str:
+    """A metric as text, however it was given."""
+    return one if isinstance(one, str) else spell(one) if isinstance(one, Part) else one.name
+
+
 def with_metrics(verdict: Verdict, parts: Sequence[Metric]) -> Verdict:
     """A verdict that was read from a row, with what these metrics make of its counts, its scores, and what it says."""
     if not parts:
@@ -87,8 +92,8 @@ _MISSING_PIXELS = (
     "export holds the metrics that it was written with"
 )
 _BEFORE_COUNTS = (
-    "here were stored before the counts of pixels were kept that it is made from. `harness run --store NEW` with the "
-    "same settings fits them again, and `harness merge OLD NEW --into BOTH` brings the counts to the old trials"
+    "here were stored before the counts of pixels were kept that it is made from. `harness run` with the same settings "
+    "and this one in --metrics fits them again for these"
 )
 
 

@@ -24,23 +24,17 @@ def call(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+PLUGIN = Path(__file__).parent.parent / "plugin_files" / "dots.py"
+RUN = [
+    *("run", "--no-floors", "--plugin", PLUGIN, "--dataset", "dots", "--categories", "large,small"),
+    *("--models", "mean_image", "--image-size", 16, "--jobs", 1, "--device", "cpu", "--quiet"),
+]
+
+
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("pixels") / "runs"
-    plugin = Path(__file__).parent.parent / "plugin_files" / "dots.py"
-    words = [
-        "run",
-        "--no-floors",
-        "--plugin",
-        plugin,
-        "--dataset",
-        "dots",
-        "--categories",
-        "large,small",
-        "--models",
-        "mean_image",
-    ]
-    done = call(*words, "--image-size", 16, "--jobs", 1, "--device", "cpu", "--store", store, "--quiet")
+    done = call(*RUN, "--store", store)
     assert done.exit_code == 0, done.output
     return store
 
@@ -111,11 +105,28 @@ def test_what_an_older_harness_stored_is_shown_and_marked_and_not_ranked_beside_
     missing = call("leaderboard", "--store", old, "--metrics", "aupro[max_fpr=0.05]", "--format", "csv")
     assert missing.exit_code == 0
     assert "2 trials here were stored before the counts of pixels were kept that it is made from" in missing.stderr
-    assert "`harness merge OLD NEW --into BOTH` brings the counts to the old trials" in missing.stderr
+    assert "`harness run` with the same settings and this one in --metrics fits them again" in missing.stderr
     assert {row["aupro[max_fpr=0.05]"] for row in csv.DictReader(missing.stdout.splitlines())} == {""}
     out = tmp_path / "old.jsonl"
     assert call("export", "--store", old, "--out", out).exit_code == 0
     assert rows(out)[0]["metric_versions"] == {"pixel_average_precision": 1}
+
+
+@pytest.mark.filterwarnings("ignore:.*was written before trials had digests")
+def test_a_run_with_a_pixel_metric_fits_stored_trials_again_that_lack_its_counts_and_shows_it(
+    fitted: Path, old: Path
+) -> None:
+    assert "2 already there" in " ".join(call(*RUN, "--store", old).stderr.split())
+    again = call(*RUN, "--store", old, "--metrics", "aupro[max_fpr=0.05]", "--format", "md")
+    assert "2 fitted (2 of them again, for the counts of pixels)" in " ".join(again.stderr.split())
+    assert "aupro[max_fpr=0.05]" in again.stdout
+    asked = ("--metrics", "aupro[max_fpr=0.05]")
+    assert [row["aupro[max_fpr=0.05]"] for row in rows(old, *asked)] == [
+        row["aupro[max_fpr=0.05]"] for row in rows(fitted, *asked)
+    ]
+    assert "2 already there" in " ".join(call(*RUN, "--store", old, *asked).stderr.split())
+    wrong = call(*RUN, "--store", old, "--metrics", "auprro")
+    assert (wrong.exit_code, "Did you mean 'aupro'" in wrong.stderr) == (2, True)
 
 
 def test_merged_stores_keep_their_pixel_evidence(fitted: Path, tmp_path: Path) -> None:

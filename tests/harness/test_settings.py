@@ -224,7 +224,7 @@ def test_help_says_what_kind_of_value_each_option_takes() -> None:
     found = dict(re.findall(r"--([a-z-]+) ([A-Z][A-Z.a-z]*)", shown))
     expected = {
         "LIST": "models encoders losses thresholds pools categories seeds shots contaminate resize tiles augment "
-        "corrupt setting together tracker",
+        "metrics corrupt setting together tracker",
         "NAME": "dataset executor",
         "FOLDER": "data-root weights-dir store",
         "INTEGER": "epochs image-size batch-size overlap jobs",
