@@ -8,13 +8,14 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
 import pytest
 
 from harness.errors import HarnessWarning, LeftOutWarning, StoreError
-from harness.trials.database import FILE_NAME, VERSION
+from harness.trials.database import FILE_NAME, VERSION, Database
 from harness.trials.pictures import Maps, Thumbnail
 from harness.trials.record import Record
 from harness.trials.rows import ids_in_order
@@ -215,6 +216,27 @@ def test_of_a_damaged_list_of_trials_all_are_found_but_those_on_the_damaged_page
     database.db.close()
     assert found == ["fe9", "0ff", "00a", "ffc", "fff"], "by their keys"
     assert faults == ["trials whose id begins with 07 cannot be read: database disk image is malformed"]
+
+
+def test_sqlite_is_told_to_trust_nothing_in_a_file_where_it_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python before 3.12 has no `setconfig`; what it would be told is the same everywhere."""
+    told: list[tuple[str, object]] = []
+    for name in ("DEFENSIVE", "ENABLE_TRIGGER", "ENABLE_VIEW"):
+        monkeypatch.setattr(sqlite3, f"SQLITE_DBCONFIG_{name}", name, raising=False)
+    connection = SimpleNamespace(
+        setlimit=lambda what, value: told.append((f"limit {what}", value)),
+        execute=lambda text: told.append(("execute", text)),
+        setconfig=lambda what, on: told.append((what, on)),
+    )
+    Database._distrust(cast("Database", SimpleNamespace(_db=connection)))
+    assert told == [
+        (f"limit {sqlite3.SQLITE_LIMIT_LENGTH}", 256 << 20),
+        ("execute", "PRAGMA trusted_schema = OFF"),
+        ("execute", "PRAGMA cell_size_check = ON"),
+        ("DEFENSIVE", True),
+        ("ENABLE_TRIGGER", False),
+        ("ENABLE_VIEW", False),
+    ]
 
 
 def test_a_store_below_a_file_cannot_be_made(tmp_path: Path) -> None:
