@@ -239,6 +239,26 @@ def test_sqlite_is_told_to_trust_nothing_in_a_file_where_it_can_be_told(monkeypa
     ]
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (sqlite3.SQLITE_CORRUPT, "its file is damaged; `harness merge` brings"),
+        (sqlite3.SQLITE_CORRUPT | 3 << 8, "its file is damaged; `harness merge` brings"),
+        (sqlite3.SQLITE_TOOBIG, "it holds a value of more than 256 MiB"),
+        (sqlite3.SQLITE_BUSY, "another process has kept it to itself for 60 s"),
+        (sqlite3.SQLITE_FULL, "the disk is full; what was stored before is whole"),
+        (sqlite3.SQLITE_READONLY, "it is readonly: expected a folder and a file in it that can be written"),
+        (sqlite3.SQLITE_MISMATCH, "in the words of SQLite"),
+    ],
+)
+def test_what_sqlite_refuses_is_told_in_words_that_say_what_to_do(tmp_path: Path, code: int, said: str) -> None:
+    refused = sqlite3.OperationalError("in the words of SQLite")
+    refused.sqlite_errorcode = code
+    with Store(tmp_path, write=True) as store, pytest.raises(StoreError) as caught, store._explained():
+        raise refused
+    assert str(caught.value).startswith(f"store {str(tmp_path)!r}: {said}")
+
+
 def test_a_store_below_a_file_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be made"):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from harness.trials.trial import PROTOCOL, Trial
+from harness.trials.trial import PROTOCOL, Outcome, Trial
 from harness.verdicts.methods import Method, Track
 
 TRIAL = Trial("dots", "large", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
@@ -18,6 +18,12 @@ def test_the_key_and_the_id_of_a_trial_are_those_of_the_first_stores() -> None:
         '"epochs":2,"batch_size":4,"lr":0.0001,"holdout":0.0,"precision":"fp32","weights":"-"}'
     )
     assert TRIAL.identity("f00d") == "19666c0fc1b29c20"
+
+
+def test_an_outcome_of_which_no_more_is_told_has_no_reason_for_anything() -> None:
+    one = Outcome(TRIAL, "error")
+    assert (one.reason, one.fingerprint, one.evidence, one.unkept) == ("", "", None, "")
+    assert one == Outcome(TRIAL, "error", unkept="no room"), "what became of its model is no part of an outcome"
 
 
 def test_a_trial_is_read_from_its_key_and_by_the_names_of_its_fields() -> None:
