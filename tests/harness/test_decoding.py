@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from harness import DataError, UsageError
+from harness.images import heic
 from harness.images.decoding import FileFacts, form_of, grey_depth, most_pixels, read_image, strict_pillow
 from harness.images.foreground import foreground
 from harness.images.masks import read_mask
@@ -521,3 +522,25 @@ def test_a_part_of_less_than_a_twentieth_or_of_all_but_a_twentieth_is_not_told_f
     pixels[at : at + rows] = 220
     found = foreground(pixels)
     assert found.sum() == (rows * 20 if told else found.size)
+
+
+def test_heic_is_read_where_its_library_is_and_else_what_to_install_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.heic", "a.HEIF"):
+        monkeypatch.setattr(heic, "_registered", lambda: False)
+        with pytest.raises(
+            DataError, match=rf"{name} is HEIC, which takes pillow-heif: pip install 'anomaly-harness\[heic"
+        ):
+            heic.formats_of(Path(name))
+        monkeypatch.setattr(heic, "_registered", lambda: True)
+        assert heic.formats_of(Path(name)) == ("HEIF",)
+    assert heic.formats_of(Path("a.png")) == ()
+
+
+def test_an_image_beyond_the_limit_is_told_how_many_millions_of_pixels_are_expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "image.png"
+    path.write_bytes(encoded(Image.new("L", (2000, 1600)), "PNG"))
+    monkeypatch.setenv("HARNESS_MAX_MEGAPIXELS", "3")
+    with strict_pillow(), pytest.raises(DataError, match="is too large: expected at most 3 million pixels"):
+        read_image(path, 8)

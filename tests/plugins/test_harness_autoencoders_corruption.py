@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
 
-from harness_autoencoders.corruption import apply, corrupt, draw_by_content
+from harness_autoencoders.corruption import apply, corrupt, draw, draw_by_content
 
 GREY = torch.full((4, 3, 32, 32), 0.5)
 
@@ -77,3 +79,13 @@ def test_two_images_and_two_seeds_have_their_own_noise(pixels):
     assert (noise[0] - noise[1]).abs().max() > 0.01
     assert not torch.equal(by_content(pixels, seed=1), by_content(pixels, seed=0))
     assert torch.equal(by_content(pixels, seed=-1), by_content(pixels, seed=-1))
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "masking"])
+def test_models_of_version_2_have_the_noise_of_the_digest_of_an_image_for_good(pixels, noise):
+    for seed in (0, 31):
+        found = draw_by_content(pixels, noise, 0.1, seed)
+        for image, drawn in zip(pixels, found, strict=True):
+            digits = hashlib.blake2b(image.tobytes(), digest_size=7, key=str(seed).encode()).hexdigest()
+            generator = torch.Generator().manual_seed(int(digits, 16))
+            assert torch.equal(drawn, draw(1, 16, 16, noise, 0.1, generator)[0])
