@@ -38,6 +38,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "harness run --plugin glow.py --models glow,dae --dry-run",
     ),
     "site": ("harness site leaderboards/results --out site",),
+    "submit-maps": ("harness submit-maps can fabric --data-root /data/mvtec_ad_2 --out submission",),
     "validate": ("harness validate kumar_2025", "harness validate my_table.csv"),
     "verify": (
         "harness verify theirs.jsonl",
