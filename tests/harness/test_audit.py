@@ -16,7 +16,7 @@ from scipy import stats
 
 from harness.api import Dataset, Finding, Images, Ranking, Split
 from harness.audit import Audit, audit
-from harness.audit.duplicates import near_pairs
+from harness.audit.duplicates import near_pairs, small_grey
 from harness.audit.kept import kept
 from harness.audit.shortcuts import _time, _untied, clues
 from harness.audit.statistics import NAMES, statistics_of, usual_statistics
@@ -108,6 +108,34 @@ def test_times_count_by_their_order_though_each_file_has_its_own() -> None:
         0,
         20261128065000,
     )
+
+
+def test_clues_are_called_what_a_person_would_call_them() -> None:
+    assert (
+        *("brightness", "mean of red", "mean of green", "mean of blue", "spread of red", "spread of green"),
+        *("spread of blue", "darkest percentile", "brightest percentile", "sharpness"),
+    ) == NAMES
+    known = ("file_bytes", "mode", "depth", "frames", "compression", "taken_at", "another")
+    facts = {name: np.repeat([0, 1], 40) for name in known}
+    (finding,) = named(audit(split(facts=facts, train_facts=facts)), "shortcut")
+    assert sorted(example.rpartition(" ")[0] for example in finding.examples) == sorted(
+        [
+            "size of the file",
+            "mode of the pixels",
+            "depth of the pixels",
+            "number of frames",
+            "JPEG compression",
+            "time it was taken at",
+            "another",
+        ]
+    )
+
+
+def test_images_are_compared_as_32_by_32_grey_cells() -> None:
+    assert small_grey(photos(2, side=64)).shape == (2, 1024)
+    halves = np.zeros((1, 64, 64, 3), np.uint8)
+    halves[:, 32:] = 200
+    assert small_grey(halves).reshape(32, 32)[:, 0].tolist() == [0] * 16 + [200] * 16
 
 
 def test_what_says_much_the_same_is_named_once() -> None:
@@ -259,6 +287,14 @@ def test_a_clue_is_what_a_rank_sum_test_with_ties_finds_unlikely(first: list[int
     found = clues({"empty": (np.array([]), np.array(second)), "number": (np.array(first), np.array(second))})
     if abs(2 * p - 0.01) > 1e-9 and p == p:
         assert [clue.name for clue in found] == ["number"] * int(2 * p < 0.01)
+
+
+@pytest.mark.parametrize(("n", "p", "found"), [(9, 0.01235, False), (10, 0.00769, True)])
+def test_a_clue_begins_where_chance_is_less_likely_than_one_in_a_hundred(n: int, p: float, found: bool) -> None:
+    first, second = np.arange(8) * 2.0, np.arange(n) * 2.0 + 6.5
+    exact = stats.mannwhitneyu(first, second, method="asymptotic", use_continuity=False).pvalue
+    assert exact == pytest.approx(p, abs=1e-5)
+    assert bool(clues({"number": (first, second)})) is found
 
 
 def test_the_strongest_clue_is_named_first_and_five_at_most() -> None:
