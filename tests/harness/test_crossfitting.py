@@ -127,7 +127,8 @@ def test_cross_fitting_changes_the_limit_and_no_score_of_a_test_image(dots_plugi
     trial = Trial("dots", "large", "mean_image", "-", "-", 0, 16, 0, 0, 0.0, 0.0, "fp32", "-")
     split = load(open_dataset(registry, "dots", None), "large", 16)
     fitting = Fitting(registry, "cpu", None, (), None, lambda *_: None)
-    plain, crossed = (fitting.fit(one, split, Observer()) for one in (trial, trial._replace(calibrate="crossfit")))
+    both = (trial, trial._replace(calibrate="crossfit"))
+    plain, crossed = (fitting.fit(one, {"large": split}, Observer()) for one in both)
     for pool, scores in plain.evidence.test.items():
         assert np.array_equal(scores, crossed.evidence.test[pool])
         assert len(crossed.evidence.normal[pool]) == len(split.train)
