@@ -141,6 +141,7 @@ def test_images_are_compared_as_32_by_32_grey_cells() -> None:
 def test_what_says_much_the_same_is_named_once() -> None:
     (finding,) = named(audit(split(bad=160)), "shortcut")
     assert len({example.rpartition(" ")[0].split()[0] for example in finding.examples}) == len(finding.examples) > 2
+    assert sum(example.startswith(("brightness", "mean of")) for example in finding.examples) == 1
 
 
 def test_of_a_thousand_categories_without_a_clue_about_one_in_a_hundred_has_one() -> None:
