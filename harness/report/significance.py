@@ -42,6 +42,8 @@ COLUMNS = (
 _SHARES = COLUMNS[-3:]
 """How likely the first is better in practice, as good, or worse; empty without --rope."""
 _PRACTICAL = ("better", "equal", "worse")
+_FEW = 6
+"""Categories below which no signed-rank test can tell two methods apart."""
 _CLASS = {"normal_rate": "normal ", "abnormal_rate": "anomalous "}
 
 
@@ -149,7 +151,7 @@ def _notes(tested: PairedTests) -> list[str]:
     if tested.practical:
         notes.append(
             "better, equal, worse: how likely each is in practice against 1, with equal up to the --rope given "
-            "(Bayesian signed-rank test)."
+            "(Bayesian signed-rank test)." + " It is too sure of so few categories." * (tested.n < _FEW)
         )
     if tested.too_few:
         notes.append(
