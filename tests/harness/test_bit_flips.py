@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import sqlite3
 import zlib
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
@@ -34,7 +35,7 @@ def runs(filled: Path, tmp_path: Path) -> Path:
 
 
 def change(runs: Path, *statements: str) -> None:
-    with sqlite3.connect(runs / FILE_NAME) as db:
+    with closing(sqlite3.connect(runs / FILE_NAME)) as db, db:
         for statement in statements:
             db.execute(statement)
     db.close()
@@ -109,7 +110,7 @@ def test_few_bytes_that_claim_to_be_many_are_not_unpacked(runs: Path) -> None:
     bomb = zlib.compress(bytes(300 << 20), 9)
     with Store(runs) as store:
         first, *_ = store.ids()
-    with sqlite3.connect(runs / FILE_NAME) as db:
+    with closing(sqlite3.connect(runs / FILE_NAME)) as db, db:
         db.execute("UPDATE maps SET deflated = ?, height = 1, width = 1", (bomb,))
         db.execute("DELETE FROM digests")
     db.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,7 @@ def test_a_loss_that_is_no_number_is_an_error_of_its_trial(run, tmp_path: Path) 
 def test_a_store_that_holds_a_loss_of_nan_is_read_gone_on_with_and_exported(run, tmp_path: Path) -> None:
     words = ("--categories", "whole", "--models", "difference")
     assert run(*words).exit_code == 0
-    with sqlite3.connect(tmp_path / "runs" / FILE_NAME) as db:
+    with closing(sqlite3.connect(tmp_path / "runs" / FILE_NAME)) as db, db:
         ((text,),) = db.execute("SELECT record FROM trials").fetchall()
         spoilt = json.dumps({**json.loads(text), "loss_history": [1.0, float("nan"), 0.5], "fit_seconds": float("inf")})
         db.execute("UPDATE trials SET record = ?", (spoilt,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,7 @@ def test_paths_in_a_store_of_before_go_no_further(dots_plugin: Path, tmp_path: P
     ]
     done = CliRunner().invoke(main, [*asked, "--store", str(store), "--jobs", "1", "--no-floors"])
     assert done.exit_code == 0, done.output
-    with sqlite3.connect(store / FILE_NAME) as db:
+    with closing(sqlite3.connect(store / FILE_NAME)) as db, db:
         record = json.loads(db.execute("SELECT record FROM trials").fetchone()[0])
         record["plugins"]["model"] = f"/home/{ALICE}/dots.py 01234567"
         db.execute("UPDATE trials SET record = ?", [json.dumps(record)])

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def test_rows_of_an_older_export_have_the_default_of_a_new_setting(grown: Mappin
 
 
 def test_a_run_fits_nothing_again_after_a_setting_was_added(grown: Mapping[str, Any]) -> None:
-    with sqlite3.connect(GOLDEN / FILE_NAME) as db:
+    with closing(sqlite3.connect(GOLDEN / FILE_NAME)) as db, db:
         assert grown["after run"] == dict(db.execute("SELECT id, finished_at FROM trials"))
 
 

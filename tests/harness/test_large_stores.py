@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_an_export_line_by_line_brings_each_score_once_and_is_read_as_it_was_wri
 
 def test_a_store_whose_trials_are_all_left_out_is_not_called_empty(tmp_path: Path) -> None:
     fill(tmp_path / "runs", 3)
-    with sqlite3.connect(tmp_path / "runs" / FILE_NAME) as db:
+    with closing(sqlite3.connect(tmp_path / "runs" / FILE_NAME)) as db, db:
         db.execute("UPDATE digests SET digest = 'another'")
     for command in ("leaderboard", "export"):
         done = CliRunner().invoke(main, [command, "--store", str(tmp_path / "runs")])
@@ -105,7 +106,7 @@ def test_a_store_whose_trials_are_all_left_out_is_not_called_empty(tmp_path: Pat
 
 def test_scores_that_are_no_numbers_cost_their_trial_also_where_there_are_no_digests(tmp_path: Path) -> None:
     fill(tmp_path / "runs", 3)
-    with sqlite3.connect(tmp_path / "runs" / FILE_NAME) as db:
+    with closing(sqlite3.connect(tmp_path / "runs" / FILE_NAME)) as db, db:
         nan = b"\0\0\0\0\0\0\xf8\x7f" * 60
         db.execute("UPDATE scores SET test = ? WHERE trial = (SELECT min(id) FROM trials)", [nan])
         db.execute("DELETE FROM digests")

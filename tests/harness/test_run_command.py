@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -348,7 +349,7 @@ def test_sigterm_stops_a_run_with_143_and_a_whole_store(tmp_path: Path, dots_plu
 
 def test_a_store_of_another_version_stops_a_run_before_it_fits(run: Run, tmp_path: Path) -> None:
     run()
-    with sqlite3.connect(tmp_path / "runs" / FILE_NAME) as db:
+    with closing(sqlite3.connect(tmp_path / "runs" / FILE_NAME)) as db, db:
         db.execute("PRAGMA user_version = 99")
     result = run()
     assert result.exit_code == 2

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -143,7 +144,7 @@ def test_reading_where_there_is_no_store_says_how_to_make_one(tmp_path: Path) ->
 @pytest.mark.parametrize("write", [True, False])
 def test_a_store_of_another_version_is_refused_with_both_versions(tmp_path: Path, write: bool) -> None:
     Store(tmp_path, write=True).close()
-    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db, db:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match=f"has version 99, this harness reads version {VERSION}"):
         Store(tmp_path, write=write)
@@ -157,7 +158,7 @@ def test_another_file_of_that_name_is_not_read_as_a_store(tmp_path: Path, conten
 
 
 def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db, db:
         db.execute("CREATE TABLE recipes (name)")
     before = (tmp_path / FILE_NAME).read_bytes()
     with pytest.raises(StoreError, match="is not a store of this harness"):
@@ -169,7 +170,7 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
 def test_an_empty_database_that_another_program_has_marked_as_its_own_is_left_alone(
     tmp_path: Path, pragma: str
 ) -> None:
-    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db, db:
         db.execute(f"PRAGMA {pragma}")
     before = (tmp_path / FILE_NAME).read_bytes()
     with pytest.raises(StoreError, match="is not a store of this harness"):
@@ -182,7 +183,7 @@ def test_a_trial_whose_scores_were_altered_is_not_done_so_that_it_is_fitted_agai
         store.put(outcome())
         store.put(outcome(1))
         store.put(outcome(2, "error"))
-    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db, db:
         db.execute("UPDATE scores SET test = zeroblob(length(test)) WHERE trial = ?", (outcome().id,))
     db.close()
     with Store(tmp_path) as store:
@@ -405,7 +406,7 @@ def test_what_a_store_holds_and_nobody_can_read_is_named_with_its_trial(tmp_path
     with Store(tmp_path, write=True) as store:
         store.put(outcome())
     trial = outcome().id
-    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db, db:
         db.execute('UPDATE trials SET record = \'{"fit_seconds": "long"}\'')
         db.execute("DELETE FROM digests")
     with (
@@ -414,7 +415,7 @@ def test_what_a_store_holds_and_nobody_can_read_is_named_with_its_trial(tmp_path
         pytest.warns(HarnessWarning, match="was written before trials had digests"),
     ):
         assert not list(store.outcomes())
-    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db, db:
         db.execute("UPDATE trials SET key = '{}'")
     with (
         Store(tmp_path) as store,

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,7 @@ def test_what_a_plugin_writes_to_the_first_stdout_is_kept_apart_too(tmp_path: Pa
 )
 def test_a_damaged_store_is_one_line_with_the_trial(words: list[str], tmp_path: Path, change: str, said: str) -> None:
     assert call(words, "--models", "mean_image", "--jobs", "1").exit_code == 0
-    with sqlite3.connect(tmp_path / "runs" / "store.sqlite") as db:
+    with closing(sqlite3.connect(tmp_path / "runs" / "store.sqlite")) as db, db:
         db.execute(change)
         db.execute("DELETE FROM digests")
     with (
@@ -189,7 +190,7 @@ def test_merging_brings_the_pixel_counts_that_an_equal_trial_lacks(words: list[s
     for place in ("old", "new"):
         asked = ["--models", "mean_image", "--jobs", "1", "--no-floors", "--store", str(tmp_path / place)]
         assert call(words, *asked).exit_code == 0
-    with sqlite3.connect(tmp_path / "old" / "store.sqlite") as db:
+    with closing(sqlite3.connect(tmp_path / "old" / "store.sqlite")) as db, db:
         db.execute("DELETE FROM pixels")
     sources = [str(tmp_path / "old"), str(tmp_path / "new")]
     assert CliRunner().invoke(main, ["merge", *sources, "--into", str(tmp_path / "both")]).exit_code == 0
