@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -57,9 +57,13 @@ class Database:
                 timeout=_WAIT_SECONDS,
                 isolation_level=None,
             )
-            self._distrust()
-            self._db.execute("PRAGMA synchronous = EXTRA" if write else "PRAGMA query_only = ON")
-            self._prepare(write)
+            try:
+                self._distrust()
+                self._db.execute("PRAGMA synchronous = EXTRA" if write else "PRAGMA query_only = ON")
+                self._prepare(write)
+            except BaseException:
+                self.close()  # nobody else can, and an open file cannot be removed on every system
+                raise
 
     def close(self) -> None:
         """Close the file."""
@@ -127,10 +131,9 @@ class Database:
 
     def _work_on_a_copy(self) -> None:
         """Leave the file as it is and go on with a temporary one, which SQLite removes when it is closed."""
-        copy = sqlite3.connect("", isolation_level=None)
-        self._db.backup(copy)
-        self._db.close()
-        self._db = copy
+        file, self._db = self._db, sqlite3.connect("", isolation_level=None)
+        with closing(file):
+            file.backup(self._db)
         self._distrust()
 
     def _has_tables(self) -> bool:

@@ -146,8 +146,10 @@ def test_a_store_of_another_version_is_refused_with_both_versions(tmp_path: Path
     Store(tmp_path, write=True).close()
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db, db:
         db.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match=f"has version 99, this harness reads version {VERSION}"):
+    with pytest.raises(StoreError, match=f"has version 99, this harness reads version {VERSION}") as refused:
         Store(tmp_path, write=write)
+    open_now = {str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.exists()}
+    assert str(tmp_path / FILE_NAME) not in open_now, f"closed although it was refused: {refused.value}"
 
 
 @pytest.mark.parametrize("content", [b"not a database, surely not one", b""])
