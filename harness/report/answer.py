@@ -108,8 +108,8 @@ def _compared(found: Answered, names: dict[Method, str], ranked_by: str) -> list
     if floors and floor is not None:
         worth = line.mean(ranked_by)
         said.append(
-            f"{floors[0].capitalize()}, which looks at next to nothing, has a {in_words(ranked_by)} of {floor:.3f}; "
-            f"this has {worth:.3f}."
+            f"{floors[0].capitalize()}, which looks at next to nothing, reaches {floor:.3f} in {in_words(ranked_by)}; "
+            f"this reaches {worth:.3f}."
         )
     return said
 

@@ -41,6 +41,8 @@ def _table(curves: Curves, metric: str) -> Table:
     where = curves.category or MEAN
     seeds = sorted({point.seeds for line in curves.lines for point in line.points})
     note = f"{in_words(metric)}, ± standard deviation over {' or '.join(map(str, seeds))} seeds."
+    unset = dict.fromkeys((line.method.threshold, unset_of(curves.axis, line)) for line in curves.lines if line.unset)
+    note += "".join(f" {threshold} could set no limit at {values}." for threshold, values in unset)
     if learning:
         note += (
             f" {ENOUGH}: from so many images on a method stays within two standard errors, from seed to seed, of its "
@@ -66,6 +68,11 @@ def _figure(point: Any) -> str:
 def said_value(axis: str, value: float) -> str:
     """`8`, or `5 %` of a share."""
     return f"{value:.0f}" if axis == "shots" else f"{100 * value:g} %"
+
+
+def unset_of(axis: str, line: Curve) -> str:
+    """The values at which its threshold sets no limit, joined by commas."""
+    return ", ".join(said_value(axis, value) for value in line.unset)
 
 
 def enough_of(axis: str, line: Curve) -> str:
@@ -116,6 +123,7 @@ def drawn_curves(boards: Sequence[Board], metric: str) -> list[dict[str, Any]]:
                             "name": names[line.method],
                             "short": short[line.method],
                             "points": [list(point[:4]) for point in line.points],
+                            "unset": unset_of(curves.axis, line),
                             "enough": enough_of(curves.axis, line) if curves.axis == "shots" else "",
                         }
                         for line in own

@@ -19,6 +19,7 @@ from harness.report.corrupted import NOTE, corruption_charts
 from harness.report.curves import drawn_curves
 from harness.report.entries import PublishedNumbers, Shared, critical_differences, entries_of
 from harness.report.metric_names import in_words
+from harness.report.protocols import data_together
 from harness.report.script import script
 from harness.trials.repeat import command_of
 from harness.trials.store import Store
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 
 WRONG = (FALSE_ALARMS, MISSES)
+_SPARE = ("normal", "abnormal", "F1", "AP")
+"""Columns that a tablet has no room for: the first two are told by false alarms and misses."""
 """The first columns of figures."""
 
 
@@ -92,6 +95,17 @@ def template(name: str) -> Template:
     return environment.get_template(name)
 
 
+def _headed(headings: list[str], ranked_by: int) -> dict[str, Any]:
+    """The board's headings, and which columns a phone shows (`key`) and which a tablet has no room for (`spare`)."""
+    key = {0, 1, ranked_by}
+    spare = [heading in _SPARE and place not in key for place, heading in enumerate(headings)]
+    return {
+        "headings": headings,
+        "spare": [heading for heading, left_out in zip(headings, spare, strict=True) if left_out],
+        "column_class": [" key" if place in key else " spare" * spare[place] for place in range(len(headings))],
+    }
+
+
 def _context(
     verdicts: Sequence[Verdict],
     store: Store,
@@ -116,8 +130,10 @@ def _context(
     measured = {"latency": at + 1, "memory": at + 2} if setting is not None else {"latency": None, "memory": None}
     content["columns"] = {"seconds": at, **measured}
     return {
-        "headings": [*WRONG, *columns.values(), "AUPRO", "fit s", *["latency ms", "memory MB"] * (setting is not None)],
-        "key": [0, 1, content["ranked_by"]],
+        **_headed(
+            [*WRONG, *columns.values(), "AUPRO", "fit s", *["latency ms", "memory MB"] * (setting is not None)],
+            content["ranked_by"],
+        ),
         "answers": answers,
         "setting": setting,
         "ranked_by": in_words(ranked_by),
@@ -128,6 +144,7 @@ def _context(
         "categories": _distinct(entry.category for entry in entries),
         "tracks": _distinct(entry.track for entry in entries),
         "sources": _distinct(entry.data for entry in entries),
+        "facts": data_together(board.track for board in ranked),
         "thresholds": _distinct(entry.threshold for entry in entries if entry.threshold),
         "trials": len({verdict.outcome.id for verdict in done if not verdict.outcome.record.floor}),
         "methods": len({verdict.trial.method for verdict in done if not verdict.outcome.record.floor}),

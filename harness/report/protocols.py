@@ -20,3 +20,14 @@ def with_protocols(columns: Sequence[str], protocols: Iterable[Protocol]) -> lis
 def data_of(track: Track) -> str:
     """`mvtec_ad · 256 px · shots 4`: what results have to share to stand in one table."""
     return " · ".join(filter(None, (track.dataset, f"{track.image_size} px", spelt(track.protocol))))
+
+
+def data_together(tracks: Iterable[Track]) -> str:
+    """`mvtec_ad · 256 px; with shots 4; with shots 8`: the data of several tables, each named once."""
+    found: dict[str, list[str]] = {}
+    for track in tracks:
+        said = found.setdefault(data_of(track._replace(protocol=())), [])
+        protocol = spelt(track.protocol)
+        if protocol and protocol not in said:
+            said.append(protocol)
+    return ", ".join("; with ".join([data, *protocols]) for data, protocols in found.items())

@@ -40,6 +40,8 @@ class Curve:
     points: Sequence[Point]
     """By rising value; at least two."""
     higher_is_better: bool
+    unset: Sequence[float] = ()
+    """Values at which other thresholds have set a limit for it, and its own has not, as with too few images."""
 
     @property
     def enough(self) -> float | None:
@@ -109,15 +111,24 @@ def _lines(axis: str, group: Mapping[Track, Board], metric: str) -> list[Curve]:
     better = True
     for track, board in sorted(group.items(), reverse=True):  # so that one shot comes last and finds its method
         value = (track.protocol or tuple(PROTOCOL.values()))[_NAMES.index(axis)]
+        categories = max(len(line.parts) for line in board.lines)
         for line in board.lines:
+            if len(line.parts) < categories:
+                continue  # the mean of fewer categories is no point beside that of all
             known = line.method._replace(calibrate=CROSSFIT)
             alone = axis == "shots" and value == 1 and line.method not in points and known in points
             point = _point(line, metric, _place(axis, value, line))
             better = higher_is_better(line, metric)
             if point is not None:
                 points.setdefault(known if alone else line.method, {})[point.at] = point
+    everywhere: dict[Method, set[float]] = {}
+    for method, of in points.items():
+        everywhere.setdefault(method._replace(threshold=""), set()).update(of)
+    unset = {method: sorted(everywhere[method._replace(threshold="")] - of.keys()) for method, of in points.items()}
     curves = [
-        Curve(method, [of[at] for at in sorted(of)], better) for method, of in sorted(points.items()) if len(of) > 1
+        Curve(method, [of[at] for at in sorted(of)], better, unset[method])
+        for method, of in sorted(points.items())
+        if len(of) > 1
     ]
     sign = -1 if better else 1
     return sorted(curves, key=lambda curve: sign * curve.points[-1 if axis == "shots" else 0].mean)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,22 @@ def test_other_shares_reserves_and_sizes_make_no_curve_together() -> None:
     assert (curves.axis, [point.at for point in curves.lines[0].points]) == ("contaminate", [0.0, 0.1, 0.2])
 
 
+def test_the_mean_of_fewer_categories_makes_no_curve_beside_that_of_all() -> None:
+    both = [*learning(), *learning(category="wood"), *learning(model="knn")]
+    found = {curves.category: curves for curves in curves_of(boards(judged(both), "auroc"), "auroc")}
+    assert [line.method.model for line in found[None].lines] == ["patchcore"]
+    assert {line.method.model for line in found["tile"].lines} == {"patchcore", "knn"}
+
+
+def test_values_at_which_a_threshold_sets_no_limit_are_named() -> None:
+    every, judges = learning(seeds=1), Registry.discover().choose(Threshold, "mean,conformal")
+    few = [replace(one, evidence=Evidence({"max": np.array([0.1, 0.2])}, one.evidence.test, KINDS, NAMES)) for one in every[:2]]  # fmt: skip
+    verdicts = [verdict for one in [*few, *every[2:]] for verdict in judge(one, judges) if verdict.status == "done"]
+    (curves,) = curves_of(boards(verdicts, "auroc"), "auroc")
+    assert {line.method.threshold: list(line.unset) for line in curves.lines} == {"mean": [], "conformal": [1, 2]}
+    assert "conformal could set no limit at 1, 2." in render(curves_document(boards(verdicts, "auroc"), "auroc"), "md")
+
+
 def test_one_shot_whose_limit_could_not_be_cross_fitted_stands_at_the_start_of_its_curve() -> None:
     every = [outcome(2.0, shots=n, calibrate="crossfit" * (n > 1)) for n in (1, 2, 4)]
     (curves,) = curves_of(boards(judged(every), "auroc"), "auroc")
@@ -107,7 +124,7 @@ def test_from_enough_on_every_point_is_within_its_noise(means: list[list[float]]
 
 def test_tables_say_the_spread_and_how_many_images_are_enough() -> None:
     text = render(curves_document(boards(judged(learning()), "auroc"), "auroc"), "md")
-    assert "folder · 64 px · tile · auroc by training images" in text
+    assert "folder · 64 px · tile · AUROC by training images" in text
     (row,) = [line for line in text.splitlines() if line.startswith("| patchcore")]
     assert row.count("±") == 4
     assert row.endswith(" 8 |")

@@ -21,9 +21,9 @@ export function showProtocols({ source, category, threshold }) {
       const title = one.axis === "shots" ? "Learning curves" : "Contamination curves";
       const few = one.lines.length > LINES ? `; the ${LINES} best of ${one.lines.length} methods` : "";
       const note = element("span", { className: "note" }, `${one.data} · ${one.category}, limit ${one.threshold}; band: ± standard deviation over seeds${few}`);
-      const told = element("ul", { className: "enough" }, ...one.lines.slice(0, LINES).map((line) => element("li", {}, sentenceOf(one, line))));
+      const list = element("ul", { className: "enough" }, ...one.lines.slice(0, LINES).map((line) => element("li", {}, sentenceOf(one, line))));
       requestAnimationFrame(() => drawProtocol(holder, one));
-      const figure = element("figure", {}, element("figcaption", {}, `${title} `, note), holder, told);
+      const figure = element("figure", {}, element("figcaption", {}, `${title} `, note), holder, list);
       savable(figure);
       return figure;
     }),
@@ -32,7 +32,9 @@ export function showProtocols({ source, category, threshold }) {
 
 const amountOf = (one, at) => (one.axis === "shots" ? String(Math.round(at)) : `${short(100 * at)} %`);
 
-function sentenceOf(one, line) {
+const sentenceOf = (one, line) => `${told(one, line)}${line.unset && ` ${one.threshold} could set no limit at ${line.unset}.`}`;
+
+function told(one, line) {
   const [first, last] = [line.points[0], line.points.at(-1)];
   const ends = `${line.name}: ${first[1].toFixed(3)} at ${amountOf(one, first[0])}, ${last[1].toFixed(3)} at ${amountOf(one, last[0])}`;
   if (one.axis !== "shots") return `${ends}.`;
