@@ -95,8 +95,9 @@ def template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def _headed(headings: list[str], ranked_by: int) -> dict[str, Any]:
+def _headed(metrics: Sequence[str], ranked_by: int, *, measured: bool) -> dict[str, Any]:
     """The board's headings, and which columns a phone shows (`key`) and which a tablet has no room for (`spare`)."""
+    headings = [*WRONG, *metrics, "AUPRO", "fit s", *["latency ms", "memory MB"] * measured]
     key = {0, 1, ranked_by}
     spare = [heading in _SPARE and place not in key for place, heading in enumerate(headings)]
     return {
@@ -130,10 +131,7 @@ def _context(
     measured = {"latency": at + 1, "memory": at + 2} if setting is not None else {"latency": None, "memory": None}
     content["columns"] = {"seconds": at, **measured}
     return {
-        **_headed(
-            [*WRONG, *columns.values(), "AUPRO", "fit s", *["latency ms", "memory MB"] * (setting is not None)],
-            content["ranked_by"],
-        ),
+        **_headed(list(columns.values()), content["ranked_by"], measured=setting is not None),
         "answers": answers,
         "setting": setting,
         "ranked_by": in_words(ranked_by),
