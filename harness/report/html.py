@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 WRONG = (FALSE_ALARMS, MISSES)
 _SPARE = ("normal", "abnormal", "F1", "AP")
-"""Columns that a tablet has no room for: the first two are told by false alarms and misses."""
+"""Columns that smaller windows have no room for: the first two are told by false alarms and misses."""
 """The first columns of figures."""
 
 

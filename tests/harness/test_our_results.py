@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shlex
@@ -45,6 +46,14 @@ def test_a_page_is_what_its_command_makes_of_the_rows(page: str, monkeypatch: py
     monkeypatch.chdir(RESULTS)
     shown = (RESULTS / page).read_text(encoding="utf-8")
     assert shown == printed(*shlex.split(PAGES[page])), f"stale: harness {PAGES[page]} --format md > {page}"
+
+
+def test_the_picture_of_a_leaderboard_is_what_its_command_prints() -> None:
+    shown = (RESULTS / "leaderboard.svg").read_text(encoding="utf-8")
+    words = [html.unescape(line).replace("\xa0", " ") for line in re.findall(r"<text[^>]*>(.*?)</text>", shown)]
+    script = "import pictures; print(pictures.table().plain)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=RESULTS, capture_output=True, text=True, check=True)
+    assert "".join("".join(words[1:]).split()) == "".join(done.stdout.split()), "stale: python pictures.py"
 
 
 def test_the_figures_that_no_command_prints_follow_from_the_rows() -> None:
