@@ -58,7 +58,13 @@ from harness.images.framing import RESIZES, Frame
 from harness.images.masks import Mask, read_mask
 from harness.images.walk import IMAGE_SUFFIXES, Listing, PassedOver, list_images
 from harness.metrics.guarantees import at_most, conformal_place, images_needed, p_values, tolerance_place
-from harness.metrics.intervals import auroc_interval, mean_of_rates_interval, wilson
+from harness.metrics.intervals import (
+    auroc_interval,
+    average_precision_interval,
+    f1_interval,
+    mean_of_rates_interval,
+    wilson,
+)
 from harness.metrics.pixel import curves as pixel_curves
 from harness.plugin.contract import CONTRACT, current_name
 from harness.plugin.hookspecs import hookimpl
@@ -130,8 +136,10 @@ __all__ = [
     "UsageError",
     "at_most",
     "auroc_interval",
+    "average_precision_interval",
     "certify",
     "conformal_place",
+    "f1_interval",
     "foreground",
     "form_of",
     "grey_depth",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness import CountMetric, Counts, Interval, mean_of_rates_interval, wilson
+from harness import CountMetric, Counts, Interval, f1_interval, mean_of_rates_interval, wilson
 
 _KUMAR = "Kumar, Malik and Puglisi, Unsupervised Anomaly Detection in Industrial Image Data, section 4"
 
@@ -121,3 +121,9 @@ class F1(CountMetric):
     def value(self, counts: Counts) -> float:
         """In [0, 1]."""
         return counts.f1
+
+    def interval(self, counts: Counts) -> Interval | None:
+        """From Wilson's of both rates; none where a class is empty."""
+        if not counts.n_normal or not counts.n_abnormal:
+            return None
+        return f1_interval((counts.right_abnormal, counts.n_abnormal), (counts.right_normal, counts.n_normal))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import Interval, Ranking, ScoreMetric, auroc_interval
+from harness import Interval, Ranking, ScoreMetric, auroc_interval, average_precision_interval
 
 
 class Auroc(ScoreMetric):
@@ -34,3 +34,7 @@ class AveragePrecision(ScoreMetric):
     def value(self, ranking: Ranking) -> float:
         """In [0, 1]; the share of anomalous images is what chance scores."""
         return ranking.average_precision()
+
+    def interval(self, ranking: Ranking) -> Interval | None:
+        """As of a share of the anomalous images, which is cautious."""
+        return average_precision_interval(self.value(ranking), int(ranking.labels.sum()))

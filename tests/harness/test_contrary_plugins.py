@@ -137,7 +137,8 @@ def test_a_store_that_holds_a_loss_of_nan_is_read_gone_on_with_and_exported(run,
         ((text,),) = db.execute("SELECT record FROM trials").fetchall()
         spoilt = json.dumps({**json.loads(text), "loss_history": [1.0, float("nan"), 0.5], "fit_seconds": float("inf")})
         db.execute("UPDATE trials SET record = ?", (spoilt,))
-        db.execute("DROP TABLE digests")  # the store is as it was before there were any
+        for table in ("digests", "corrupted"):  # the store is as it was before there were any
+            db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version = 2")
     again = run(*words, "--seeds", "0,1")
     assert again.exit_code == 0, again.output

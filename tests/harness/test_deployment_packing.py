@@ -312,10 +312,10 @@ def test_a_file_that_was_altered_is_found_out(kept, packed, tmp_path):
     onnx.save(altered, file)
     expected = detector.decide(images.pixels).scores
     with pytest.raises(PackingError, match="on ONNX Runtime"):
-        compare(ENGINES["onnx"], file, graph_inputs(detector, images, (), 2), expected, images, detector)
+        compare(ENGINES["onnx"], file, expected, images, detector, (), 2)
     file.write_bytes(b"no graph")
     with pytest.raises(PackingError, match="ONNX Runtime cannot run it: InvalidProtobuf"):
-        compare(ENGINES["onnx"], file, graph_inputs(detector, images, (), 2), expected, images, detector)
+        compare(ENGINES["onnx"], file, expected, images, detector, (), 2)
 
 
 def test_a_model_without_a_network_says_so(tmp_path):

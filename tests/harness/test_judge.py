@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from harness import Images, OracleThreshold, Threshold
-from harness.metrics.intervals import auroc_interval, wilson
+from harness.metrics.intervals import auroc_interval, average_precision_interval, f1_interval, wilson
 from harness.trials.holdout import hold_out
 from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
@@ -120,7 +120,9 @@ def test_rates_have_intervals_from_their_counts_and_the_auroc_from_its_value() -
     low, high = verdict.interval("balanced_accuracy")
     assert (low, high) == (pytest.approx(1 - np.hypot(1 - normal[0], 1 - abnormal[0]) / 2), 1.0)
     assert verdict.interval("auroc") == auroc_interval(1.0, 2, 2)
-    assert verdict.interval("f1") is verdict.interval("average_precision") is verdict.interval("pixel_auroc") is None
+    assert verdict.interval("f1") == f1_interval((2, 2), (2, 2))
+    assert verdict.interval("average_precision") == average_precision_interval(1.0, 2)
+    assert verdict.interval("pixel_auroc") is None
     row = verdict.row()
     assert (row["accuracy_low"], row["accuracy_high"]) == wilson(4, 4)
     assert (row["auroc_low"], row["auroc_high"]) == auroc_interval(1.0, 2, 2)

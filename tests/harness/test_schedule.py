@@ -28,15 +28,14 @@ def test_a_trial_that_another_run_finishes_in_the_meantime_is_not_fitted_again(
     trial = Trial("dots", "large", model, "plain", "absolute", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
     worker = Worker(WorkerConfig(), Registry.discover([dots_plugin]))
 
-    def plan() -> Iterator[Cell]:
-        yield Cell(trial)
-        with Store(tmp_path / "runs", write=True) as other:
-            other.put(worker.perform(trial._replace(seed=1), Observer()))
-        yield Cell(trial._replace(seed=1))
+    class Meanwhile(Observer):
+        def ended(self, outcome: Outcome) -> None:
+            with Store(tmp_path / "runs", write=True) as other:
+                other.put(worker.perform(outcome.trial._replace(seed=1), Observer()))
 
+    plan = [Cell(trial), Cell(trial._replace(seed=1))]
     with Store(tmp_path / "runs", write=True) as store:
-        executor = Serial()
-        summary = carry_out(plan(), store=store, worker=worker, executor=executor, observer=Observer())
+        summary = carry_out(plan, store=store, worker=worker, executor=Serial(), observer=Meanwhile())
         assert len(store.done()) == 2
         (fingerprint,) = {outcome.fingerprint for outcome in store.outcomes()}
         assert len(store.thumbnails(fingerprint)) == 7, "of each test image, once"
