@@ -6,6 +6,7 @@ ABBREVIATIONS = {"auroc": "AUROC", "aupro": "AUPRO", "spro": "sPRO", "f1": "F1",
 
 
 def in_words(metric: str) -> str:
-    """`balanced accuracy`, `pixel AUROC`; what stands in brackets is spelt as it has to be typed."""
-    name, bracket, options = metric.partition("[")
-    return " ".join(ABBREVIATIONS.get(word, word) for word in name.split("_")) + bracket + options
+    """`balanced accuracy`, `pixel AUROC`; one with options is spelt as it has to be typed, `aupro[max_fpr=0.05]`."""
+    if "[" in metric:
+        return metric
+    return " ".join(ABBREVIATIONS.get(word, word) for word in metric.split("_"))

@@ -84,7 +84,7 @@ def test_a_row_that_does_not_beat_the_floor_is_marked_and_the_mark_is_explained(
     shown = harness(
         "leaderboard", "--store", str(store), "--plugin", str(plugin), "--rank-by", "auroc", "--format", "md"
     )
-    assert f"{FITTED_FLOOR_MARK} auroc does not beat global statistics, which sees next to nothing." in shown
+    assert f"{FITTED_FLOOR_MARK} AUROC does not beat global statistics, which sees next to nothing." in shown
     for board in boards(open_results(store, plugins=[plugin]).verdicts, "auroc"):
         (floor,) = board.fitted_floors
         for line in board.lines:

@@ -192,7 +192,7 @@ def test_a_row_from_thin_air_is_marked_and_ranked_apart(tmp_path: Path) -> None:
 def test_metrics_of_pixels_are_what_the_export_says_and_no_more(tmp_path: Path) -> None:
     file = saved(tmp_path, rows("mean"))
     shown = call("leaderboard", "--store", file, "--metrics", "pixel_auroc", "--format", "md").stdout
-    assert "As the export states, and not worked out again: pixel auroc." in shown
+    assert "As the export states, and not worked out again: pixel AUROC." in shown
     ranked = call("leaderboard", "--store", file, "--rank-by", "pixel_auroc", "--format", "md").stdout
     assert "AS STATED" in ranked
 

@@ -420,7 +420,7 @@ def test_results_show_themselves_as_a_leaderboard_also_as_html_in_which_names_ar
 def test_a_leaderboard_can_be_judged_anew_ranked_anew_and_had_in_every_format(run: Run) -> None:
     results = run(models="mean_image,brightest")
     board = results.leaderboard(thresholds=[Largest, "peek"], pools=["mean", "topk"], rank_by="auroc")
-    assert "Ranked by auroc." in repr(board)
+    assert "Ranked by AUROC." in repr(board)
     assert "ORACLE" in repr(board)
     assert {row["threshold"] for row in results} == {"highest"}, "the results themselves stay"
     for name in FORMATS:
