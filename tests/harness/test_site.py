@@ -108,9 +108,8 @@ def test_from_the_index_to_how_a_row_was_made(view: Any) -> None:
 def test_axe_finds_nothing_on_any_page(view: Any, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python", reason="axe-core is not here: pip install '.[test]'")
     view.emulate_media(color_scheme=scheme)
-    for step in ("() => undefined", "() => document.querySelector('tbody a').click()"):
-        view.evaluate(step)
-        view.wait_for_load_state()
+    for address in (view.url, view.evaluate("document.querySelector('tbody a').href")):
+        view.goto(address)  # a click would leave this page while axe still looks at it
         view.evaluate((files(axe) / "axe.min.js").read_text(encoding="utf-8"))
         found = view.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
         assert [(one["id"], one["nodes"][0]["html"][:120]) for one in found] == []
