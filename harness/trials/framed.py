@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,12 +14,11 @@ from harness.errors import DataError, TrainingError
 from harness.images.framing import PAD, Box, box_of, padded
 from harness.images.tiles import Corner, Joined, Tiling, batches
 from harness.trials.handed import handed
+from harness.trials.subsets import stacked
 from harness.trials.trial import Trial
 
 _AT_A_TIME = 16
 """Tiles that a model is handed together."""
-_IN_MEMORY = 1 << 27
-"""At most so many bytes of tiles are kept in memory; more go into a temporary file."""
 
 Pixels = NDArray[np.uint8]
 Ask = Callable[[Images], Scores]
@@ -116,9 +113,9 @@ class TiledModel(FramedModel):
         learned = Tiling(self.tiling.size, 0)  # what overlaps would only be learned twice
         counts = [len(self._corners(learned, image)) for image in normal.contents()]
         self._first = np.cumsum([0, *counts]).tolist()
-        tiles = _stored(
-            (learned.cut(image, learned.corners(*image.shape[:2])) for image in normal.contents()), sum(counts)
-        )
+        cut = (learned.cut(image, learned.corners(*image.shape[:2])) for image in normal.contents())
+        shape = (sum(counts), learned.size, learned.size, normal.pixels.shape[3])
+        tiles = stacked((tile for some in cut for tile in some), shape)
         self.model.fit(_unnamed(tiles), encoder=encoder, loss=loss, run=run)
 
     def score(self, images: Images) -> Scores:
@@ -185,16 +182,3 @@ def _together(found: Sequence[Scores]) -> Scores:
     maps = [one.maps for one in found if one.maps is not None]
     images = [one.images for one in found if one.images is not None]
     return Scores(np.concatenate(maps) if maps else None, np.concatenate(images) if images else None)
-
-
-def _stored(parts: Iterator[Pixels], count: int) -> Pixels:
-    """All tiles (count, T, T, 3), in memory or, if they are many, in a temporary file."""
-    first = next(parts)
-    shape = (count, *first.shape[1:])
-    if math.prod(shape) < _IN_MEMORY:
-        return np.concatenate([first, *parts])
-    with tempfile.TemporaryFile() as file:
-        for part in chain([first], parts):
-            file.write(np.ascontiguousarray(part).data)
-        file.flush()
-        return np.memmap(file, np.uint8, "r", shape=shape)

@@ -128,17 +128,14 @@ def test_each_way_to_cut_is_ranked_by_itself_and_a_stopped_run_goes_on(run: Call
     assert 4 * 43 * 64 - 2 * 8 * 9 in shapes  # padded: what pads counts for nothing
 
 
+def kept_in_tiles(parts: Path, store: Path) -> harness.Results:
+    """A run on tiles whose model is kept."""
+    kept = {"store": store, "keep_models": True, "quiet": True, "floors": False}
+    return harness.run(models="gaussian", encoders="conv", data_root=parts, tiles=32, **kept)
+
+
 def test_python_asks_for_tiles_and_a_kept_model_judges_files_and_arrays_of_any_size(parts: Path, tmp_path: Path):
-    results = harness.run(
-        models="gaussian",
-        encoders="conv",
-        data_root=parts,
-        tiles=32,
-        store=tmp_path / "runs",
-        keep_models=True,
-        quiet=True,
-        floors=False,
-    )
+    results = kept_in_tiles(parts, tmp_path / "runs")
     assert [verdict.trial.tiles for verdict in results.verdicts] == [32]
     model = harness.load("parts", store=tmp_path / "runs")
     judged = model.predict([parts / "test/dent/1.png", parts / "train/good/5.png"])
@@ -159,16 +156,7 @@ def test_python_asks_for_tiles_and_a_kept_model_judges_files_and_arrays_of_any_s
 def test_a_packed_graph_takes_tiles_and_its_json_says_how_whole_images_are_judged(parts: Path, tmp_path: Path):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    harness.run(
-        models="gaussian",
-        encoders="conv",
-        data_root=parts,
-        tiles=32,
-        store=tmp_path / "runs",
-        keep_models=True,
-        quiet=True,
-        floors=False,
-    )
+    kept_in_tiles(parts, tmp_path / "runs")
     store, file = str(tmp_path / "runs"), tmp_path / "line.onnx"
     words = ["pack", "parts", "--store", store, "--data-root", str(parts), "--format", "onnx", "--out", str(file)]
     packed = CliRunner().invoke(main, words)

@@ -109,7 +109,7 @@ def test_a_tiled_model_is_fitted_to_tiles_that_cover_its_images_and_told_their_s
 
 
 def test_many_tiles_are_kept_in_a_file_and_not_in_memory(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("harness.trials.framed._IN_MEMORY", 1000)
+    monkeypatch.setattr("harness.trials.subsets._IN_MEMORY", 1000)
     tiled = fitted(Brightness(), TRIAL._replace(tiles=32), images_of(noise(2, 64, 64)))
     assert tiled.model.seen == (8, 32, 32, 3)
     assert tiled.model.mean == noise(2, 64, 64).mean()

@@ -40,18 +40,23 @@ def png(seed: int, *, side: int = 64) -> bytes:
     return written.getvalue()
 
 
+def kept(root: Path, holdout: float) -> Path:
+    """The folder of a model that was fitted to the images in `parts`."""
+    place = WorkerConfig(data_root=root / "parts", plugin_files=(DOTS,), keep=ModelFolder(root / "models"))
+    trial = Trial("folder", "parts", "mean_image", "-", "-", 0, 32, 0, 0, 0.0, holdout, "fp32", "-")
+    outcome = Worker(place, Registry.discover([DOTS])).perform(trial, Observer())
+    assert outcome.status == "done", outcome.reason
+    (directory,) = (root / "models").iterdir()
+    return directory
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("model")
     for name in ("train/good/0", "train/good/1", "test/good/2", "test/bent/3"):
         (root / "parts" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "parts" / f"{name}.png").write_bytes(png(int(name[-1])))
-    place = WorkerConfig(data_root=root / "parts", plugin_files=(DOTS,), keep=ModelFolder(root / "models"))
-    trial = Trial("folder", "parts", "mean_image", "-", "-", 0, 32, 0, 0, 0.0, 0.0, "fp32", "-")
-    outcome = Worker(place, Registry.discover([DOTS])).perform(trial, Observer())
-    assert outcome.status == "done", outcome.reason
-    (directory,) = (root / "models").iterdir()
-    return directory
+    return kept(root, holdout=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +68,7 @@ def unfitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / "parts" / "train" / "good" / f"{at}.png").write_bytes(png(100 + at))
     (root / "parts" / "test" / "bent").mkdir(parents=True)
     (root / "parts" / "test" / "bent" / "0.png").write_bytes(png(99))
-    place = WorkerConfig(data_root=root / "parts", plugin_files=(DOTS,), keep=ModelFolder(root / "models"))
-    trial = Trial("folder", "parts", "mean_image", "-", "-", 0, 32, 0, 0, 0.0, 0.5, "fp32", "-")
-    outcome = Worker(place, Registry.discover([DOTS])).perform(trial, Observer())
-    assert outcome.status == "done", outcome.reason
-    (directory,) = (root / "models").iterdir()
-    return directory
+    return kept(root, holdout=0.5)
 
 
 class Watcher:
