@@ -82,6 +82,7 @@ def _counts(photos: Photos, today: Photos | None) -> dict[str, Any]:
         "told_by": photos.told_by,
         "bad": len(photos.bad),
         "today": len(today.unseen) if today else 0,
+        **({"bad_left_out": photos.bad_left_out} if photos.bad_left_out else {}),
     }
 
 
@@ -99,7 +100,7 @@ def _drawn(images: Images, among: np.ndarray[Any, np.dtype[np.bool_]], asked: As
 
 
 def _described(detector: Detector) -> dict[str, Any]:
-    saved = detector.saved
+    saved, chosen = detector.saved, detector.saved.chosen
     return {
         "id": saved.id,
         "parts": [saved.trial.model, saved.trial.encoder, saved.trial.loss],
@@ -108,6 +109,7 @@ def _described(detector: Detector) -> dict[str, Any]:
         "image_size": saved.trial.image_size,
         "pool": detector.pool,
         "remarks": list(detector.remarks),
+        **({"chosen": {"among": chosen.among, "painted": chosen.painted}} if chosen else {}),
     }
 
 

@@ -58,10 +58,14 @@ class Guarantee:
     above: int
     """Calibration scores above the limit."""
     promised: float | None
-    """The share of false alarms on average over samples like the calibration photos. None where nothing is promised:
-    those were fitted, or the limit is none of their scores."""
+    """The share of false alarms on average over samples like the calibration photos, the choice of the detector by
+    the same photos counted in. None where nothing is promised: those were fitted, or the limit is none of their
+    scores."""
     promised_at_most: float | None
-    """The share that this model's stays below, with 95 % confidence."""
+    """The share that this model's stays below, with 95 % confidence. None too where the same photos chose the detector
+    by a rule that bounds the average only."""
+    by_rank: float | None
+    """What `promised` would be, had the calibration photos not chosen the detector; None where they have not."""
     false_alarms: Errors
     """On the unseen normal photos."""
     false_alarms_today: Errors | None
@@ -90,6 +94,10 @@ def guarantee(detector: Detector, scores: Mapping[str, FloatArray], seed: int) -
     above = int((calibration > detector.limit).sum())
     n = len(calibration)
     ranked = saved.unfitted and bool((calibration == detector.limit).any())
+    promised, bound = ((above + 1) / (n + 1), at_most(above, n)) if ranked else (None, None)
+    by_rank, chosen = None, saved.chosen
+    if chosen and promised is not None:
+        by_rank, promised, bound = promised, max(promised, chosen.share), chosen.at_most
     return Guarantee(
         threshold=detector.threshold,
         limit=detector.limit,
@@ -97,8 +105,9 @@ def guarantee(detector: Detector, scores: Mapping[str, FloatArray], seed: int) -
         unfitted=saved.unfitted,
         calibration=n,
         above=above,
-        promised=(above + 1) / (n + 1) if ranked else None,
-        promised_at_most=at_most(above, n) if ranked else None,
+        promised=promised,
+        promised_at_most=bound,
+        by_rank=by_rank,
         false_alarms=_errors(scores[UNSEEN] > detector.limit),
         false_alarms_today=_errors(scores[TODAY] > detector.limit) if TODAY in scores else None,
         misses=_errors(scores["bad"] <= detector.limit) if len(scores["bad"]) else None,

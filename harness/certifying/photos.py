@@ -26,9 +26,11 @@ class Photos:
     unseen: Images
     """Normal ones that the model was neither fitted on nor calibrated on."""
     bad: Images
-    """Those that the folder calls bad; there may be none."""
+    """Those that the folder calls bad and the detector was not chosen by; there may be none."""
     left_out: int
     """Normal ones that the model knows."""
+    bad_left_out: int
+    """Bad ones that the detector was chosen by, on which it would seem better than it is."""
     told_by: str
     """How those were told: `pixels`, or for models of before `fingerprint` or `nothing`."""
     sha256: str
@@ -51,6 +53,7 @@ def photos_of(detector: Detector, registry: Registry, place: Path, what: str = "
     _refuse_other_reading(detector, split.depth, split.modes, place)
     parts = [split.train, split.test, *([split.calibration] if split.calibration is not None else [])]
     digests = [[digest_of_pixels(pixels) for pixels in part.pixels] for part in parts]
+    chosen_by = set(saved.chosen.bad) if saved.chosen else set()
     if saved.known:
         told_by, known = "pixels", [np.array([one in saved.known for one in some], bool) for some in digests]
     elif split.fingerprint == saved.fingerprint:
@@ -66,7 +69,9 @@ def photos_of(detector: Detector, registry: Registry, place: Path, what: str = "
         (d, kind) for some, part in zip(digests, parts, strict=True) for d, kind in zip(some, part.defects, strict=True)
     ]
     sha256 = hashlib.sha256(repr(sorted(every)).encode()).hexdigest()
-    return Photos(unseen, split.test.take(np.flatnonzero(split.test.labels)), left_out, told_by, sha256)
+    bad = split.test.take(np.flatnonzero(split.test.labels))
+    chose = np.array([digest_of_pixels(pixels) in chosen_by for pixels in bad.pixels], bool)
+    return Photos(unseen, bad.take(np.flatnonzero(~chose)), left_out, int(chose.sum()), told_by, sha256)
 
 
 def _too_few(place: Path, what: str, unseen: int, known: int) -> str:

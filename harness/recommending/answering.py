@@ -25,7 +25,9 @@ from harness.recommending.synthetic import with_synthetic_defects
 from harness.recommending.trying import EPOCHS, Try, settings_for, tried, tries
 from harness.report.progress import tell
 from harness.report.recommendation import Recommendation, Tried
+from harness.trials.chosen import Chosen
 from harness.trials.presets import backbone_at_hand
+from harness.trials.saved_model import digest_of_pixels
 from harness.trials.trial import UNUSED
 from harness.verdicts.choosing import Candidate, Choice, Promise, RunnerUp, choose, share_for
 
@@ -72,7 +74,7 @@ def recommended(asked: Asked, say: Callable[[str], None]) -> Recommendation:
     chosen = settings_for(
         best.detector, photos, asked.given, thresholds=_kept(choice).threshold, keep_models=True, **_pool_of(best)
     )
-    kept = keep(chosen, photos, choice.limit, registry)
+    kept = keep(chosen, photos, choice.limit, _remembered(choice, found, split), registry)
     answer = _answer(asked, photos, found, choice, kept, best)
     bad = used.test.take(np.flatnonzero(used.test.labels))
     return replace(
@@ -115,6 +117,18 @@ def _choice(done: list[Try], group: NDArray[np.intp], promise: Promise, seed: in
     candidates = [Candidate(one.name, one.good, one.tested(bad=True), cost) for cost, one in enumerate(done)]
     fresh = [one.tested(bad=False) for one in done]
     return choose(candidates, group, done[0].kinds, promise, seed, fresh if len(fresh[0]) else None)
+
+
+def _remembered(choice: Choice, found: list[Try], split: Split) -> Chosen:
+    """What the kept model remembers of the choice; `split` holds the photos as they were given."""
+    bad = split.test.take(np.flatnonzero(split.test.labels))
+    return Chosen(
+        among=sum(one.done for one in found),
+        share=choice.share,
+        at_most=choice.promise.share if choice.promise.confident and choice.enough else None,
+        painted=not len(bad),
+        bad=tuple(sorted({digest_of_pixels(pixels) for pixels in bad.pixels})),
+    )
 
 
 def _one_a_detector(runners_up: Sequence[RunnerUp], chosen: str) -> list[RunnerUp]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,8 @@ from harness.files import replacing
 from harness.plugin.registry import Registry
 from harness.recommending.photos import Photos
 from harness.recommending.trying import fitted, of_model
-from harness.trials.saved_model import read
+from harness.trials.chosen import Chosen
+from harness.trials.saved_model import describe, read
 from harness.trials.settings import Settings
 
 NAME = "recommended"
@@ -36,8 +37,10 @@ class Kept:
     """On the disk."""
 
 
-def keep(settings: Settings, photos: Photos, limit: float, registry: Registry) -> Kept:
+def keep(settings: Settings, photos: Photos, limit: float, chosen: Chosen, registry: Registry) -> Kept:
     """Fit it to all good photos, as `harness run --keep-models` does, and call what is kept `recommended`.
+
+    The model remembers how it was chosen, for the sake of its certificate.
 
     Raises ModelError where its limit is not the recommended one, and HarnessError where it cannot be kept.
     """
@@ -52,6 +55,7 @@ def keep(settings: Settings, photos: Photos, limit: float, registry: Registry) -
     target = found.with_name(NAME)
     with replacing(target) as draft:
         shutil.copytree(found, draft)
+        describe(replace(saved, chosen=chosen), draft)
     shutil.rmtree(found)
     size = sum(file.stat().st_size for file in target.iterdir())
     return Kept(settings.store / "models" / NAME, saved.limit, _milliseconds(target, photos, registry), size / 1e6)

@@ -52,7 +52,8 @@ def lines_of(certificate: Certificate) -> list[tuple[str, str]]:
         *_broken(found["breaks"]),
         ("false alarms", _errors(held["false_alarms"], "good parts") + _promise(held)),
         ("today", _errors(held["false_alarms_today"], "good parts") if held["false_alarms_today"] else ""),
-        ("misses", _errors(held["misses"], "bad parts") if held["misses"] else "no bad photos were given"),
+        ("misses", _errors(held["misses"], "bad parts") if held["misses"] else _no_bad(found["photos"])),
+        ("chosen", _chosen(found["model"], held)),
         ("one distribution", "; ".join(_compared(one) for one in held["compared"])),
         ("cost", "; ".join(_cost(one) for one in measured["cost"]) or "not measured"),
         ("photos", "; ".join(filter(None, [_left_out(found["photos"]), _TOLD_BY[found["photos"]["told_by"]]]))),
@@ -135,13 +136,32 @@ def _errors(errors: Said, what: str) -> str:
 
 def _promise(held: Said) -> str:
     if held["promised"] is not None:
+        most = held["promised_at_most"]
+        bound = "" if most is None else f", at most {share_of(most)} %"
         return (
             f"; by its {held['calibration']} calibration photos the limit ({held['threshold']}) promises "
-            f"{share_of(held['promised'])} % on average, at most {share_of(held['promised_at_most'])} %"
+            f"{share_of(held['promised'])} % on average{bound}"
         )
     if not held["unfitted"]:
         return "; the limit rests on photos that were fitted, so that it promises nothing (--calibrate crossfit does)"
     return f"; threshold {held['threshold']} promises no rate (conformal and tolerance do)"
+
+
+def _no_bad(photos: Said) -> str:
+    return "no new bad photos were given" if photos.get("bad_left_out") else "no bad photos were given"
+
+
+def _chosen(model: Said, held: Said) -> str:
+    """What it does to the promise that the photos which set the limit have chosen the detector too."""
+    if not (chosen := model.get("chosen")):
+        return ""
+    among = f"from {chosen['among']} detectors" if chosen["among"] > 1 else "with its pool"
+    photos = "calibration photos, with defects painted onto some," if chosen["painted"] else "calibration photos"
+    said = f"harness recommend chose it {among} by the same {photos}, which favours one whose limit is low"
+    if held.get("by_rank") is not None:
+        by_rank, promised = share_of(held["by_rank"]), share_of(held["promised"])
+        said += f": by its rank alone the limit would promise {by_rank} %, and with the choice counted in {promised} %"
+    return f"{said}; the photos of this certificate chose nothing, so its own bounds hold as they stand"
 
 
 def _compared(one: Said) -> str:
@@ -160,5 +180,9 @@ def _cost(one: Said) -> str:
 
 
 def _left_out(photos: Said) -> str:
-    known = photos["left_out"]
-    return f"{known} that the model knows were left out" if known else ""
+    known, chose = photos["left_out"], photos.get("bad_left_out", 0)
+    said = [
+        f"{known} that the model knows were left out" if known else "",
+        f"{chose} bad ones that the detector was chosen by were left out" if chose else "",
+    ]
+    return "; ".join(filter(None, said))

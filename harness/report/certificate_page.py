@@ -134,6 +134,10 @@ def explained(certificate: Certificate) -> list[str]:
         "“At most” is an upper bound with 95 % confidence (Clopper and Pearson, Biometrika 26 (1934)) for parts like "
         "those in the photos. What a limit promises holds for photos that come from where its calibration photos came "
         "from; with few photos the test below sees gross differences only.",
+        "Of several detectors, the photos that set limits favour one whose good photos happen to score low, and so a "
+        "limit with more false alarms than its rank says. `harness recommend` counts that in, and the model remembers "
+        "it. Of a detector that you chose yourself, from a leaderboard for one, nothing of the kind is known here. "
+        "False alarms and misses are counted on photos that chose nothing, and are not touched by it.",
         same_distribution.METHOD + " Scores of cross-fitting come from models that saw fewer photos, and so may lie a "
         "little above those of the kept model.",
         "Times are for one photo from pixels in memory to the decision, each engine in a process of its own.",

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from harness.images.framing import content_size
 from harness.metrics.limits import limit_of
 from harness.plugin.spec import spell
 from harness.trials import typed
+from harness.trials.chosen import Chosen
 from harness.trials.holdout import unfitted
 from harness.trials.trial import Trial
 
@@ -91,6 +92,8 @@ class SavedModel:
     """SHA-256 of `weights.safetensors`."""
     statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Simple statistic of an image to its mean and deviation over the normal images; empty in models of before."""
+    chosen: Chosen | None = None
+    """How it was chosen among detectors; None where it was not, or nothing is known of it."""
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -167,12 +170,12 @@ def write(saved: SavedModel, state: State, folder: Path) -> Path:
     try:
         # Safetensors garbles arrays in any other order.
         weights = save({name: np.asarray(array, order="C") for name, array in state.items()}, {"trial": saved.id})
-        described = json.dumps(_described(saved, hashlib.sha256(weights).hexdigest()), indent=1, allow_nan=False)
+        said = replace(saved, weights_hash=hashlib.sha256(weights).hexdigest())
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(target) as draft:  # there may be a damaged one, or one that another run has written meanwhile
             draft.mkdir()
             (draft / WEIGHTS).write_bytes(weights)
-            (draft / DESCRIPTION).write_text(f"{described}\n", encoding="utf-8")
+            describe(said, draft)
     except OSError as error:
         raise ModelError(f"model {str(target)!r} cannot be kept: {error.strerror or error}") from error
     except KeyboardInterrupt:
@@ -180,6 +183,12 @@ def write(saved: SavedModel, state: State, folder: Path) -> Path:
     except BaseException as error:  # a plugin's state may hold what safetensors does not know
         raise ModelError(f"model {target.name!r} cannot be kept: {error_line(error)}") from error
     return target
+
+
+def describe(saved: SavedModel, directory: Path) -> None:
+    """Write anew what the model in this directory is; what it has learned stays as it is."""
+    described = json.dumps(_described(saved), indent=1, allow_nan=False)
+    (directory / DESCRIPTION).write_text(f"{described}\n", encoding="utf-8")
 
 
 def read(directory: Path) -> SavedModel:
@@ -227,7 +236,7 @@ def read_weights(directory: Path, saved: SavedModel) -> State:
         raise ModelError(f"{str(file)!r} is not safetensors: {error}") from error
 
 
-def _described(saved: SavedModel, weights_hash: str) -> dict[str, Any]:
+def _described(saved: SavedModel) -> dict[str, Any]:
     said = {
         "format": FORMAT,
         "id": saved.id,
@@ -242,7 +251,7 @@ def _described(saved: SavedModel, weights_hash: str) -> dict[str, Any]:
         "threads": saved.threads,
         "plugins": dict(saved.plugins),
         "versions": dict(saved.versions),
-        "weights_sha256": weights_hash,
+        "weights_sha256": saved.weights_hash,
     }
     if saved.calibrated_on:
         said["calibrated_on"] = saved.calibrated_on
@@ -252,6 +261,8 @@ def _described(saved: SavedModel, weights_hash: str) -> dict[str, Any]:
         said["known"] = sorted(saved.known)
     if saved.statistics:
         said["statistics"] = {name: list(pair) for name, pair in saved.statistics.items()}
+    if saved.chosen:
+        said["chosen"] = typed.written(saved.chosen)
     return {**said, "digest": _digest(said)}
 
 
@@ -286,6 +297,7 @@ def _saved(found: Mapping[str, Any]) -> SavedModel:
         known=frozenset(typed.read(found.get("known", []), tuple[str, ...], "known")),
         weights_hash=typed.read(found["weights_sha256"], str, "weights_sha256"),
         statistics=typed.read(found.get("statistics", {}), Mapping[str, tuple[float, ...]], "statistics"),
+        chosen=typed.read(found.get("chosen"), Chosen | None, "chosen"),
     )
     if any(len(pair) != 2 for pair in saved.statistics.values()):
         raise ValueError("a statistic is expected to have a mean and a deviation")

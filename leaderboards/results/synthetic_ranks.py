@@ -1,11 +1,11 @@
 """Do painted defects rank detectors as real ones do? One fit a detector, scored on both.
 
-    python synthetic_ranks.py score /data/mvtec_ad weights bottle,pill,screw synthetic_ranks.ndjson
+    python synthetic_ranks.py score /data/mvtec_ad weights bottle,pill,screw synthetic_ranks.ndjson 64 8
     python synthetic_ranks.py rank synthetic_ranks.ndjson > synthetic_ranks.md
 
 Each detector is fitted to a category's training images. Its normal images are the test set's, its real defects those of
-the test set, and its painted ones are put onto copies of the normal test images. `score` may be stopped: it goes on
-where it was.
+the test set, and its painted ones are put onto copies of the normal test images. The two numbers are the image size,
+and the epochs of those that train in epochs. `score` may be stopped: it goes on where it was.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 import harness
-from harness import Defect, Images, Run, foreground
+from harness import Defect, Images, Run, Split, foreground
 from harness.plugin.registry import Registry
 from harness.trials.datasets import load, open_dataset
 
-SIZE = 128
 LITE = "timm[name=tf_efficientnet_lite0.in1k]"
 FAMILY = (
     *("gaussian", "padim", "knn", "knn[features=pooled]", "subspace", "subspace[measure=likelihood]", "patchcore"),
@@ -42,10 +41,10 @@ DETECTORS = (
 TRAINED = (
     *(("student_teacher", LITE, "-"), ("reverse_distillation", LITE, "-"), ("dae", "conv", "ssim")),
     *(("cae", "conv", "ssim"), ("dae", "conv", "mse"), ("cae", "conv", "mse"), ("vae", "conv", "mse")),
-    *(("discriminative", "conv", "ssim"), ("efficient_ad", LITE, "-")),
+    *(("ganomaly", "conv", "mse"), ("inpainting", "conv", "ssim"), ("discriminative", "conv", "ssim")),
+    ("efficient_ad", LITE, "-"),
 )
 """Those that train in epochs, with their losses."""
-EPOCHS = 20
 SETS = {
     "painted": {"size": (0.1, 0.1), "contrast": (0.5, 0.5)},
     "subtle": {"size": (0.03, 0.08), "contrast": (0.15, 0.4)},
@@ -77,31 +76,37 @@ def scores(model: Any, registry: Registry, images: Images) -> list[float]:
     return [float(f"{one:.6g}") for one in values]
 
 
-def score(root: str, weights: str, categories: str, out: str) -> None:
+def score(root: str, weights: str, categories: str, out: str, size: str, epochs: str) -> None:
     """Fit and score every detector on every category, a line each."""
     file, registry = Path(out), Registry.discover()
     done = {_called(one) for one in _lines(file)} if file.is_file() else set()
-    for model_name, encoder_name, loss_name in (*((*one, "-") for one in DETECTORS), *TRAINED):
+    for model, encoder, loss in (*((*one, "-") for one in DETECTORS), *TRAINED):
+        random = "random" if encoder == "conv" else "pretrained"
+        run = Run(seed=0, image_size=int(size), weights_dir=Path(weights), weights=random, epochs=int(epochs))
         for category in categories.split(","):
-            row = {"category": category, "model": model_name, "encoder": encoder_name}
-            row |= {} if loss_name == "-" else {"loss": loss_name}
+            row: dict[str, Any] = {"category": category, "size": run.image_size, "model": model, "encoder": encoder}
+            row |= {} if loss == "-" else {"loss": loss, "epochs": run.epochs}
             if _called(row) in done:
                 continue
-            split = load(open_dataset(registry, "folder", Path(root)), category, SIZE)
-            good, bad = (split.test.take(np.flatnonzero(split.test.labels == label)) for label in (False, True))
-            model = registry.make(harness.Model, model_name)
-            encoder = None if encoder_name == "-" else registry.make(harness.Encoder, encoder_name)
-            random = "random" if encoder_name == "conv" else "pretrained"
-            loss = None if loss_name == "-" else registry.make(harness.Loss, loss_name)
-            run = Run(seed=0, image_size=SIZE, weights_dir=Path(weights), weights=random, epochs=EPOCHS)
             started = time.monotonic()
-            model.fit(split.train, encoder=encoder, loss=loss, run=run)
-            row |= {"good": scores(model, registry, good), "real": scores(model, registry, bad)}
-            for name, how in SETS.items():
-                row[name] = scores(model, registry, painted(good, registry, **how))
+            row |= scored(
+                row, registry, load(open_dataset(registry, "folder", Path(root)), category, run.image_size), run
+            )
             with file.open("a", encoding="utf-8") as lines:
                 lines.write(f"{json.dumps(row)}\n")
-            print(f"{category} {model_name} {encoder_name} {time.monotonic() - started:.0f} s", file=sys.stderr)
+            print(f"{' '.join(_called(row))} {time.monotonic() - started:.0f} s", file=sys.stderr)
+
+
+def scored(row: Mapping[str, Any], registry: Registry, split: Split, run: Run) -> dict[str, list[float]]:
+    """The scores of one detector, fitted to the training images: of good, real and painted images."""
+    good, bad = (split.test.take(np.flatnonzero(split.test.labels == label)) for label in (False, True))
+    model = registry.make(harness.Model, row["model"])
+    encoder = None if row["encoder"] == "-" else registry.make(harness.Encoder, row["encoder"])
+    model.fit(
+        split.train, encoder=encoder, loss=registry.make(harness.Loss, row["loss"]) if "loss" in row else None, run=run
+    )
+    found = {"good": scores(model, registry, good), "real": scores(model, registry, bad)}
+    return found | {name: scores(model, registry, painted(good, registry, **how)) for name, how in SETS.items()}
 
 
 def auroc(good: NDArray[Any], bad: NDArray[Any]) -> NDArray[Any]:
@@ -136,17 +141,17 @@ def bounds(table: Mapping[str, NDArray[Any]], *, detectors: bool) -> dict[str, t
     return {name: tuple(np.nanpercentile(values, [2.5, 97.5]).tolist()) for name, values in drawn.items()}
 
 
-def tables_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, tuple[list[str], dict[str, NDArray[Any]]]]:
-    """By category the detectors (D), and their scores (D, images) of each set."""
-    by_category: dict[str, list[Mapping[str, Any]]] = {}
+def tables_of(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], tuple[list[str], dict[str, NDArray[Any]]]]:
+    """By category and image size the detectors (D), and their scores (D, images) of each set."""
+    found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for row in rows:
-        by_category.setdefault(row["category"], []).append(row)
+        found.setdefault((row["category"], row.get("size", 128)), []).append(row)
     return {
-        category: (
-            [" + ".join(_called(row)[1:]) for row in some],
+        key: (
+            [" + ".join(_called(row)[2:]) for row in some],
             {name: np.array([row[name] for row in some]) for name in ("good", "real", *SETS)},
         )
-        for category, some in by_category.items()
+        for key, some in found.items()
     }
 
 
@@ -168,8 +173,9 @@ def rank(file: str) -> None:
 
 
 def _called(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """Category, model and encoder, and the loss of those that have one."""
-    return (row["category"], row["model"], row["encoder"], *([row["loss"]] if "loss" in row else []))
+    """Category, image size, model and encoder, and the loss of those that have one."""
+    parts = (row["category"], str(row.get("size", 128)), row["model"], row["encoder"])
+    return (*parts, row["loss"]) if "loss" in row else parts
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:

@@ -23,6 +23,7 @@ from harness.recommending import answering
 from harness.recommending import detectors as trying
 from harness.recommending import trying as tries
 from harness.recommending.photos import photos_in
+from harness.trials.chosen import Chosen
 from harness.trials.saved_model import _digest, read
 
 SIZE = ("--image-size", "32")
@@ -66,7 +67,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     (place / "parts" / "OK" / "broken.jpg").write_bytes(b"\xff\xd8no picture")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        return place, recommend("parts", "--minutes", 1, "--defect-rate", "0.2%")
+        return place, recommend("parts", "--minutes", 10, "--defect-rate", "0.2%")
 
 
 def test_the_answer_is_one_screen_in_words_of_the_line(answered: tuple[Path, Result]) -> None:
@@ -177,6 +178,7 @@ def test_good_photos_alone_choose_by_painted_defects_and_are_said_to_be_weaker(t
     assert answer.choice.false_alarms.of == 12
     assert read(answer.kept).limit == pytest.approx(answer.choice.limit)
     assert len(read(answer.kept).calibration[read(answer.kept).pool]) == 12
+    assert read(answer.kept).chosen == Chosen(among=2, share=answer.choice.share, painted=True)
 
 
 def test_a_table_of_photos_is_a_folder_of_photos_too(tmp_path: Path) -> None:
@@ -288,6 +290,35 @@ def test_a_model_whose_calibration_scores_are_gone_says_so(answered: tuple[Path,
     other = CliRunner().invoke(main, ["predict", str(model), str(answered[0] / "parts"), "--threshold", "quantile"])
     assert other.exit_code == 2
     assert "Traceback" not in other.output
+
+
+def test_a_certificate_says_that_its_calibration_photos_chose_the_detector_and_what_that_costs(
+    answered: tuple[Path, Result], tmp_path: Path
+) -> None:
+    more = photos(tmp_path / "parts", 30, {"scratch": 5, "dent": 7}, name="OK", bad_name="NG")
+    model = answered[0] / "runs" / "models" / "recommended"
+    little = {
+        "defects": "spot",
+        "corruptions": "noise",
+        "sizes": (0.1, 0.3),
+        "contrasts": 0.9,
+        "most": 4,
+        "engines": (),
+    }
+    found = harness.certify(model, more, quiet=True, **little)
+    held, chosen = found.found["guarantee"], read(model).chosen
+    assert chosen is not None
+    assert (chosen.among, chosen.painted, len(chosen.bad)) == (2, False, 9)
+    assert held["promised"] == pytest.approx(chosen.share)
+    assert held["by_rank"] <= held["promised"]
+    assert held["promised_at_most"] is None, "that bound holds for a detector that other photos chose"
+    assert held["misses"]["of"] == 3, "the nine that chose it are left out"
+    said = str(found)
+    assert "9 bad ones that the detector was chosen by were left out" in said
+    assert "harness recommend chose it from 2 detectors by the same calibration photos" in said
+    assert f"with the choice counted in {100 * chosen.share:.2g} %" in said
+    only_known = harness.certify(model, photos(tmp_path / "parts_2", 30, {"dent": 4}), quiet=True, **little)
+    assert "no new bad photos were given" in str(only_known)
 
 
 @pytest.fixture(scope="module")
