@@ -20,6 +20,11 @@ def split_list(text: str) -> list[str]:
     return _split(text, outermost=True)
 
 
+def split_joined(text: str) -> list[str]:
+    """The items that plus signs join, as in `flip+shift`; those inside brackets belong to the item. Raises UsageError."""
+    return _split(text, outermost=True, at="+")
+
+
 def parse(text: str) -> tuple[str, dict[str, str]]:
     """`name[option=value,...]` as the name and its options, values still as text. Raises UsageError.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from harness.printable import command, listed
-from harness.trials.trial import UNUSED, Trial, named
+from harness.trials.trial import UNUSED, Trial, as_options
 
 
 def command_of(trial: Trial, rootless: Collection[str] = (), categories: Sequence[str] = ()) -> str:
@@ -30,7 +30,7 @@ def command_of(trial: Trial, rootless: Collection[str] = (), categories: Sequenc
         options["holdout"] = trial.holdout
     if trial.calibrate:
         options["calibrate"] = trial.calibrate
-    options |= named(trial.protocol)
+    options |= as_options(trial.protocol)
     options["precision"] = trial.precision
     if trial.weights != UNUSED:
         options["weights"] = trial.weights

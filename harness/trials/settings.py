@@ -138,10 +138,10 @@ class Settings:
     )
     augment: tuple[str, ...] = declared(
         Spellings(),
-        (),
-        "Fit to changed copies of the training images, too: flip, flip_up_down and corruptions, as "
-        "flip,shift,brightness[severity=2]. Each adds one copy of every image, changed by up to its severity.",
-        in_words="none",
+        NONE,
+        "Fit to changed copies of the training images, too: flip, flip_up_down and corruptions. Each adds one copy of "
+        "every image, changed by up to its severity; those of one trial are joined by +, as "
+        "none,flip,flip+shift+brightness[severity=2].",
     )
     metrics: Chosen | None = declared(
         Parts(Metric),

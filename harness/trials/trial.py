@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.api import GOOD, BoolArray, FloatArray, Run
 from harness.metrics.pixel import PixelEvidence
+from harness.plugin.grammar import split_list
 from harness.printable import printable
 from harness.trials.pictures import Maps
 from harness.trials.record import UNRECORDED, Record
@@ -172,8 +173,13 @@ def named(protocol: Protocol) -> dict[str, Any]:
 
 def spelt(protocol: Protocol) -> str:
     """A protocol in the words of its options, as `shots 4` or `contaminate 0.05, reserve 0.1`; empty for the usual."""
-    words = (f"{value:g}" if isinstance(value, float) else str(value) for value in named(protocol).values())
-    return ", ".join(f"{name} {said}" for name, said in zip(named(protocol), words, strict=True))
+    return ", ".join(f"{name} {said}" for name, said in as_options(protocol).items())
+
+
+def as_options(protocol: Protocol) -> dict[str, str]:
+    """The values of a protocol that are not the usual ones as its options take them, where commas part values."""
+    words = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in named(protocol).items()}
+    return words | {name: "+".join(split_list(said)) for name, said in words.items() if name == "augment"}
 
 
 @dataclass(frozen=True)

@@ -287,17 +287,35 @@ def test_a_flip_mirrors_what_an_image_fills_of_its_frame() -> None:
         assert np.array_equal(found.contents()[2 + at], images.contents()[at][:, ::-1])
 
 
-def test_an_augmentation_is_spelt_in_full_and_an_unknown_one_is_told_with_a_suggestion(run: Run) -> None:
-    asked = Settings.of({"augment": "flip,brightness[severity=3],flip"})
-    assert [spelt(one) for one in crossed(asked, Registry.discover())] == ["augment flip,brightness"]
-    refused = run("--augment", "flip,brightnes")
+def test_ways_to_augment_are_crossed_and_spelt_in_full_and_an_unknown_one_is_told_with_a_suggestion(run: Run) -> None:
+    asked = Settings.of({"augment": "none,flip+brightness[severity=3]+flip,flip", "shots": "2,all"})
+    assert [spelt(one) for one in crossed(asked, Registry.discover())] == [
+        "shots 2", "shots 2, augment flip+brightness", "shots 2, augment flip",
+        "", "augment flip+brightness", "augment flip",
+    ]  # fmt: skip
+    refused = run("--augment", "none,flip+brightnes")
     assert refused.exit_code == 2
     assert refused.stderr.startswith("harness: --augment: no augmentation 'brightnes'. Did you mean 'brightness'?")
+    refused = run("--augment", "none+flip+shift")
+    assert (refused.exit_code, refused.stderr) == (
+        2,
+        "harness: --augment none+flip+shift: none cannot be joined with others; give none,flip+shift for both\n",
+    )
+
+
+def test_a_stored_way_to_augment_is_named_as_its_option_takes_it() -> None:
+    trial = USUAL._replace(augment="flip,shift[severity=2]")
+    assert trial.title == "large · mean_image · augment flip+shift[severity=2] · seed 0"
+    assert "--augment 'flip+shift[severity=2]' " in command_of(trial, ("dots",))
+    asked = Settings.of({"augment": "flip+shift[severity=2]"})
+    assert crossed(asked, Registry.discover()) == [trial.protocol], "so stored trials are found again"
 
 
 def test_what_sets_limits_has_no_copy_among_the_fitted_images(run: Run) -> None:
     words = ("--augment", "flip", "--no-floors", "--categories", "small", "--format", "json")
-    (plain,) = json.loads(run(*words).stdout)
+    rows = json.loads(run("--augment", "none,flip", *words[2:]).stdout)
+    without, plain = sorted(rows, key=lambda row: row.get("augment", ""))
+    assert (without.get("augment", ""), without["n_train"]) == ("", 6)
     (held,) = json.loads(run(*words, "--holdout", "0.5").stdout)
     assert (plain["augment"], plain["n_train"], held["n_train"]) == ("flip", 6, 3)
     again = run(*words)

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from harness.api import Corruption, Images
 from harness.errors import UsageError, unknown_name
 from harness.plugin.registry import Registry
+from harness.plugin.grammar import split_joined
 from harness.plugin.spec import parse, spell, split_list
 from harness.trials.protocols.protocol import Protocol
+from harness.trials.setting_kinds import NONE
 from harness.trials.settings import Settings
 from harness.trials.subsets import stacked
 from harness.trials.trial import Trial
@@ -33,24 +35,33 @@ FLIPS: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 
 
 class Augmentation(Protocol):
-    """One list for a whole run: each item adds one changed copy of every training image."""
+    """Each item of the list is a way of its own; what `+` joins in it adds one changed copy of every image each."""
 
     fields = ("augment",)
 
     def asked(self, settings: Settings) -> Sequence[Mapping[str, Any]]:
-        return [{"augment": ",".join(settings.augment)} if settings.augment else {}]
+        return [{} if one == NONE else {"augment": ",".join(split_joined(one))} for one in settings.augment]
 
 
 def spelt_in_full(settings: Settings, registry: Registry) -> Settings:
     """The settings with what `augment` names spelt as records have it. Raises UsageError, with a suggestion."""
-    found = [
-        one if one in FLIPS else spell(_part(registry, one, settings.called("augment"))) for one in settings.augment
-    ]
-    return dataclasses.replace(settings, augment=tuple(dict.fromkeys(found)))
+    called = settings.called("augment")
+    return dataclasses.replace(settings, augment=tuple(_in_full(one, registry, called) for one in settings.augment))
+
+
+def _in_full(joined: str, registry: Registry, called: str) -> str:
+    """One way to augment, as `flip+shift`, with every part spelt in full and none twice. Raises UsageError."""
+    items = split_joined(joined)
+    if set(items) <= {NONE}:
+        return NONE
+    if NONE in items:
+        others = "+".join(one for one in items if one != NONE)
+        raise UsageError(f"{called} {joined}: {NONE} cannot be joined with others; give {NONE},{others} for both")
+    return "+".join(dict.fromkeys(one if one in FLIPS else spell(_part(registry, one, called)) for one in items))
 
 
 def _part(registry: Registry, text: str, called: str) -> Corruption:
-    known = {*FLIPS, *registry.offers(Corruption)}
+    known = {NONE, *FLIPS, *registry.offers(Corruption)}
     if parse(text)[0] not in known:
         raise UsageError(f"{called}: {unknown_name('augmentation', parse(text)[0], known)}")
     return registry.make(Corruption, text)
