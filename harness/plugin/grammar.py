@@ -21,7 +21,7 @@ def split_list(text: str) -> list[str]:
 
 
 def split_joined(text: str) -> list[str]:
-    """The items that plus signs join, as in `flip+shift`; those inside brackets belong to the item. Raises UsageError."""
+    """The items that plus signs join, as in `flip+shift`, but not within brackets. Raises UsageError."""
     return _split(text, outermost=True, at="+")
 
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from harness.api import Corruption, Images
 from harness.errors import UsageError, unknown_name
-from harness.plugin.registry import Registry
 from harness.plugin.grammar import split_joined
+from harness.plugin.registry import Registry
 from harness.plugin.spec import parse, spell, split_list
 from harness.trials.protocols.protocol import Protocol
 from harness.trials.setting_kinds import NONE
