@@ -139,6 +139,7 @@ class PlannedRun:
             isolate=settings.isolate,
             trial_minutes=settings.trial_minutes,
             skip_unreadable=settings.skip_unreadable,
+            imports=self.axes.imports,
         )
         return Worker(config, self.registry)
 

@@ -48,6 +48,8 @@ class Part(ABC):
     """Whether it is to be asked for by name, for want of options or for its size: `all` then leaves it out."""
     version: ClassVar[int] = 1
     """Increase it when the same options give other numbers. Results of different versions are never mixed."""
+    imports: ClassVar[tuple[str, ...]] = ()
+    """Modules that take a second to import, which its first use does: a worker imports them while images are read."""
 
 
 class Model(Part):

@@ -72,7 +72,7 @@ def telling(category: str, findings: Sequence[Finding]) -> list[str]:
 
 
 class Plain(Observer):
-    """A line when a trial ends, for logs."""
+    """A line when the run begins to read images, and one when a trial ends, for logs."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -82,6 +82,8 @@ class Plain(Observer):
 
     def run_started(self, start: RunStart) -> None:
         self._total = start.cells
+        if start.trials:
+            self._say(printable(f"[0/{start.cells}] reading the images of {start.trials[0].category}"))
 
     def found(self, trial: Trial, trial_id: str) -> None:
         self._count += 1

@@ -46,6 +46,13 @@ class Axes:
     protocols: Sequence[Protocol] = ((),)
     """How images are presented, one way after another; empty is the usual way."""
 
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The modules that some of its trials need, and others may."""
+        used = {kind for model in self.models for kind in model.uses}
+        encoders, losses = (self.encoders if "encoder" in used else ()), (self.losses if "loss" in used else ())
+        return tuple(dict.fromkeys(name for part in (*self.models, *encoders, *losses) for name in part.imports))
+
 
 class Cell(NamedTuple):
     """A trial, and why it cannot be run; an empty reason means that it can."""

@@ -53,6 +53,8 @@ class WorkerConfig:
     """Whether a stored trial without the counts behind its pixel metrics is fitted again for them."""
     trial_minutes: float | None = None
     """How long a trial may take; None sets no limit. Only one in a process of its own can be ended."""
+    imports: tuple[str, ...] = ()
+    """Modules that its trials need: a process imports them before it is given a trial."""
 
 
 @dataclass

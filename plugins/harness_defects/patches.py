@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from harness_defects.painting import Cover, Painted, blob
 
@@ -30,6 +29,8 @@ class Stain(Painted):
     source = "a smoothed blob"
 
     def _shape(self, centre: tuple[float, float], shape: tuple[int, ...], random: np.random.Generator) -> Cover:
+        from scipy.ndimage import gaussian_filter  # half a second, which no command waits for that paints nothing
+
         radius = self.size * shape[0] / 2
         soft = gaussian_filter(blob(centre, shape, radius, 0.3, random), max(radius / 4, 0.5))
         return np.asarray(soft, dtype=np.float32)
@@ -69,6 +70,8 @@ class ForeignTexture(Painted):
         return blob(centre, shape, self.size * shape[0] / 2, 0.2, random)
 
     def _filled(self, pixels: NDArray[np.float32], cover: Cover, random: np.random.Generator) -> NDArray[np.float32]:
+        from scipy.ndimage import gaussian_filter
+
         colours = pixels.reshape(-1, 3)
         grain = colours[random.integers(len(colours), size=pixels.shape[0] * pixels.shape[1])].reshape(pixels.shape)
         wide = np.stack([gaussian_filter(grain[..., one], 1.0) for one in range(3)], axis=2)

@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+_NETWORKS = ("harness_timm.networks",)
+"""What imports torch and timm."""
+
+
 @dataclass
 class Conv(Encoder):
     """Four 3x3 convolutions with ReLU, each followed by 2x2 max-pooling; it has no published weights."""
 
     name = "conv"
     licence = "MIT"
+    imports = _NETWORKS
     source = "Kumar, Malik and Puglisi, Unsupervised Anomaly Detection in Industrial Image Data with Autoencoders, 3.3"
     reduction = 16
     widths: tuple[int, ...] = (32, 64, 128, 128)
@@ -48,6 +53,7 @@ class _TimmEncoder(Encoder):
 
     licence = "Apache-2.0"
     pretrained = True
+    imports = _NETWORKS
     timm_name: str
     options: ClassVar[Mapping[str, float]] = {}
     """Arguments for timm when it creates the model."""

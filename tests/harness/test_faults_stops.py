@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -163,7 +164,7 @@ def test_a_record_is_in_the_store_when_its_line_is_printed(bench: Bench) -> None
     for more in range(1, 5):
         process = bench.start(40, "--jobs", "1", FIT_S="0.02")
         assert process.stderr is not None
-        lines = [line for line in (process.stderr.readline() for _ in range(more)) if "done in" in line]
+        lines = list(islice((line for line in process.stderr if "done in" in line), more))
         process.kill()
         process.communicate()
         assert len(lines) == more

@@ -71,9 +71,10 @@ def test_no_cell_title_or_note_of_a_table_reaches_a_terminal_raw(text: str, host
 def test_progress_and_summary_show_hostile_names_spelt_out() -> None:
     written = io.StringIO()
     shown = Plain(written)
-    shown.run_started(RunStart(1, [TRIAL], Path("runs")))
+    shown.run_started(RunStart(1, [TRIAL._replace(category=RED)], Path("runs")))
     shown.ended(Outcome(TRIAL._replace(category=RED), "error", f"no {TITLE}\nluck"))
     assert written.getvalue() == (
+        "[0/1] reading the images of \\x1b[31mred\\x1b[0m\n"
         "[1/1] \\x1b[31mred\\x1b[0m · dae + conv + mse · seed 0 · error: no \\x1b]0;owned\\x07\\nluck\n"
     )
 

@@ -28,6 +28,7 @@ def test_without_a_terminal_each_trial_is_one_line_with_its_speed() -> None:
     shown.ended(Outcome(TRIAL._replace(seed=1), "skipped", "no weights"))
     shown.run_ended(stopped=False)
     assert written.getvalue().splitlines() == [
+        "[0/3] reading the images of large",
         "[2/3] large · dae + conv + mse · seed 0 · done in 2.0 s, 6 images/s",
         "[3/3] large · dae + conv + mse · seed 1 · skipped: no weights",
         "1 of 3 were in the store already",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import multiprocessing
 import os
@@ -20,7 +21,9 @@ from types import ModuleType
 from harness.api import Progress
 from harness.errors import where_raised
 from harness.plugin.printed import kept_apart
+from harness.trials import hardware
 from harness.trials.endings import ending, too_late
+from harness.trials.executors.ahead import meanwhile
 from harness.trials.isolation.registry import registry_of
 from harness.trials.observers import Observer
 from harness.trials.trial import Outcome, Trial
@@ -53,9 +56,10 @@ class Processes:
 
     def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
         """The outcome of each trial, as they end."""
-        waiting, limit = iter(trials), worker.config.trial_minutes
+        limit = worker.config.trial_minutes
         idle: list[_Hand] = []
         busy: list[_Hand] = []
+        waiting = meanwhile(iter(trials), lambda: idle.append(_hire(worker.config)), self.jobs)
         try:
             while True:
                 while len(busy) < self.jobs and (trial := next(waiting, None)) is not None:
@@ -201,6 +205,7 @@ def _work(config: WorkerConfig, line: Connection) -> None:
     threading.Thread(target=_follow_parent, daemon=True).start()
     with kept_apart():
         worker = Worker(config, registry_of(config.plugin_files, isolate=config.isolate))
+        _import(config)
         ahead = _Line(line)
         while True:
             try:
@@ -209,6 +214,14 @@ def _work(config: WorkerConfig, line: Connection) -> None:
                 return
             line.send(_BEGUN)
             line.send(_performed(worker, trial, ahead))
+
+
+def _import(config: WorkerConfig) -> None:
+    """Import what trials need, where they are fitted in this process. What cannot be imported fails in a trial."""
+    with hardware.limited_to(config.threads):
+        for name in () if config.isolate else config.imports:
+            with suppress(Exception):
+                importlib.import_module(name)
 
 
 def _performed(worker: Worker, trial: Trial, ahead: Observer) -> Outcome:
