@@ -1,4 +1,4 @@
-"""What may be asked of a certificate, each value in its type."""
+"""What a certificate may be asked for, with each value read into its type."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from harness.plugin.registry import Registry
 from harness.plugin.spec import spell, split_list
 
 SIZES = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3)
-"""Of defects, as shares of the photo's side."""
+"""Sizes of painted defects, as shares of the photo's side."""
 CONTRASTS = (0.1, 0.25, 0.5)
 MOST = 20
-"""So many photos at most are painted on and corrupted."""
+"""At most this many photos are painted on and corrupted."""
 FEWEST = 4
-"""Of three photos, even none of which is called anomalous, false alarms might be 63 %."""
+"""With three photos the share of false alarms could be 63 % though none was called anomalous."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Asked:
 
     model: str
     images: str
-    """A folder of photos, some of which the model never saw, or a table that lists them."""
+    """A folder of photos, or a table that lists them. The model must not have seen all of them."""
     today: str = ""
-    """A folder of normal photos that were taken now; empty where none is given."""
+    """A folder of normal photos that were taken now; empty if there is none."""
     sizes: tuple[float, ...] = SIZES
     contrasts: tuple[float, ...] = CONTRASTS
     defects: tuple[str, ...] = ("all",)
@@ -39,25 +39,25 @@ class Asked:
     most: int = MOST
     seed: int = 0
     engines: tuple[str, ...] = ("all",)
-    """Those that are timed; none where empty."""
+    """The engines that are timed."""
     repetitions: int = 100
 
     @classmethod
     def of(cls, model: Any, images: Any, **given: Any) -> Asked:
-        """These values in their types. Raises UsageError that quotes a wrong one."""
+        """Read values into their types. Raises UsageError that quotes the wrong one."""
         if odd := next((name for name in given if name not in cls.__dataclass_fields__), None):
             raise UsageError(unknown_name("setting of a certificate", odd, set(cls.__dataclass_fields__) - {"model"}))
         read = {name: _READERS[name](name, value) for name, value in given.items() if value is not None}
         return cls(_place("model", model), _place("images", images), **read)
 
     def chosen(self, registry: Registry) -> tuple[list[Defect], list[Corruption]]:
-        """The defects and corruptions that are asked for. Raises UsageError, with a suggestion."""
+        """The defects and corruptions that are asked for. Raises UsageError with a suggestion."""
         defects = registry.choose(Defect, ",".join(self.defects))
         corruptions = registry.choose(Corruption, ",".join(self.corruptions))
         return defects, corruptions
 
     def named(self, registry: Registry) -> Asked:
-        """The same with every part and engine by its name, so that new plugins change nothing of it."""
+        """The same with `all` replaced by names, so that plugins which are installed later do not change it."""
         defects, corruptions = self.chosen(registry)
         engines = (TORCH, *ENGINES) if self.engines == ("all",) else self.engines
         return replace(
@@ -92,7 +92,7 @@ def _several(value: Any) -> list[Any]:
 
 
 def _shares(name: str, value: Any) -> tuple[float, ...]:
-    """Ascending shares; sizes need two, for a curve goes through them."""
+    """Ascending shares. Sizes need at least two, because a curve is fitted through them."""
     found = tuple(sorted({_number(name, one, 0.001, 1.0) for one in _several(value)}))
     if len(found) < (2 if name == "sizes" else 1):
         raise UsageError(f"{name} is {value!r:.40}: expected numbers from 0.001 to 1, two different ones or more")

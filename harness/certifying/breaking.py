@@ -1,4 +1,4 @@
-"""What breaks a detector: false alarms and misses at its fixed limit, while light, camera and mounting change."""
+"""What breaks a detector: its false alarms and misses at a fixed limit as light, camera and mounting change."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from harness.trials.corrupting import amount_of, applied, steps_of
 
 @dataclass(frozen=True)
 class Doubling:
-    """The least change at which errors are at least twice those without it, and at least two."""
+    """The least severity with at least two errors, and at least twice those of unchanged photos."""
 
     severity: int
     amount: str
-    """How much it is, for people."""
+    """How strong the change is, in words for people."""
     before: int
     after: int
     p: float
-    """McNemar's exact test, two-sided: how often chance alone would change so many decisions."""
+    """McNemar's exact test, two-sided: how often chance alone would change as many decisions."""
 
 
 @dataclass(frozen=True)
 class Broken:
-    """Errors by severity of one corruption; the first of each is without it."""
+    """Errors under one corruption by its severity. The first count is that of unchanged photos."""
 
     corruption: str
     amounts: tuple[str, ...]
-    """What each severity is."""
+    """How strong each severity is, in words for people."""
     false_alarms: tuple[int, ...]
     misses: tuple[int, ...]
     false_alarms_double: Doubling | None
-    """None where five severities do not double them."""
+    """None if no severity doubles them."""
     misses_double: Doubling | None
 
 
@@ -51,10 +51,10 @@ def what_breaks(
     seed: int,
     say: Callable[[str], None],
 ) -> list[Broken]:
-    """Each corruption at each severity, applied to N normal photos and M bad ones (H, W, 3).
+    """Apply each corruption at each severity to N normal photos and M bad ones (H, W, 3), and count errors.
 
-    A photo is changed in the same direction at each severity, as far as the plugin keeps to the seed. Raises
-    TrainingError, ModelError.
+    A photo is changed in the same direction at each severity, if the plugin draws from the generator that it is given.
+    Raises TrainingError, ModelError.
     """
     clean = [alarms_of(detector, normal), ~alarms_of(detector, bad)]
     found = []
@@ -78,7 +78,7 @@ def what_breaks(
 
 
 def _alarms(detector: Detector, steps: Sequence[Corruption], photos: NDArray[np.uint8], seed: int) -> NDArray[np.bool_]:
-    """(S, N), whether each photo is called anomalous at each step; scored in one go, since networks take batches."""
+    """(S, N), whether each photo is called anomalous at each step. All are scored together, for larger batches."""
     every = chain.from_iterable(applied(step, photos, seed) for step in steps)
     return alarms_of(detector, every).reshape(len(steps), len(photos))
 

@@ -1,4 +1,4 @@
-"""A certificate as a document: what was asked, digests of what it rests on, what was found, and what was measured."""
+"""A certificate as a document: what was asked, digests of its inputs, what was found, and what was measured."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Certificate:
 
     asked: Asked
     hashes: Mapping[str, Any]
-    """SHA-256 of photos, model, weights, code and machine."""
+    """SHA-256 of the photos, model, weights, code and machine."""
     found: Mapping[str, Any]
-    """What the same model, photos and code always come to."""
+    """What the same model, photos and code always give."""
     measured: Mapping[str, Any]
-    """What another day or machine changes: times, memory, versions, and when it was written."""
+    """What may differ on another day or machine: times, memory, versions, and when it was written."""
 
     def to_json(self) -> str:
-        """The canonical text: sorted names, no spaces, and a digest of all the rest."""
+        """The canonical text: sorted names, no spaces, and a digest of everything else."""
         said = {
             "format": FORMAT,
             "asked": plain(vars(self.asked)),
@@ -42,7 +42,7 @@ class Certificate:
 
 
 def canonical(said: object) -> str:
-    """JSON of which there is one text only for one content."""
+    """JSON in a form in which equal contents have equal texts."""
     return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -52,7 +52,7 @@ def digest_of(said: object) -> str:
 
 
 def read(file: Path) -> Certificate:
-    """What a file holds. Raises UsageError where there is none, DataError where it is none or was altered."""
+    """Read a certificate. Raises UsageError if there is no such file, DataError if it is damaged or was altered."""
     expected = "expected what `harness certify` wrote"
     if not file.is_file():
         raise UsageError(f"no certificate {path_text(file)}: {expected}")
@@ -77,7 +77,7 @@ def read(file: Path) -> Certificate:
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, tuples and mappings as JSON has them."""
+    """A value with its dataclasses, tuples and mappings turned into what JSON knows."""
     if hasattr(value, "__dataclass_fields__"):
         return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""From a kept model and photos that it never saw to its certificate."""
+"""Makes the certificate of a kept model from photos that it never saw."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from harness.trials.saved_model import DESCRIPTION
 
 
 def certified(place: Place, asked: Asked, registry: Registry, say: Callable[[str], None]) -> Certificate:
-    """The certificate of the model in this place, telling how far it is. Raises HarnessError."""
+    """The certificate of the model in this place; `say` is told how far it is. Raises HarnessError."""
     asked = asked.named(registry)
     defects, corruptions = asked.chosen(registry)
     detector = load(place.directory, registry, "cpu", place.weights_dir)
@@ -93,7 +93,7 @@ def _scores(detector: Detector, photos: Photos, today: Photos | None) -> dict[st
 
 
 def _drawn(images: Images, among: np.ndarray[Any, np.dtype[np.bool_]], asked: Asked) -> Images:
-    """At most so many of these images as are asked for, drawn by the seed, in their order."""
+    """At most `asked.most` of these images, drawn by the seed and left in their order."""
     places = np.flatnonzero(among)
     chosen = np.random.default_rng(asked.seed).permutation(len(places))[: asked.most]
     return images.take(places[np.sort(chosen)])
@@ -127,7 +127,7 @@ def _hashes(
 
 
 def _code(detector: Detector, registry: Registry, parts: Sequence[Part]) -> dict[str, str]:
-    """Digests of the source of the harness and of every plugin that the certificate rests on."""
+    """Digests of the source code of the harness and of each plugin that the certificate depends on."""
     used = [*parts, *detector.pools.values()]
     packages = {type(part).__module__.partition(".")[0] for part in used}
     return {

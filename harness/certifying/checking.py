@@ -1,4 +1,4 @@
-"""Whether a certificate can be had again: its parts recomputed, and what differs by name."""
+"""Whether a certificate can be reproduced: compares a recomputed one with it, and names what differs."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Any
 from harness.certifying.certificate import Certificate, plain
 
 TOLERANCE = 1e-4
-"""Scores of another processor differ in their last digits, relative to each; counts and decisions must be equal."""
+"""The relative difference allowed in scores, as processors differ in last digits. Counts must be equal."""
 _MOST = 5
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a certificate said, and what came out now."""
+    """How a certificate differs from one that was recomputed now."""
 
     differences: tuple[str, ...]
-    """Where the findings differ, a line each; empty where all are equal."""
+    """One line for each finding that differs; empty if all are equal."""
     changed: tuple[str, ...]
-    """What it rests on that is not what it was: of images, today, model, weights, code and machine."""
+    """Which inputs have changed: images, today, model, weights, code or machine."""
 
     @property
     def equal(self) -> bool:
-        """Whether every finding came out again."""
+        """Whether all findings were reproduced."""
         return not self.differences
 
 
 def compared(then: Certificate, now: Certificate) -> Checked:
-    """The findings of both side by side, and which digests have changed."""
+    """Compare the findings of two certificates, and the digests of their inputs."""
     differences = list(_differences("", plain(then.found), plain(now.found)))
     more = len(differences) - _MOST
     told = [*differences[:_MOST], *([f"and {more} more"] if more > 0 else [])]

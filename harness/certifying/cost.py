@@ -1,4 +1,4 @@
-"""What decisions cost: times and memory on each engine that is installed."""
+"""What a decision costs in time and memory, on each engine that is installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.trials import hardware
 
 @dataclass(frozen=True)
 class Cost:
-    """One engine's times for one photo, from pixels in memory to the decision, or why there are none."""
+    """An engine's times for one photo, from pixels in memory to the decision, or why it has none."""
 
     engine: str
     version: str = ""
@@ -21,12 +21,12 @@ class Cost:
     p95_ms: float | None = None
     p99_ms: float | None = None
     peak_mb: float | None = None
-    """What engine and model add to the memory of a process, at most."""
+    """The most memory that engine and model add to a process."""
     problem: str = ""
 
 
 def costs(place: Place, engines: Sequence[str], repetitions: int, say: Callable[[str], None]) -> list[Cost]:
-    """One for each engine, each measured in a process of its own; an engine that cannot run the model says why."""
+    """The cost on each engine, measured in a process of its own. An engine that cannot run the model says why."""
     protocol = Protocol(batch=1, warm_up=10, repetitions=repetitions, threads=hardware.cores())
     found = []
     for name in engines:

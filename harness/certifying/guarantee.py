@@ -1,4 +1,4 @@
-"""What a limit promises, whether the photos keep to it, and whether the promise may rest on what it rests on."""
+"""What a limit promises, whether photos bear it out, and whether its assumptions hold."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DIFFERENT = 0.05
 
 @dataclass(frozen=True)
 class Errors:
-    """So many of so many photos judged wrongly, and the upper bound of their share with 95 % confidence."""
+    """How many photos were judged wrongly, and an upper bound of that share with 95 % confidence."""
 
     wrong: int
     of: int
@@ -30,7 +30,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class Compared:
-    """Whether the scores of two groups of normal photos may come from one distribution."""
+    """A test of whether the scores of two groups of normal photos come from one distribution."""
 
     first: str
     second: str
@@ -40,44 +40,44 @@ class Compared:
 
     @property
     def differ(self) -> bool:
-        """Whether a difference is shown at 5 %."""
+        """Whether the two differ significantly at 5 %."""
         return self.p_holm < _DIFFERENT
 
 
 @dataclass(frozen=True)
 class Guarantee:
-    """What the limit promises, and what photos say of it."""
+    """What the limit promises, and what photos say about it."""
 
     threshold: str
     limit: float
     calibrated_on: str
-    """`holdout`, `crossfit`, `validation` or `fitted`; empty in models of before, which do not say."""
+    """`holdout`, `crossfit`, `validation` or `fitted`; empty for older models, which did not record it."""
     unfitted: bool
-    """Whether the limit rests on photos that were not fitted, without which nothing is promised."""
+    """Whether the limit was set on photos that were not fitted. Otherwise nothing is promised."""
     calibration: int
     above: int
     """Calibration scores above the limit."""
     promised: float | None
-    """The share of false alarms on average over samples like the calibration photos, the choice of the detector by
-    the same photos counted in. None where nothing is promised: those were fitted, or the limit is none of their
-    scores."""
+    """The share of false alarms, on average over samples like the calibration photos. It allows for the choice of the
+    detector by the same photos. None if nothing is promised, because those photos were fitted or the limit is not one
+    of their scores."""
     promised_at_most: float | None
-    """The share that this model's stays below, with 95 % confidence. None too where the same photos chose the detector
-    by a rule that bounds the average only."""
+    """The share of false alarms that this model stays below, with 95 % confidence. None, too, if the same photos chose
+    the detector by a rule that bounds only the average."""
     by_rank: float | None
-    """What `promised` would be, had the calibration photos not chosen the detector; None where they have not."""
+    """What `promised` would be if the calibration photos had not chosen the detector; None if they have not."""
     false_alarms: Errors
-    """On the unseen normal photos."""
+    """On normal photos that the model never saw."""
     false_alarms_today: Errors | None
     misses: Errors | None
-    """On bad photos; None without any."""
+    """On bad photos; None if there are none."""
     compared: tuple[Compared, ...]
     scores: Mapping[str, tuple[float, ...]]
-    """Sorted scores of each group, `bad` included, to 6 digits, for pictures."""
+    """The sorted scores of each group, including `bad`, to 6 digits, to be drawn."""
 
 
 def calibration_of(detector: Detector) -> FloatArray:
-    """The scores that the limit was set on. Raises ModelError where they are gone."""
+    """The scores that the limit was set on. Raises ModelError if the model did not keep them."""
     scores = detector.saved.calibration[detector.pool]
     if not len(scores):
         raise ModelError(
@@ -88,7 +88,7 @@ def calibration_of(detector: Detector) -> FloatArray:
 
 
 def guarantee(detector: Detector, scores: Mapping[str, FloatArray], seed: int) -> Guarantee:
-    """From the scores of normal photos that are unseen, of today's if there are any, and of `bad` ones."""
+    """The guarantee, from scores by group: normal photos `unseen`, those of `today` if there are any, and `bad`."""
     saved, calibration = detector.saved, calibration_of(detector)
     groups = {CALIBRATION: calibration, **{name: scores[name] for name in (UNSEEN, TODAY) if name in scores}}
     above = int((calibration > detector.limit).sum())

@@ -1,4 +1,4 @@
-"""The photos that a certificate rests on: those of a folder which the model never saw."""
+"""The photos that a certificate is made from: those in a folder that the model never saw."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from harness.trials.saved_model import digest_of_pixels
 
 @dataclass(frozen=True)
 class Photos:
-    """Photos of one folder, as the model sees them."""
+    """The photos of one folder, as the model sees them."""
 
     unseen: Images
-    """Normal ones that the model was neither fitted on nor calibrated on."""
+    """Normal photos that the model was neither fitted nor calibrated on."""
     bad: Images
-    """Those that the folder calls bad and the detector was not chosen by; there may be none."""
+    """Photos that the folder calls bad and that did not help to choose the detector; there may be none."""
     left_out: int
-    """Normal ones that the model knows."""
+    """How many normal photos were left out because the model knows them."""
     bad_left_out: int
-    """Bad ones that the detector was chosen by, on which it would seem better than it is."""
+    """How many bad photos were left out because they helped to choose the detector, which flatters it on them."""
     told_by: str
-    """How those were told: `pixels`, or for models of before `fingerprint` or `nothing`."""
+    """How they were recognised: by `pixels`, or for older models by `fingerprint` or by `nothing`."""
     sha256: str
-    """Of what was read, in 64 hexadecimal digits."""
+    """SHA-256 of all pixels and kinds that were read, as 64 hexadecimal digits."""
 
 
 def photos_of(detector: Detector, registry: Registry, place: Path, what: str = "normal photos") -> Photos:
-    """The photos of a folder or table, and which the model does not know.
+    """The photos of a folder or table, without normal ones that the model knows.
 
-    Raises UsageError, DataError, and ModelError for a model that reads files in a way of its own.
+    Raises UsageError, DataError, and ModelError for a model that reads files in its own way.
     """
     dataset, _, category = photos_of_one_part(registry, place, "a model")
     saved = detector.saved
@@ -86,7 +86,7 @@ def _too_few(place: Path, what: str, unseen: int, known: int) -> str:
 
 
 def _joined(parts: list[Images]) -> Images:
-    """The images of all parts without their masks, names made different where two are equal."""
+    """The images of all parts, without masks. Names are numbered if two are equal."""
     some = [part for part in parts if len(part)] or parts[:1]
     names = [name for part in some for name in part.paths]
     if len(set(names)) < len(names):
@@ -95,7 +95,7 @@ def _joined(parts: list[Images]) -> Images:
 
 
 def _refuse_other_reading(detector: Detector, depth: int, modes: tuple[str, ...], place: Path) -> None:
-    """Raises ModelError, DataError where the model would see these files otherwise than they are read here."""
+    """Raise ModelError or DataError if the model would read these files differently from how they are read here."""
     name = detector.dataset.name
     if type(detector.dataset).read is not Dataset.read:
         raise ModelError(

@@ -1,4 +1,4 @@
-"""What a detector says of photos that are made on the way, a batch at a time."""
+"""Scores photos that are made one by one, a batch at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BATCH = 64
 
 
 def scores_of(detector: Detector, photos: Iterable[NDArray[np.uint8]]) -> FloatArray:
-    """(N,), of photos (H, W, 3), of which no more than a batch is in memory. Raises TrainingError, ModelError."""
+    """The scores (N,) of photos (H, W, 3); memory holds one batch of them. Raises TrainingError, ModelError."""
     coming, found = iter(photos), []
     while some := list(islice(coming, BATCH)):
         found.append(detector.decide(np.stack(some)).scores)

@@ -1,4 +1,4 @@
-"""The smallest defects that a detector finds: painted ones of every kind, up a ladder of sizes and contrasts."""
+"""The smallest defects that a detector finds, by painting defects of every kind in rising sizes and contrasts."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Rungs:
     defect: str
     contrast: float
     found: tuple[int, ...]
-    """One count for each size."""
+    """How many photos it was found on, for each size."""
     of: int
-    """Photos that were painted on, each once at each size."""
+    """How many photos were painted on, each of them once at each size."""
     curve: SizeFound
 
 
@@ -40,10 +40,10 @@ def smallest_found(
     seed: int,
     say: Callable[[str], None],
 ) -> list[Rungs]:
-    """Every kind at every contrast, painted onto photos that the detector calls normal, so that only the defect counts.
+    """Paint every kind of defect, at every size and contrast, onto photos that the detector calls normal.
 
-    On a photo, a defect of a kind has the same place and form at every size and contrast, as far as its plugin keeps
-    to the seed. Raises TrainingError, ModelError.
+    So only the defect can raise an alarm. On one photo a kind keeps its place and form at all sizes and contrasts, if
+    its plugin draws from the generator that it is given. Raises TrainingError, ModelError.
     """
     parts = [foreground(pixels) for pixels in photos.pixels]
     rungs = []
@@ -60,7 +60,7 @@ def smallest_found(
 
 
 def some_of_each(defects: Sequence[Defect], photos: Images, seed: int) -> Iterator[NDArray[np.uint8]]:
-    """Photos with one painted defect each, of every kind in turn, of the size and contrast that its plugin suggests."""
+    """Photos with one painted defect each. Kinds take turns, in the size and contrast that their plugin suggests."""
     for at, pixels in enumerate(photos.pixels):
         defect = defects[at % len(defects)]
         yield painted(defect, pixels, foreground(pixels), chance(seed, defect.name, at))
@@ -69,7 +69,7 @@ def some_of_each(defects: Sequence[Defect], photos: Images, seed: int) -> Iterat
 def painted(
     defect: Defect, pixels: NDArray[np.uint8], part: BoolArray, random: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """A photo with the defect. Raises TrainingError, for a plugin's defect may raise or give anything."""
+    """The photo with the defect. Raises TrainingError, whatever the plugin does wrong."""
     try:
         found, _ = defect.paint(np.asarray(pixels), part, random)
     except KeyboardInterrupt:
@@ -90,7 +90,7 @@ def _painted(
 
 
 def _at(defect: Defect, size: float, contrast: float) -> Defect:
-    """The same defect of this size and contrast. Raises TrainingError where its plugin does not have these options."""
+    """The same defect in this size and contrast. Raises TrainingError if its plugin has no such options."""
     try:
         return cast("Defect", replace(cast("Any", defect), size=size, contrast=contrast))
     except (TypeError, ValueError) as error:

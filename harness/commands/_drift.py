@@ -1,4 +1,4 @@
-"""What `harness predict` says of drift."""
+"""What `harness predict` says about drift."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def drift_options(command: F) -> F:
 
 @dataclass
 class DriftTeller:
-    """Looks for drift where it can be, and says on stderr what it finds."""
+    """Looks for drift if the model allows it, and says on stderr what it finds."""
 
     drift: Drift | None
 
     @classmethod
     def of(cls, detector: Detector, directory: Path, given: dict[str, Any]) -> DriftTeller:
-        """As the options ask; says why none is looked for with --watch. Raises ModelError for a state that is none."""
+        """As the options ask; with --watch, says why if it cannot look. Raises ModelError for a damaged state file."""
         watched, images = given["watched"], given["drift_alarm"]
         if not images or not len(detector.saved.calibration[detector.pool]):
             return cls(None)
@@ -63,7 +63,7 @@ class DriftTeller:
         return cls(drift)
 
     def follow(self, one: Prediction) -> None:
-        """Count a prediction, where it is of an image that is called normal."""
+        """Count a prediction if its image is called normal."""
         if self.drift is None:
             return
         try:
@@ -75,7 +75,7 @@ class DriftTeller:
                 _say(said)
 
     def end(self) -> None:
-        """Write down what the next call is to know."""
+        """Write down what the next call needs to know."""
         try:
             if self.drift is not None:
                 self.drift.save()

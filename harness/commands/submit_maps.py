@@ -40,11 +40,11 @@ def command(
     store: Path,
     plugin_files: tuple[Path, ...],
 ) -> None:
-    """Write the maps of test images without labels, as a benchmark's server wants them.
+    """Write maps of test images that have no public labels, in the form that a benchmark's server accepts.
 
-    MODEL is a directory that `harness run --keep-models` wrote, or its name or trial id in the store: one for each
-    category. Of MVTec AD 2 the images of test_private and test_private_mixed are judged. Maps are float16 TIFF in the
-    size of the image, thresholded ones PNG of 0 and 255.
+    Give one MODEL for each category: a directory that `harness run --keep-models` wrote, or its name or trial id in
+    the store. For MVTec AD 2 the images of test_private and test_private_mixed are judged. Maps are float16 TIFF files
+    in the size of the image, thresholded maps PNG files of 0 and 255.
     """
     registry, seen = Registry.discover(plugin_files), dict[str, str]()
     for model in models:

@@ -1,4 +1,4 @@
-"""Whether images that are called normal still look like those that the limit was set on; if not, since when."""
+"""Whether images called normal still look like those that the limit was set on, and if not, since when."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from harness.trials import typed
 ALARM = 10_000
 """Normal images in which there is one false alarm at most, on average."""
 SAVED_S = 5.0
-"""Seconds between two writings of the state: what a power cut loses is judged and counted again."""
+"""Seconds between two writes of the state. What a power cut loses is judged and counted again."""
 _FORMAT = 1
 _MOVED = 1.0
-"""Standard deviations by which a statistic has to move on average to be named."""
+"""How many standard deviations a statistic must have moved on average to be named."""
 
 
 @dataclass
 class Since:
-    """The images since one moment at which a change may have come."""
+    """The images since a moment at which a change may have begun."""
 
     first: str = ""
     """The first of them."""
@@ -46,10 +46,10 @@ class Since:
 
 @dataclass
 class Drift:
-    """Counts images that a detector calls normal, and says once that they have changed.
+    """Counts images that a detector calls normal, and says once if they have changed.
 
-    Each is ranked among the calibration images below the limit and all images counted before. The answer stays until
-    the state's file is deleted.
+    Each is ranked among the calibration images below the limit and all images counted before. An alarm stays until the
+    state file is deleted.
     """
 
     detector: Detector
@@ -59,16 +59,16 @@ class Drift:
     """Where the state is kept, so that another process goes on from there."""
     counted: int = 0
     told: str = ""
-    """What was said, once there was an alarm."""
+    """What was said at the alarm; empty before."""
     until: int = 0
     """When the last counted file was changed, in nanoseconds."""
     ranks: Ranks = field(default_factory=Ranks)
     evidence: Evidence = field(default_factory=Evidence)
     since: list[Since] = field(default_factory=lambda: [Since() for _ in Evidence().sums])
-    """For each bet."""
+    """One for each bet."""
     _saved_at: float = field(default_factory=time.monotonic)
     _resumed_at: int = 0
-    """Files that were changed no later were counted by an earlier process."""
+    """Files changed up to this time were counted by an earlier process."""
 
     def __post_init__(self) -> None:
         scores = self.detector.saved.calibration[self.detector.pool]
@@ -78,9 +78,9 @@ class Drift:
         self._resumed_at = self.until
 
     def follow(self, one: Prediction) -> str:
-        """Count a prediction that is of a normal image and was not counted before a restart. Raises ModelError.
+        """Count a prediction if it calls its image normal and was not counted before a restart. Raises ModelError.
 
-        Gives what to say about it: mostly nothing.
+        Returns what to tell the user, which is mostly empty.
         """
         if one.score is None or one.anomalous or one.pixels is None:
             return ""
@@ -92,7 +92,7 @@ class Drift:
         return self.count(one.score, path_text(one.file), one.pixels)
 
     def count(self, score: float, name: str, pixels: NDArray[np.uint8]) -> str:
-        """Count an image (H, W, 3) that is called normal. What to say about it: mostly nothing. Raises ModelError."""
+        """Count an image (H, W, 3) called normal; returns what to say, mostly nothing. Raises ModelError."""
         if self.told or score >= self.detector.limit:  # one on the limit has none among the calibration scores to equal
             return ""
         tie = float(np.random.default_rng([zlib.crc32(self.detector.saved.id.encode()), self.counted]).random())
@@ -125,13 +125,13 @@ class Drift:
 
     @property
     def resumed(self) -> str:
-        """What to say at the start, where an earlier process has had an alarm; else nothing."""
+        """What to say at the start if an earlier process had an alarm; otherwise empty."""
         if not self.told:
             return ""
         return f"{self.told}. It was said before; delete {path_text(self.file or '')} to begin anew"
 
     def save(self) -> None:
-        """Write the state, where it has a file. Raises ModelError."""
+        """Write the state to its file, if it has one. Raises ModelError."""
         if self.file is None:
             return
         said = {
@@ -154,7 +154,7 @@ class Drift:
         self._saved_at = time.monotonic()
 
     def _read(self, file: Path) -> None:
-        """Go on from a state. Raises ModelError where it is none, or one of another model."""
+        """Go on from a stored state. Raises ModelError if the file is damaged or belongs to another model."""
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
             if not isinstance(found, dict) or found.get("format") != _FORMAT:
@@ -179,23 +179,23 @@ class Drift:
 
 
 _WAYS = ("lie above",) * 3 + ("lie below",) * 3 + ("are more spread than", "are less spread than")
-"""What each bet of `harness.metrics.exchangeability.bets` is on."""
+"""What each bet of `harness.metrics.exchangeability.bets` says of new scores."""
 
 
 def state_file(directory: Path, folder: Path, detector: Detector) -> Path:
-    """Where the state of a watch is kept: beside the model, one file for each watched folder and limit."""
+    """The file for the state of a watch: beside the model, one for each watched folder and limit."""
     apart = "\0".join((str(folder.resolve()), *map(str, _of(detector).values())))
     name = f".{directory.resolve().name}.drift-{zlib.crc32(apart.encode()):08x}.json"
     return directory.resolve().parent / name
 
 
 def _of(detector: Detector) -> dict[str, Any]:
-    """What a state is of: it says nothing of another model, or another limit."""
+    """What a state belongs to: it is of no use for another model or another limit."""
     return {"format": _FORMAT, "model": detector.saved.id, "pool": detector.pool, "limit": detector.limit}
 
 
 def _moved(usual: Mapping[str, tuple[float, ...]], means: FloatArray) -> str:
-    """Which simple statistic has moved furthest, by its standard deviation among the fitted images."""
+    """A sentence on the simple statistic that moved furthest, in standard deviations among the fitted images."""
     if not usual:
         return "Which simple statistic has moved is not known, for the model was kept before such were"
     by = {

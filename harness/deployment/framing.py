@@ -1,4 +1,4 @@
-"""A graph that takes tiles or padded squares, at work on whole images, whatever runtime it runs on; no torch."""
+"""Lets a graph that takes tiles or padded squares judge whole images, in any runtime and without torch."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from harness.trials.scoring import in_pools
 from harness.trials.trial import UNUSED, Trial
 
 _POOLED = "pooled"
-"""The name of the only pool."""
+"""The name of the one pool."""
 
 
 class _OfGraph(Model):
-    """Scores squares by a graph, in its own batches."""
+    """A model that scores squares by a graph, in batches of the size that the graph takes."""
 
     name = "graph"
     uses = frozenset({"pool"})
@@ -44,7 +44,7 @@ class _OfGraph(Model):
 
 @dataclass(frozen=True)
 class WholeImages:
-    """Cuts images, runs a graph on the pieces, joins their maps, and decides; it can be sent to another process."""
+    """Cuts images, runs a graph on the pieces, joins their maps and decides. It can be pickled."""
 
     trial: Trial
     pool: Pool | None
@@ -53,7 +53,7 @@ class WholeImages:
     """How many squares the graph takes at once."""
 
     def of(self, graph: Graph) -> Graph:
-        """A graph from images (N, H, W, 3) of any size to what one of the whole image gives."""
+        """A graph that takes whole images (N, H, W, 3) of any size, and gives the same outputs."""
         model = framed(_OfGraph(graph, self.most), self.trial)
         pools: Mapping[str, Pool] = {} if self.pool is None else {_POOLED: self.pool}
 
@@ -67,17 +67,17 @@ class WholeImages:
         return judge
 
     def opened(self, open_: Callable[[], Graph]) -> Graph:
-        """The same of a graph that is opened first."""
+        """The same for a graph that still has to be opened."""
         return self.of(open_())
 
 
 def is_framed(trial: Trial) -> bool:
-    """Whether the model of a trial is given pieces of its images, or squares that hold them."""
+    """Whether the trial's model is given tiles or padded squares instead of whole images."""
     return bool(trial.tiles) or trial.resize == PAD
 
 
 def described(trial: Trial) -> dict[str, Any]:
-    """What a program has to know that cuts and joins images for a packed graph; empty where it has not to."""
+    """What a program must do around a packed graph, such as cutting and joining; empty if it need do nothing."""
     if trial.resize == PAD:
         return {
             "padding": {
@@ -106,7 +106,7 @@ def described(trial: Trial) -> dict[str, Any]:
 
 
 def pieces(pixels: NDArray[np.uint8], trial: Trial) -> NDArray[np.uint8]:
-    """Two squares (2, S, S, 3), such as a graph is exported with, out of an image (H, W, 3)."""
+    """Two example squares (2, S, S, 3) from an image (H, W, 3), to export a graph with."""
     side = trial.tiles or trial.image_size
     found = np.zeros((2, side, side, 3), np.uint8)
     part = pixels[:side, :side]

@@ -1,4 +1,4 @@
-"""Maps of test images that nobody has labels of, in the files and folders that MVTec's benchmark server takes."""
+"""Maps of test images without public labels, in the files and folders that MVTec's benchmark server accepts."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from harness.images.decoding import form_of, strict_pillow
 from harness.trials.trial import UNUSED
 
 MAPS, THRESHOLDED = "anomaly_images", "anomaly_images_thresholded"
-"""The folders of a submission; below are category, test folder and the image's name, as in the data set.
+"""The folders of a submission. Below them are category, test folder and image name, as in the data set.
 
 As described by the data set's own utilities (https://www.mvtec.com/company/research/datasets/mvtec-ad-2).
 """
 LIMIT_OF = "max"
-"""The pool whose limit is one for pixels: an image is above it where one of its pixels is."""
+"""The pool whose limit is a limit for pixels, too: an image is above it if any of its pixels is."""
 
 
 def by_pixel(detector: Detector, threshold: Threshold) -> Detector:
-    """The same model with a limit for pixels. Raises UnavailableError for a model without maps, UsageError."""
+    """The same model with a limit for pixels. Raises UsageError, and UnavailableError for a model without maps."""
     trial = detector.saved.trial
     if detector.pool == UNUSED:
         raise UnavailableError(f"model {trial.model!r} has no maps: there is nothing to submit of it")
@@ -34,9 +34,9 @@ def by_pixel(detector: Detector, threshold: Threshold) -> Detector:
 
 
 def write_maps(detector: Detector, files: Mapping[str, Sequence[Path]], out: Path) -> Iterator[tuple[str, int]]:
-    """Write the maps of a category's images by test folder; yields each folder's name and number of images.
+    """Write the maps of a category's images, folder by folder; yields each folder's name and number of images.
 
-    Maps are as large as the files, in units of the limit: what is above 1 is white in the thresholded image.
+    A map is as large as its image file. Its unit is the limit: pixels above 1 are white in the thresholded image.
     Raises DataError, ModelError, TrainingError, UsageError.
     """
     category = detector.saved.trial.category
@@ -58,7 +58,7 @@ def write_maps(detector: Detector, files: Mapping[str, Sequence[Path]], out: Pat
 
 
 def map_of(detector: Detector, image: Path) -> FloatArray:
-    """(H, W) as in the file: the error at each pixel as a multiple of the limit."""
+    """(H, W) as in the file: the error at each pixel, as a multiple of the limit."""
     with strict_pillow():
         pixels = detector.read(image)
         width, height, _ = form_of(image)

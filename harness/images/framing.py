@@ -1,4 +1,4 @@
-"""How images that are not square become what a network takes: stretched, padded, or left as they are and cut."""
+"""How images of any shape are made to fit a network: stretched, padded, or kept in their own size to be cut."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 STRETCH, PAD, TILES = "stretch", "pad", "tiles"
 RESIZES = (STRETCH, PAD, TILES)
-"""Both sides to the image size; the longer side to it, the rest padded; or every image in its own size."""
+"""Both sides are set to the image size; or the longer side is, and the rest padded; or images keep their size."""
 
 
 class Box(NamedTuple):
-    """The part of an array (H, W) that an image fills. What is outside is padding."""
+    """The part of an array (H, W) that an image fills. Everything else is padding."""
 
     top: int
     left: int
@@ -24,12 +24,12 @@ class Box(NamedTuple):
 
     @property
     def place(self) -> tuple[slice, slice]:
-        """What cuts it out of an array (H, W, ...)."""
+        """The slices that cut it out of an array (H, W, ...)."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
 def content_size(width: int, height: int, size: int, resize: str) -> tuple[int, int]:
-    """Height and width that an image of this width and height is read in."""
+    """The height and width that an image of this original width and height is read at."""
     if resize == TILES:
         return height, width
     if resize == STRETCH:
@@ -39,15 +39,15 @@ def content_size(width: int, height: int, size: int, resize: str) -> tuple[int, 
 
 
 def box_of(height: int, width: int, canvas: tuple[int, int], resize: str) -> Box:
-    """Where an image of this height and width lies on its canvas (H, W): in the middle where it is padded."""
+    """Where an image of this height and width lies on its canvas (H, W): in the middle if it is padded."""
     top, left = ((canvas[0] - height) // 2, (canvas[1] - width) // 2) if resize == PAD else (0, 0)
     return Box(top, left, top + height, left + width)
 
 
 def padded(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Images (N, h, w, 3) in the middle of (N, size, size, 3), mirrored outwards as often as it takes.
+    """Images (N, h, w, 3) in the middle of (N, size, size, 3), mirrored outwards as often as needed.
 
-    A mirror makes no edge that a network could take for a defect, and no colour that the images do not have.
+    A mirrored border has no edge that a network could take for a defect, and no colour that the image lacks.
     """
     height, width = pixels.shape[1:3]
     top, left, bottom, right = box_of(height, width, (size, size), PAD)
@@ -56,18 +56,18 @@ def padded(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Frame:
-    """The arrays that a category's images are read into: all of one height and width, filled or padded."""
+    """The size of the arrays that a category's images are read into. An image fills its array or is padded."""
 
     resize: str
     """One of RESIZES."""
     size: int
-    """The image size that is asked for; without meaning for images in their own size."""
+    """The image size that was asked for; unused if images keep their own size."""
     height: int
     width: int
 
     @classmethod
     def around(cls, resize: str, size: int, originals: Iterable[tuple[int, int]] = ()) -> Frame:
-        """For images of these widths and heights, which count only where each is left in its own size."""
+        """A frame for images of these widths and heights, which matter only if images keep their own size."""
         if resize != TILES:
             return cls(resize, size, size, size)
         every = list(originals)
@@ -83,7 +83,7 @@ class Frame:
         return padded(pixels[None], self.size)[0] if self.resize == PAD else self._with_zeros(pixels)
 
     def mask(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A mask (h, w), as it was read, in (height, width): what is padded is not defective."""
+        """A mask (h, w), as it was read, in (height, width). Padding counts as normal."""
         return self._with_zeros(pixels)
 
     def _with_zeros(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -22,7 +22,7 @@ class Corner(NamedTuple):
 
 
 def starts(length: int, tile: int, overlap: int) -> list[int]:
-    """Where tiles begin along a side of this length: evenly, neighbours sharing `overlap` pixels or a few more.
+    """Where tiles begin along a side: evenly spaced, with neighbours sharing `overlap` pixels or a few more.
 
     The first begins at 0 and the last ends at `length`. Raises ValueError for a tile longer than the side.
     """
@@ -33,10 +33,10 @@ def starts(length: int, tile: int, overlap: int) -> list[int]:
 
 
 def weights(length: int, tile: int, overlap: int) -> NDArray[np.float64]:
-    """(tiles, tile): how much each tile's pixels count along a side; at every pixel of the side they add up to one.
+    """(tiles, tile): how much each pixel of a tile counts along a side. At every pixel the weights add up to one.
 
-    Towards a neighbour a tile's weight falls as sin², since networks see least of an image at their borders. At the
-    ends of the side, where there is no neighbour, it does not fall.
+    A tile's weight falls towards its neighbour as sin², because networks judge worst at their borders. It does not fall
+    at the two ends of the side, where there is no neighbour.
     """
     begin = starts(length, tile, overlap)
     window = np.ones((len(begin), tile))
@@ -53,7 +53,7 @@ def weights(length: int, tile: int, overlap: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Tiling:
-    """How images are cut: into square tiles of `size` pixels, of which neighbours share at least `overlap`."""
+    """How images are cut: into square tiles with sides of `size` pixels. Neighbours share at least `overlap` pixels."""
 
     size: int
     overlap: int
@@ -77,7 +77,7 @@ class Tiling:
 
 
 class Joined:
-    """Joins the maps of one image's tiles as they come. The memory it needs is that of one map of the image."""
+    """Joins the maps of an image's tiles one by one, in the memory of a single map of the image."""
 
     def __init__(self, tiling: Tiling, height: int, width: int, dtype: Any = np.float32) -> None:
         """Raises ValueError for an image smaller than a tile."""
@@ -86,15 +86,15 @@ class Joined:
         self._rows, self._columns = (dict(zip(begin, window, strict=True)) for _, begin, window in sides)
         self._size = size
         self.map: Floats = np.zeros((height, width), dtype)
-        """(H, W); it is whole once every tile was added."""
+        """(H, W), complete once every tile has been added."""
 
     def add(self, corner: Corner, tile: Floats) -> None:
-        """Take in the map (size, size) of the tile at this corner."""
+        """Add the map (size, size) of the tile at this corner."""
         down, across = self._rows[corner.top], self._columns[corner.left]
         place = (slice(corner.top, corner.top + self._size), slice(corner.left, corner.left + self._size))
         self.map[place] += tile * np.multiply.outer(down, across)
 
 
 def batches(corners: list[Corner], most: int) -> Iterator[list[Corner]]:
-    """The corners, at most so many at a time."""
+    """The corners in lists of at most `most`."""
     return (corners[start : start + most] for start in range(0, len(corners), most))

@@ -1,4 +1,4 @@
-"""From a folder of photos to one detector: audit, try detectors from cheap to dear, choose by a rule, keep it."""
+"""From a folder of photos to one detector: audit the photos, try detectors, choose one by a rule, and keep it."""
 
 from harness.recommending.answering import recommend
 

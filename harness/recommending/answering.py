@@ -1,4 +1,4 @@
-"""The way from a folder of photos to the detector that is recommended for it."""
+"""All steps from a folder of photos to the detector that is recommended for it."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ from harness.verdicts.choosing import Candidate, Choice, Promise, RunnerUp, choo
 IMAGE_SIZE = 256
 MINUTES = 10
 _SUSPECTS = 5
-"""So many good photos are named at most that look least like the others."""
+"""At most this many good photos are named as looking least like the others."""
 
 
 def recommend(folder: Any, *, minutes: Any = MINUTES, quiet: bool = False, **settings: Any) -> Recommendation:
-    """Try detectors on a folder of photos for so many minutes, and keep the one that a written rule chooses.
+    """Try detectors on a folder of photos for this many minutes, and keep the one that a written rule chooses.
 
-    The folder holds good/ and bad/ by any usual names, MVTec AD's layout, or good photos alone. Of `harness.run`'s
-    settings it takes seeds (one), image_size, max_false_alarms, defect_rate, weights_dir, store, device and plugins.
+    The folder holds good/ and bad/ under any usual names, or MVTec AD's layout, or only good photos. It takes these
+    settings of `harness.run`: one seed, image_size, max_false_alarms, defect_rate, weights_dir, store, device, plugins.
     Raises UsageError, DataError and ModelError.
     """
     return recommended(Asked.of(folder, minutes, **settings), (lambda line: None) if quiet else tell)
 
 
 def recommended(asked: Asked, say: Callable[[str], None]) -> Recommendation:
-    """The same for what was asked, telling how far it is. Raises HarnessError."""
+    """The same for settings that were read already; `say` is told how far it is. Raises HarnessError."""
     shared = asked.settings
     size = shared.image_size or IMAGE_SIZE
     registry = registry_with(shared.plugins)
@@ -87,7 +87,7 @@ def recommended(asked: Asked, say: Callable[[str], None]) -> Recommendation:
 
 
 def _with_painted_defects(photos: Photos, registry: Registry, seed: int, say: Callable[[str], None]) -> Split | None:
-    """The photos to try detectors on where there are no bad ones; None where there are."""
+    """Photos with painted defects to try detectors on, if there are no bad photos; None if there are some."""
     if photos.split.test.labels.any():
         return None
     say("there are no bad photos: detectors are tried on good ones with painted defects, which is weaker evidence")
@@ -95,7 +95,7 @@ def _with_painted_defects(photos: Photos, registry: Registry, seed: int, say: Ca
 
 
 def _promise(asked: float | None, n: int) -> Promise:
-    """What the limit is to keep, of n good photos. Raises TooFewError where they are too few for what is asked."""
+    """What the limit must keep, given n good photos. Raises TooFewError if they are too few for what is asked."""
     if asked is None:
         share = share_for(n)
         assert share is not None, "fewer good photos were refused"
@@ -109,7 +109,7 @@ def _promise(asked: float | None, n: int) -> Promise:
 
 
 def _kept(choice: Choice) -> Promise:
-    """What sets the limit."""
+    """The promise that sets the limit."""
     return choice.kept or choice.promise
 
 
@@ -140,7 +140,7 @@ def _one_a_detector(runners_up: Sequence[RunnerUp], chosen: str) -> list[RunnerU
 
 
 def _pool_of(best: Try) -> dict[str, str]:
-    """The setting that scores by the chosen pool."""
+    """The setting that makes a run score by the chosen pool."""
     return {} if best.pool == UNUSED else {"pools": best.pool}
 
 
@@ -179,7 +179,7 @@ def _told(one: Try) -> Tried:
 
 
 def _command(best: Try, photos: Photos, asked: Asked, promise: Promise) -> str:
-    """What fits the chosen detector once more and keeps it with the same limit."""
+    """The command that fits the chosen detector once more, and keeps it with the same limit."""
     detector, settings = best.detector, asked.settings
     words = ["harness", "run", "--dataset", photos.dataset, "--data-root", str(photos.root), "--models", detector.model]
     words += ["--encoders", detector.encoder] if detector.encoder != UNUSED else []

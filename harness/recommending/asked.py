@@ -1,4 +1,4 @@
-"""What may be asked of a recommendation, each value in its type."""
+"""What a recommendation may be asked for, with each value read into its type."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Asked:
     minutes: float
     settings: Settings
     given: Mapping[str, Any]
-    """The settings as they were given."""
+    """The settings as they were given, before they were read."""
 
     @classmethod
     def of(cls, place: Any, minutes: Any, door: Any = "python", **settings: Any) -> Asked:
-        """These values in their types. Raises UsageError that says where a wrong one stands."""
+        """Read values into their types. Raises UsageError that names the wrong one as its user knows it."""
         try:
             found = float(minutes)
         except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Which detectors are tried, from cheap to dear, with the weights that are at hand."""
+"""Which detectors are tried with the weights that are at hand, cheap ones first."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from harness.trials.trial import UNUSED
 from harness.verdicts.naming import SEPARATOR, short_part
 
 FROZEN = ("gaussian", "padim", "knn", "subspace", "patchcore")
-"""Models of frozen features, from cheap to dear on two cores."""
+"""Models that use frozen features, ordered by their time on two cores, fastest first."""
 TRAINED = (("dae", "conv", "ssim"),)
-"""What is trained from nothing: dearest, so tried last."""
+"""Models that are trained from scratch. They take longest and are tried last."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Detector:
 
     @property
     def name(self) -> str:
-        """`patchcore on effnet_lite0`; random features are called that."""
+        """For example `patchcore on effnet_lite0`, or `patchcore on random features`."""
         if self.trained:
             return SEPARATOR.join((self.model, self.encoder, self.loss))
         if self.encoder == UNUSED:
@@ -38,7 +38,7 @@ class Detector:
 
 
 def detectors(registry: Registry, backbone: str | None) -> Iterator[Detector]:
-    """Detectors from cheap to dear, of those whose models are installed."""
+    """The detectors whose models are installed, cheap ones first."""
     offered = registry.offers(Model)
     for model in FROZEN:
         if model in offered:

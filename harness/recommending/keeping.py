@@ -1,4 +1,4 @@
-"""The recommended detector, kept as a model with the recommended limit, and what it costs to use."""
+"""Keeps the recommended detector as a model with the recommended limit, and measures what it costs to use."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from harness.trials.saved_model import describe, read
 from harness.trials.settings import Settings
 
 NAME = "recommended"
-"""What the kept model is called in the folder of models."""
+"""The name of the kept model in the folder of models."""
 _TIMED = 8
-"""Photos that it is timed on, one at a time."""
+"""How many photos it is timed on, one at a time."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,16 @@ class Kept:
     folder: Path
     limit: float
     milliseconds: float
-    """For one photo on this machine, the median; reading the file is not counted."""
+    """The median time for one photo on this machine, without reading the file."""
     megabytes: float
     """On the disk."""
 
 
 def keep(settings: Settings, photos: Photos, limit: float, chosen: Chosen, registry: Registry) -> Kept:
-    """Fit it to all good photos, as `harness run --keep-models` does, and call what is kept `recommended`.
+    """Fit the detector to all good photos as `harness run --keep-models` does, and name the kept model `recommended`.
 
-    The model remembers how it was chosen, for the sake of its certificate.
-
-    Raises ModelError where its limit is not the recommended one, and HarnessError where it cannot be kept.
+    The model remembers how it was chosen, which its certificate needs to know. Raises ModelError if its limit is not
+    the recommended one, and HarnessError if it cannot be kept.
     """
     finished = fitted(settings)
     outcome = of_model(finished, str(settings.models[0]))
@@ -64,7 +63,7 @@ def keep(settings: Settings, photos: Photos, limit: float, chosen: Chosen, regis
 def _milliseconds(folder: Path, photos: Photos, registry: Registry) -> float:
     detector = load(folder, registry)
     some = [np.array(photos.split.train.pixels[at : at + 1]) for at in range(min(_TIMED, len(photos.split.train)))]
-    detector.decide_at_once(some[0])  # the first of all takes longest
+    detector.decide_at_once(some[0])  # the first call takes longest
     taken = []
     for one in some:
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What a folder of photos is: which data set reads it, and its one category, loaded and audited."""
+"""Reads a folder of photos: finds the data set that knows its layout, then loads and audits its one category."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from harness.verdicts.choosing import FEWEST
 
 @dataclass(frozen=True)
 class Photos:
-    """One kind of part, as its data set reads it."""
+    """The photos of one kind of part, as a data set reads them."""
 
     dataset: str
-    """As it is spelt."""
+    """The data set as an option spells it."""
     root: Path
     category: str
     split: Split
@@ -29,7 +29,7 @@ class Photos:
 
 
 def photos_in(registry: Registry, place: Path, image_size: int) -> Photos:
-    """The photos of a folder, or of a table (CSV) that lists them. Raises UsageError, DataError in one line."""
+    """The photos in a folder, or those that a table (CSV) lists. Raises UsageError, DataError."""
     dataset, root, category = photos_of_one_part(registry, place, "a detector")
     dataset.skip_unreadable = True
     split = load(dataset, category, image_size)

@@ -1,4 +1,4 @@
-"""Photos with synthetic defects, for where there are no bad ones: weaker evidence, and better than none."""
+"""Photos with synthetic defects, used if there are no bad photos. They are weaker evidence, but better than none."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from harness.images.foreground import foreground
 from harness.plugin.registry import Registry
 
 HELD_OUT = 0.3
-"""The share of the good photos that is kept from fitting, to paint defects on copies of."""
+"""The share of good photos that is not fitted, so that defects can be painted on copies of them."""
 _MOST = 60
-"""So many copies are painted at most."""
+"""At most this many copies are painted."""
 
 
 def with_synthetic_defects(good: Images, registry: Registry, seed: int) -> Split:
-    """Good photos to fit on, and as a test others, as they are and with a defect of each kind in turn.
+    """Good photos to fit to, and other good photos to test on, both as they are and with painted defects.
 
-    Near-duplicates are on one side. Equal seeds give equal photos.
+    Near-duplicates stay together on one side. Equal seeds give equal photos.
     """
     group = groups(good.pixels)
     drawn = np.random.default_rng(seed).permutation(int(group.max()) + 1)
@@ -33,7 +33,7 @@ def with_synthetic_defects(good: Images, registry: Registry, seed: int) -> Split
 
 
 def painted(good: Images, registry: Registry, seed: int) -> Images:
-    """The photos, followed by copies that have one defect each, of every kind that plugins offer, with masks."""
+    """The photos, followed by copies with one defect each and its mask, of all kinds that plugins offer in turn."""
     kinds = [registry.make(Defect, name) for name in registry.offers(Defect)]
     copies = min(_MOST, max(len(good), 2 * len(kinds)))
     pixels, masks, defects, names = list(good.pixels), [_nothing(good)] * len(good), [GOOD] * len(good), [*good.paths]

@@ -1,4 +1,4 @@
-"""Trying detectors one after another while there is time, each scoring good photos that it had not seen."""
+"""Tries detectors one after another while there is time. Each scores good photos that it has not seen."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from harness.trials.settings import Settings
 from harness.trials.trial import UNUSED, Evidence, Outcome, Trial
 
 _CERTAIN = 10
-"""A frozen-feature detector takes no longer than so many times what an earlier one took."""
+"""A detector of frozen features takes at most this many times as long as an earlier one."""
 _OUTLASTED = "it took longer than the time that was left, and was ended"
 EPOCHS = 20
-"""Of a detector that is trained: few, for it is there to be compared with and seldom chosen."""
+"""Epochs of a trained detector. They are few, because it serves as a comparison and is seldom chosen."""
 
 
 @dataclass(frozen=True)
 class Try:
-    """A detector that was tried, or why it was not."""
+    """What came of trying a detector, or why it was not tried."""
 
     detector: Detector
     outcome: Outcome | None = None
     seconds: float = 0.0
     reason: str = ""
     pool: str = ""
-    """By which its images are scored, once it is one of `by_pool`."""
+    """The pool that scores its images; empty before `by_pool` has split the detector by pools."""
 
     @property
     def done(self) -> bool:
@@ -45,14 +45,14 @@ class Try:
 
     @property
     def evidence(self) -> Evidence:
-        """Its scores, once it is done."""
+        """Its scores; only if it is done."""
         assert self.outcome is not None
         assert self.outcome.evidence is not None
         return self.outcome.evidence
 
     @property
     def by_pool(self) -> list[Try]:
-        """The same by each pool that its images are scored by, its default first."""
+        """The same detector once for each pool that scored its images, its default pool first."""
         assert self.outcome is not None
         usual = self.outcome.record.default_pool
         return [replace(self, pool=pool) for pool in sorted(self.evidence.normal, key=lambda one: one != usual)]
@@ -68,7 +68,7 @@ class Try:
         return self.evidence.normal[self.pool]
 
     def tested(self, *, bad: bool) -> FloatArray:
-        """Scores of the photos that nothing was fitted to: the bad ones, or good ones where there are some."""
+        """Scores of photos that are kept for testing: the bad ones, or the good ones, of which there may be none."""
         return np.asarray(self.evidence.test[self.pool][self.evidence.labels == bad])
 
     @property
@@ -78,7 +78,7 @@ class Try:
 
 
 def settings_for(detector: Detector, photos: Photos, given: Mapping[str, Any], **more: Any) -> Settings:
-    """The settings of `harness run` that fit this detector to these photos; those that are given are shared by all."""
+    """The settings of a run that fits this detector to these photos. All detectors share the `given` settings."""
     used = {"models": detector.model, "dataset": photos.dataset, "data_root": photos.root, "calibrate": "crossfit"}
     used |= {} if detector.encoder == UNUSED else {"encoders": detector.encoder}
     used |= {} if detector.loss == UNUSED else {"losses": detector.loss}
@@ -97,11 +97,11 @@ def tries(
     say: Callable[[str], None],
     instead: Split | None = None,
 ) -> list[Try]:
-    """Fit each detector that is not in the store yet, from cheap to dear; the first one whatever time it takes.
+    """Fit each detector that is not in the store yet, in the given order. The first one may take any time.
 
-    With photos to take instead of those that the data set reads, no store knows them, and they are fitted each time.
-    None is begun when less is left than twice the time of the dearest so far, and one that takes more than half of
-    what is left is ended, for the one that is chosen is fitted once more. Raises HarnessError where none is done.
+    Photos given as `instead` replace those of the data set. The store does not know them, so they are fitted each time.
+    The chosen detector has to be fitted once more. So none is begun if less time is left than twice the longest fit so
+    far, and one that takes more than half of the time left is ended. Raises HarnessError.
     """
     begun, dearest, found = time.monotonic(), 0.0, list[Try]()
     queue = list(wanted)
@@ -121,7 +121,7 @@ def tries(
 
 
 def _may_outlast(detector: Detector, left: float, dearest: float) -> bool:
-    """Whether to fit it where it can be ended: a process of its own, which takes some seconds to start."""
+    """Whether to fit it in a process of its own, which can be ended, but takes some seconds to start."""
     return detector.trained or left < _CERTAIN * dearest
 
 
@@ -132,9 +132,9 @@ def tried(
     instead: Split | None = None,
     ended: float | None = None,
 ) -> Try:
-    """One detector fitted to these photos, or why it could not be, as where it was ended after so many seconds.
+    """Fit one detector to these photos and say what came of it. It is ended after `ended` seconds.
 
-    With other photos instead, one that reports no progress cannot be ended.
+    With other photos given as `instead`, a detector that reports no progress cannot be ended.
     """
     started = time.monotonic()
     limit = {} if ended is None or instead is not None or "trial_minutes" in given else {"trial_minutes": ended / 60}
@@ -155,7 +155,7 @@ def tried(
 
 
 class _Until(Observer):
-    """Ends a fit at its next report after so many seconds."""
+    """Ends a fit when it next reports progress after this many seconds."""
 
     def __init__(self, seconds: float | None) -> None:
         self._end = math.inf if seconds is None else time.monotonic() + seconds
@@ -166,17 +166,17 @@ class _Until(Observer):
 
 
 def fitted(settings: Settings) -> FinishedRun:
-    """A run of one trial, about which nothing is said. Raises HarnessError."""
+    """A run of one trial, without any output. Raises HarnessError."""
     return fit(plan_run(settings, _nothing), [], _nothing)
 
 
 def of_model(finished: FinishedRun, model: str) -> Outcome:
-    """What came of this model; a run fits floors beside it."""
+    """The outcome of this model, since a run may fit floors beside it."""
     return next(outcome for outcome in finished.results.source.outcomes if outcome.trial.model == model)
 
 
 def _nothing(line: str) -> None:
-    """Where nothing is to be said."""
+    """Takes lines that nobody wants to read."""
 
 
 def _minutes(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Whether good photos fall into two groups: two kinds of part, two cameras, or two sides of one part."""
+"""Whether good photos fall into two groups, such as two kinds of part, two cameras, or two sides of a part."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from harness.api import Finding, Images
 from harness.audit.duplicates import small_grey
 
 _APART = 0.6
-"""The share of the spread that two groups explain, above which they are said. One round cloud has less."""
+"""Two groups are reported if they explain more than this share of the spread. A single round cloud has less."""
 _FEWEST = 8
 _LEAST = 3
-"""Photos of the smaller group: one or two are outliers, which scores tell."""
+"""The least size of the smaller group. One or two photos are outliers, which their scores show."""
 _ROUNDS = 20
 
 

@@ -1,4 +1,4 @@
-"""A category's images written as a folder of photos, as people have them."""
+"""Writes a category's images as a folder of photos, as people have them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.images.decoding import path_text
 
 
 def write_photos(split: Split, folder: Path) -> int:
-    """Write PNG files into good/ and bad/<defect>/, which must not be there yet; how many. Raises UsageError."""
+    """Write PNG files into good/ and bad/<defect>/ of an empty or new folder; returns how many. Raises UsageError."""
     from PIL import Image
 
     if folder.exists() and any(folder.iterdir()):

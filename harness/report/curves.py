@@ -1,4 +1,4 @@
-"""Curves over protocols, such as learning curves: tables for people, rows for programs, and what a page draws."""
+"""Curves along protocols, such as learning curves, as tables for people, rows for programs and drawings of a page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOTHING = "No curves: they take results with several values of --shots or of --
 
 
 def curves_document(boards: Sequence[Board], metric: str) -> Document:
-    """For people, a table for each set of curves, with a column a value; for programs, a row a point."""
+    """For people a table for each set of curves, with a column for each value; for programs a row for each point."""
     found = curves_of(boards, metric)
     return Document(
         tables=lambda: [_table(curves, metric) for curves in found],
@@ -66,17 +66,17 @@ def _figure(point: Any) -> str:
 
 
 def said_value(axis: str, value: float) -> str:
-    """`8`, or `5 %` of a share."""
+    """A value of the axis in words: `8` images, or `5 %` for a share."""
     return f"{value:.0f}" if axis == "shots" else f"{100 * value:g} %"
 
 
 def unset_of(axis: str, line: Curve) -> str:
-    """The values at which its threshold sets no limit, joined by commas."""
+    """The values at which its threshold could set no limit, joined by commas."""
     return ", ".join(said_value(axis, value) for value in line.unset)
 
 
 def enough_of(axis: str, line: Curve) -> str:
-    """From which value on it is within its noise of the end; empty where that cannot be told."""
+    """The value from which it stays within its noise of the last one; empty if that cannot be told."""
     return "" if line.enough is None else said_value(axis, line.enough)
 
 
@@ -103,7 +103,7 @@ def _rows(curves: Curves, metric: str) -> Iterator[Row]:
 
 
 def drawn_curves(boards: Sequence[Board], metric: str) -> list[dict[str, Any]]:
-    """What the page's script draws: by data, category and threshold, each method's points with their spread."""
+    """What the page's script draws: for each data set, category and threshold, the points of each method."""
     found = []
     for curves in curves_of(boards, metric):
         for threshold in dict.fromkeys(line.method.threshold for line in curves.lines):

@@ -1,4 +1,4 @@
-"""Test images as another light or camera would show them, scored by a model that was fitted to images as they are."""
+"""Test images as another light or camera would show them, scored by a model that was fitted to unchanged images."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from harness.plugin.registry import Registry
 from harness.plugin.spec import spell
 
 Corrupted = Mapping[str, Mapping[str, FloatArray]]
-"""Corruption, as `kept_as` names it, to pool, to the scores (S, N) of N test images at each of SEVERITIES."""
+"""By corruption (named by `kept_as`) and pool, the scores (S, N) of N test images at each of S severities."""
 Scorer = Callable[[Images], Mapping[str, FloatArray]]
 """Images to their scores (N,) by pool."""
 _SEED = 0
-"""All trials are shown the same changed images, whatever their own seed."""
+"""One seed for all, so that every trial is shown the same changed images."""
 
 
 def kept_as(corruption: Corruption) -> str:
-    """What its scores are kept under: its spelling, and its version from 2 on."""
+    """The name that its scores are stored under: its spelling, and its version if that is above 1."""
     version = f" {corruption.version}" if corruption.version > 1 else ""
     return f"{spell(corruption)}{version}"
 
 
 def refuse_severity(corruptions: Sequence[Corruption]) -> None:
-    """Raise UsageError for a corruption of one severity: all five are tried."""
+    """Raise UsageError if a corruption was given a severity, since all five are tried."""
     for corruption in corruptions:
         usual = type(corruption)().severity
         if corruption.severity != usual:
@@ -48,7 +48,7 @@ def refuse_severity(corruptions: Sequence[Corruption]) -> None:
 def corrupted_scores(
     registry: Registry, spelt: Sequence[str], images: Images, scorer: Scorer
 ) -> tuple[dict[str, dict[str, FloatArray]], dict[str, str]]:
-    """The scores of test images under each corruption, and why others have none: a fault costs no trial."""
+    """The scores of test images under each corruption, and why some have none. A fault does not end the trial."""
     found: dict[str, dict[str, FloatArray]] = {}
     faults: dict[str, str] = {}
     for text in spelt:
@@ -63,7 +63,7 @@ def corrupted_scores(
 
 
 def _changed(corruption: Corruption, images: Images) -> Images:
-    """The same images, changed. They have no masks any more, for a shift moves defects."""
+    """The changed images. Their masks are dropped, because a corruption may move the defects."""
     pixels = np.empty_like(np.asarray(images.pixels))
     for at, one in enumerate(applied(corruption, images.pixels, _SEED)):
         pixels[at] = one
@@ -71,12 +71,12 @@ def _changed(corruption: Corruption, images: Images) -> Images:
 
 
 def chance(seed: int, name: str, at: int) -> np.random.Generator:
-    """The chance that one photo is given to one part: it depends on no other part and no other photo."""
+    """Random numbers for one part and the photo at place `at`; other parts and photos do not change them."""
     return np.random.default_rng([seed, zlib.crc32(name.encode()), at])
 
 
 def applied(corruption: Corruption, photos: NDArray[np.uint8], seed: int) -> Iterator[NDArray[np.uint8]]:
-    """Photos (N, H, W, 3), each changed. Raises TrainingError, for a plugin may do anything."""
+    """The N photos (H, W, 3), each changed. Raises TrainingError, whatever a plugin does wrong."""
     for at, pixels in enumerate(photos):
         try:
             found = corruption.apply(np.asarray(pixels), chance(seed, corruption.name, at))
@@ -92,7 +92,7 @@ def applied(corruption: Corruption, photos: NDArray[np.uint8], seed: int) -> Ite
 
 
 def amount_of(corruption: Corruption) -> str:
-    """How much it is, for people. Raises TrainingError."""
+    """How strong it is, in words for people. Raises TrainingError."""
     try:
         return str(corruption.amount)
     except Exception as error:
@@ -100,7 +100,7 @@ def amount_of(corruption: Corruption) -> str:
 
 
 def steps_of(corruption: Corruption) -> list[Corruption]:
-    """The same corruption at each severity. Raises TrainingError where its plugin does not have this option."""
+    """The same corruption at each severity. Raises TrainingError if its plugin has no such option."""
     return [_at(corruption, severity) for severity in SEVERITIES]
 
 

@@ -1,4 +1,4 @@
-"""Any model on images that it could not take as they are: cut into tiles and joined, or padded to a square."""
+"""Lets a model that takes squares of one size work on other images: they are cut into tiles, or padded to a square."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from harness.trials.subsets import stacked
 from harness.trials.trial import Trial
 
 _AT_A_TIME = 16
-"""Tiles that a model is handed together."""
+"""How many tiles a model is given at once."""
 
 Pixels = NDArray[np.uint8]
 Ask = Callable[[Images], Scores]
 
 
 def framed(model: Model, trial: Trial) -> Model:
-    """The model as a trial asks for it: itself, or one that takes images of any size, as they are read."""
+    """The model itself, or wrapped so that it takes images of any size, if the trial asks for tiles or padding."""
     if not trial.tiles and trial.resize != PAD:
         return model
     said = {name: getattr(model, name) for name in ("name", "uses", "default_pool", "floor", "version")}
@@ -38,12 +38,12 @@ def framed(model: Model, trial: Trial) -> Model:
 
 
 def unframed(model: Model) -> Model:
-    """The model that takes tiles or squares; itself where it is not framed."""
+    """The model inside the wrapper; the model itself if it has none."""
     return model.model if isinstance(model, FramedModel) else model
 
 
 def alike(images: Images) -> Iterator[tuple[NDArray[np.intp], Images]]:
-    """The images without padding, those of one size together, each time with their places among all."""
+    """Groups of images of one size, without their padding, each with the places of its images among all."""
     if images.boxes is None:
         yield np.arange(len(images)), images
         return
@@ -56,7 +56,7 @@ def alike(images: Images) -> Iterator[tuple[NDArray[np.intp], Images]]:
 
 
 class FramedModel(Model):
-    """Stands for a model that takes squares of one size."""
+    """A wrapper around a model that takes squares of one size."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -69,7 +69,7 @@ class FramedModel(Model):
 
 
 class PaddedModel(FramedModel):
-    """Scores images whose longer side is the image size; nothing is told of the padding around them."""
+    """Pads images whose longer side is the image size to squares. Its maps and scores leave the padding out."""
 
     def __init__(self, model: Model, size: int) -> None:
         super().__init__(model)
@@ -91,26 +91,26 @@ class PaddedModel(FramedModel):
 
 
 class _PaddedLeavingOut(PaddedModel):
-    """One that can leave images out of what it has learned."""
+    """The same for a model that can leave images out of what it has learned."""
 
     def score_left_out(self, images: Images, without: Sequence[NDArray[np.intp]]) -> Scores:
         return self._asked(images, lambda some: self.model.score_left_out(some, without))
 
 
 class TiledModel(FramedModel):
-    """Learns tiles that cover its images, and joins the maps of tiles that overlap, one image after another.
+    """Learns tiles that cover the images, and scores an image by joining the maps of overlapping tiles.
 
-    The score of a model without maps is that of the worst tile.
+    A model without maps gives an image the highest score of its tiles.
     """
 
     def __init__(self, model: Model, tiling: Tiling) -> None:
         super().__init__(model)
         self.tiling = tiling
         self._first: list[int] = [0]
-        """Where the tiles of each fitted image begin, and where the last ones end."""
+        """The number of each fitted image's first tile among all tiles, and at the end the number of all tiles."""
 
     def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
-        learned = Tiling(self.tiling.size, 0)  # what overlaps would only be learned twice
+        learned = Tiling(self.tiling.size, 0)  # overlapping tiles would only teach the same pixels twice
         counts = [len(self._corners(learned, image)) for image in normal.contents()]
         self._first = np.cumsum([0, *counts]).tolist()
         cut = (learned.cut(image, learned.corners(*image.shape[:2])) for image in normal.contents())
@@ -122,7 +122,7 @@ class TiledModel(FramedModel):
         return _together([self._scored(image, self.model.score) for image in images.pixels])
 
     def _scored(self, image: Pixels, ask: Ask) -> Scores:
-        """One image (h, w, 3). Memory holds a few tiles beside the joined map."""
+        """The scores of one image (h, w, 3). Memory holds only a few tiles beside the joined map."""
         height, width = image.shape[:2]
         corners = self._corners(self.tiling, image)
         whole: Joined | None = None
@@ -148,7 +148,7 @@ class TiledModel(FramedModel):
 
 
 class _TiledLeavingOut(TiledModel):
-    """One that can leave images out of what it has learned: all tiles of theirs."""
+    """The same for a model that can leave images out of what it has learned, with all their tiles."""
 
     def score_left_out(self, images: Images, without: Sequence[NDArray[np.intp]]) -> Scores:
         spans = [np.arange(*span) for span in pairwise(self._first)]
@@ -168,7 +168,7 @@ def _unnamed(pixels: Pixels) -> Images:
 
 
 def _of_size(model: Model, maps: FloatArray, size: int) -> FloatArray:
-    """The maps (N, size, size) of squares. Raises TrainingError for maps of another size, which have no place."""
+    """The maps (N, size, size) of squares. Raises TrainingError for maps of another size, which cannot be joined."""
     maps = np.asarray(maps)
     if maps.shape[1:] != (size, size):
         raise TrainingError(

@@ -1,4 +1,4 @@
-"""One model for several categories: which trials come of one fit, what it is fitted to, and how they are told apart."""
+"""One model for several categories: which trials share a fit, what it learns, and how its scores are told apart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.trials.trial import Trial
 
 ONE_CLASS, JOINT, JOINT_ONE_LIMIT = "one-class", "joint", "joint-one-limit"
 SETTINGS = (ONE_CLASS, JOINT, JOINT_ONE_LIMIT)
-"""A model for each category; one for all of them with a limit for each category; one with one limit for all."""
+"""A model for each category; one model with a limit for each category; one model with one limit for all."""
 
 
 def names_of(trial: Trial) -> list[str]:
@@ -25,7 +25,7 @@ def names_of(trial: Trial) -> list[str]:
 
 
 def of_one_fit(trial: Trial) -> list[Trial]:
-    """The trials of one fit, this one first: each category by its own limit and by that of all."""
+    """All trials of the same fit, this one first: each category, by a limit of its own and by one limit for all."""
     if not trial.together:
         return [trial]
     every = [trial._replace(category=name, setting=one) for one in SETTINGS[1:] for name in names_of(trial)]
@@ -33,12 +33,12 @@ def of_one_fit(trial: Trial) -> list[Trial]:
 
 
 def fit_of(trial: Trial) -> str:
-    """What trials have in common that come of one fit."""
+    """A key that trials of the same fit have in common."""
     return trial._replace(category="", setting="").key
 
 
 def fingerprint_of(category: str, splits: Mapping[str, Split]) -> str:
-    """16 hexadecimal digits of one category's images and of all others that its model is fitted to."""
+    """16 hexadecimal digits that stand for a category's images and for all others that its model is fitted to."""
     told = repr((category, sorted((name, split.fingerprint) for name, split in splits.items())))
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
@@ -68,7 +68,7 @@ def _within(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
 
 
 def parted(scores: Calibration, counts: Mapping[str, int]) -> dict[str, Calibration]:
-    """The scores of each category, of which so many follow each other."""
+    """Joint scores split by category. `counts` says how many scores each category has, in their order."""
     ends = np.cumsum(list(counts.values())).tolist()
     spans = {name: slice(end - counts[name], end) for name, end in zip(counts, ends, strict=True)}
     return {
@@ -78,7 +78,7 @@ def parted(scores: Calibration, counts: Mapping[str, int]) -> dict[str, Calibrat
 
 
 def merged(parts: Sequence[Calibration]) -> Calibration:
-    """The scores of all categories together."""
+    """The scores of all categories in one, without pools that failed for any of them."""
     faults = {pool: why for part in parts for pool, why in part.faults.items()}
     pools = [pool for pool in parts[0].scores if pool not in faults]
     return Calibration({pool: np.concatenate([part.scores[pool] for part in parts]) for pool in pools}, faults)

@@ -1,4 +1,4 @@
-"""Curves over a protocol: how a figure changes with the number of training images, or with how dirty they are."""
+"""Curves along a protocol: how a figure changes with the number of training images, or with the share of bad ones."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ AXES: Mapping[str, str] = {"shots": "training images", "contaminate": "defective
 _NAMES = tuple(PROTOCOL)
 _FEWEST_SEEDS = 2
 _ERRORS = 2.0
-"""Standard errors of the mean over seeds that a curve may lie from its end and be within its noise."""
+"""A curve that lies within this many standard errors (over seeds) of its last point is within its noise."""
 
 
 class Point(NamedTuple):
-    """A figure at one value of the axis."""
+    """A figure at one value of the axis, as a mean over seeds."""
 
     at: float
     mean: float
@@ -41,14 +41,14 @@ class Curve:
     """By rising value; at least two."""
     higher_is_better: bool
     unset: Sequence[float] = ()
-    """Values at which other thresholds have set a limit for it, and its own has not, as with too few images."""
+    """Values at which its own threshold could not set a limit and others could, for example with too few images."""
 
     @property
     def enough(self) -> float | None:
-        """The lowest value from which on the curve stays within its noise of the last point; None where none is known.
+        """The lowest value from which the curve stays within its noise of the last point; None if there is none.
 
-        That is two standard errors of the difference from seed to seed, and takes two seeds that both points have.
-        None, too, where only the last point itself is.
+        The noise is two standard errors of the difference, seed by seed, so both points need two seeds in common. The
+        last point itself does not count.
         """
         *before, last = self.points
         found = None
@@ -66,19 +66,19 @@ class Curve:
 
 @dataclass(frozen=True)
 class Curves:
-    """The curves of one category, or of the mean over categories, that share an axis, best at the end first."""
+    """Curves that share an axis, of one category or of the mean over categories. The best one comes first."""
 
     axis: str
     track: Track
-    """With the usual value of the axis."""
+    """What all points share, with the usual value for the axis."""
     tracks: Sequence[Track]
-    """Those that the points come from."""
+    """The tracks that the points come from."""
     category: str | None
     lines: Sequence[Curve]
 
 
 def curves_of(boards: Sequence[Board], metric: str) -> list[Curves]:
-    """All curves that ranked boards of several values of an axis make, by what they are of."""
+    """All curves that can be drawn from ranked boards which differ in the value of an axis."""
     return [found for axis in AXES for found in _along(axis, boards, metric)]
 
 
@@ -95,7 +95,7 @@ def _along(axis: str, boards: Sequence[Board], metric: str) -> Iterator[Curves]:
 
 
 def _data(board: Board) -> list[tuple[str, str]]:
-    """Category and data of a board: what changed between runs makes no curve together."""
+    """Each category of a board with its data: if the data changed between runs, its points make no curve."""
     verdicts = [part.verdicts[0] for line in board.lines[:1] for part in line.parts or [line]]
     return sorted((verdict.trial.category, verdict.outcome.fingerprint) for verdict in verdicts)
 
@@ -109,12 +109,12 @@ def _without(protocol: Protocol, axis: str) -> Protocol:
 def _lines(axis: str, group: Mapping[Track, Board], metric: str) -> list[Curve]:
     points: dict[Method, dict[float, Point]] = {}
     better = True
-    for track, board in sorted(group.items(), reverse=True):  # so that one shot comes last and finds its method
+    for track, board in sorted(group.items(), reverse=True):  # one shot comes last, to find its method among the others
         value = (track.protocol or tuple(PROTOCOL.values()))[_NAMES.index(axis)]
         categories = max(len(line.parts) for line in board.lines)
         for line in board.lines:
             if len(line.parts) < categories:
-                continue  # the mean of fewer categories is no point beside that of all
+                continue  # a mean of fewer categories cannot stand beside that of all
             known = line.method._replace(calibrate=CROSSFIT)
             alone = axis == "shots" and value == 1 and line.method not in points and known in points
             point = _point(line, metric, _place(axis, value, line))
@@ -135,7 +135,7 @@ def _lines(axis: str, group: Mapping[Track, Board], metric: str) -> list[Curve]:
 
 
 def _place(axis: str, value: float, line: BoardRow) -> float | None:
-    """Where a row stands on the axis; all shots are as many images as it was fitted to."""
+    """The place of a row on the axis; with all shots, the number of images that it was fitted to."""
     if axis != "shots" or value:
         return float(value)
     counts = [outcome.record.n_train for outcome in line.outcomes]
@@ -144,7 +144,7 @@ def _place(axis: str, value: float, line: BoardRow) -> float | None:
 
 
 def _point(line: BoardRow, metric: str, at: float | None) -> Point | None:
-    """The mean over categories of each seed, over the seeds that all categories have."""
+    """For each seed that all categories have, the mean over categories; then the mean of these."""
     by_category = [
         {v.trial.seed: value for v in part.verdicts if (value := v.metric(metric)) is not None}
         for part in line.parts or [line]

@@ -17,8 +17,8 @@ from scipy import stats
 from harness.api import Dataset, Finding, Images, Ranking, Split
 from harness.audit import Audit, audit
 from harness.audit.duplicates import near_pairs, small_grey
-from harness.audit.kept import kept
-from harness.audit.shortcuts import _time, _untied, clues
+from harness.audit.kept import directory, kept
+from harness.audit.shortcuts import FAR, Clue, _time, _untied, clues
 from harness.audit.statistics import NAMES, statistics_of, usual_statistics
 from harness.errors import TrainingError
 from harness.plugin.registry import Registry
@@ -186,6 +186,17 @@ def test_a_category_of_one_picture_is_told_so_in_one_line() -> None:
     assert finding.sentence.startswith("All 160 images are the same picture")
 
 
+def test_a_single_image_is_no_copy_of_anything() -> None:
+    one = Split(images(photos(1)), images(photos(0), (), "test"))
+    assert named(audit(one), "duplicates") == []
+
+
+def test_of_two_images_alone_a_difference_below_a_grey_level_makes_them_one() -> None:
+    rows = np.full((2, 64), 100, np.float32)
+    rows[1] += 0.5
+    assert [(pair.one, pair.other) for pair in near_pairs(rows)] == [(0, 1)]
+
+
 def test_an_image_saved_again_as_jpeg_is_still_the_same_image(tmp_path: Path) -> None:
     one = Split(images(photos(12, side=256)), images(photos(6, seed=1, side=256), name="test"))
     Image.fromarray(one.train.pixels[7]).save(tmp_path / "again.jpg", quality=85)
@@ -298,6 +309,12 @@ def test_a_clue_begins_where_chance_is_less_likely_than_one_in_a_hundred(n: int,
     assert bool(clues({"number": (first, second)})) is found
 
 
+def test_a_clue_is_grave_where_its_whole_interval_lies_beyond_what_is_far() -> None:
+    just, beyond = Clue("x", 0.9, FAR, 1.0), Clue("x", 0.9, FAR + 0.01, 1.0)
+    assert (just.grave, beyond.grave) == (False, True)
+    assert (Clue("x", 0.1, 0.0, 1 - FAR).grave, Clue("x", 0.1, 0.0, 0.99 - FAR).grave) == (False, True)
+
+
 def test_the_strongest_clue_is_named_first_and_five_at_most() -> None:
     found = clues({f"{at}": (np.arange(400), np.arange(400) + 60 + 9 * at) for at in range(7)})
     assert [clue.name for clue in found] == ["6", "5", "4", "3", "2", "1", "0"]
@@ -333,6 +350,12 @@ def test_findings_are_kept_for_the_same_images_files_and_version_alone(
     find(one, version=2)
     assert len(asked) == len(others) + 2
     assert kept(one, 1, tuple) == (Finding("x", "Something.", examples=("a", "b")),), "as it was found"
+
+
+def test_findings_are_kept_in_the_harness_cache_else_in_that_of_the_user() -> None:
+    assert directory({"HARNESS_CACHE": "/here", "XDG_CACHE_HOME": "/there"}) == Path("/here/audits")
+    assert directory({"XDG_CACHE_HOME": "/there"}) == Path("/there/anomaly-harness/audits")
+    assert directory({}) == Path.home() / ".cache/anomaly-harness/audits"
 
 
 def test_masks_that_mark_nothing_everything_or_normal_images_are_found() -> None:

@@ -35,6 +35,8 @@ class Server(ThreadingHTTPServer):
     lies_by = 0
     """By how much the place that it says it goes on from is wrong."""
     says_length = True
+    whole_as_part = False
+    """Whether an answer with the whole file says that it goes on from the place that was asked for."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -67,7 +69,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if asked and self.server.ranges else 200)
         if self.server.says_length:
             self.send_header("Content-Length", str(len(body)))
-        if asked and self.server.ranges:
+        if asked and (self.server.ranges or self.server.whole_as_part):
+            start = int(asked.removeprefix("bytes=").rstrip("-"))
             self.send_header(
                 "Content-Range",
                 f"bytes {start + self.server.lies_by}-{len(self.server.content) - 1}/{len(self.server.content)}",
@@ -164,6 +167,21 @@ def test_without_a_length_all_that_comes_is_taken_and_progress_knows_no_end(serv
     found = fetch(server.url, tmp_path / "x", sha256=digest(server.content), progress=lambda *at: told.append(at))
     assert found.read_bytes() == server.content
     assert told == [(10, 0)]
+
+
+def test_a_whole_file_is_taken_whole_though_its_answer_says_that_it_is_the_rest(server: Server, tmp_path: Path) -> None:
+    server.content, server.ranges, server.whole_as_part = b"0123456789", False, True
+    (tmp_path / "x.part").write_bytes(b"01234")
+    assert fetch(server.url, tmp_path / "x", sha256=digest(server.content)).read_bytes() == server.content
+
+
+def test_a_transfer_of_known_size_that_is_cut_goes_on_though_the_server_said_no_length(
+    server: Server, tmp_path: Path
+) -> None:
+    server.content, server.cut, server.says_length = b"0123456789", 6, False
+    found = fetch(server.url, tmp_path / "x", sha256=digest(server.content), size=10)
+    assert found.read_bytes() == server.content
+    assert server.asked == [None, "bytes=6-"]
 
 
 def test_a_transfer_of_unknown_size_that_is_cut_goes_on_by_the_length_that_the_server_said(
@@ -285,10 +303,10 @@ def test_a_bomb_is_refused_by_what_it_says_and_by_what_it_holds(
 def test_files_and_folders_of_an_archive_lie_where_their_names_say(tmp_path: Path, kind: str) -> None:
     entries = {"a/b/c.png": b"1", "d.png": b"", "a\\e.png": b"22", "./f.png": b"333"}
     if kind == "zip":
-        content = zipped({"empty/": b"", **entries})
+        content = zipped({"empty/": b"", **entries, "a/": b""})  # which is there by then
     else:
         files = [(name, text, tarfile.REGTYPE) for name, text in entries.items()]
-        content = tarred([("empty", b"", tarfile.DIRTYPE), ("a", b"", tarfile.DIRTYPE), *files])
+        content = tarred([("empty", b"", tarfile.DIRTYPE), *files, ("a", b"", tarfile.DIRTYPE)])
     (tmp_path / "archive").write_bytes(content)
     (tmp_path / "into").mkdir()
     unpack(tmp_path / "archive", tmp_path / "into")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,23 @@ def test_bytes_are_on_the_disk_before_they_get_their_name(tmp_path: Path, monkey
         draft.mkdir()
         (draft / "weights").write_text("w")
     assert events == ["sync weights", "sync .harness", "named", "sync folder"]
+    events.clear()
+    with adding_to(tmp_path / "folder") as draft:
+        (draft / "map").write_text("m")
+    assert events == ["sync map", "sync .harness", "named", "sync folder"]
+
+
+def test_a_text_that_breaks_off_while_it_is_written_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    def pieces() -> Iterator[str]:
+        yield "half"
+        raise RuntimeError("no more")
+
+    target = tmp_path / "a.txt"
+    write_text(target, "old")
+    with pytest.raises(RuntimeError, match="no more"):
+        write_text(target, pieces())
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_a_file_system_that_cannot_flush_folders_is_no_obstacle_but_a_full_disk_is(

@@ -7,6 +7,7 @@ import shutil
 import stat
 from collections import Counter
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from click.testing import CliRunner, Result
@@ -14,9 +15,14 @@ from click.testing import CliRunner, Result
 import harness
 from harness.commands import main
 from harness.errors import UsageError
+from harness.plugin.registry import Registry
 from harness.verdicts.exports import read
 from harness.verification.draw import draw, lot, weights_of
 from harness.verification.keys import signer
+from harness.verification.refitting import _cannot, check
+from harness.verification.submission import _unchecked
+from harness.verification.tolerances import tolerance_of
+from harness.verification.verifying import claims_of
 
 DATA = ["--categories", "tile", "--image-size", "16", "--epochs", "1", "--device", "cpu", "--jobs", "1", "--quiet"]
 """Of the data set that the harness draws itself."""
@@ -137,6 +143,8 @@ def spoil(folder: Path, what: str) -> None:
         content["note"]["refits"][0]["result"] = "within tolerance"
     elif what == "unsigned":
         content["signature"] = "AAAA"
+    elif what == "a number for a signature":
+        content["signature"] = 5
     elif what == "unknown key":
         (folder / "keys" / "anna.pub").unlink()
     elif what == "no note":
@@ -156,6 +164,7 @@ def spoil(folder: Path, what: str) -> None:
         ("another key", "was altered, or its signature is of another key: it does not count"),
         ("unknown key", "which is not trusted: --trust FILE takes that public key"),
         ("no note", "is no note: "),
+        ("a number for a signature", "is no note: signature is 5, expected"),
     ],
 )  # fmt: skip
 def test_a_note_that_does_not_count_is_one_line_and_nothing_is_verified(folder: Path, what: str, said: str) -> None:
@@ -198,7 +207,6 @@ def test_scores_that_were_made_up_come_out_differently(folder: Path) -> None:
     import numpy as np
 
     from harness.api import Threshold
-    from harness.plugin.registry import Registry
     from harness.trials.store import Store
     from harness.verdicts.exports import row_of, save
     from harness.verdicts.judging import judge
@@ -227,7 +235,6 @@ def test_labels_of_others_are_found_out_by_fitting_again(folder: Path) -> None:
     from dataclasses import replace
 
     from harness.api import Threshold
-    from harness.plugin.registry import Registry
     from harness.trials.store import Store
     from harness.verdicts.exports import row_of, save
     from harness.verdicts.judging import judge
@@ -266,6 +273,38 @@ def test_a_trial_of_another_version_cannot_be_fitted_again(folder: Path) -> None
     assert done.exit_code == 3
     (row,) = json.loads(done.stdout)
     assert (row["result"], row["reason"]) == ("impossible", "it is of parts of version 1, installed here: trained 2")
+
+
+def test_a_trial_of_a_newer_part_than_the_installed_one_cannot_be_fitted_again(made: Path) -> None:
+    (trial, *_) = {verdict.trial for verdict in read(made / "dots.jsonl").verdicts}
+    claim, worker = (
+        Mock(trial=trial._replace(versions="trained 2")),
+        Mock(registry=Registry.discover([made / "dots.py"])),
+    )
+    assert _cannot(claim, worker) == "it is of trained 2, installed here: parts of version 1"
+    assert _cannot(Mock(trial=trial), worker) == ""
+
+
+def test_a_trial_of_other_images_than_those_here_cannot_be_fitted_again(made: Path) -> None:
+    (claim, *_) = claims_of(read(made / "dots.jsonl")).values()
+    worker = Mock(registry=Registry.discover([made / "dots.py"]))
+    worker.presented.return_value.fingerprint = "0" * 16
+    refit = check(claim, worker, Mock(), tolerance_of(claim.trial, "cpu"))
+    assert refit.result == "impossible"
+    assert refit.reason == f"its data is {claim.fingerprint}, here it is 0000000000000000"
+
+
+def test_what_a_check_of_rows_cannot_tell_is_said_of_all_trials(made: Path) -> None:
+    first, *_ = _unchecked(read(made / "dots.jsonl").verdicts, [], Registry.discover([made / "dots.py"]))
+    assert first.startswith("whether the 5 trials give these scores: `harness verify FILE")
+
+
+def test_a_tolerance_says_where_it_was_measured(made: Path) -> None:
+    trial = read(made / "dots.jsonl").verdicts[0].trial
+    assert tolerance_of(trial._replace(epochs=0), "cpu").measured.startswith("on AMD EPYC against Intel Xeon")
+    assert tolerance_of(trial._replace(epochs=0), "cuda:1").measured == "nowhere: that of `harness reproduce`"
+    assert tolerance_of(trial._replace(epochs=5), "cpu").measured == "nowhere: that of `harness reproduce`"
+    assert tolerance_of(trial, "cpu", 0.5) == (0.5, "nowhere: asked for")
 
 
 def test_a_draw_that_its_seed_does_not_give_is_said(folder: Path) -> None:

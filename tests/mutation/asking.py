@@ -15,7 +15,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -102,19 +102,17 @@ class Recorder:
 
 
 class Chosen:
-    """Keeps of what is collected the tests that were chosen, the fastest first. A plugin of pytest."""
+    """Keeps of what is collected the tests that were chosen, in the order given. A plugin of pytest."""
 
-    def __init__(self, seconds: Mapping[str, float]) -> None:
-        self.seconds = seconds
+    def __init__(self, tests: Iterable[str]) -> None:
+        self.place = {test: at for at, test in enumerate(tests)}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items[:] = self.of(items)
 
     def of(self, items: Iterable[pytest.Item]) -> list[pytest.Item]:
-        return sorted(
-            (item for item in items if item.nodeid in self.seconds), key=lambda item: self.seconds[item.nodeid]
-        )
+        return sorted((item for item in items if item.nodeid in self.place), key=lambda item: self.place[item.nodeid])
 
 
 class Collected:

@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,10 @@ class Baseline:
                 known = self._asked(room, copy, file, kept)
             if known is not None:
                 self._take(file, known)
+        self.breadth = Counter(
+            test for by_line in self.lines.values() for tests in by_line.values() for test in tests if test
+        )
+        """How many lines of the room each test runs."""
 
     def _take(self, file: str, known: dict[str, Any]) -> None:
         own = file in self.room.tests
@@ -134,9 +139,10 @@ class Baseline:
         return {test: self.seconds[test] for test in tests if test in self.seconds}
 
     def in_order(self, mutant: Any, tests: Mapping[str, float]) -> list[tuple[str, float]]:
-        """Cheap tests first, and those that run what few others do near the line: they were written for this place.
+        """Cheap tests first, those that run what few others do near the line, and those that run little of the room.
 
-        Of two alike, one of the room goes first, and before it one that is named like the module.
+        Such tests were written for this place. Of two alike, one of the room goes first, and before it one that is
+        named like the module.
         """
         own, by_line = Path(mutant.path).stem, self.lines.get(mutant.path, {})
         rarest = dict.fromkeys(tests, len(self.seconds))
@@ -149,7 +155,7 @@ class Baseline:
             test, seconds = item
             file = test.partition("::")[0]
             of_others = 1 if own in file else 2 if file in self.room.tests else 4
-            return (seconds + 0.02) * rarest[test] * of_others
+            return (seconds + 0.02) * rarest[test] * self.breadth[test] * of_others
 
         return sorted(tests.items(), key=cost)
 

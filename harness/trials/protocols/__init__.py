@@ -1,1 +1,1 @@
-"""How images are presented to a trial: how few, how dirty; each protocol is an axis of a run and ranked by itself."""
+"""How a trial is shown its images: how few, how dirty. Each protocol is an axis of a run and is ranked by itself."""

@@ -1,8 +1,8 @@
-"""`augment`: a trial is fitted to its training images and to changed copies of them, as flipped, moved or brighter.
+"""`augment`: a model is fitted to the training images and to changed copies of them, for example flipped or brighter.
 
-Corruptions do the changing, for these are the parts that change a photo and leave the part on it as it is; only flips,
-which no light or camera makes, are words of this module. Copies are made for each fit from the images that it is given:
-what is held out for limits, or left out by cross-fitting, has no copy among the fitted ones.
+The changes are made by corruptions, which alter a photo but not the part in it. Only flips are defined here, because no
+light or camera makes them. The copies are made anew for each fit, from the images that it is given: an image that is
+held out to set limits, or left out by cross-fitting, has no copy among the images that the model learns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from harness.trials.subsets import stacked
 from harness.trials.trial import Trial
 
 _STREAM = 24
-"""Draws from the seed that no other draw shares."""
+"""Keeps these random draws apart from all others of the same seed."""
 FLIPS: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     "flip": lambda pixels: pixels[:, ::-1],
     "flip_up_down": lambda pixels: pixels[::-1],
@@ -35,7 +35,7 @@ FLIPS: Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 
 
 class Augmentation(Protocol):
-    """Each item of the list is a way of its own; what `+` joins in it adds one changed copy of every image each."""
+    """Each item of the list is a way to augment. Each change that `+` joins in it adds one copy of every image."""
 
     fields = ("augment",)
 
@@ -44,13 +44,13 @@ class Augmentation(Protocol):
 
 
 def spelt_in_full(settings: Settings, registry: Registry) -> Settings:
-    """The settings with what `augment` names spelt as records have it. Raises UsageError, with a suggestion."""
+    """The settings with the names in `augment` spelt as records spell them. Raises UsageError with a suggestion."""
     called = settings.called("augment")
     return dataclasses.replace(settings, augment=tuple(_in_full(one, registry, called) for one in settings.augment))
 
 
 def _in_full(joined: str, registry: Registry, called: str) -> str:
-    """One way to augment, as `flip+shift`, with every part spelt in full and none twice. Raises UsageError."""
+    """One way to augment, such as `flip+shift`, with each part spelt in full and none twice. Raises UsageError."""
     items = split_joined(joined)
     if set(items) <= {NONE}:
         return NONE
@@ -68,7 +68,7 @@ def _part(registry: Registry, text: str, called: str) -> Corruption:
 
 
 def augmented(images: Images, trial: Trial, registry: Registry) -> Images:
-    """The images (N) as they are, then their changed copies, one of each for every item; N (1 + items) in all."""
+    """The N images, followed by one changed copy of each for every item of `augment`: N (1 + items) images in all."""
     if not trial.augment:
         return images
     changes = [_change(text, registry) for text in split_list(trial.augment)]
@@ -89,7 +89,7 @@ def augmented(images: Images, trial: Trial, registry: Registry) -> Images:
 
 
 def _boxes(images: Images, text: str) -> NDArray[np.intp]:
-    """What the copies (N) fill (N, 4) of the canvas: flips mirror it, and what corruptions do stays within."""
+    """The boxes (N, 4) that the N copies fill: a flip mirrors them, and a corruption leaves them where they are."""
     assert images.boxes is not None
     height, width = images.pixels.shape[1:3]
     top, left, bottom, right = images.boxes.T
@@ -106,7 +106,7 @@ def _change(text: str, registry: Registry) -> Callable[[NDArray[np.uint8], np.ra
     part = registry.make(Corruption, text)
 
     def change(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-        """Changed by a severity that is drawn, up to that of the part."""
+        """A changed photo. The severity is drawn, from 1 to that of the part."""
         drawn = int(random.integers(1, part.severity + 1))
         return dataclasses.replace(cast("Any", part), severity=drawn).apply(pixels, random)  # type: ignore[no-any-return]
 

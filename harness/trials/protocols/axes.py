@@ -1,4 +1,4 @@
-"""All protocols, in the order in which they present images: a new one is a module here and a line in PROTOCOLS."""
+"""All protocols, in the order in which they are applied. To add one, write a module here and list it in PROTOCOLS."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ PROTOCOLS: Sequence[Protocol] = (Shots(), Contamination(), Cutting(), Augmentati
 
 
 def crossed(settings: Settings, registry: Registry | None = None, categories: Sequence[str] = ()) -> list[Values]:
-    """Every combination of the protocols that are asked for, as values of a trial. Raises UsageError.
+    """Every combination of the protocols that the settings ask for, as values of a trial. Raises UsageError.
 
-    Parts that they name are those of a registry. A joint model is of these categories, unless others are asked for.
+    The registry knows the parts that they name. A joint model learns these categories, unless the settings name others.
     """
     settings = replace(settings, together=settings.together or tuple(categories) or None)
     if registry is not None:
@@ -39,12 +39,12 @@ def crossed(settings: Settings, registry: Registry | None = None, categories: Se
 
 
 def calibrated(protocol: Values, calibrate: str) -> str:
-    """How limits are set under a protocol where this is asked for: one image cannot be fitted without itself."""
+    """How limits are set under a protocol, if `calibrate` is asked for. Cross-fitting is dropped for a single image."""
     return "" if calibrate == CROSSFIT and named(protocol).get("shots") == 1 else calibrate
 
 
 def remark_on(settings: Settings) -> str:
-    """What to say where limits are set otherwise than was asked; else nothing."""
+    """What to tell the user if limits are not set as they asked; otherwise empty."""
     if settings.calibrate != CROSSFIT or 1 not in settings.shots:
         return ""
     called = settings.called
@@ -52,9 +52,9 @@ def remark_on(settings: Settings) -> str:
 
 
 def refuse_faults(settings: Settings, dataset: Dataset, categories: Iterable[str], image_size: int) -> None:
-    """Raise UsageError for what a category cannot be presented as, before anything is fitted to any.
+    """Raise UsageError if a category cannot be presented as the settings ask. Nothing has been fitted by then.
 
-    A category whose images cannot be read is left to the run, which says so and goes on with the others.
+    A category whose images cannot be read is no fault here: the run will report it and go on with the others.
     """
     every = list(categories)
     for name in every:
@@ -69,9 +69,9 @@ def refuse_faults(settings: Settings, dataset: Dataset, categories: Iterable[str
 
 
 def presented(base: Split, trial: Trial) -> Split:
-    """A category's images as a trial is fitted to them and judged on them. Raises DataError where they do not suffice.
+    """The images of a category that a trial learns and is judged on. Raises DataError if there are too few.
 
-    Its fingerprint is that of the category, unless the test images are others.
+    The fingerprint stays that of the category, unless the test images change.
     """
     if not trial.protocol:
         return base
@@ -81,7 +81,7 @@ def presented(base: Split, trial: Trial) -> Split:
             split = protocol.present(split, trial, base)
     if split is base:
         return base
-    split = replace(split)  # so that the fingerprint of no other is changed
+    split = replace(split)  # a copy, so that the fingerprint of the original stays
     vars(split)["fingerprint"] = base.fingerprint if split.test is base.test else _of_other_tests(base, split)
     return split
 

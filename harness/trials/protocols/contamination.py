@@ -1,7 +1,7 @@
-"""`contaminate`: a share of the training images is defective, and nobody knows; they are taken out of the test set.
+"""`contaminate`: a share of the training images is defective and taken for normal. They come from the test set.
 
-A reserve of defective images is taken out, the same for every seed, and each share draws its own from it by the seed.
-So trials of all shares are judged on the same images.
+A reserve of defective images is taken out of the test set, the same for every seed. Each share draws its images from
+this reserve by the seed, so that trials of all shares are judged on the same images.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from harness.trials.subsets import subset, taken_for_normal
 from harness.trials.trial import Trial
 
 _STREAM = 23
-"""Draws from the seed that no other draw shares."""
+"""Keeps these random draws apart from all others of the same seed."""
 
 
 def defective(share: float, normal: int) -> int:
-    """How many defective images make this share of the training images, beside so many normal ones."""
+    """How many defective images to add to `normal` ones, so that they are this share of all training images."""
     return round(share / (1 - share) * normal)
 
 
 class Contamination(Protocol):
-    """A larger share of one seed holds the images of a smaller one. All kinds of defect take part as they are there."""
+    """With one seed, a larger share includes the images of a smaller one. Kinds of defect keep their proportions."""
 
     fields = ("contaminate", "reserve")
 
@@ -68,7 +68,7 @@ class Contamination(Protocol):
 
     def present(self, split: Split, trial: Trial, base: Split) -> Split:
         kinds, there = np.array(split.test.defects), int(split.test.labels.sum())
-        needed = defective(trial.reserve, len(base.train))  # whatever the shots, so that these share a test set, too
+        needed = defective(trial.reserve, len(base.train))  # whatever the shots: all share a test set
         if needed >= there:
             raise DataError(f"a reserve of {trial.reserve:g} takes {needed} of {there} defective images: ask for less")
         spared = _in_proportion(kinds, np.random.default_rng(_STREAM))[:needed]
@@ -82,7 +82,7 @@ class Contamination(Protocol):
 
 
 def _in_proportion(kinds: NDArray[np.str_], random: np.random.Generator) -> NDArray[np.intp]:
-    """The places of defective images in an order of chance, of which any first part has all kinds as they are there."""
+    """The places of defective images in a random order, in which every beginning has the kinds in their proportions."""
     places = random.permutation(len(kinds))
     share = np.full(len(kinds), np.inf)
     for kind in dict.fromkeys(kinds.tolist()):

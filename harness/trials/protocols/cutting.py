@@ -1,4 +1,4 @@
-"""`resize`, `tiles` and `overlap`: how images become what a network takes, and how large ones are cut for it."""
+"""`resize`, `tiles` and `overlap`: how images are brought to the size that a network takes, or cut into tiles of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.trials.settings import Settings
 
 
 class Cutting(Protocol):
-    """Images are read otherwise and models framed otherwise, which the worker does: there is nothing to present."""
+    """Changes how the worker reads images and wraps models. The split stays as it is, so `present` does nothing."""
 
     fields = ("resize", "tiles", "overlap")
 
@@ -51,7 +51,7 @@ class Cutting(Protocol):
 
 
 def _ways(settings: Settings) -> Iterator[tuple[str, int]]:
-    """Every way to resize with every tile that it is asked with; 0 is none. Raises UsageError."""
+    """Every pair of a way to resize and a size of tile that is asked for; 0 stands for no tiles. Raises UsageError."""
     called, tiles = settings.called, [0 if isinstance(tile, str) else tile for tile in settings.tiles]
     for resize in settings.resize or (None,):
         for tile in tiles:
@@ -75,5 +75,5 @@ def _ways(settings: Settings) -> Iterator[tuple[str, int]]:
 
 
 def _overlap(settings: Settings, tile: int) -> int:
-    """Raises UsageError for more than half a tile."""
+    """The overlap in pixels, by default a quarter of a tile. Raises UsageError if it is more than half a tile."""
     return Tiling(tile, tile // 4 if settings.overlap is None else settings.overlap).overlap

@@ -1,4 +1,4 @@
-"""`setting` and `together`: a model for each category, or one for several, which is judged category by category."""
+"""`setting` and `together`: one model for each category, or one for several that is judged on each of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.trials.together import ONE_CLASS
 
 
 class Joint(Protocol):
-    """The worker fits one model to all categories; what is presented of each is the category itself."""
+    """The worker fits one model to all categories. Each category is presented as it is, so `present` does nothing."""
 
     fields = ("setting", "together")
 

@@ -1,4 +1,4 @@
-"""What a protocol is: the fields of a trial that it owns, the values that a run crosses, and what it does to images."""
+"""What a protocol is: the fields of a trial that it owns, the values that a run crosses, and how it changes images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.trials.trial import Trial
 
 
 class Category:
-    """A category of a run that was asked for, before anything is fitted to it. Asking for its images may take long."""
+    """A category that a run was asked for, before anything is fitted to it. Reading its images may take long."""
 
     def __init__(self, dataset: Dataset, name: str, image_size: int, among: Sequence[str]) -> None:
         self.name = name
@@ -40,7 +40,7 @@ class Category:
         return self._dataset.resizes
 
     def smaller_than(self, side: int) -> str:
-        """The size of an image with a side smaller than this, as `900x200`; empty where there is none.
+        """The size of some image that has a side below `side` pixels, such as `900x200`; empty if there is none.
 
         Raises DataError.
         """
@@ -64,26 +64,26 @@ class Category:
 
 
 class Protocol(ABC):
-    """One way to present images to a trial. Its fields of Trial, and its settings, have the same names."""
+    """One way to present images to a trial. Its settings have the names of its fields of Trial."""
 
     fields: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def asked(self, settings: Settings) -> Sequence[Mapping[str, Any]]:
-        """The values of its fields that a run crosses, those that are not usual. Raises UsageError."""
+        """The values of its fields that a run crosses; fields at their usual value are left out. Raises UsageError."""
 
     def fault(self, asked: Settings, category: Category) -> str:
-        """Why a category cannot be presented as it is asked, in a line with what would do; empty where it can.
+        """Why a category cannot be presented as asked, in one line that says what would work; empty if it can.
 
-        Asked before anything is fitted. Raises DataError for images that cannot be read.
+        It is called before anything is fitted. Raises DataError for images that cannot be read.
         """
         return ""
 
     def present(self, split: Split, trial: Trial, base: Split) -> Split:
-        """The images as a trial is fitted to them and judged on them. Called where one of its fields is not usual.
+        """The images that a trial learns and is judged on. Called if one of the protocol's fields is not usual.
 
-        `split` is what the protocols before this one have made of `base`, which is the category as the data set has it.
-        A test set that stays must stay the same object: by that it is seen that trials are judged on the same data.
-        Raises DataError where the images do not suffice.
+        `base` is the category as the data set has it, and `split` is what earlier protocols have made of it. Pass
+        the same test set on unless you change it: trials are known to share their data by its being the same object.
+        Raises DataError if there are too few images.
         """
         return split

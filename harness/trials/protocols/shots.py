@@ -1,4 +1,4 @@
-"""`shots`: a trial is fitted to so many training images, drawn by its seed."""
+"""`shots`: a trial is fitted to this number of training images, drawn by its seed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from harness.trials.subsets import subset
 from harness.trials.trial import REST, Trial
 
 _STREAM = 22
-"""Draws from the seed that no other draw shares, so that a holdout is not the same images again."""
+"""Keeps these random draws apart from all others of the same seed, so that a holdout has other images."""
 
 
 class Shots(Protocol):
-    """Fewer shots of one seed are among its more shots. What is left out sets limits only where it is asked to."""
+    """With one seed, more shots include the images of fewer. The images left out set limits only if asked to."""
 
     fields = ("shots",)
 
