@@ -426,6 +426,8 @@ def test_means_that_stand_alone_are_read_with_the_setting_of_each() -> None:
     assert table.rows == ()
     found = {(one.model, one.shots, one.setting): one.values["auroc"].text for one in table.means}
     assert found["winclip", 4, "one-class"] == "95.2"
+    assert [found["patchcore", shots, "one-class"] for shots in (1, 2, 4)] == ["83.4", "86.3", "88.8"]
+    assert [found["subspace", shots, "one-class"] for shots in (1, 2, 4)] == ["97.1", "97.5", "98.0"]
     assert found["dinomaly", 0, "multi-class"] == "99.6"
     assert all(one.over == 15 and one.source for one in table.means)
 
