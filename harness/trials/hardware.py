@@ -14,6 +14,9 @@ from typing import Any
 
 from harness.errors import UsageError, error_text
 
+MOST_JOBS = 4
+"""More trials than these are not fitted side by side unless somebody asks for it."""
+
 
 def device(wanted: str = "auto") -> str:
     """The device to use, as torch spells it. Raises UsageError if this machine does not have it."""
@@ -43,11 +46,11 @@ def precision(wanted: str, on: str) -> str:
 
 
 def jobs(on: str) -> int:
-    """How many trials to fit at the same time: 1 on a GPU; on a CPU one for each core, but at most 4.
+    """How many trials to fit at the same time without looking at memory: on a CPU one for each core, but at most 4.
 
-    On a CPU this is faster than one trial that uses all cores.
+    On a CPU this is faster than one trial that uses all cores. A GPU's memory says how many it holds (executors/room).
     """
-    return min(cores(), 4) if on == "cpu" else 1
+    return min(cores(), MOST_JOBS) if on == "cpu" else 1
 
 
 def cores() -> int:
@@ -58,14 +61,17 @@ def cores() -> int:
 def threads(on: str, precision: str, side_by_side: int) -> int | None:
     """The number of threads for one fit while `side_by_side` fits run at the same time; None lets torch decide.
 
-    In fp32 on a CPU the answer does not depend on `side_by_side`. Threads share out a sum and add it in another order,
-    so only a fixed number of them gives scores that are equal to the last bit. `OMP_NUM_THREADS` overrides all of this.
+    In fp32 on a CPU, and on a GPU, the answer does not depend on `side_by_side`. Threads share out a sum and add it in
+    another order, so only a fixed number of them gives scores that are equal to the last bit; beside a GPU they compute
+    what is left to the CPU. `OMP_NUM_THREADS` overrides all of this.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if asked.isdecimal() and int(asked):
         return min(int(asked), cores())
     if on == "cpu" and precision == "fp32":
         return max(1, cores() // jobs(on))
+    if on.startswith("cuda"):
+        return max(1, cores() // MOST_JOBS)
     return max(1, cores() // side_by_side) if side_by_side > 1 else None
 
 

@@ -1,4 +1,4 @@
-"""What is odd about a run that has ended, in sentences: what plugins changed, and what executors gave unasked."""
+"""What is odd about a run, in sentences: what plugins changed, what was tried twice, what nobody asked for."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ def of_changes(summary: RunSummary) -> Iterator[str]:
         by_method.setdefault(method, []).append(name)
     for method, names in by_method.items():
         yield f"the parts of {method} changed {' and '.join(names)} for the whole process, which was put back"
+
+
+def of_memory(summary: RunSummary) -> Iterator[str]:
+    """That trials ran out of memory side by side, and how to let fewer of them run at a time."""
+    if summary.alone:
+        first, *others = [trial.title for trial in summary.alone]
+        more = f" and {len(others)} more" if others else ""
+        yield f"{first}{more} ran out of memory beside other trials, and had a second try alone; fewer jobs avoid that"
 
 
 def of_unasked(summary: RunSummary, executor: Executor) -> Iterator[str]:

@@ -64,6 +64,8 @@ class Record:
     """The batch size that was asked for, if memory was only enough for a smaller one."""
     finished_at: str = ""
     """UTC, as in 2026-11-27T21:37:57+00:00; empty until it is stored."""
+    device_memory: Mapping[str, int] = field(default_factory=dict)
+    """Of a GPU, in bytes: `peak`, the most that tensors took, and `free`, what there was before; empty elsewhere."""
     unread: Mapping[str, Any] = field(default_factory=dict)
     """What a newer harness has written and this one does not know; kept as it is."""
 

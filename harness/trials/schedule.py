@@ -46,6 +46,8 @@ class RunSummary:
     """Method and what its plugins have changed for the whole process, which was put back, with the first such trial."""
     unasked: list[Trial] = field(default_factory=list)
     """Trials of which the executor gave an outcome that nobody waited for, such as a second one: it was left out."""
+    alone: list[Trial] = field(default_factory=list)
+    """Trials that ran out of memory beside others, and were then fitted alone."""
 
 
 def run_start(cells: Sequence[Cell], dataset: Dataset, store: Store, *, refits: bool = False) -> RunStart:
@@ -154,6 +156,7 @@ class _Schedule:
             self.summary.unkept.append((outcome.trial, why))
         for name in outcome.changed:
             self.summary.changed.setdefault((outcome.trial.method, name), outcome.trial)
+        self.summary.alone += [outcome.trial] if outcome.alone else []
         self.summary.ids.append(outcome.id)
         if outcome.status == "done":
             self.summary.fitted += 1

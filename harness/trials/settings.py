@@ -185,7 +185,10 @@ class Settings:
         OneOf(("auto", "fp32", "bf16")), "auto", "Of training; auto is bf16 where the device multiplies it, else fp32."
     )
     jobs: int | None = declared(
-        Whole(1), None, "Trials side by side, sharing the cores.", in_words="up to 4 on a CPU, else 1"
+        Whole(1),
+        None,
+        "Trials side by side, sharing the cores.",
+        in_words="up to 4, which a GPU must have memory for",
     )
     trial_minutes: float | None = declared(
         Number(0, least_allowed=False),

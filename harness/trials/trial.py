@@ -232,6 +232,10 @@ class Outcome:
     """What its plugins changed for the whole process, and the worker restored. It is not stored."""
     parts: tuple[Outcome, ...] = field(default=(), compare=False, repr=False)
     """The outcomes of other trials that came of the same fit. They are stored by themselves."""
+    out_of_memory: bool = field(default=False, compare=False)
+    """Whether it failed for want of memory. It is not stored."""
+    alone: bool = field(default=False, compare=False)
+    """Whether it had run out of memory beside others, and was then fitted alone. It is not stored."""
 
     @cached_property
     def id(self) -> str:

@@ -13,6 +13,7 @@ from harness.images.framing import STRETCH
 from harness.plugin.registry import Registry
 from harness.trials import hardware, provenance
 from harness.trials.datasets import load, open_dataset
+from harness.trials.device_memory import measured_memory
 from harness.trials.fitting import Fitted, Fitting, Save
 from harness.trials.isolation.model import Isolation
 from harness.trials.isolation.registry import IsolatedRegistry
@@ -116,9 +117,13 @@ class Worker:
 
     def perform(self, trial: Trial, observer: Observer, split: Split | None = None) -> Outcome:
         """Fit a trial on the given category, or else load it. Nothing but KeyboardInterrupt is raised."""
-        with hardware.limited_to(self.config.threads), put_back() as changed:  # of which threads are one
+        on = "" if self.config.isolate else self.config.device  # an isolated model takes memory of another process
+        with hardware.limited_to(self.config.threads), put_back() as changed, measured_memory(on) as memory:
             outcome = self._performed(trial, observer, split)
-        return replace(outcome, changed=tuple(changed))
+        if outcome.out_of_memory:
+            hardware.release_memory()
+        known = replace(outcome.record, device_memory=memory) if memory else outcome.record
+        return replace(outcome, changed=tuple(changed), record=known)
 
     def _performed(self, trial: Trial, observer: Observer, split: Split | None) -> Outcome:
         fingerprint, known = "", Record()
@@ -134,11 +139,13 @@ class Worker:
         except UnavailableError as error:
             return Outcome(trial, "skipped", str(error), fingerprint, record=known)
         except HarnessError as error:
-            return Outcome(trial, "error", str(error), fingerprint, record=known)
+            short = hardware.out_of_memory(error)
+            return Outcome(trial, "error", str(error), fingerprint, record=known, out_of_memory=short)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may raise anything, sys.exit included; the other trials go on
-            return Outcome(trial, "error", where_raised(error) + self._advice(trial, error), fingerprint, record=known)
+            why, short = where_raised(error) + self._advice(trial, error), hardware.out_of_memory(error)
+            return Outcome(trial, "error", why, fingerprint, record=known, out_of_memory=short)
 
         def of(one: Trial, result: Fitted) -> Outcome:
             record = replace(

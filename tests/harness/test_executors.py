@@ -67,7 +67,7 @@ def test_an_interrupt_costs_at_most_the_trial_that_raised_it_and_prints_no_trace
     outcomes = []
     for seed in (1, 2):
         hand.trial = TRIAL._replace(seed=seed)
-        hand.line.send(hand.trial)
+        hand.line.send((hand.trial, False))
         while (outcome := processes._listen(hand, Mock(), None)) is None:
             pass
         outcomes.append(outcome)

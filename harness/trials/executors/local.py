@@ -16,7 +16,10 @@ from harness.trials.worker import Worker
 
 @dataclass(frozen=True)
 class Local(Executor):
-    """Fits on this machine, whose cores are shared out among `jobs` trials; by default up to 4 on a CPU, else 1."""
+    """Fits on this machine, whose cores are shared out among `jobs` trials; by default up to 4.
+
+    By default a GPU has as many as its memory holds, by what the trials before them took; Apple's has one.
+    """
 
     name = "local"
     licence = "MIT"
@@ -29,10 +32,12 @@ class Local(Executor):
             raise ValueError(f"jobs is {self.jobs}: expected a whole number from 1")
 
     def side_by_side(self, device: str, trials: int) -> int:
-        return self.jobs or max(1, min(hardware.jobs(device), trials))
+        most = hardware.MOST_JOBS if device.startswith("cuda") else hardware.jobs(device)
+        return self.jobs or max(1, min(most, trials))
 
     def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
         config = worker.config
         jobs = config.side_by_side
         here = jobs == 1 and (config.trial_minutes is None or config.isolate)  # what is in this process cannot be ended
-        return (Serial() if here else Processes(jobs)).run(trials, worker, observer)
+        by_memory = self.jobs is None and config.device.startswith("cuda")
+        return (Serial() if here else Processes(jobs, by_memory)).run(trials, worker, observer)

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -24,6 +24,7 @@ from harness.plugin.printed import kept_apart
 from harness.trials import hardware
 from harness.trials.endings import ending, too_late
 from harness.trials.executors.ahead import meanwhile
+from harness.trials.executors.room import Room
 from harness.trials.isolation.registry import registry_of
 from harness.trials.observers import Observer
 from harness.trials.trial import Outcome, Trial
@@ -46,55 +47,83 @@ class _Hand:
     trial: Trial | None = None
     until: float = math.inf
     """When it is late with its trial, by the monotonic clock."""
+    alone: bool = False
+    """Whether its trial ran out of memory beside others, and now has the machine to itself."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Fits `jobs` trials at a time. If a process dies, its trial fails, and another process takes its place."""
+    """Fits up to `jobs` trials at a time. If a process dies, its trial fails, and another process takes its place.
+
+    A trial that runs out of memory beside others is fitted again when they have ended, alone.
+    """
 
     jobs: int
+    by_memory: bool = False
+    """Whether fewer than `jobs` trials are fitted at a time where the memory of a GPU would not hold as many."""
 
     def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
         """The outcome of each trial, as they end."""
-        limit = worker.config.trial_minutes
+        config = worker.config
+        room = Room(self.jobs) if self.by_memory else None
         idle: list[_Hand] = []
         busy: list[_Hand] = []
-        waiting = meanwhile(iter(trials), lambda: idle.append(_hire(worker.config)), self.jobs)
+        again: list[Trial] = []
+        """The trials that are to be fitted alone."""
+        waiting = meanwhile(iter(trials), lambda: idle.append(_hire(config)), self.jobs)
         try:
             while True:
-                while len(busy) < self.jobs and (trial := next(waiting, None)) is not None:
-                    hand = _start(trial, idle, worker.config)
-                    hand.until = math.inf if limit is None else time.monotonic() + 60 * limit + _START_S
-                    busy.append(hand)
+                while self._takes_another(busy, room) and (trial := next(waiting, None)) is not None:
+                    busy.append(_start(trial, idle, config))
+                if again and not busy:
+                    busy.append(_start(again.pop(0), idle, config, alone=True))
                 if not busy:
                     return
-                for hand in _heard_or_late(busy):
-                    outcome = _listen(hand, observer, limit) if hand.line.poll() else None
-                    if outcome is None and limit is not None and time.monotonic() >= hand.until:
-                        outcome = _given_up(hand, limit)
-                    if outcome is not None:
-                        busy.remove(hand)
-                        idle += [hand] if hand.trial is None else []
-                        yield outcome
+                for hand, outcome in _ended(busy, observer, config.trial_minutes):
+                    busy.remove(hand)
+                    idle += [hand] if hand.trial is None else []
+                    if room is not None:
+                        room.learn(outcome)
+                    if outcome.out_of_memory and not hand.alone and self.jobs > 1:
+                        again.append(outcome.trial)
+                    else:
+                        yield replace(outcome, alone=True) if hand.alone else outcome
         finally:
             _end([hand.process for hand in (*idle, *busy)])
 
+    def _takes_another(self, busy: list[_Hand], room: Room | None) -> bool:
+        if room is None:
+            return len(busy) < self.jobs
+        return room.for_another([hand.trial for hand in busy if hand.trial is not None])
 
-def _start(trial: Trial, idle: list[_Hand], config: WorkerConfig) -> _Hand:
+
+def _ended(busy: list[_Hand], observer: Observer, limit: float | None) -> Iterator[tuple[_Hand, Outcome]]:
+    """Those of the busy processes whose trials have ended, or are late, as soon as one has something to say."""
+    for hand in _heard_or_late(busy):
+        outcome = _listen(hand, observer, limit) if hand.line.poll() else None
+        if outcome is None and limit is not None and time.monotonic() >= hand.until:
+            outcome = _given_up(hand, limit)
+        if outcome is not None:
+            yield hand, outcome
+
+
+def _start(trial: Trial, idle: list[_Hand], config: WorkerConfig, *, alone: bool = False) -> _Hand:
     """Give a trial to an idle process, or else to a new one."""
+    limit = config.trial_minutes
+    until = math.inf if limit is None else time.monotonic() + 60 * limit + _START_S
     while idle:
         hand = idle.pop()
         try:
-            hand.line.send(trial)
+            hand.line.send((trial, alone))
         except OSError:  # it was killed while it waited
             hand.process.join()
         else:
-            hand.trial = trial
+            hand.trial, hand.until, hand.alone = trial, until, alone
             return hand
     hand = _hire(config)
-    hand.trial = trial
+    hand.trial, hand.until, hand.alone = trial, until, alone
     with suppress(OSError):  # one that died at once is found out by listening to it
-        hand.line.send(trial)
+        hand.line.send((trial, alone))
     return hand
 
 
@@ -209,10 +238,13 @@ def _work(config: WorkerConfig, line: Connection) -> None:
         ahead = _Line(line)
         while True:
             try:
-                trial = line.recv()
+                trial, alone = line.recv()
             except EOFError:
                 return
             line.send(_BEGUN)
+            # A batch that is made smaller makes another trial, so how much memory others took must not decide on it.
+            crowded = config.side_by_side > 1 and not alone
+            worker.config = replace(config, smaller_batches=config.smaller_batches and not crowded)
             line.send(_performed(worker, trial, ahead))
 
 
