@@ -53,15 +53,28 @@ def unseen(ours: float, published: Printed, images: int) -> Noise:
 def bounds_of(ours: float, runs: int, published: Printed, images: int, noise: Noise) -> Interval:
     """Where ours minus theirs lies, at 90 %, for a mean of our runs and one run of theirs on the same images.
 
-    Two sources of noise: the seeds of both, with a variance of deviation^2 (1 + 1/runs); and the images, on a share of
-    which, at least as large as the difference d, the two must decide differently: d (1 - d) / images. What prints as
-    the published number counts as it.
+    The differences d that lie no further from what was seen than noise explains: that of the seeds of both, with a
+    variance of deviation^2 (1 + 1/runs), and that of the images, on a share d of which at least the two decide
+    differently: d (1 - d) / images. d is the true difference, as in Wilson's interval: that no image was decided
+    differently is no proof that none would be. What prints as the published number counts as it.
     """
-    least, value, most = _as_floats(published)
-    apart = min(abs(ours - value), 1.0)
-    variance = noise.deviation**2 * (1 + 1 / runs) + apart * (1 - apart) / images
-    reach = _quantile(noise.freedom) * math.sqrt(variance)
-    return ours - most - reach, ours - least + reach
+    least, _, most = _as_floats(published)
+    by_seeds = (_quantile(noise.freedom) * noise.deviation) ** 2 * (1 + 1 / runs)
+    by_images = _quantile(0) ** 2 / images  # nothing of this variance is estimated
+    return -_highest(most - ours, by_seeds, by_images), _highest(ours - least, by_seeds, by_images)
+
+
+def _highest(seen: float, by_seeds: float, by_images: float) -> float:
+    """The highest d with (seen - d)^2 <= by_seeds + by_images |d| (1 - |d|)."""
+    seen = min(max(seen, -1.0), 1.0)
+    for sign in (1, -1):  # a d above 0, or else one below it
+        half = sign * seen + by_images / 2
+        root = half**2 - (1 + by_images) * (seen**2 - by_seeds)
+        if root >= 0:
+            found = (half + sign * math.sqrt(root)) / (1 + by_images)
+            if sign < 0 or found >= 0:
+                return sign * found
+    return 0.0
 
 
 def judgement(bounds: Interval, margin: float) -> Judgement:

@@ -18,12 +18,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from scipy import stats
+from scipy.optimize import brentq
 
 from harness.commands import main
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
 METRICS = ("normal_rate", "abnormal_rate", "accuracy")
 MARGIN = 0.10
+Z = stats.norm.ppf(0.95)
+STEPS = np.linspace(0, 2, 2001)
+SQUARES: dict[int, float] = {}  # of the quantiles of Student's t, which take their time
 
 Place = tuple[str, str]  # category and metric
 
@@ -76,12 +80,26 @@ def noises(numbers: list[Number]) -> dict[Place, tuple[float, int]]:
 
 
 def bounds(number: Number, ours: np.ndarray, noise: tuple[float, int]) -> tuple[float, float]:
-    """At 90 %, what prints as the published number (two digits, half a step below to a whole one above) counting as it."""
+    """At 90 %: all differences that lie within the noise which there would be if they were the true ones.
+
+    What prints as the published number (two digits, half a step below to a whole one above) counts as it.
+    """
     deviation, freedom = noise
-    apart = min(abs(ours.mean() - number.published), 1)
-    variance = deviation**2 * (1 + 1 / len(ours)) + apart * (1 - apart) / number.images
-    reach = stats.t.ppf(0.95, freedom) * math.sqrt(variance)
-    return ours.mean() - number.published - 0.01 - reach, ours.mean() - number.published + 0.005 + reach
+    square = stats.t.ppf(0.95, freedom) ** 2 if freedom not in SQUARES else SQUARES[freedom]
+    SQUARES[freedom] = square
+
+    def beyond(true: Any, seen: float) -> Any:
+        by_images = Z**2 * abs(true) * (1 - abs(true)) / number.images
+        return (seen - true) ** 2 - square * deviation**2 * (1 + 1 / len(ours)) - by_images
+
+    def furthest(seen: float, side: int) -> float:
+        steps = seen + side * STEPS
+        explained = np.flatnonzero(beyond(steps, seen) < 0)
+        last = explained[-1] if len(explained) else 0
+        return brentq(beyond, steps[last], steps[last + 1], args=(seen,)) if last else seen
+
+    apart = ours.mean() - number.published
+    return furthest(max(apart - 0.01, -1), -1), furthest(min(apart + 0.005, 1), 1)
 
 
 def verdict(low: float, high: float) -> str:
