@@ -8,6 +8,7 @@ from typing import Any
 from harness.certifying.certificate import Certificate, plain
 from harness.certifying.checking import Checked
 from harness.printable import printable
+from harness.report.wrapping import in_columns
 from harness.verdicts.naming import short_titles
 
 Said = Mapping[str, Any]
@@ -23,8 +24,8 @@ _GROUPS = {"calibration": "calibration", "unseen": "unseen", "today": "today's"}
 
 def screen(certificate: Certificate) -> str:
     """For a terminal: a heading, then a line a fact."""
-    lines = [heading_of(certificate), *(f"{word:<{_MARGIN}}{text}" for word, text in lines_of(certificate))]
-    return "".join(f"{printable(line)}\n" for line in lines)
+    lines = (f"{printable(f'{word:<{_MARGIN}}{text}')}\n" for word, text in lines_of(certificate))
+    return in_columns(f"{printable(heading_of(certificate))}\n", 0) + in_columns("".join(lines), _MARGIN)
 
 
 def heading_of(certificate: Certificate) -> str:

@@ -9,13 +9,16 @@ from pathlib import Path
 from harness.api import Finding, FloatArray, Images
 from harness.printable import counted, printable
 from harness.report.alarms import of_a_day, percent
+from harness.report.wrapping import in_columns
 from harness.verdicts.choosing import Choice, Count
 
 GOAL = 0.01
 """The rate of false alarms that people want to know the number of images for, where they ask for none."""
 _MARGIN = 15
-_TOLD = ("unreadable", "drawn")
-"""Findings that are said although they are not grave: photos that count for nothing."""
+_TOLD = ("unreadable", "drawn", "passed over")
+"""Findings that are said although they are not grave: photos and files that count for nothing."""
+_COMMANDS = ("kept as", "next", "made again", "page")
+"""Lines with something to copy, which are not folded."""
 _WEAKER = (
     "there are no bad photos, so the choice rests on defects that were painted onto good ones: weaker evidence than "
     "real ones; add some as soon as there are any"
@@ -125,8 +128,8 @@ class Recommendation:
 
 def screen(answer: Recommendation) -> str:
     """The answer for a terminal: a heading, then a line a fact."""
-    lines = [answer.heading, *(f"{word:<{_MARGIN}}{text}" for word, text in answer.lines)]
-    return "".join(f"{printable(line)}\n" for line in lines)
+    lines = (f"{printable(f'{word:<{_MARGIN}}{text}')}\n" for word, text in answer.lines)
+    return in_columns(f"{printable(answer.heading)}\n", 0) + in_columns("".join(lines), _MARGIN, _COMMANDS)
 
 
 def _false_alarms(answer: Recommendation) -> str:

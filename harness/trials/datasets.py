@@ -59,17 +59,28 @@ def own_photos(registry: Registry, place: Path) -> tuple[Dataset, Path]:
         if "table" not in registry.offers(Dataset):
             raise UsageError(f"{path_text(place)} is a file: expected a folder of photos")
         return open_dataset(registry, f"table[file={place.name}]", place.parent), place.parent
-    said = ""
     for name in OWN_PHOTOS:
         if name in registry.offers(Dataset):
             dataset = open_dataset(registry, name, place)
-            try:
+            with suppress(HarnessError):
                 dataset.categories()
-            except HarnessError as error:
-                said = str(error)
-                continue
-            return dataset, place
-    raise DataError(f"{path_text(place)} holds no photos that any data set here reads: {said}")
+                return dataset, place
+    raise DataError(f"{path_text(place)} {_instead_of_photos(place)}")
+
+
+def _instead_of_photos(place: Path) -> str:
+    """What a folder holds that no data set here reads."""
+    try:
+        folders = sorted(path_text(one.name) for one in place.iterdir() if one.is_dir() and one.name[0] != ".")
+    except OSError as error:
+        return f"cannot be looked at: {error.strerror}"
+    if not folders:
+        return "holds no photos: expected a folder with good/ and bad/, one of good photos, or a table (CSV) of them"
+    names = ", ".join(folders[:4]) + (", ..." if len(folders) > 4 else "")
+    return (
+        f"has no folder whose name says that its photos are good (it has {names}): call that of the good ones good and "
+        "that of the bad ones bad, or give the folder of the good ones alone"
+    )
 
 
 def photos_of_one_part(registry: Registry, place: Path, learner: str) -> tuple[Dataset, Path, str]:

@@ -40,13 +40,14 @@ def _depths(category: Category, note: Mapping[str, Any]) -> Iterator[Finding]:
         return
     depth = note["depth"]
     if not all(deep):
-        odd = [item.image for item, is_deep in zip(category.items, deep, strict=True) if not is_deep]
+        flat, fewer = len(deep) - sum(deep), 2 * sum(deep) <= len(deep)  # the rarer ones are those to look at
+        odd = [item.image for item, is_deep in zip(category.items, deep, strict=True) if is_deep == fewer]
         sentence = (
-            f"{len(odd)} of {len(deep)} images have 8 bits a channel and the others 16, of which {depth} are in use: "
+            f"{flat} of {len(deep)} images have 8 bits a channel and the others 16, of which {depth} are in use: "
             "their brightness is not of one scale."
         )
         names = tuple(_name(category, image) for image in odd[:5])
-        yield Finding("depth", sentence, grave=True, count=len(odd), examples=names)
+        yield Finding("depth", sentence, grave=True, count=flat, examples=names)
     over = [
         item.image
         for item, bits, is_deep in zip(category.items, note["facts"]["depth"], deep, strict=True)

@@ -220,6 +220,29 @@ def test_wrong_requests_are_one_line(tmp_path: Path) -> None:
         assert said in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [("gut (ok)", "schlecht"), ("Good parts", "bad_parts"), ("OK-Teile", "Ausschuss"), ("bons", "de\u0301fauts"), ("i.O.", "n.i.O.")],
+)  # fmt: skip
+def test_folders_are_known_by_names_as_people_give_them(tmp_path: Path, good: str, bad: str) -> None:
+    place = photos(tmp_path / "Müller", 5, {"Riß": 2}, name=f"{good}", bad_name=bad)
+    found = photos_in(Registry.discover(), place, 32).split
+    assert len(found.train) == 5
+    assert list(found.test.defects) == ["Riß"] * 2
+
+
+def test_folders_whose_names_say_nothing_are_named(tmp_path: Path) -> None:
+    place = photos(tmp_path / "parts", 3, {}, name="2024-03-01")
+    (place / "not good enough").mkdir()
+    result = recommend(place)
+    assert result.exit_code == 2
+    assert (
+        "has no folder whose name says that its photos are good (it has 2024-03-01, not good enough)" in result.output
+    )
+    (tmp_path / "none").mkdir()
+    assert "holds no photos: expected a folder with good/ and bad/" in recommend(tmp_path / "none").output
+
+
 def test_images_of_a_data_set_become_a_folder_of_photos(tmp_path: Path) -> None:
     words = ["data", "--dataset", "synthetic", "--categories", "tile", "--image-size", "16", "--format", "json"]
     done = CliRunner().invoke(main, [*words, "--write", str(tmp_path / "parts")])

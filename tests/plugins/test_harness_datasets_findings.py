@@ -108,6 +108,11 @@ def test_a_mixture_of_depths_is_grave(tmp_path: Path) -> None:
     (finding,) = [one for one in named(load(root), "depth") if one.grave]
     assert finding.examples == ("train/good/005.png",)
     assert finding.sentence.startswith("1 of 12 images have 8 bits")
+    root = parts(tmp_path / "other")
+    deep(16)(picture(1, bad=False), root / "test/good/000.png")
+    (finding,) = [one for one in named(load(root), "depth") if one.grave]
+    assert finding.examples == ("test/good/000.png",), "the rarer ones are named"
+    assert finding.sentence.startswith("11 of 12 images have 8 bits")
 
 
 def test_test_images_brighter_than_the_sensor_range_are_grave(tmp_path: Path) -> None:
