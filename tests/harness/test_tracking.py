@@ -5,13 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from harness import TrackedTrial, Tracker, UsageError
 from harness.plugin.registry import Registry
+from harness.plugin.spec import spell
+from harness.trackers.asked import trackers_of
+from harness.trackers.tracked import tracked
 from harness.trackers.tracking import Tracking
 from harness.trials.observers import Observer, Observers, RunStart
+from harness.trials.settings import Settings
 from harness.trials.store import Store
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
@@ -121,6 +126,65 @@ def test_a_run_that_is_stopped_does_not_wait_for_it(outcomes: list[Outcome], tmp
     assert time.monotonic() - began < 5
 
 
+def test_a_run_that_is_stopped_lets_it_finish_for_a_second_and_leaves_earlier_trials_to_the_next(
+    outcomes: list[Outcome], tmp_path: Path
+) -> None:
+    notes = Notes(hangs="open")
+    threading.Timer(0.3, notes.freed.set).start()
+    assert follow(notes, outcomes, tmp_path, found=1, stop=True) == []
+    assert [trial.settings["seed"] for trial in notes.trials] == [1, 2]
+    assert notes.calls[-1] == "close"
+
+
+def test_the_user_is_told_what_the_end_of_a_run_waits_for(
+    outcomes: list[Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.trackers.tracking._SAY_S", 0.01)
+    notes = Notes(hangs="close")
+    threading.Timer(0.2, notes.freed.set).start()
+    (warned,) = follow(notes, outcomes, tmp_path)
+    assert warned == "waiting for tracker 'notes'; Ctrl-C leaves the rest to the next run"
+    late = Notes(hangs="open")
+    late.deadline_s = 0.01  # type: ignore[misc]
+    (warned,) = follow(late, outcomes, tmp_path)
+    assert "told nothing more" in warned, "nobody waits for one that was given up"
+    late.freed.set()
+
+
+@pytest.mark.parametrize("event", ["found", "started", "ended"])
+def test_one_that_is_late_is_noticed_at_the_next_trial_and_costs_no_more_work(
+    outcomes: list[Outcome], tmp_path: Path, event: str
+) -> None:
+    notes, warned, judged = Notes(hangs="open"), list[str](), list[Outcome]()
+    notes.deadline_s = 0.01  # type: ignore[misc]
+    tracking = Tracking(notes, lambda outcome: judged.append(outcome) or [], str, warned.append)  # type: ignore[func-returns-value]
+    tracking.run_started(RunStart(3, [], tmp_path))
+    time.sleep(0.1)
+    one = outcomes[0]
+    about = {"found": (one.trial, one.id), "started": (one.trial,), "ended": (one,)}[event]
+    getattr(tracking, event)(*about)
+    assert len(warned) == 1
+    tracking.ended(one)
+    assert judged == []
+    notes.freed.set()
+
+
+def test_it_is_told_figures_by_pool_and_threshold_and_those_of_pixels_by_their_names(outcomes: list[Outcome]) -> None:
+    of_images = Mock(status="done", pool="max", threshold="mean", metric={"auroc": 0.9, "aupro_0.30": 0.5}.get)
+    unset = Mock(status="error", pool="mean", threshold="mean", metric={"auroc": 0.8}.get)
+    found = tracked(outcomes[0], lambda outcome: [of_images, unset], str).metrics
+    times = {"fit_seconds", "score_seconds", "train_images_per_second"}
+    assert {name: value for name, value in found.items() if name not in times} == {
+        "auroc/max/mean": 0.9,
+        "aupro_0.30": 0.5,
+    }
+
+
+def test_the_setting_mlflow_is_the_tracker_of_that_name_with_its_address() -> None:
+    (found,) = trackers_of(Registry.discover(), Settings.of({"mlflow": "http://127.0.0.1:1"}))
+    assert (found.name, spell(found)) == ("mlflow", "mlflow[uri=http://127.0.0.1:1]")
+
+
 def test_no_trial_waits_while_it_writes(outcomes: list[Outcome], tmp_path: Path) -> None:
     notes = Notes(hangs="open")
     tracking = Tracking(notes, lambda outcome: [], str, pytest.fail)
@@ -141,3 +205,10 @@ def test_what_it_cannot_be_asked_for_is_refused_at_once() -> None:
 
     with pytest.raises(UsageError, match="needs a key"):
         Tracking(Picky(), lambda outcome: [], str, pytest.fail)
+
+    class Broken(Notes):
+        def prepare(self) -> None:
+            raise RuntimeError("no such library")
+
+    with pytest.raises(UsageError, match=r"tracker notes cannot be used: RuntimeError: no such library \(test_track"):
+        Tracking(Broken(), lambda outcome: [], str, pytest.fail)

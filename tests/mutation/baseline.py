@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +56,13 @@ class Baseline:
     """Which tests run each line and how long they take, on code that is not changed. Kept for each file of tests.
 
     Besides the room's own tests it knows those of other rooms that earlier runs have written down, `--map` all of them.
+    With `again`, test files that have changed are not run anew: what is new in them may run any line.
     """
 
-    def __init__(self, room: Room, copy: Copy, folder: Path) -> None:
+    def __init__(self, room: Room, copy: Copy, folder: Path, *, again: bool = False) -> None:
         self.room = room
+        self._again = again
+        self._failed: set[str] = set()
         self.seconds: dict[str, float] = {}
         self.lines: dict[str, dict[int, set[str]]] = {path: {} for path in room.modules}
         """By module and line the tests that run it; an empty name stands for the collection of tests."""
@@ -85,6 +88,7 @@ class Baseline:
             return  # it only imports the room
         self.files.append(file)
         self.seconds |= known["seconds"]
+        self._failed |= set(known["failed"])
         for path, by_line in lines.items():
             for line, tests in by_line.items():
                 self.lines[path].setdefault(int(line), set()).update(tests if own else set(tests) - {""})
@@ -95,7 +99,7 @@ class Baseline:
             return None
         known: dict[str, Any] = json.loads(kept.read_text())
         same = all(known["modules"].get(path) == self._digests[path] for path in room.modules)
-        return known if same and known["digest"] == _digest(copy.root / file) else None
+        return known if same and (self._again or known["digest"] == _digest(copy.root / file)) else None
 
     def _asked(self, room: Room, copy: Copy, file: str, kept: Path) -> dict[str, Any]:
         import asking
@@ -132,6 +136,19 @@ class Baseline:
         lines = by_line if mutant.on_import or self.on_collection(mutant) else mutant.statement
         tests = {test for line in lines for test in by_line.get(line, ())}
         return {test: self.seconds[test] for test in tests if test in self.seconds}
+
+    def new_among(self, collected: Iterable[Any]) -> dict[str, float]:
+        """The collected tests (items of pytest) that came to the room since its baseline, with a guess of the seconds."""
+        if not self._again:
+            return {}
+        known = self.seconds.keys() | self._failed
+        return {
+            item.nodeid: 0.5
+            for item in collected
+            if item.nodeid not in known
+            and item.nodeid.partition("::")[0] in self.room.tests
+            and (self.room.slow or item.get_closest_marker("slow") is None)
+        }
 
     def of_module(self, mutant: Any) -> dict[str, float]:
         """The tests that run its module when called: a process that they start may run its line."""

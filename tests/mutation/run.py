@@ -36,7 +36,8 @@ def judge(mutant: Any, code: str, base: Baseline, copy: Copy, most_s: float, col
 
     tests = base.askable(mutant)
     unrun, tests = not tests, tests or base.of_module(mutant)
-    total, chosen = 0.0, {}
+    new = {} if collected is None else base.new_among(collected.session.items)
+    total, chosen = 0.0, dict(new)
     for test, seconds in base.in_order(mutant, tests):
         total += seconds
         if chosen and total > most_s:
@@ -129,7 +130,7 @@ def run(room: Room, arguments: argparse.Namespace, results: Path) -> None:
     until, main = time.monotonic() + 60 * arguments.minutes, os.getpid()
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder, os.fdopen(os.dup(1), "w") as terminal:
         copy = Copy(arguments.repository, Path(folder))
-        base = Baseline(room, copy, results.parent / "baseline")
+        base = Baseline(room, copy, results.parent / "baseline", again=arguments.again)
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         if arguments.nothing:
