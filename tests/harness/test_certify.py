@@ -17,8 +17,11 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import harness
+from harness.api import Images
 from harness.certifying.asked import Asked
-from harness.certifying.certificate import canonical, digest_of
+from harness.certifying.certificate import Certificate, canonical, digest_of
+from harness.certifying.checking import compared
+from harness.certifying.photos import _joined
 from harness.commands import main
 from harness.trials import saved_model
 
@@ -194,6 +197,43 @@ def test_a_forged_certificate_and_other_photos_are_told_by_name(certificate: dic
     other = call("certify", "--check", "certificate.json", "--images", "only_good", "--quiet", "--plugin", PLUGIN)
     assert other.exit_code == 1
     assert other.stdout.splitlines()[-1] == "not what they were: images"
+
+
+@pytest.mark.parametrize(("differing", "more"), [(5, []), (6, ["and 1 more"]), (8, ["and 3 more"])])
+def test_differences_are_told_by_name_with_both_values_five_at_most(differing: int, more: list[str]) -> None:
+    def made(value: int, weights: str) -> Certificate:
+        found = {f"n{at}": {"counts": [1, value]} for at in range(differing)}
+        return Certificate(Asked("model", "photos"), {"weights": weights, "code": "c"}, found, {})
+
+    told = compared(made(2, "a"), made(3, "b"))
+    assert list(told.differences) == [f"n{at}.counts[1] was 2, is 3" for at in range(5)] + more
+    assert (told.equal, told.changed) == (False, ("weights",))
+    assert compared(made(2, "a"), made(2, "a")).equal
+
+
+def test_scores_may_differ_in_their_last_digits_and_counts_may_not() -> None:
+    def made(score: object) -> Certificate:
+        return Certificate(Asked("model", "photos"), {}, {"score": score}, {})
+
+    assert compared(made(1.0), made(1.00009)).equal
+    assert not compared(made(1.0), made(1.0003)).equal
+    assert not compared(made(1), made(1.0)).equal
+    assert not compared(made(1.0), made(True)).equal
+
+
+def test_asked_for_nothing_else_it_paints_twenty_photos_in_eight_sizes_and_three_contrasts() -> None:
+    asked = Asked.of("model", "photos")
+    assert (len(asked.sizes), asked.contrasts, asked.most) == (8, (0.1, 0.25, 0.5), 20)
+    assert (asked.today, asked.seed, asked.repetitions) == ("", 0, 100)
+    assert asked.defects == asked.corruptions == asked.engines == ("all",)
+
+
+def test_photos_of_equal_names_stay_apart() -> None:
+    def some(*names: str) -> Images:
+        return Images(np.zeros((len(names), 2, 2, 3), np.uint8), names)
+
+    assert _joined([some("a", "b"), some(), some("c")]).paths == ("a", "b", "c")
+    assert _joined([some("a", "b"), some("b")]).paths == ("0:a", "1:b", "2:b")
 
 
 def test_without_bad_photos_misses_are_counted_on_painted_defects_and_python_gives_the_same(place: Path) -> None:

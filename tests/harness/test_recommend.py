@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -17,12 +18,15 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import harness
+from harness.api import Images, Model
 from harness.commands import main
 from harness.plugin.registry import Registry
 from harness.recommending import answering
 from harness.recommending import detectors as trying
 from harness.recommending import trying as tries
+from harness.recommending.detectors import FROZEN, TRAINED
 from harness.recommending.photos import photos_in
+from harness.recommending.two_groups import two_groups
 from harness.trials.chosen import Chosen
 from harness.trials.saved_model import _digest, read
 
@@ -144,6 +148,43 @@ def test_photos_of_two_different_parts_are_said(tmp_path: Path) -> None:
         Image.fromarray(255 - np.asarray(photo(at))).save(place / "good" / f"other{at}.png")
     answer = harness.recommend(place, store=tmp_path / "runs", image_size=32, minutes=0.001, quiet=True)
     assert "fall into two groups of 8 and 8" in dict(answer.lines)["photos"]
+
+
+@pytest.mark.parametrize(("others", "said"), [(2, False), (3, True), (8, True)])
+def test_two_groups_are_told_with_their_sizes_and_one_of_each_where_the_smaller_has_three(
+    others: int, said: bool
+) -> None:
+    pixels = [np.asarray(photo(at)) for at in range(9)] + [255 - np.asarray(photo(at)) for at in range(others)]
+    found = list(two_groups(Images(np.stack(pixels), tuple(f"{at}.png" for at in range(len(pixels))))))
+    assert len(found) == said
+    if said:
+        assert found[0].sentence.startswith(
+            f"The good photos fall into two groups of 9 and {others} that look different:"
+        )
+        assert (found[0].grave, found[0].count, sorted(found[0].examples)) == (True, others, ["0.png", "9.png"])
+
+
+def test_photos_that_vary_alike_or_are_few_or_equal_are_one_group() -> None:
+    pixels = np.stack([np.asarray(photo(at)) for at in range(12)])
+    few = np.concatenate([pixels[:3], 255 - pixels[:4]])
+    for some in (pixels, few, pixels[[0] * 12]):
+        assert list(two_groups(Images(some, tuple(f"{at}.png" for at in range(len(some)))))) == []
+
+
+def test_the_detectors_that_are_tried_are_installed_and_a_trained_one_gets_twenty_epochs() -> None:
+    assert {*FROZEN, *(model for model, _, _ in TRAINED)} <= {*Registry.discover().offers(Model)}
+    asked = Mock(dataset="photos", root="parts")
+    trained = tries.settings_for(trying.Detector("dae", "conv", "ssim", trained=True), asked, {"seeds": "3"})
+    assert (trained.epochs, trained.encoders, trained.losses, trained.seeds) == (20, ("conv",), ("ssim",), (3,))
+    frozen = tries.settings_for(trying.Detector("knn", "-", "-"), asked, {"defect_rate": "0.1"})
+    assert (frozen.epochs, frozen.models, frozen.calibrate, frozen.floors) == (None, ("knn",), "crossfit", False)
+
+
+def test_a_fit_that_may_outlast_the_time_is_one_of_training_or_of_ten_times_the_longest_so_far() -> None:
+    frozen, trained = trying.Detector("knn", "-", "-"), trying.Detector("dae", "conv", "ssim", trained=True)
+    assert tries._may_outlast(trained, 1000, 1)
+    assert tries._may_outlast(frozen, 9, 1)
+    assert not tries._may_outlast(frozen, 10, 1)
 
 
 def test_several_kinds_of_part_are_refused_with_their_names(tmp_path: Path) -> None:

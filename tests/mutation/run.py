@@ -136,7 +136,8 @@ def run(room: Room, arguments: argparse.Namespace, results: Path) -> None:
         if arguments.nothing:
             change_nothing(room, base, copy, arguments.most)
             return
-        mutants = [one for one in sample(room, arguments, copy.root) if one.key not in known]
+        settled = known.keys() | equivalent(HERE / "equivalent.toml").keys()
+        mutants = [one for one in sample(room, arguments, copy.root) if one.key not in settled]
 
         def ask_about(some: Iterable[Any], collected: Any) -> None:
             for mutant in some:
@@ -215,7 +216,7 @@ def report(room: Room, arguments: argparse.Namespace, results: Path) -> None:
     if not found:
         print(f"{room.name}: nothing yet")
         return
-    left_out = sum(one.key in known and one.key in same for one in asked)
+    left_out = sum(one.key in same for one in asked)
     noticed = sum(one["status"] in NOTICED for one in found)
     low, high = wilson(noticed, len(found))
     counts = ", ".join(f"{count} {status}" for status, count in Counter(one["status"] for one in found).items())
