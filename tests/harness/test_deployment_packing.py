@@ -143,6 +143,7 @@ def test_the_file_and_the_json_beside_it_say_what_was_packed(kept, packed):
     assert within["image_size"] == 32
     assert within["inputs"] == {"pixels": {"dtype": "uint8", "shape": ["N", 32, 32, 3]}}
     assert "Pillow's bilinear filter" in within["resizing"]
+    assert within["versions"]["fitted"] == dict(saved.versions)
     assert within["versions"]["packed"]["torch"] == torch.__version__.split("+")[0]
     assert beside["verified"]["engine"] == "ONNX Runtime"
     assert beside["verified"]["images"] == 3

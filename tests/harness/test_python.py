@@ -560,6 +560,8 @@ def test_a_kept_model_judges_files_folders_arrays_and_lists(
         harness.UsageError, match=r"the image is float64 of shape \(16, 16, 3\): expected numbers of 0 to 255"
     ):
         detector.predict(normal / 255)
+    with pytest.raises(harness.UsageError, match="image 1 is float64 of shape"):
+        detector.predict([normal, normal / 255])
     with pytest.raises(harness.UsageError, match="3 is no image: expected a path, an array, or a list"):
         detector.predict(3)
 
