@@ -28,6 +28,9 @@ from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
 from harness_ray.fleet import room
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # each of several workers has one core, and so have the processes it starts
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 TESTS = Path(__file__).parent
 SHARED = TESTS.parent.parent / "shared"
 

@@ -116,10 +116,27 @@ def _farthest(points: Tensor, nearest: Tensor, count: int, rounding: float) -> l
 
 
 def projection(channels: int, seed: int) -> Tensor:
-    """(C, D): the random directions in which the greedy choice measures distance; as they are where D would be C."""
-    from sklearn.random_projection import SparseRandomProjection
+    """(C, D): the random directions in which the greedy choice measures distance; as they are where D would be C.
 
+    Few entries are not 0, and those are of one size (Li, Hastie and Church, Very Sparse Random Projections, 2006). The
+    draws are scikit-learn's, whose import would take longer than many a fit.
+    """
     if channels <= PROJECTED:
         return torch.eye(channels)
-    fitted = SparseRandomProjection(PROJECTED, random_state=seed).fit(np.zeros((1, channels)))
-    return torch.from_numpy(np.ascontiguousarray(fitted.components_.toarray().T, dtype=np.float32))
+    random, density = np.random.RandomState(seed), 1 / np.sqrt(channels)
+    rows = [_places(channels, random.binomial(channels, density), random) for _ in range(PROJECTED)]
+    signs = random.binomial(1, 0.5, size=sum(map(len, rows))) * 2 - 1
+    directions = np.zeros((PROJECTED, channels))
+    filled = np.repeat(np.arange(PROJECTED), [len(row) for row in rows])
+    directions[filled, np.concatenate(rows)] = np.sqrt(1 / density) / np.sqrt(PROJECTED) * signs
+    return torch.from_numpy(np.ascontiguousarray(directions.T, dtype=np.float32))
+
+
+def _places(count: int, chosen: int, random: np.random.RandomState) -> NDArray[np.intp]:
+    """So many different places of `count`, of which less than nearly all are wanted."""
+    if chosen > 0.01 * count:
+        return random.permutation(count)[:chosen]
+    found: dict[int, None] = {}
+    while len(found) < chosen:
+        found.setdefault(random.randint(count))
+    return np.array(list(found), dtype=np.intp)

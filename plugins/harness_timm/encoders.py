@@ -12,17 +12,13 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-_NETWORKS = ("harness_timm.networks",)
-"""What imports torch and timm."""
-
-
 @dataclass
 class Conv(Encoder):
     """Four 3x3 convolutions with ReLU, each followed by 2x2 max-pooling; it has no published weights."""
 
     name = "conv"
     licence = "MIT"
-    imports = _NETWORKS
+    imports = ("harness_timm.conv",)
     source = "Kumar, Malik and Puglisi, Unsupervised Anomaly Detection in Industrial Image Data with Autoencoders, 3.3"
     reduction = 16
     widths: tuple[int, ...] = (32, 64, 128, 128)
@@ -33,14 +29,14 @@ class Conv(Encoder):
 
     def build(self, run: Run) -> nn.Module:
         """A module from (N, 3, H, W) to (N, widths[3], H/16, W/16). Raises UsageError."""
-        from harness_timm.networks import ConvNetwork
+        from harness_timm.conv import ConvNetwork
 
         _check_divisible(run.image_size, self.reduction, self.name)
         return ConvNetwork(self.widths).to(run.device)
 
     def build_pyramid(self, run: Run, reductions: tuple[int, ...]) -> nn.Module:
         """A module to the maps after the poolings. Raises UnavailableError for other reductions, UsageError."""
-        from harness_timm.networks import ConvPyramid
+        from harness_timm.conv import ConvPyramid
 
         if not set(reductions) <= {2, 4, 8, 16}:
             raise UnavailableError(f"encoder 'conv' has maps of reductions 2, 4, 8 and 16, not all of {reductions}")
@@ -53,7 +49,7 @@ class _TimmEncoder(Encoder):
 
     licence = "Apache-2.0"
     pretrained = True
-    imports = _NETWORKS
+    imports = ("harness_timm.networks",)
     timm_name: str
     options: ClassVar[Mapping[str, float]] = {}
     """Arguments for timm when it creates the model."""

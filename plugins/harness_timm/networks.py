@@ -1,4 +1,4 @@
-"""The modules behind the encoders: from images in [0, 1] to feature maps."""
+"""The modules behind timm's encoders: from images in [0, 1] to feature maps."""
 
 from __future__ import annotations
 
@@ -13,38 +13,6 @@ from torch import Tensor, nn
 from harness import Run, UnavailableError, UsageError
 from harness_timm.stages import sequential_stages
 from harness_timm.weights import load_published
-
-
-class ConvPyramid(nn.Module):
-    """The paper's encoder: a convolution, max-pooling and ReLU for each width."""
-
-    def __init__(self, widths: tuple[int, ...], reductions: tuple[int, ...]) -> None:
-        super().__init__()
-        self.reductions = reductions
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, after, 3, padding=1) for before, after in zip((3, *widths), widths, strict=False)
-        )
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """(N, 3, H, W) in [0, 1] to (N, width, H/r, W/r) for each reduction r."""
-        maps, reduction = {1: images}, 1
-        for convolution in self.convolutions:
-            # ReLU and max-pooling commute; after pooling, ReLU has only a quarter of the numbers to do.
-            maps[2 * reduction] = nn.functional.max_pool2d(convolution(maps[reduction]), 2).relu_()
-            reduction *= 2
-        return [maps[reduction] for reduction in self.reductions]
-
-
-class ConvNetwork(ConvPyramid):
-    """Only the last map of a ConvPyramid."""
-
-    def __init__(self, widths: tuple[int, ...]) -> None:
-        super().__init__(widths, (2 ** len(widths),))
-        self.channels, self.reduction = widths[-1], 2 ** len(widths)
-
-    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override]
-        """(N, 3, H, W) in [0, 1] to (N, channels, H/reduction, W/reduction)."""
-        return super().forward(images)[0]
 
 
 class TimmPyramid(nn.Module):

@@ -58,6 +58,14 @@ def test_the_first_line_waits_for_no_large_library_and_torch_is_imported_by_work
     assert not {"torch", "timm"} & set(at_last)
 
 
+def test_the_paper_s_encoder_and_the_memory_of_patchcore_import_nothing_large_but_torch() -> None:
+    code = "import harness_timm.conv, harness_features.patches, harness_features.neighbours as own, sys\n"
+    code += "assert own.projection(own.PROJECTED + 1, 0).shape[1] == own.PROJECTED\n"
+    code += "print(sorted({'timm', 'torchvision', 'sklearn', 'scipy', 'torch._dynamo'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
 def modules_of(process: int) -> str:
     """The libraries that a process has in memory."""
     maps = Path(f"/proc/{process}/maps")

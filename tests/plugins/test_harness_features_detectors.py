@@ -7,13 +7,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.random_projection import SparseRandomProjection
+from sklearn.utils.random import sample_without_replacement
 
 from harness import Run, TrainingError
 from harness.testing import toy_images
 from harness_autoencoders import spawned_seeds
 from harness_features.autoencoder import PatchAutoencoder, explaining, train
 from harness_features.gaussians import fit_gaussians
-from harness_features.neighbours import PROJECTED, NearestNeighbour, k_center_greedy, projection
+from harness_features.neighbours import PROJECTED, NearestNeighbour, _places, k_center_greedy, projection
 
 
 def normal(*shape, seed=0):
@@ -77,6 +79,19 @@ def test_directions_keep_distances_between_patches_and_are_those_of_the_patches_
     ratio = torch.pdist(points @ projection(600, 0)) / torch.pdist(points)
     assert 0.7 < ratio.min() < ratio.mean() < ratio.max() < 1.3
     assert torch.equal(projection(16, 0), torch.eye(16))
+
+
+@pytest.mark.parametrize("channels", [PROJECTED + 1, 1792])
+@pytest.mark.parametrize("seed", [0, 7])
+def test_directions_are_those_that_scikit_learn_draws(channels: int, seed: int):
+    theirs = SparseRandomProjection(PROJECTED, random_state=seed).fit(np.zeros((1, channels))).components_.toarray()
+    assert np.array_equal(projection(channels, seed).numpy(), theirs.T.astype(np.float32))
+
+
+@pytest.mark.parametrize("chosen", [0, 1, 9, 10, 11, 600, 980])
+def test_places_of_many_or_few_are_those_that_scikit_learn_draws(chosen: int):
+    theirs = sample_without_replacement(1000, chosen, random_state=np.random.RandomState(3))
+    assert np.array_equal(_places(1000, chosen, np.random.RandomState(3)), theirs)
 
 
 def test_as_many_latent_numbers_are_taken_as_principal_components_explain_the_share():
