@@ -18,7 +18,8 @@ from harness.trials.store import Store
 from harness.trials.trial import UNUSED, Outcome
 from harness.verdicts import exports
 from harness.verdicts.asked import with_metrics
-from harness.verdicts.judging import judge
+from harness.verdicts.judging import Judge
+from harness.verdicts.leaderboard import nothing_collected
 from harness.verdicts.summed import Summing
 from harness.verdicts.verdict import Verdict
 from harness.verification.notes import NO_NOTES, Notes, beside
@@ -102,11 +103,12 @@ class Source:
             if with_pixels or any(isinstance(metric, PixelMetric) for metric in metrics):
                 with Store(self.path) as store:
                     outcomes = list(store.outcomes([outcome.id for outcome in outcomes], with_pixels=True))
-            judged = ((outcome, judge(outcome, chosen, wanted, metrics)) for outcome in outcomes)
-            if isinstance(outcomes, StoredOutcomes) and not metrics:  # which are worked out when they are asked for
-                summing = Summing()
-                return self.notes.marked([v for outcome, verdicts in judged for v in summing.of(outcome, verdicts)])
-            return self.notes.marked([verdict for _, verdicts in judged for verdict in verdicts])
+            judge = Judge(chosen, wanted, metrics)
+            # Metrics are worked out from scores, and not before they are asked for.
+            light = isinstance(outcomes, StoredOutcomes) and not metrics
+            verdicts_on = Summing(judge).of if light else judge.of
+            with nothing_collected():
+                return self.notes.marked([verdict for outcome in outcomes for verdict in verdicts_on(outcome)])
         spelt = {spell(threshold) for threshold in chosen}
         every = (with_metrics(verdict, metrics) for verdict in self.exported)
         found = [one for one in every if one.threshold in spelt and _is_of(one, wanted)]

@@ -34,6 +34,9 @@ NO_PIXELS = (
 """What finds the trials that lack a kind of evidence."""
 
 
+_TEXTS = ("key", "fingerprint", "status", "reason", "record", "finished_at")
+
+
 class Row(NamedTuple):
     """One trial; values are of any type, for the file may have been damaged."""
 
@@ -57,7 +60,7 @@ class Row(NamedTuple):
 
     def digest(self) -> str:
         """32 hexadecimal digits of all that is known of it."""
-        scores = (value for found in (*self.scores, *self.corrupted) for value in found)
+        scores = [value for found in (*self.scores, *self.corrupted) for value in found]
         return digest_of((*self[1:7], *(self.test_set or ()), *scores))
 
     def fault(self) -> str:
@@ -66,6 +69,9 @@ class Row(NamedTuple):
             return self.unread
         if self.kept is not None and self.digest() != self.kept:
             return "it is not what was stored: its digest is another"
+        for name, value in zip(_TEXTS, self[1:7], strict=True):
+            if type(value) is not str:
+                return f"its {name} is {value!r:.60}, expected a text"
         try:
             expected = trial_of(self.key).identity(self.fingerprint)
         except (TypeError, ValueError, RecursionError) as error:
@@ -81,12 +87,11 @@ def trial_of(key: str) -> Trial:
 
 def digest_of(values: Iterable[Any]) -> str:
     """32 hexadecimal digits of texts, bytes and numbers in their order."""
-    digest = hashlib.sha256()
+    told: list[bytes] = []
     for value in values:
         said = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
-        digest.update(b"%s %d " % (type(value).__name__.encode(), len(said)))
-        digest.update(said)
-    return digest.hexdigest()[:32]
+        told += b"%s %d " % (type(value).__name__.encode(), len(said)), said
+    return hashlib.sha256(b"".join(told)).hexdigest()[:32]
 
 
 def keep_digest(db: sqlite3.Connection, trial_id: str, what: str = TRIAL) -> None:

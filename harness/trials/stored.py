@@ -39,14 +39,17 @@ class Reader:
                 corrupted=_corrupted(row, len(paths)),
             )
         record = record_of(row)
+        told = vars(record)
         for name in _ALIKE:
-            vars(record)[name] = self._once(getattr(record, name))
-        return without_folders(
-            Outcome(trial_of(row.key), row.status, row.reason, self._once(row.fingerprint), evidence, record)
-        )
+            told[name] = self._once(told[name])
+        outcome = Outcome(trial_of(row.key), row.status, row.reason, self._once(row.fingerprint), evidence, record)
+        no_folder = not any(mark in text for text in (row.record, row.reason) for mark in "/\\")
+        return outcome if no_folder else without_folders(outcome)
 
     def _once(self, value: Any) -> Any:
         """An equal value that was read before, or else this one."""
+        if not value:
+            return value
         try:
             told = tuple(sorted(value.items())) if isinstance(value, Mapping) else value
             return self._told.setdefault(told, value)

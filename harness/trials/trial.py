@@ -6,11 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.api import GOOD, BoolArray, FloatArray, Run
 from harness.metrics.pixel import PixelEvidence
@@ -115,13 +116,15 @@ class Trial(NamedTuple):
         if not isinstance(settings, Mapping):
             raise ValueError(f"its settings are {settings!r:.60}, expected names with values")
         given = {_NAMES.get(name, name): value for name, value in settings.items()}
+        kinds = hints(cls)
         for name, value in given.items():
-            if name not in cls._fields:
+            if name not in kinds:
                 raise ValueError(
                     f"it has the setting {name!r:.60} ({value!r:.60}), which this harness does not know: "
                     "use the harness that wrote it, or a newer one"
                 )
-            read(value, hints(cls)[name], name)
+            if type(value) is not kinds[name]:  # as it nearly always is
+                read(value, kinds[name], name)
         for name in cls._fields:
             if name not in given and name not in cls._field_defaults:
                 raise ValueError(f"it lacks {name!r}")
@@ -210,8 +213,22 @@ class Evidence:
 
     @property
     def labels(self) -> BoolArray:
-        """(N,), True for anomalous."""
-        return np.array([kind != GOOD for kind in self.defects], dtype=bool)
+        """(N,), True for anomalous. It cannot be written to, for all trials on the same test images share it."""
+        return labels_of(tuple(self.defects))
+
+
+@lru_cache(maxsize=64)
+def labels_of(defects: tuple[str, ...]) -> BoolArray:
+    """(N,), True for anomalous, of N defect kinds."""
+    labels = np.array([kind != GOOD for kind in defects], dtype=bool)
+    labels.flags.writeable = False
+    return labels
+
+
+@lru_cache(maxsize=64)
+def images_of_kinds(defects: tuple[str, ...]) -> Mapping[str, NDArray[np.intp]]:
+    """Each kind of defect, in the order of names, to the places of its images among these N."""
+    return {kind: np.flatnonzero([one == kind for one in defects]) for kind in sorted({*defects} - {GOOD})}
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
-from harness.api import GOOD, BoolArray, FloatArray, Metric, OracleThreshold, Ranking, Threshold
+from harness.api import BoolArray, FloatArray, Metric, OracleThreshold, Ranking, Threshold
 from harness.errors import TooFewError, error_line, error_text
 from harness.metrics.limits import finite, limit_of
 from harness.metrics.measured import Measured
@@ -17,7 +18,7 @@ from harness.metrics.pools import EVERY_POOL
 from harness.plugin.spec import spell
 from harness.printable import command
 from harness.trials.folders_left_out import short
-from harness.trials.trial import UNUSED, Evidence, Outcome
+from harness.trials.trial import UNUSED, Evidence, Outcome, images_of_kinds
 from harness.verdicts.packing import Packed, packed
 from harness.verdicts.verdict import Errors, SingleImages, Verdict
 
@@ -36,16 +37,20 @@ class ScoredImages(SingleImages):
     """What was worked out of these scores for verdicts at other limits, which share it."""
 
     def detection(self) -> dict[str, tuple[int, int]]:
-        defects, called = self.evidence.defects, self._called()
-        if called is None:
-            return {}
-        found = Counter(kind for kind, said in zip(defects, called.tolist(), strict=True) if said)
-        return {kind: (found[kind], n) for kind, n in sorted(Counter(defects).items()) if kind != GOOD}
-
-    def corrupted(self) -> dict[str, Errors]:
-        limit, labels = self.limit, self.evidence.labels
+        limit = self.limit
         if limit is None:
             return {}
+        if "kinds" not in self.known:
+            scores, kinds = self.evidence.test[self.pool], images_of_kinds(tuple(self.evidence.defects)).items()
+            self.known["kinds"] = {kind: np.sort(scores[at]).tolist() for kind, at in kinds}
+        kinds = self.known["kinds"].items()
+        return {kind: (len(scores) - bisect_right(scores, limit), len(scores)) for kind, scores in kinds}
+
+    def corrupted(self) -> dict[str, Errors]:
+        limit = self.limit
+        if limit is None or not self.evidence.corrupted:
+            return {}
+        labels = self.evidence.labels
         called = {name: of[self.pool] > limit for name, of in self.evidence.corrupted.items() if self.pool in of}
         return {
             name: Errors(*(tuple(wrong.sum(axis=1).tolist()) for wrong in (said[:, ~labels], ~said[:, labels])))
@@ -74,61 +79,86 @@ class ScoredImages(SingleImages):
         return None if self.limit is None else np.asarray(self.evidence.test[self.pool] > self.limit)
 
 
+@dataclass(frozen=True)
+class Judge:
+    """Thresholds, pools and metrics by which outcomes are judged, one after another.
+
+    Pools: None takes the pool that each model suits, [EVERY_POOL] all that there are scores of. Verdicts have these
+    metrics beside those that every verdict has.
+    """
+
+    thresholds: Sequence[Threshold]
+    pools: Sequence[str] | None = None
+    metrics: Sequence[Metric] = ()
+
+    @cached_property
+    def _named(self) -> list[tuple[Threshold, str, bool]]:
+        """Thresholds as they are spelt, and whether they see labels: by what they are given, not by what they say."""
+        of = ((one, spell(one), isinstance(one, OracleThreshold)) for one in self.thresholds)
+        return [(one, name, given or bool(one.oracle)) for one, name, given in of]
+
+    def of(
+        self, outcome: Outcome, images_of: Callable[..., SingleImages] | None = None, shown: Outcome | None = None
+    ) -> Iterator[Verdict]:
+        """Every verdict on one outcome. One that is not done has one; one that a pool did not score says so.
+
+        Verdicts judge single images by what `images_of` makes of evidence, pool, limit and what is known of these
+        scores, by default ScoredImages, and are shown as verdicts on the outcome `shown`, by default the given one.
+        """
+        evidence, about = outcome.evidence, shown or outcome
+        if evidence is None:
+            pool = ",".join(self.pools) if self.pools else UNUSED
+            for _, name, oracle in self._named:
+                yield Verdict(about, pool, name, oracle, status=outcome.status, reason=outcome.reason)
+            return
+        for pool in _pools(outcome, evidence, self.pools):
+            if pool in evidence.test and evidence.defects:
+                yield from self._by(pool, evidence, about, images_of or ScoredImages)
+                continue
+            status, reason = _unscored(outcome, pool) if pool not in evidence.test else ("skipped", NO_TEST_IMAGES)
+            for _, name, oracle in self._named:
+                yield Verdict(about, pool, name, oracle, status=status, reason=reason)
+
+    def _by(
+        self, pool: str, evidence: Evidence, about: Outcome, images_of: Callable[..., SingleImages]
+    ) -> Iterator[Verdict]:
+        """The verdicts by a pool that there are scores of."""
+        known: dict[str, Any] = {}
+        normal, ranking = evidence.normal[pool], Ranking(evidence.test[pool], evidence.labels)
+        auroc, average_precision = ranking.auroc(), ranking.average_precision()
+        measured = Measured(self.metrics, ranking, pixels=evidence.pixels) if self.metrics else None
+        for threshold, name, oracle in self._named:
+            try:
+                limit = _limit(threshold, normal, ranking)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a plugin's threshold may raise anything; other verdicts are not affected
+                reason = error_text(error) if isinstance(error, TooFewError) else _words(name, error)
+                images = images_of(evidence, pool, None, known)
+                yield Verdict(about, pool, name, oracle, status="error", reason=reason, images=images)
+                continue
+            figures = (limit, ranking.counts(limit), auroc, average_precision)
+            images = images_of(evidence, pool, limit, known)
+            yield Verdict(about, pool, name, oracle, *figures, images=images, measured=measured)
+
+
 def judge(
     outcome: Outcome,
     thresholds: Sequence[Threshold],
     pools: Sequence[str] | None = None,
     metrics: Sequence[Metric] = (),
 ) -> Iterator[Verdict]:
-    """Every verdict on one outcome; None takes the pool that its model suits, [EVERY_POOL] all that it has scores of.
-
-    One that is not done has one verdict; one that a pool did not score has one that says so. Beside those that every
-    verdict has, it has these metrics.
-    """
-    evidence = outcome.evidence
-    spelt = [spell(threshold) for threshold in thresholds]
-    # By what it is given, and not by what it says of itself.
-    oracles = [isinstance(threshold, OracleThreshold) or bool(threshold.oracle) for threshold in thresholds]
-    if evidence is None:
-        pool = ",".join(pools) if pools else UNUSED
-        for name, oracle in zip(spelt, oracles, strict=True):
-            yield Verdict(outcome, pool, name, oracle, status=outcome.status, reason=outcome.reason)
-        return
-    labels = evidence.labels
-    for pool in _pools(outcome, evidence, pools):
-        if pool not in evidence.test or not len(labels):
-            status, reason = _unscored(outcome, pool) if pool not in evidence.test else ("skipped", NO_TEST_IMAGES)
-            for name, oracle in zip(spelt, oracles, strict=True):
-                yield Verdict(outcome, pool, name, oracle, status=status, reason=reason)
-            continue
-        known: dict[str, Any] = {}
-        normal, scores = evidence.normal[pool], evidence.test[pool]
-        ranking = Ranking(scores, labels)
-        auroc, average_precision = ranking.auroc(), ranking.average_precision()
-        measured = Measured(metrics, ranking, pixels=evidence.pixels) if metrics else None
-        for threshold, name, oracle in zip(thresholds, spelt, oracles, strict=True):
-            try:
-                limit = _limit(threshold, normal, scores, labels)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # a plugin's threshold may raise anything; other verdicts are not affected
-                reason = error_text(error) if isinstance(error, TooFewError) else _words(name, error)
-                images = ScoredImages(evidence, pool, None, known)
-                yield Verdict(outcome, pool, name, oracle, status="error", reason=reason, images=images)
-                continue
-            counts = ranking.counts(limit)
-            figures = (limit, counts, auroc, average_precision)
-            images = ScoredImages(evidence, pool, limit, known)
-            yield Verdict(outcome, pool, name, oracle, *figures, images=images, measured=measured)
+    """Every verdict on one outcome, as `Judge` finds them."""
+    return Judge(thresholds, pools, metrics).of(outcome)
 
 
 def _words(threshold: str, error: BaseException) -> str:
     return short(f"threshold {threshold}: {error_line(error)}")
 
 
-def _limit(threshold: Threshold, normal: FloatArray, scores: FloatArray, labels: BoolArray) -> float:
+def _limit(threshold: Threshold, normal: FloatArray, ranking: Ranking) -> float:
     if isinstance(threshold, OracleThreshold):
-        return finite(threshold.fit_oracle(scores.copy(), labels.copy()))
+        return finite(threshold.fit_oracle(ranking.scores.copy(), ranking.labels.copy()))
     return limit_of(threshold, normal)
 
 

@@ -58,12 +58,12 @@ _ByData = dict[tuple[str, str], list[Verdict]]
 
 def boards(verdicts: Iterable[Verdict], ranked_by: str = RANKED_BY) -> list[Board]:
     """Track by track: the mean over categories where there are several, then each category."""
-    with _nothing_collected():
+    with nothing_collected():
         return list(_boards(verdicts, ranked_by))
 
 
 @contextmanager
-def _nothing_collected() -> Iterator[None]:
+def nothing_collected() -> Iterator[None]:
     """Stop garbage collection, which would take half of the time among a hundred thousand verdicts and find nothing."""
     before = gc.isenabled()
     gc.disable()

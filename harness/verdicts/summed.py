@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
-from harness.trials.trial import Outcome
+from harness.trials.trial import Evidence, Outcome
+from harness.verdicts.judging import Judge, ScoredImages
 from harness.verdicts.verdict import Errors, SingleImages, Verdict
 
-Detection = tuple[tuple[str, int, int], ...]
-"""Defect kind, how many of its images were found, and of how many."""
+Detection = tuple[tuple[str, tuple[int, int]], ...]
+"""Defect kind, and how many of its images were found, of how many."""
+Changed = tuple[tuple[str, Errors], ...]
+"""Corruption and what is judged wrongly under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,28 +21,31 @@ class SummedImages(SingleImages):
     """The test images of a trial, of which only is known how many were judged rightly."""
 
     found: Detection
-    changed: tuple[tuple[str, Errors], ...] = ()
-    """Corruption and what is judged wrongly under it."""
+    changed: Changed = ()
 
     def detection(self) -> dict[str, tuple[int, int]]:
-        return {kind: (found, n) for kind, found, n in self.found}
+        return dict(self.found)
 
     def corrupted(self) -> dict[str, Errors]:
         return dict(self.changed)
 
 
 class Summing:
-    """Takes the scores out of verdicts, one trial after another; what many have in common is kept once."""
+    """Judges outcomes and lets go of their scores, one trial after another; what many have in common is kept once."""
 
-    def __init__(self) -> None:
-        self._images: dict[SummedImages, SummedImages] = {}
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._images: dict[tuple[Detection, Changed], SummedImages] = {}
 
-    def of(self, outcome: Outcome, verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
-        """The verdicts on one outcome without its scores, in their order."""
+    def of(self, outcome: Outcome) -> Iterator[Verdict]:
+        """The verdicts on one outcome without its scores."""
         bare = replace(outcome, evidence=None)
         vars(bare)["id"] = outcome.id
-        for verdict in verdicts:
-            found = tuple((kind, *pair) for kind, pair in verdict.images.detection().items())
-            summed = SummedImages(found, tuple(verdict.images.corrupted().items()))
-            images = self._images.setdefault(summed, summed)
-            yield replace(verdict, outcome=bare, images=images)
+        return self._judge.of(outcome, self._summed, bare)
+
+    def _summed(self, evidence: Evidence, pool: str, limit: float | None, known: dict[str, Any]) -> SummedImages:
+        images = ScoredImages(evidence, pool, limit, known)
+        told = tuple(images.detection().items()), tuple(images.corrupted().items())
+        if (known_before := self._images.get(told)) is None:
+            known_before = self._images.setdefault(told, SummedImages(*told))
+        return known_before

@@ -15,6 +15,7 @@ import pytest
 
 from harness.errors import HarnessWarning, LeftOutWarning, StoreError
 from harness.trials.database import FILE_NAME
+from harness.trials.rows import keep_digest
 from harness.trials.store import Store
 
 _spec = importlib.util.spec_from_file_location("bit_flips", Path(__file__).with_name("bit_flips.py"))
@@ -72,6 +73,20 @@ def test_an_altered_trial_is_named_left_out_and_fitted_again(runs: Path, stateme
     with Store(runs) as store:
         assert store.damaged() == {}
         assert store.done() == {first, *others}
+
+
+@pytest.mark.parametrize("column", ["record", "reason", "key"])
+def test_a_row_that_has_bytes_for_a_text_is_named_though_its_digest_fits(runs: Path, column: str) -> None:
+    with Store(runs) as store:
+        first, *others = store.ids()
+    with closing(sqlite3.connect(runs / FILE_NAME)) as db, db:
+        db.execute(f"UPDATE trials SET {column} = CAST({column} AS BLOB) WHERE id = ?", (first,))
+        keep_digest(db, first)
+    shown = call("leaderboard", *bit_flips.PLUGIN, "--store", runs, "--format", "csv")
+    assert shown.exit_code == 3
+    assert f"trial {first}: its {column} is b'" in shown.stderr
+    assert first not in shown.stdout
+    assert all(one in shown.stdout for one in others)
 
 
 def test_a_key_that_was_altered_with_its_digest_does_not_fit_its_id(runs: Path) -> None:
