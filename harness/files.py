@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -59,6 +60,20 @@ def write_text(file: Path, text: str | Iterable[str]) -> None:
     # A link stays, and its target is replaced.
     with replacing(Path(os.path.realpath(file))) as draft, draft.open("w", encoding="utf-8") as opened:
         opened.writelines(pieces)
+
+
+def plain_bytes(file: Path, most: int | None = None) -> bytes:
+    """What a plain file holds, of at most so many bytes; a pipe or a device may have no end. Raises OSError."""
+    if file.is_dir():  # of which Python makes no file
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file")
+        content = opened.read() if most is None else opened.read(most + 1)
+    if most is not None and len(content) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
+    return content
 
 
 @contextmanager

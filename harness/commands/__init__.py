@@ -7,7 +7,9 @@ import importlib
 import pkgutil
 import signal
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -42,6 +44,18 @@ class Commands(click.Group):
         rows = [(name, _SUMMARIES.get(name, "")) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+    def main(self, *args: Any, **how: Any) -> Any:
+        """As click has it; a thread that a plugin has left running does not hold up the end of the program."""
+        before = threading.enumerate()
+        try:
+            return super().main(*args, **how)
+        except SystemExit as end:
+            if sys.stdout is sys.__stdout__:  # and not within a test or another program
+                from harness.commands._leaving import leave
+
+                leave(before, end.code)
+            raise
 
     def invoke(self, ctx: click.Context) -> object:
         from harness.commands._left_out import said_and_counted

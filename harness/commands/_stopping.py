@@ -13,6 +13,8 @@ from typing import Any
 GRACE_S = 3.0
 """Seconds after which an interrupted process is ended by force."""
 _STOPS = (signal.SIGINT, signal.SIGTERM)
+_THE_END = b"\0"
+"""What no signal is called."""
 
 
 @contextmanager
@@ -47,6 +49,7 @@ def stoppable(farewell: str) -> Iterator[None]:
         for number, handler in zip(_STOPS, before, strict=True):
             signal.signal(number, handler)
         signal.set_wakeup_fd(wakeup)
+        os.write(writing, _THE_END)  # for a child that a plugin has forked may keep the pipe open
         os.close(writing)
         watcher.join()
         os.close(reading)
@@ -75,7 +78,7 @@ def _kept_handlers() -> Iterator[None]:
 
 
 def _watch(reading: int, over: threading.Event, farewell: str) -> None:
-    while told := os.read(reading, 1):
+    while (told := os.read(reading, 1)) not in (b"", _THE_END):
         if told[0] in _STOPS and not over.wait(GRACE_S):
             show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
             print(f"{show_cursor}\n{farewell}", file=sys.stderr, flush=True)

@@ -1,4 +1,7 @@
-"""Functions that all trials of a process share, such as numpy's mean: one that a plugin has replaced is put back."""
+"""Functions that all trials of a process share, such as numpy's mean: one that a plugin has replaced is put back.
+
+So are the constants of the harness, as figures and ids are worked out with these.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,28 @@ _MODULES = (
     *("builtins", "math", "random", "time", "numpy", "numpy.fft", "numpy.linalg", "numpy.random"),
     *("torch", "torch.fft", "torch.linalg", "torch.nn", "torch.nn.functional", "torch.nn.init", "torch.optim"),
 )
-_CLASSES = (("torch", "Tensor"), ("torch.nn", "Module"))
+_OF_STORES = (
+    *(
+        "json",
+        "json.encoder",
+        "json.decoder",
+        "hashlib",
+        "sqlite3",
+        "zlib",
+        "struct",
+        "base64",
+        "io",
+        "os",
+        "posixpath",
+    ),
+    *("bisect", "itertools", "functools", "collections", "statistics", "re", "copy", "operator"),
+)
+"""Modules of Python that make ids and digests, and write stores and exports."""
+_CLASSES = (
+    *(("torch", "Tensor"), ("torch.nn", "Module"), ("json", "JSONEncoder"), ("json", "JSONDecoder")),
+    *(("pathlib", "Path"), ("pathlib", "PurePath")),
+)
+_CONSTANTS = (str, bytes, int, float, tuple, frozenset)
 _OURS = "harness"
 """All modules of the harness, with their classes, since figures are worked out there."""
 
@@ -94,7 +118,7 @@ def _set(owner: Any, name: str, value: Any) -> None:
 
 
 def _owners() -> Iterator[tuple[str, Any]]:
-    for name in _MODULES:
+    for name in (*_MODULES, *_OF_STORES):
         if (module := sys.modules.get(name)) is not None:
             yield name, module
     for name, of in _CLASSES:
@@ -108,7 +132,8 @@ def _owners() -> Iterator[tuple[str, Any]]:
 
 
 def _functions(owner: Any) -> dict[str, Any]:
-    kinds = (staticmethod, classmethod, property)
+    ours = owner.__name__.partition(".")[0] == _OURS
+    kinds = (staticmethod, classmethod, property, *(_CONSTANTS * ours))
     found = {name: value for name, value in vars(owner).items() if callable(value) or isinstance(value, kinds)}
     return {name: value for name, value in found.items() if f"{owner.__name__}.{name}" not in _SET_BY_ITSELF}
 

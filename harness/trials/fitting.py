@@ -102,8 +102,10 @@ class Fitting:
 
         def listen(progress: Progress) -> None:
             nonlocal images_seen
-            images_seen += progress.images
             loss = float(progress.loss)  # a plugin may report any kind of number
+            if (images := int(progress.images)) < 0:
+                raise TrainingError(f"{model.name} reported {images} images in epoch {progress.epoch}")
+            images_seen += images
             observer.progressed(trial, progress)
             if not math.isfinite(loss):
                 raise TrainingError(f"{model.name} reported a loss of {loss} in epoch {progress.epoch}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ def in_pools(
     if maps is not None and "pool" in model.uses:
         by_pool = {name: _pooled(pool, name, maps) for name, pool in pools.items()}
     elif scores.images is not None:
-        by_pool = {UNUSED: np.asarray(scores.images, dtype=np.float64)}
+        by_pool = {UNUSED: _plain(scores.images, model.name)}
     else:
         raise TrainingError(f"{model.name} gave no scores: expected maps with 'pool' in its uses, or images")
     for values in by_pool.values():
@@ -65,11 +65,22 @@ def in_pools(
 def _pooled(pool: Pool, name: str, maps: FloatArray) -> FloatArray:
     """Maps (N, H, W) to scores (N,). Raises TrainingError, for a plugin's pool may raise anything."""
     try:
-        return np.asarray(pool.score(maps), dtype=np.float64)
+        return _plain(pool.score(maps), f"pool {name}")
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         raise TrainingError(f"pool {name}: {error_line(error)}") from error
+
+
+def _plain(values: Any, giver: str) -> FloatArray:
+    """Scores as numbers of 64 bits. Raises TrainingError for what numpy would make some number of."""
+    if np.iscomplexobj(values):
+        raise TrainingError(f"{giver} gave complex numbers as scores, expected real ones")
+    if np.ma.is_masked(values):
+        raise TrainingError(
+            f"{giver} gave {int(np.count_nonzero(np.ma.getmaskarray(values)))} masked scores, expected all of them"
+        )
+    return np.asarray(values, dtype=np.float64)
 
 
 def _fault(values: FloatArray, paths: Sequence[str]) -> str:

@@ -131,7 +131,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
         measured=Measured((), given=given) if given else None,
         proof="stated",
     )
-    check_told(trial, verdict.outcome.record)
+    check_told(verdict)
     check_stated(row, verdict)
     return verdict
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StoreError, UsageError
-from harness.files import write_text
+from harness.files import plain_bytes, write_text
 from harness.plugin.registry import Registry
 from harness.trials.trial import KEPT_NAMES, PROTOCOL, Trial
 from harness.verdicts.export_rows import DIGEST, EVIDENCE, Row, row_of, trial_of, verdict_of
@@ -116,7 +117,7 @@ def read(file: Path, registry: Registry | None = None) -> Export:
     Raises UsageError where the file cannot be read, and where no line of it is a verdict.
     """
     try:
-        lines = file.read_bytes().split(b"\n")
+        lines = plain_bytes(file).split(b"\n")
     except OSError as error:
         raise UsageError(f"results {str(file)!r} cannot be read: {error.strerror or error}") from error
     reading = _Reading(file, registry)
@@ -149,7 +150,8 @@ class _Reading:
         if not line.strip():
             return None
         try:
-            row = json.loads(line.decode(), parse_constant=_finite, parse_float=_finite, parse_int=_whole)
+            numbers: Any = {"parse_constant": _finite, "parse_float": _finite, "parse_int": _whole}
+            row = json.loads(line.decode(), object_pairs_hook=_once_each, **numbers)
             if not isinstance(row, dict):
                 raise ValueError(f"it is a {type(row).__name__}, expected an object with columns")
             said = row.pop(DIGEST, None)
@@ -219,6 +221,15 @@ def _completed(row: Row) -> Row:
     rest = {name: value for name, value in row.items() if name not in KEPT_NAMES.values()}
     usual = {name: value for name, value in Trial._field_defaults.items() if name not in PROTOCOL}
     return {"right": None, **usual, **rest, **renamed}
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names differ: of two values of one name each reader may take another."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"it has {twice!r:.60} twice")
+    return found
 
 
 def _finite(text: str) -> float:

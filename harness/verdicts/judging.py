@@ -129,7 +129,8 @@ class Judge:
         measured = Measured(self.metrics, ranking, pixels=evidence.pixels) if self.metrics else None
         for threshold, name, oracle in self._named:
             try:
-                limit = _limit(threshold, normal, ranking)
+                with np.errstate(all="ignore"):  # a limit that overflows is refused, which is said in its row
+                    limit = _limit(threshold, normal, ranking)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # a plugin's threshold may raise anything; other verdicts are not affected

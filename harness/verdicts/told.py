@@ -12,15 +12,31 @@ from harness.plugin.registry import Registry
 from harness.trials import typed
 from harness.trials.record import Record
 from harness.trials.trial import Trial
+from harness.verdicts.verdict import Verdict
 
 MOST_TEXT = 32_000
 """Characters of JSON that the provenance of a row may take without its losses; those of our results take 1,300."""
+MOST_NAME = 4_000
+"""Characters of a name or a part's spelling; those of our results have 90."""
 MOST_LOSSES = 1_000
 """Losses that it may have, where its trial has fewer epochs."""
 
 
-def check_told(trial: Trial, record: Record) -> None:
-    """Raises ValueError, naming the figure, for what cannot be, and for more text than a record can need."""
+def check_told(verdict: Verdict) -> None:
+    """Raises ValueError, naming the figure, for what cannot be, and for more text than a row can need."""
+    trial, record = verdict.trial, verdict.outcome.record
+    names = {name: getattr(trial, name) for name in ("dataset", "category", "model", "encoder", "loss", "together")}
+    for name, text in {**names, "pool": verdict.pool, "threshold": verdict.threshold}.items():
+        if len(text) > MOST_NAME or not (text or name == "together"):
+            raise ValueError(f"{name} is {text!r:.60}, expected a name of 1 to {MOST_NAME:,} characters")
+    if len(verdict.reason) > MOST_TEXT:
+        raise ValueError(f"reason takes {len(verdict.reason)} characters, expected at most {MOST_TEXT}")
+    for name, value, least, most in (
+        ("image_size", trial.image_size, 1, 2**20),
+        *((name, getattr(trial, name), 0, 2**53) for name in ("seed", "epochs", "batch_size", "shots", "tiles")),
+    ):
+        if not least <= value <= most:
+            raise ValueError(f"{name} is {value}, expected a whole number from {least} to {most}")
     for name, value, least in _figures(record):
         if value is not None and value < least:
             raise ValueError(f"{name} is {value:g}, expected at least {least}")

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UnavailableError, UsageError
+from harness.files import plain_bytes
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _SUFFIX = ".pub"
 _KIND = "ssh-ed25519"
+_LARGEST = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def signer(file: Path) -> tuple[Signer, bool]:
             raise UsageError(f"--key {str(file)!r} cannot be written: {error.strerror}") from error
         return Signer(private), True
     try:
-        private = serialization.load_pem_private_key(file.read_bytes(), password=None)
+        private = serialization.load_pem_private_key(plain_bytes(file, _LARGEST), password=None)
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"--key {str(file)!r} holds no private key without a password: {error}") from error
     if not isinstance(private, ed25519.Ed25519PrivateKey):
@@ -113,7 +115,7 @@ def shipped_folder() -> Path:
 
 def _public_in(file: Path) -> str:
     try:
-        words = file.read_text(encoding="utf-8").split()
+        words = plain_bytes(file, _LARGEST).decode().split()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"key {str(file)!r} cannot be read: {error}") from error
     if len(words) < 2 or words[0] != _KIND:

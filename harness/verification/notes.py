@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UnavailableError, UsageError
-from harness.files import write_text
+from harness.files import plain_bytes, write_text
 from harness.trials import typed
 from harness.verdicts.digests import scores_digest
 from harness.verdicts.judging import ScoredImages
@@ -22,6 +22,8 @@ from harness.verification.keys import Signer, is_signed, trusted
 
 FORMAT = 1
 SUFFIX = ".note.json"
+_LARGEST = 8 << 20
+"""Bytes; a note on a thousand trials has 2 MB."""
 _RESULTS = ("equal", "within tolerance", "different", "impossible")
 _WORST_LAST = ("equal", "within tolerance", "different")
 
@@ -106,7 +108,7 @@ def read(file: Path, keys: Mapping[str, str]) -> Note:
     """A note that was signed by a key that is trusted. Raises UsageError that names the file and what is wrong."""
     where = f"note {str(file)!r}"
     try:
-        found = json.loads(file.read_bytes().decode())
+        found = json.loads(plain_bytes(file, _LARGEST).decode())
         told, signature = found["note"], found["signature"]
         note: Note = typed.read(told, Note)
         if note.format != FORMAT or any(refit.result not in _RESULTS for refit in note.refits):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import random
 import zlib
 from collections.abc import Sequence
@@ -325,3 +326,40 @@ def flips(folder: Path, seed: int, times: int) -> None:
             assert result.exit_code == 3, (at, bit, result.output)
             assert "harness: results" in result.stderr
             assert ", line " in result.stderr
+
+
+def test_a_name_that_stands_twice_in_a_line_is_refused(tmp_path: Path) -> None:
+    file = saved(tmp_path, rows("mean"))
+    first, *others = file.read_text().splitlines()
+    file.write_text("\n".join([first.replace('"auroc": ', '"auroc": 0.99, "auroc": ', 1), *others]))
+    shown = call("leaderboard", "--store", file)
+    assert shown.exit_code == 3
+    assert "line 1 is not a verdict: it has 'auroc' twice" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model": "m" * 5_000}, "model is 'mmm"),
+        ({"category": ""}, "category is '', expected a name of 1 to 4,000 characters"),
+        ({"image_size": 2**62}, "image_size is 4611686018427387904, expected a whole number from 1 to 1048576"),
+        ({"seed": -5}, "seed is -5, expected a whole number from 0"),
+    ],
+)
+def test_a_row_of_a_trial_that_nobody_could_fit_is_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    there = outcome()
+    odd = Outcome(there.trial._replace(**changes), "done", "", "f00d", there.evidence, there.record)
+    shown = call("leaderboard", "--store", saved(tmp_path, rows("mean", outcome(seed=1), odd)))
+    assert shown.exit_code == 3
+    assert said in shown.stderr
+    assert "m" * 100 not in shown.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_an_export_that_is_a_pipe_or_a_device_without_end_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    (tmp_path / "zeros.jsonl").symlink_to("/dev/zero")
+    for name in ("pipe.jsonl", "zeros.jsonl"):
+        shown = call("leaderboard", "--store", tmp_path / name)
+        assert shown.exit_code == 2
+        assert f"results '{tmp_path / name}' cannot be read: it is no plain file" in shown.stderr

@@ -202,3 +202,19 @@ def test_held_out_are_about_the_share_but_at_least_one_and_never_all(count: int,
     assert (len(fitted), len(calibration)) == (count - kept, kept)
     other = {hold_out(images(10), 0.5, seed=seed)[1].paths for seed in range(5)}
     assert len(other) > 1, "which ones depends on the seed"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (np.full(2, 1 + 2j), "by_image gave complex numbers as scores, expected real ones"),
+        (np.ma.masked_array([1.0, 2.0], [False, True]), "by_image gave 1 masked scores, expected all of them"),
+    ],
+)
+def test_what_numpy_would_make_some_number_of_is_no_score(found: np.ndarray, said: str) -> None:
+    class Careless(ByImage):
+        def score(self, images: Images) -> Scores:
+            return Scores(images=found)
+
+    with pytest.raises(TrainingError, match=said):
+        pool_scores(Careless(), images(2), POOLS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 from collections import Counter
@@ -178,6 +179,19 @@ def test_a_note_that_does_not_count_is_one_line_and_nothing_is_verified(folder: 
     none = board(folder, "--verified")
     assert none.exit_code == 2
     assert "none of 5 verdicts" in none.stderr
+
+
+def test_a_note_that_is_a_pipe_a_device_or_too_large_is_one_line(folder: Path) -> None:
+    note_in(folder).unlink()
+    os.mkfifo(folder / "dots.pipe.note.json")
+    (folder / "dots.zeros.note.json").symlink_to("/dev/zero")
+    (folder / "dots.large.note.json").write_bytes(b" " * (9 << 20))
+    lines = board(folder).stderr.splitlines()
+    assert [line.rpartition("] ")[2] for line in lines] == [
+        "it has more than 8,388,608 bytes",
+        "it is no plain file",
+        "it is no plain file",
+    ]
 
 
 def test_a_note_of_other_rows_is_one_line_and_verifies_nothing(folder: Path) -> None:

@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import io
+import json
 import locale
 import logging
 import math
 import os
 import random
+import resource
 import signal
+import sqlite3
 import sys
+import threading
+import time
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from harness import Images, Model, Ranking, Run, Scores, hookimpl
 
 
-def _torch(change: str, *values: object) -> None:
+def _torch(change: str, *values: object) -> Any:
     import torch
 
-    getattr(torch, change)(*values)
+    return getattr(torch, change)(*values)
+
+
+ENTERED: list[Any] = []
+
+
+def _entered(context: Any) -> None:
+    ENTERED.append(context)  # which would leave its mode where nobody keeps it
+    context.__enter__()
+
+
+def _hard(limit: int) -> int:
+    return resource.getrlimit(limit)[1]
 
 
 HARM = {
@@ -36,12 +55,21 @@ HARM = {
     "how logging is silenced": lambda: logging.disable(logging.CRITICAL),
     "signal handlers": lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN),
     "garbage collection": gc.disable,
+    "an alarm": lambda: signal.alarm(600),
+    "the mask of new files": lambda: os.umask(0o777),
+    "limits of the process": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, _hard(resource.RLIMIT_FSIZE))),
+    "what numpy calls on errors": lambda: np.seterrcall(print),
+    "how long a whole number may be": lambda: sys.set_int_max_str_digits(0),
+    "what traces the code": lambda: sys.settrace(lambda *_: None),
     "torch's default dtype": lambda: _torch("set_default_dtype", __import__("torch").float64),
     "whether torch keeps gradients": lambda: _torch("set_grad_enabled", False),
     "torch's deterministic mode": lambda: _torch("use_deterministic_algorithms", True),
     "torch's precision of products": lambda: _torch("set_float32_matmul_precision", "medium"),
     "torch's settings of cuDNN": lambda: setattr(__import__("torch").backends.cudnn, "benchmark", True),
     "torch's number of threads": lambda: _torch("set_num_threads", __import__("torch").get_num_threads() + 1),
+    "torch's default device": lambda: _torch("set_default_device", "meta"),
+    "torch's inference mode": lambda: _entered(_torch("inference_mode", True)),
+    "torch's automatic precision": lambda: _torch("set_autocast_enabled", "cpu", True),
 }
 
 
@@ -55,7 +83,26 @@ REPLACED = {
     "math.sqrt": lambda: _replace(math, "sqrt", lambda _: 0.0),
     "torch.nn.functional.relu": lambda: _replace(__import__("torch").nn.functional, "relu", abs),
     "harness.api.scored.Ranking.auroc": lambda: _replace(Ranking, "auroc", lambda _: 1.0),
+    "json.dumps": lambda: _replace(json, "dumps", lambda *_, **__: "{}"),
+    "hashlib.sha256": lambda: _replace(hashlib, "sha256", hashlib.md5),
+    "sqlite3.connect": lambda: _replace(sqlite3, "connect"),
+    "harness.api.values.GOOD": lambda: _replace(sys.modules["harness.api.values"], "GOOD", "square"),
+    "harness.trials.trial.GOOD": lambda: _replace(sys.modules["harness.trials.trial"], "GOOD", "square"),
+    "harness.verdicts.verdict.METRICS": lambda: _replace(sys.modules["harness.verdicts.verdict"], "METRICS", ()),
     "torch.Tensor.mean": lambda: _replace(__import__("torch").Tensor, "mean", lambda *_: 0),
+}
+
+
+def _child() -> None:
+    if os.fork() == 0:
+        time.sleep(60)
+        os._exit(0)
+
+
+ENDS = {
+    "at once": lambda: os._exit(0),
+    "with a thread": lambda: threading.Thread(target=time.sleep, args=(600,), name="idler").start(),
+    "with a child": _child,
 }
 
 
@@ -67,6 +114,8 @@ class Vandal(Model):
     harm: int = -1
     fails: bool = False
     replaces: str = ""
+    closes: int = -1
+    ends: str = ""
 
     def fit(self, normal: Images, *, run: Run, **parts: object) -> None:
         random.random()
@@ -75,6 +124,10 @@ class Vandal(Model):
             list(HARM.values())[self.harm]()
         if self.replaces:
             REPLACED[self.replaces]()
+        if self.closes >= 0:
+            os.close(self.closes)
+        if self.ends:
+            ENDS[self.ends]()
         if self.fails:
             sys.exit(1)
 
