@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from harness.printable import printable
 from harness.published.comparison import Compared
 from harness.report.alarms import FALSE_ALARMS, MISSES
 from harness.report.answer import Answer, answers_of
@@ -91,8 +92,16 @@ def template(name: str) -> Template:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_seen,
     )
     return environment.get_template(name)
+
+
+def _seen(value: Any) -> Any:
+    """Text without characters that nobody sees and that turn what follows around; markup of our own as it is."""
+    if type(value) is not str or value.isprintable():
+        return value
+    return "".join(one if one in "\n\t" else printable(one) for one in value)
 
 
 def _headed(metrics: Sequence[str], ranked_by: int, *, measured: bool) -> dict[str, Any]:

@@ -178,6 +178,20 @@ def test_a_folder_without_exports_is_one_line_and_a_forged_row_is_named(tmp_path
     assert outcome(1.0, seed=1).id in (tmp_path / "out" / "dots.html").read_text()
 
 
+def test_what_turns_text_around_is_spelt_out(tmp_path: Path) -> None:
+    judges = Registry.discover().choose(Threshold, "mean")
+    odd = outcome(1.0)
+    odd = Outcome(odd.trial._replace(dataset="..", category="\u202eelttob\x1b[2J"), *list(vars(odd).values())[1:6])
+    save([row_of(verdict) for verdict in judge(odd, judges)], tmp_path / "a.jsonl")
+    done = CliRunner().invoke(main, ["site", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["data.html", "index.html"]
+    text = (tmp_path / "out" / "data.html").read_text()
+    assert r"\u202eelttob\x1b[2J" in text
+    assert "\u202e" not in text
+    assert "\x1b" not in text
+
+
 def test_grave_findings_on_the_images_stand_above_the_rows(tmp_path: Path) -> None:
     rows = (RESULTS / "screw.jsonl").read_text(encoding="utf-8")
     (tmp_path / "screw.jsonl").write_text(rows, encoding="utf-8")
