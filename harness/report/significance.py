@@ -184,6 +184,8 @@ def _notes_on_images(tested: PairedTests, pairs: str) -> list[str]:
     else:
         notes = ["against 1: images that this one, and that the best, judged rightly in more seeds."]
         notes.append(f"p: {over} (McNemar's exact test for one seed), corrected by Holm for {pairs}.")
+    if any(pair.seeds == 1 for pair in tested.pairs):
+        notes.append("Where there is one seed of each, p is of these fits alone: other seeds may say otherwise.")
     untested = math.comb(len(tested.lines), 2) - len(tested.pairs)
     if untested:
         notes.append(f"Not tested, for they have no seed in common: {untested} pairs.")

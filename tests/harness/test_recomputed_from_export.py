@@ -5,9 +5,11 @@ The formulas are written anew here, with scipy; of the harness only the command 
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import math
+import zlib
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -159,3 +161,126 @@ def over_categories(group: list[Row], found: dict[str, list[Row]]) -> None:
         seen = np.square(ranks.sum(axis=1) - n * (k + 1) / 2).sum()
         p = (np.square(shuffled - n * (k + 1) / 2).sum(axis=1) >= seen - 1e-9).mean()
         assert nemenyi[0]["p"] == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / 20_000) + 1e-4)
+
+
+def scores_of(row: Row) -> np.ndarray:
+    """The scores of the test images: zlib of their first bytes, then of their second ones, and so on."""
+    told = row["evidence"]["test"]
+    columns = np.frombuffer(zlib.decompress(base64.b64decode(told["zlib"])), np.uint8).reshape(-1, told["n"])
+    return np.ascontiguousarray(columns.T).view(f"<{told['type']}").ravel().astype(float)
+
+
+def labels_of(row: Row) -> np.ndarray:
+    return np.concatenate([np.full(n, kind != "good") for kind, n in row["evidence"]["defects"]])
+
+
+@pytest.fixture(scope="module")
+def fits() -> dict[tuple[str, str], dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+    """By name and category, seed to the scores of the images, their labels, and whether they are judged rightly."""
+    found: Any = defaultdict(dict)
+    scores: dict[tuple[str, str], Row] = {}
+    for row in rows_of(RESULTS / "mvtec_ad_h200.jsonl"):
+        if row["pool"] == "mean" and row.get("evidence"):
+            scores[row["trial"], row["pool"]] = row
+    for row in rows_of(RESULTS / "mvtec_ad_h200.jsonl"):
+        if row["pool"] == row["threshold"] == "mean" and row["encoder"] != "-":
+            name = " + ".join(row[part] for part in ("model", "encoder", "loss"))
+            one = scores[row["trial"], row["pool"]]
+            found[name, row["category"]][row["seed"]] = scores_of(one), labels_of(one), right_of(row)
+    return dict(found)
+
+
+def ranked_by(metric: str, *more: str, file: Path = RESULTS / "mvtec_ad_h200.jsonl") -> list[Row]:
+    words = ["leaderboard", "--significance", "--rank-by", metric, *more, "--store", str(file), "--format", "json"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def welch(difference: float, images: float, fits: list[np.ndarray], freedom: float, n: int) -> float:
+    """Two-sided; `images` is the variance over images, with its degrees of freedom, and each fit adds its own."""
+    parts = [(images, freedom), *((np.var(one, ddof=1) / len(one), len(one) - 1) for one in fits if len(one) > 1)]
+    total = sum(variance for variance, _ in parts)
+    if not difference or not total:
+        return 1.0 if not difference else 2.0 ** (1 - n)
+    t, doubt = abs(difference) / math.sqrt(total), sum(variance**2 / free for variance, free in parts)
+    return max(2.0 ** (1 - n), 2 * (stats.t.sf(t, total**2 / doubt) if doubt else stats.norm.sf(t)))
+
+
+def test_every_p_of_delong_and_every_practical_share_follows_from_the_scores_of_the_rows(fits: Any) -> None:
+    tests, aurocs, checked = ranked_by("auroc", "--rope", "0.02"), {}, 0
+    for key, by_seed in fits.items():
+        wins = [np.heaviside(scores[labels][:, None] - scores[~labels], 0.5) for scores, labels, _ in by_seed.values()]
+        aurocs[key] = dict(zip(by_seed, wins, strict=True))
+    for test in (one for one in tests if one["test"] == "delong"):
+        a, b = (aurocs[test[side], test["category"]] for side in ("first", "second"))
+        seeds = sorted(a.keys() & b.keys())
+        assert test["seeds"] == len(seeds)
+        one, other = (np.array([side[seed] for seed in seeds]) for side in (a, b))
+        apart = (one - other).mean(axis=0)  # (M, N)
+        parts = [(apart.mean(axis=1 - axis).var(ddof=1) / apart.shape[axis], apart.shape[axis] - 1) for axis in (0, 1)]
+        images = sum(variance for variance, _ in parts)
+        freedom = images**2 / sum(variance**2 / free for variance, free in parts) if len(seeds) > 1 else math.inf
+        by_fit = [side.mean(axis=(1, 2)) for side in (one, other)]
+        p = welch(apart.mean(), images, by_fit, freedom, sum(apart.shape))
+        assert test["p"] == pytest.approx(p, rel=1e-6, abs=1e-12)
+        checked += 1
+    assert checked == 84
+    draws = np.random.default_rng(3)
+    for test in (one for one in tests if one["test"] == "signed-rank"):
+        means = [common_mean(aurocs, test[side]) for side in ("first", "second")]
+        apart = np.array([0.0, *np.subtract(*means)])
+        weights = draws.dirichlet([0.5, *[1] * (len(apart) - 1)], 20_000)
+        walsh = (apart[:, None] + apart) / 2
+        sides = [walsh > 0.02 + 1e-12, np.abs(walsh) <= 0.02 + 1e-12, walsh < -0.02 - 1e-12]
+        most = np.argmax([((weights @ side) * weights).sum(axis=1) for side in sides], axis=0)
+        shares = [(most == place).mean() for place in range(3)]
+        assert [test["p_better"], test["p_equivalent"], test["p_worse"]] == pytest.approx(shares, abs=0.02)
+
+
+def common_mean(aurocs: Any, name: str) -> list[float]:
+    """By category the mean over the seeds that all methods of it have."""
+    found = []
+    for category in ("bottle", "pill", "screw"):
+        seeds = set.intersection(*(set(by_seed) for (_, one), by_seed in aurocs.items() if one == category))
+        found.append(float(np.mean([aurocs[name, category][seed].mean() for seed in seeds])))
+    return found
+
+
+@pytest.mark.parametrize("metric", ["average_precision", "f1"])
+def test_every_p_of_the_paired_bootstrap_follows_from_the_scores_of_the_rows(
+    fits: Any, metric: str, tmp_path: Path
+) -> None:
+    """By other draws than those of the harness: p is that of a standard error that 999 draws know to a few percent."""
+    every = (RESULTS / "mvtec_ad_h200.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "bottle.jsonl").write_text("".join(line for line in every if json.loads(line)["category"] == "bottle"))
+    draws, figures = np.random.default_rng(8), {}
+    ours = {name: by_seed for (name, category), by_seed in fits.items() if category == "bottle"}
+    labels = next(iter(next(iter(ours.values())).values()))[1]
+    classes = [np.flatnonzero(labels == side) for side in (False, True)]
+    sets = [np.arange(len(labels)), *(np.concatenate([draws.choice(c, len(c)) for c in classes]) for _ in range(999))]
+    for name, by_seed in ours.items():
+        figures[name] = {s: np.array([figure(metric, *fit, drawn) for drawn in sets]) for s, fit in by_seed.items()}
+    checked = 0
+    for test in ranked_by(metric, file=tmp_path / "bottle.jsonl"):
+        if test["test"] == "bootstrap":
+            a, b = (figures[test[side]] for side in ("first", "second"))
+            seeds = sorted(a.keys() & b.keys())
+            one, other = (np.array([side[seed] for seed in seeds]) for side in (a, b))
+            apart = (one - other).mean(axis=0)
+            p = welch(apart[0], apart[1:].var(ddof=1), [one[:, 0], other[:, 0]], len(labels) - 1, len(labels))
+            if max(p, test["p"]) > 1e-6:
+                by_t = [stats.t.isf(value / 2, 82) for value in (test["p"], p)]
+                assert by_t[0] == pytest.approx(by_t[1], rel=0.12, abs=0.02), test
+            checked += 1
+    assert checked == 28
+
+
+def figure(metric: str, scores: np.ndarray, labels: np.ndarray, right: np.ndarray, drawn: np.ndarray) -> float:
+    if metric == "f1":
+        hits = (right[drawn] * labels[drawn]).sum()
+        alarms = ((1 - right[drawn]) * ~labels[drawn]).sum()
+        return float(2 * hits / (hits + alarms + labels.sum()))
+    drawn = drawn[np.argsort(-scores[drawn], kind="stable")]
+    hits, ends = np.cumsum(labels[drawn]), np.flatnonzero(np.append(np.diff(scores[drawn]) < 0, True))
+    return float(np.sum(np.diff(hits[ends], prepend=0) * hits[ends] / (ends + 1)) / labels.sum())
