@@ -119,9 +119,9 @@ class Subspace(FrozenFeatures):
             raise ValueError(f"variance is {self.variance:g}, expected a share between 0 and 1 such as 0.99")
 
     def _learn(self, normal: Images, run: Run) -> nn.Module:
-        from harness_features.moments import likelihood_in_subspace, moments, residual_of_subspace
+        from harness_features.moments import likelihood_in_subspace, residual_of_subspace, shared_moments
 
-        _, mean, covariance = moments(self._patches, normal)
+        _, mean, covariance = shared_moments(self._patches, normal)
         fit = residual_of_subspace if self.measure == "residual" else likelihood_in_subspace
         return fit(mean, covariance, self.variance)
 
@@ -146,9 +146,9 @@ class Gaussian(FrozenFeatures):
             raise ValueError(f"shrinkage is {self.shrinkage:g}, expected a share from 0 to 1, or none")
 
     def _learn(self, normal: Images, run: Run) -> nn.Module:
-        from harness_features.moments import mahalanobis, moments, shrunk
+        from harness_features.moments import mahalanobis, shared_moments, shrunk
 
-        count, mean, covariance = moments(self._patches, normal)
+        count, mean, covariance = shared_moments(self._patches, normal)
         return mahalanobis(mean, shrunk(covariance, count, self.shrinkage))
 
     def _blank(self, state: State) -> nn.Module:

@@ -45,11 +45,12 @@ class FrozenFeatures(Model):
     def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
         """Learn from the patches of normal images, a few images at a time. Raises UnavailableError, TrainingError."""
         from harness_autoencoders import seeded
+        from harness_features.patches import Patches
 
         assert encoder is not None, "the harness gives an encoder to models that use one"
         self._image_size = run.image_size
         with seeded(run):
-            self._patches = self._describe(encoder, run).sharing(encoder, self.reductions, run)
+            self._patches = Patches.shared(encoder, self.reductions, self.neighbourhood, run)
             self._detector = self._learn(normal, run).to(run.device)
 
     def score(self, images: Images) -> Scores:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from harness import Images
 from harness_features.patches import Patches
+from harness_features.shared_statistics import remembered
 
 
 class ProjectedLength(nn.Module):
@@ -45,6 +46,20 @@ def moments(patches: Patches, normal: Images) -> tuple[int, Tensor, Tensor]:
         count += len(rows)
     shift = total / count
     return count, first + shift, products / count - torch.outer(shift, shift)
+
+
+def shared_moments(patches: Patches, normal: Images) -> tuple[int, Tensor, Tensor]:
+    """The same, worked out once in a process for images whose maps are shared. Never change the tensors."""
+    names = patches.names(normal)
+    if None in names:
+        return moments(patches, normal)
+    key = ("moments", *names)
+    found = remembered.get(key)
+    if found is None:
+        count, mean, covariance = moments(patches, normal)
+        remembered.put(key, torch.tensor(count), mean, covariance)
+        return count, mean, covariance
+    return int(found[0]), found[1], found[2]
 
 
 def residual_of_subspace(mean: Tensor, covariance: Tensor, variance: float) -> ProjectedLength:

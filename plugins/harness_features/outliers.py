@@ -72,10 +72,11 @@ class Outlier(Model):
     def fit(self, normal: Images, *, encoder: Encoder | None, loss: Loss | None, run: Run) -> None:
         """Learn from the mean patches of normal images. Raises UnavailableError, TrainingError."""
         from harness_autoencoders import seeded
+        from harness_features.patches import Patches
 
         assert encoder is not None, "the harness gives an encoder to models that use one"
         with seeded(run):
-            self._patches = self._describe(encoder, run).sharing(encoder, self.reductions, run)
+            self._patches = Patches.shared(encoder, self.reductions, 1, run)
         pooled = self.features == "pooled"
         learned = self._patches.means(normal) if pooled else self._patches.sample(normal, self.memory, run.seed)
         self._learn(learned.cpu().numpy(), run.seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 import numpy as np
 import torch
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness import Encoder, Images, Run, TrainingError
+from harness_features.frozen import frozen_pyramid
 from harness_features.shared_maps import SharedMaps, shared_maps
+from harness_features.shared_statistics import remembered
 
 BATCH = 8
 """How many images pass through the encoder at a time; more were slower on a CPU, and take more memory.
@@ -33,10 +35,19 @@ class PatchNetwork(nn.Module):
     def join(self, maps: list[Tensor]) -> Tensor:
         """Maps (N, C, h, w) of several sizes to patches (N, h, w, all their C)."""
         size = max(tuple(level.shape[2:]) for level in maps)
-        around = self.neighbourhood // 2
-        smooth = (nn.functional.avg_pool2d(level, self.neighbourhood, stride=1, padding=around) for level in maps)
-        joined = [nn.functional.interpolate(level, size, mode="bilinear") for level in smooth]
+        joined = [_enlarged(self._smooth(level), size) for level in maps]
         return torch.cat(joined, dim=1).permute(0, 2, 3, 1).contiguous()
+
+    def _smooth(self, level: Tensor) -> Tensor:
+        if self.neighbourhood == 1:  # a mean of one, which took as long as all else
+            return level
+        around = self.neighbourhood // 2
+        return nn.functional.avg_pool2d(level, self.neighbourhood, stride=1, padding=around)
+
+
+def _enlarged(level: Tensor, size: tuple[int, ...]) -> Tensor:
+    """(N, C, h, w) of this size, by bilinear interpolation unless it has it."""
+    return level if tuple(level.shape[2:]) == size else nn.functional.interpolate(level, size, mode="bilinear")
 
 
 class Patches:
@@ -48,10 +59,12 @@ class Patches:
         self.device = device
         self.kept: SharedMaps | None = None
 
-    def sharing(self, encoder: Encoder, reductions: tuple[int, ...], run: Run) -> Patches:
-        """These patches, their maps shared with whoever fits to the same images with the same encoder from now on."""
-        self.kept = shared_maps(encoder, self.pyramid, reductions, run, BATCH)
-        return self
+    @classmethod
+    def shared(cls, encoder: Encoder, reductions: tuple[int, ...], neighbourhood: int, run: Run) -> Patches:
+        """Patches whose encoder and maps are shared with whoever fits to the same images with the same encoder."""
+        patches = cls(frozen_pyramid(encoder, reductions, run), neighbourhood, run.device)
+        patches.kept = shared_maps(encoder, patches.pyramid, reductions, run, BATCH)
+        return patches
 
     def filled(self, images: Images) -> Iterator[tuple[int, Tensor]]:
         """Patches (BATCH, h, w, C), each batch with the index of its first image; the last image fills them up."""
@@ -63,7 +76,8 @@ class Patches:
         """Batches of patches (n, h, w, C), each with the index of its first image. Raises TrainingError."""
         for start, batch in self.filled(images):
             patches = batch[: len(images) - start]
-            if not patches.isfinite().all():
+            # The sum tells in a tenth of the time; but it may overflow, so all are looked at before one is blamed.
+            if not patches.sum().isfinite() and not patches.isfinite().all():
                 raise TrainingError(f"the encoder gives features that are not finite, from {images.paths[start]} on")
             yield start, patches
 
@@ -118,5 +132,20 @@ class Patches:
         return (places // (self.count(images) // len(images))).astype(np.intp)
 
     def means(self, images: Images) -> Tensor:
-        """The mean patch (N, C) of each image."""
-        return torch.cat([batch.mean(dim=(1, 2)) for _, batch in self.of(images)])
+        """The mean patch (N, C) of each image; those of shared maps are worked out once in a process."""
+        names = self.names(images)
+        rows = [None if name is None else remembered.get(("mean", name)) for name in names]
+        missing = [i for i, row in enumerate(rows) if row is None]
+        if missing:
+            new = images if len(missing) == len(images) else images.take(np.array(missing))
+            for i, mean in zip(missing, torch.cat([batch.mean(dim=(1, 2)) for _, batch in self.of(new)]), strict=True):
+                rows[i] = (mean.clone(),)
+                if names[i] is not None:
+                    remembered.put(("mean", names[i]), mean.clone())
+        return torch.stack([row[0] for row in rows if row is not None])
+
+    def names(self, images: Images) -> list[Hashable]:
+        """What the patches of each image are known by in this process; None where its maps are not shared."""
+        if self.kept is None:
+            return [None] * len(images)
+        return [(self.network.neighbourhood, name) for name in self.kept.names(images.pixels)]

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness import Encoder, Run, spell
+from harness_features.frozen import weights_digest
 
 LIMIT_GB = 8.0
 """Gigabytes that feature maps may take up, unless $HARNESS_FEATURES_GB says otherwise; 0 keeps none."""
@@ -46,12 +47,16 @@ class SharedMaps:
 
         The last image fills a batch up. Values are those that `extract` gives, to the last bit.
         """
-        files = [self._file(one) for one in pixels]
+        files = self.names(pixels)
         self._probe(pixels, files, extract)
         self._complete(pixels, files, extract)
         for start in range(0, len(pixels), self.batch):
             chosen = np.minimum(np.arange(start, start + self.batch), len(pixels) - 1)
             yield start, self._joined([files[i] for i in chosen]) or extract(pixels[chosen])
+
+    def names(self, pixels: NDArray[np.uint8]) -> list[Path]:
+        """The files of images (N, H, W, 3), named by their pixels; there need be none."""
+        return [self._file(one) for one in pixels]
 
     def _file(self, image: NDArray[np.uint8]) -> Path:
         content = np.ascontiguousarray(image)
@@ -128,9 +133,7 @@ def shared_maps(
     digest = hashlib.blake2b(digest_size=16)
     said = (spell(encoder), type(encoder).__qualname__, repr(pyramid), reductions, run.image_size, run.device, batch)
     digest.update(repr((said, torch.__version__, torch.get_num_threads(), platform.node())).encode())
-    for name, values in pyramid.state_dict().items():
-        digest.update(name.encode())
-        digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+    digest.update(weights_digest(pyramid))
     try:
         return SharedMaps(cache_folder() / digest.hexdigest(), batch)
     except RuntimeError:  # nobody's home

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -100,6 +102,38 @@ class Figures:
         ours()  # imports, caches and page faults are not what is measured
         value = benchmark.pedantic(timed, setup=before, rounds=rounds)
         return min(times), value
+
+
+class Peak:
+    """How far this process's own memory, without mapped files, rises above where it began, in `bytes`."""
+
+    def __enter__(self) -> Peak:
+        self.bytes, self._ended = 0, threading.Event()
+        start = _own_bytes()
+
+        def watch() -> None:
+            while not self._ended.is_set():
+                self.bytes = max(self.bytes, _own_bytes() - start)
+                time.sleep(0.02)
+
+        self._watcher = threading.Thread(target=watch)
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._watcher.join()
+
+
+def _own_bytes() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+
+
+@pytest.fixture
+def peak() -> type[Peak]:
+    """Measures how much memory the work of a `with` takes."""
+    return Peak
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+import harness_features.frozen as frozen
+import harness_features.moments as moments
+import harness_features.patches as patches
 import harness_features.shared_maps as shared
 from harness import Encoder, Images, Model, Run
 from harness.plugin.registry import Registry
+from harness_features.shared_statistics import Remembered
 
 DETECTORS = (
     "gaussian", "padim[features=40]", "subspace", "subspace[measure=likelihood]", "knn[memory=500]",
@@ -42,50 +45,33 @@ def drawn(count: int, seed: int) -> Images:
     return Images(pixels, tuple(f"{seed}/{i}.png" for i in range(count)))
 
 
-class Peak:
-    """How far this process's own memory, without mapped files, rises above where it began."""
-
-    def __enter__(self) -> Peak:
-        self.bytes, self._ended = 0, threading.Event()
-        start = _own_bytes()
-
-        def watch() -> None:
-            while not self._ended.is_set():
-                self.bytes = max(self.bytes, _own_bytes() - start)
-                time.sleep(0.02)
-
-        self._watcher = threading.Thread(target=watch)
-        self._watcher.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._watcher.join()
-
-
-def _own_bytes() -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
-
-
-def test_ten_detectors_by_three_seeds_against_one(figures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ten_detectors_by_three_seeds_against_one(
+    figures, peak, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train, test = drawn(96, 1), drawn(32, 2)
-    rounds, peak = iter(range(100)), Peak()
+    rounds, memory = iter(range(100)), peak()
+    processor: dict[str, float] = {}
 
     def fit(spelling: str, seed: int) -> np.ndarray:
+        start = time.process_time()
         model = REGISTRY.make(Model, spelling)
         model.fit(train, encoder=Published(), loss=None, run=replace(RUN, seed=seed))
         scores = model.score(test)
-        return scores.images if scores.maps is None else scores.maps.max(axis=(1, 2))
+        found = scores.images if scores.maps is None else scores.maps.max(axis=(1, 2))
+        processor[spelling] = processor.get(spelling, 0) + time.process_time() - start
+        return found
 
     def fresh() -> None:
+        """As in a new process with an empty cache."""
         monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / str(next(rounds))))
-        for name in ("_layouts", "_read"):
-            getattr(shared, name).clear()
+        for kept in (shared._layouts, shared._read, frozen._built, processor):
+            kept.clear()
+        for module in (moments, patches):
+            monkeypatch.setattr(module, "remembered", Remembered())
 
     def all_of_them() -> np.ndarray:
         fresh()
-        with peak:
+        with memory:
             first, *_ = [fit(spelling, seed) for seed in range(3) for spelling in DETECTORS]
         return first
 
@@ -96,4 +82,5 @@ def test_ten_detectors_by_three_seeds_against_one(figures, tmp_path: Path, monke
     ours, theirs = figures.race("10 detectors x 3 seeds, against one", all_of_them, one, at_most=1.5, rounds=1)
     np.testing.assert_array_equal(ours, theirs)
     features = 128 * 2 * 384 * 18 * 18 * 4
-    print(f"\npeak {peak.bytes / 1e6:.0f} MB beside mapped files; the features have {features / 1e6:.0f} MB")
+    print(f"\npeak {memory.bytes / 1e6:.0f} MB beside mapped files; the features have {features / 1e6:.0f} MB")
+    print("seconds of the processor: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in processor.items()))

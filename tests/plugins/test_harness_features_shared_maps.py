@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,9 @@ import pytest
 import torch
 from torch import nn
 
+import harness_features.frozen as frozen
+import harness_features.moments as moments
+import harness_features.patches as patches
 import harness_features.shared_maps as shared
 from harness import Encoder
 from harness.testing import toy_images
@@ -17,6 +21,7 @@ from harness.testing.models import RUN
 from harness.testing.toys import ToyEncoder
 from harness_features import KNN, Gaussian, Outlier, PaDiM, PatchCore, Subspace
 from harness_features.patches import Patches
+from harness_features.shared_statistics import Remembered
 from harness_timm import Timm
 
 IMAGES = toy_images(20, seed=1)
@@ -27,7 +32,15 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     for name, fresh in (("_layouts", {}), ("_read", set()), ("_said", set()), ("_room", shared._Room())):
         monkeypatch.setattr(shared, name, fresh)
+    forget(monkeypatch)
     return tmp_path / "features"
+
+
+def forget(monkeypatch):
+    """What only this process remembers of encoders and statistics."""
+    monkeypatch.setattr(frozen, "_built", OrderedDict())
+    for module in (moments, patches):
+        monkeypatch.setattr(module, "remembered", Remembered())
 
 
 class Counted(Encoder):
@@ -87,6 +100,7 @@ def test_scores_are_those_of_features_that_are_not_shared_to_the_last_bit(encode
 def test_another_process_extracts_no_more_than_one_batch(monkeypatch):
     fitted(KNN(), Counted())
     monkeypatch.setattr(shared, "_layouts", {})
+    forget(monkeypatch)
     encoder = Counted()
     fitted(KNN(), encoder)
     assert sum(encoder.seen) == 8
@@ -96,6 +110,7 @@ def test_features_that_would_come_out_otherwise_now_are_extracted_anew(monkeypat
     """As after a change of a plugin's code, which neither its name nor its weights show."""
     fitted(KNN(distance="euclidean"), Counted())
     monkeypatch.setattr(shared, "_layouts", {})
+    forget(monkeypatch)
     changed = Counted()
     changed.factor = 2.0
     model = fitted(KNN(distance="euclidean"), changed)
@@ -174,8 +189,8 @@ def test_a_limit_that_is_no_number_is_quoted(monkeypatch, capsys):
 
 def test_maps_keep_their_order_in_memory_because_sums_depend_on_it():
     for encoder in (ToyEncoder(), Timm("test_efficientnet")):
-        patches = Patches(encoder.build_pyramid(RUN, (8, 16)), 3, "cpu")
-        plain = [one.stride() for one in next(patches._maps(IMAGES))[1]]
-        patches.sharing(encoder, (8, 16), RUN)
-        assert [one.stride() for one in next(patches._maps(IMAGES))[1]] == plain
-    assert torch.is_tensor(next(patches.of(IMAGES))[1])
+        alone = Patches(encoder.build_pyramid(RUN, (8, 16)), 3, "cpu")
+        plain = [one.stride() for one in next(alone._maps(IMAGES))[1]]
+        shares = Patches.shared(encoder, (8, 16), 3, RUN)
+        assert [one.stride() for one in next(shares._maps(IMAGES))[1]] == plain
+    assert torch.is_tensor(next(shares.of(IMAGES))[1])
