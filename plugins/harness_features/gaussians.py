@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from harness import Images
 from harness_features.patches import Patches
 
+AT_ONCE = 64
+"""Places whose covariances are inverted at a time: matrices of all places at once took three times the memory."""
+
 
 class Gaussians(nn.Module):
     """Mahalanobis distance of the patch at each place from the mean (h, w, d) there."""
@@ -47,9 +50,19 @@ def fit_gaussians(patches: Patches, normal: Images, features: int, epsilon: floa
         products.baddbmm_(apart.transpose(1, 2), apart)
         count += len(batch)
     mean = total / count
+    whitening = torch.cat(
+        [
+            _whitening(some, shift, count, epsilon)
+            for some, shift in zip(products.split(AT_ONCE), mean.split(AT_ONCE), strict=True)
+        ]
+    )
+    return Gaussians(channels, (mean + first).float().view(*places, kept), whitening)
+
+
+def _whitening(products: Tensor, mean: Tensor, count: int, epsilon: float) -> Tensor:
+    """The inverse Cholesky factors (P, d, d) of covariances plus epsilon, from sums of products and means (P, d)."""
     covariance = (products - count * mean[:, :, None] * mean[:, None, :]) / max(count - 1, 1)
-    covariance += epsilon * torch.eye(kept, dtype=covariance.dtype, device=covariance.device)
+    identity = torch.eye(mean.shape[1], dtype=covariance.dtype, device=covariance.device)
+    covariance += epsilon * identity
     factor = torch.linalg.cholesky(covariance)
-    identity = torch.eye(kept, dtype=factor.dtype, device=factor.device).expand_as(factor)
-    whitening = torch.linalg.solve_triangular(factor, identity, upper=False)
-    return Gaussians(channels, (mean + first).float().view(*places, kept), whitening.float())
+    return torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False).float()
