@@ -38,7 +38,15 @@ SMALL = {
     "uflow": {"backbone": "resnet18", "flow_steps": 1},
 }
 """Encoders and options that take seconds."""
-SIZES = {"fastflow": 64, "general_ad": 64, "glass": 64, "patchflow": 64, "rad": 64, "reverse_distillation": 64, "uflow": 64}
+SIZES = {
+    "fastflow": 64,
+    "general_ad": 64,
+    "glass": 64,
+    "patchflow": 64,
+    "rad": 64,
+    "reverse_distillation": 64,
+    "uflow": 64,
+}
 """112 is a multiple of 14 and 16; these want another one."""
 OFFERED = [name for name, entry in ONE_CLASS.items() if not entry.download]
 installed = pytest.mark.skipif(find_spec("anomalib") is None, reason="anomalib is not installed: see .ci/adapters")
