@@ -33,6 +33,7 @@ def masks(n: int = 3, value: int = 1) -> np.ndarray:
         images(masks=masks().astype(bool)),
         images(defects=("good", "hole", "crack")),
         images(facts={"width": np.array([4, 5, 6])}),
+        images(boxes=np.array([[0, 0, 4, 5], [0, 0, 1, 1], [3, 4, 4, 5]])),
     ],
 )
 def test_images_that_are_as_they_should_be_have_no_fault(right: Images) -> None:
@@ -79,6 +80,19 @@ def test_images_that_are_as_they_should_be_have_no_fault(right: Images) -> None:
         (
             images(facts={"width": np.array([4, 5])}),
             "there are 3 images, and the fact 'width' of 2: expected as many",
+        ),
+        (images(boxes=np.zeros((3, 5), np.int64)), "boxes are int64 of shape (3, 5), expected (N, 4)"),
+        (images(boxes=np.zeros((2, 4), np.int64)), "boxes are int64 of shape (2, 4), expected (N, 4)"),
+        *(
+            (images(boxes=np.array([[0, 0, 4, 5], box, [0, 0, 4, 5]])), f"'1.png' fills {said} of 4 x 5")
+            for box, said in (
+                ([0, 0, 5, 5], "rows 0 to 5 and columns 0 to 5"),
+                ([0, 0, 4, 6], "rows 0 to 4 and columns 0 to 6"),
+                ([-1, 0, 4, 5], "rows -1 to 4 and columns 0 to 5"),
+                ([0, -1, 4, 5], "rows 0 to 4 and columns -1 to 5"),
+                ([2, 0, 2, 5], "rows 2 to 2 and columns 0 to 5"),
+                ([0, 3, 4, 3], "rows 0 to 4 and columns 3 to 3"),
+            )
         ),
     ],
 )
@@ -176,6 +190,12 @@ def test_where_a_data_set_knows_a_hash_of_its_content_pixels_are_not_read_for_th
     assert changed(one, "train", pixels=brighter(one.train.pixels)).fingerprint == one.fingerprint
     assert changed(one, "train", paths=("0.png", "1.png", "3.png")).fingerprint != one.fingerprint
     assert replace(one, source_hash="cafe").fingerprint != one.fingerprint
+
+
+def test_the_fingerprint_of_many_images_is_the_one_that_older_stores_know_them_by() -> None:
+    """Made of blocks of 64 images, each followed by its masks: other blocks would give other fingerprints."""
+    many = images(70, masks=masks(70))
+    assert Split(many, images(0)).fingerprint == "965ce8dfbb2e423c"
 
 
 def test_images_beyond_the_first_block_count_for_the_fingerprint() -> None:

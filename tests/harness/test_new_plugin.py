@@ -62,6 +62,12 @@ def test_the_licence_is_the_one_chosen(tmp_path):
     assert "Ada Lovelace" in (folder / "LICENSE").read_text().splitlines()[0]
 
 
+def test_the_licence_is_mit_where_none_is_chosen(tmp_path):
+    new_plugin("glow", "--directory", str(tmp_path))
+    project = tomllib.loads((tmp_path / "anomaly-glow" / "pyproject.toml").read_text())["project"]
+    assert project["license"] == "MIT"
+
+
 def test_no_licence_writes_none(tmp_path):
     new_plugin("glow", "--directory", str(tmp_path), "--license", "none")
     folder = tmp_path / "anomaly-glow"

@@ -256,6 +256,8 @@ def test_reproduce_says_what_to_do_about_a_part_that_was_never_in_a_plugin(
         ({"plugins": [json]}, "json cannot be used: has no hook: expected a function such as harness_models"),
         ({"seeds": 3}, "seeds is 3: expected [3] for this one, or range(3) for so many"),
         ({"data_root": "nowhere"}, "data_root 'nowhere' is not a folder"),
+        ({"weights_dir": "nowhere"}, "weights_dir 'nowhere' is not a folder"),
+        ({"dataset": "mvtec_ad", "categories": "all"}, "Get it from https://www.mvtec.com/"),
         ({"categories": "lagre"}, "no category 'lagre'. Did you mean 'large'?"),
         ({"store": "/proc/nowhere"}, "store '/proc/nowhere' cannot be made"),
         ({"plugins": "nowhere.py"}, "no plugin file 'nowhere.py'"),
@@ -610,6 +612,12 @@ def test_importing_the_harness_and_its_doors_brings_nothing_heavy() -> None:
         "assert {'run', 'open', 'load'} <= set(harness.__all__)"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_what_is_imported_when_it_is_asked_for_is_a_public_name_and_there() -> None:
+    assert {*harness._LAZY} <= {*harness.__all__}
+    for name in harness._LAZY:
+        assert getattr(harness, name).__module__.startswith("harness.")
 
 
 SCRIPT = '''

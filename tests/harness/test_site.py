@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -176,6 +177,10 @@ def test_a_folder_without_exports_is_one_line_and_a_forged_row_is_named(tmp_path
     assert "auroc is 0.99" in done.stderr
     assert 'data-value="0.99"' not in (tmp_path / "out" / "dots.html").read_text()
     assert outcome(1.0, seed=1).id in (tmp_path / "out" / "dots.html").read_text()
+    below = tmp_path / "out" / "dots.html" / "deep"
+    onto = CliRunner().invoke(main, ["site", str(tmp_path / "empty"), "--out", str(below)])
+    assert onto.exit_code == 2
+    assert re.search(r"--out '.*dots.html/deep' cannot be written: Not a directory", onto.stderr)
 
 
 def test_what_turns_text_around_is_spelt_out(tmp_path: Path) -> None:

@@ -112,6 +112,9 @@ def test_what_cannot_be_submitted_is_told_in_a_line(place: Path, tmp_path: Path)
     assert bare.exit_code == 2
     assert "has no test images without labels of can" in bare.stderr
     assert not Path("x").exists()
+    (tmp_path / "file").touch()
+    onto = CliRunner().invoke(main, [*asked[:-1], str(tmp_path / "file")])
+    assert (onto.exit_code, "is a file" in onto.stderr) == (2, True)
 
 
 def test_the_command_of_the_readme_writes_a_submission(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
