@@ -30,7 +30,7 @@ from harness.trials.executors.local import Local
 from harness.trials.grid import Axes, Cell, plan
 from harness.trials.isolation.registry import isolated_registry
 from harness.trials.observers import Observer, Observers
-from harness.trials.oddities import of_changes, of_memory, of_unasked
+from harness.trials.oddities import of_changes, of_kept, of_memory, of_unasked
 from harness.trials.presets import with_preset
 from harness.trials.protocols.axes import crossed, refuse_faults, remark_on
 from harness.trials.saved_model import ModelFolder
@@ -215,7 +215,8 @@ def fit(planned: PlannedRun, observers: Sequence[Observer], warn: Callable[[str]
             about: Any = {"store": store, "worker": worker, "executor": executor, "floors": planned.floors}
             summary = carry_out(cells, **about, observer=observer, refit_edited=settings.refit_edited)
         outcomes = list(store.outcomes([*summary.ids, *summary.floors]))
-    odd = (*of_changes(summary), *of_memory(summary), *of_unasked(summary, executor))
+    kept = () if settings.isolate else of_kept(summary, settings.called("keep_models"))
+    odd = (*kept, *of_changes(summary), *of_memory(summary), *of_unasked(summary, executor))
     remarks = (*_of_edited(planned, outcomes), *odd)
     results = Results(
         Source(settings.store, planned.registry, outcomes),

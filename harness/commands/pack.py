@@ -58,7 +58,7 @@ def command(
 
     MODEL is a directory that `harness run --keep-models` wrote, or its name or trial id in the store. Nothing is
     written unless the graph's scores are those of torch, to within a thousandth, on the normal images that the model's
-    threshold was set on.
+    threshold was set on, or on normal test images where it was fitted to those.
     """
     engine_of(form)
     registry = Registry.discover(plugin_files)
@@ -72,7 +72,10 @@ def command(
 
 
 def _calibration(detector: Detector, registry: Registry, root: Path | None) -> Images:
-    """The normal images that the limit was set on. Raises UsageError where they are out of reach, DataError."""
+    """Normal images: those that the limit was set on, or test images where it was set on fitted ones.
+
+    Raises UsageError where they are out of reach, DataError.
+    """
     trial = detector.saved.trial
     dataset = open_dataset(registry, trial.dataset, root, trial.resize, skip_unreadable=True)  # the fingerprint tells
     otherwise = "or --images with a folder of normal ones"
@@ -86,7 +89,10 @@ def _calibration(detector: Detector, registry: Registry, root: Path | None) -> I
             f"{trial.dataset}'s {trial.category} is not the data that the model was fitted on: its fingerprint is "
             f"{split.fingerprint}, expected {detector.saved.fingerprint}. Give the --data-root of that, {otherwise}"
         )
-    return normal_images(split, trial.holdout, trial.seed, trial.calibrate).calibration
+    normal = normal_images(split, trial.holdout, trial.seed, trial.calibrate)
+    unseen = split.test.take(np.flatnonzero(~split.test.labels))
+    fitted = normal.calibration is normal.fitted
+    return unseen if fitted and len(unseen) else normal.calibration  # a memory of images scores these as nearly 0
 
 
 def _folder(detector: Detector, folder: Path) -> Images:

@@ -22,6 +22,8 @@ def ending(outcome: Outcome) -> str:
     """How a trial ended, in a few words."""
     if outcome.status != "done":
         return printable(f"{outcome.status}: {outcome.reason}")
+    if outcome.rescored:
+        return f"scored once more by its kept model in {outcome.record.score_seconds or 0:.1f} s"
     speed = outcome.record.train_images_per_second
     asked = outcome.record.asked_batch_size
     smaller = f", with batches of {outcome.trial.batch_size} for want of memory" if asked else ""
@@ -36,9 +38,10 @@ def planned(outcome: Outcome) -> Trial:
 
 def accounted(summary: RunSummary) -> str:
     """`5 fitted, 7 already there, 1 skipped or failed`."""
+    kept = [f"{summary.rescored} scored once more by their kept models"] * bool(summary.rescored)
     again = f" ({summary.again} of them again, for {' and '.join(summary.again_for)})" if summary.again else ""
     said = [f"{summary.fitted} fitted{again}", f"{summary.found} already there"]
-    return ", ".join(said + [f"{len(summary.unfinished)} skipped or failed"] * bool(summary.unfinished))
+    return ", ".join(said + kept + [f"{len(summary.unfinished)} skipped or failed"] * bool(summary.unfinished))
 
 
 def tell(line: str) -> None:

@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from harness.api import Encoder, FloatArray, Images, Loss, Model, Pool, Progress, Split, Threshold
+from harness.api import Encoder, Images, Loss, Model, Pool, Progress, Split, Threshold
 from harness.audit.statistics import usual_statistics
 from harness.errors import HarnessError, TrainingError
 from harness.metrics.pixel import curves
 from harness.metrics.pools import made_pools, usual_pools
 from harness.plugin.registry import Registry
 from harness.trials import hardware, provenance
-from harness.trials.corrupting import corrupted_scores
 from harness.trials.crossfitting import cross_fitted
 from harness.trials.framed import FramedModel, framed, unframed
 from harness.trials.handed import handed
@@ -26,8 +25,9 @@ from harness.trials.isolation.model import IsolatedModel, Isolation
 from harness.trials.observers import Observer
 from harness.trials.protocols.augmentation import augmented
 from harness.trials.record import Record
+from harness.trials.rescoring import with_corrupted
 from harness.trials.saved_model import ModelFolder, SavedModel, State, digest_of_pixels, limit_by
-from harness.trials.scoring import Calibration, evidence_of, score, score_normal
+from harness.trials.scoring import Calibration, evidence_of, score_normal
 from harness.trials.together import JOINT_ONE_LIMIT, joined, merged, of_one_fit, parted
 from harness.trials.trial import CROSSFIT, UNUSED, Evidence, Trial
 
@@ -160,7 +160,8 @@ class Fitting:
         started, (usual, asked) = time.perf_counter(), self._pools_of(model)
         evidence, faults = evidence_of(model, calibration, split.test, usual, asked, trial.seed)
         seconds = time.perf_counter() - started
-        evidence, of_corruptions = self._corrupted(model, split.test, evidence, trial.seed)
+        changed = (self.registry, self.corruptions, model, split.test, evidence, trial.seed)
+        evidence, of_corruptions = with_corrupted(*changed)
         return _Tested(evidence, faults, of_corruptions, seconds)
 
     def _pools_of(self, model: Model) -> tuple[Mapping[str, Pool], Mapping[str, Pool]]:
@@ -185,18 +186,6 @@ class Fitting:
             incomplete=split.incomplete,
         )
         return Fitted(evidence, record, self._unkept(trial, split, model, evidence, where))
-
-    def _corrupted(
-        self, model: Model, test: Images, evidence: Evidence, seed: int
-    ) -> tuple[Evidence, Mapping[str, str]]:
-        """Evidence with the scores of changed test images, by the pools that it has, and why some are lacking."""
-        pools = made_pools(self.registry, (pool for pool in evidence.test if pool != UNUSED))
-
-        def scored(images: Images) -> Mapping[str, FloatArray]:
-            return score(model, images, pools, seed=seed)[0] if len(images) else evidence.test
-
-        found, faults = corrupted_scores(self.registry, self.corruptions, test, scored)
-        return replace(evidence, corrupted=found), faults
 
     @contextmanager
     def _fitted_to(self, trial: Trial, listen: Callable[[Progress], None], images: Images) -> Iterator[Model]:

@@ -1,4 +1,4 @@
-"""What is odd about a run, in sentences: what plugins changed, what was tried twice, what nobody asked for."""
+"""What is odd about a run, in sentences: what plugins changed, what was tried twice, what was of no use or unasked."""
 
 from __future__ import annotations
 
@@ -35,3 +35,13 @@ def of_unasked(summary: RunSummary, executor: Executor) -> Iterator[str]:
             f"executor {spell(executor)} gave an outcome of {first}{more} that nobody waited for, as where it gives "
             "one twice: the first one of each trial counts, and the others are left out"
         )
+
+
+def of_kept(summary: RunSummary, keep_models: str) -> Iterator[str]:
+    """That kept models could not be used, and how other fits for corruptions are spared, once for a run."""
+    if summary.kept_faults:
+        (trial, why), *others = summary.kept_faults
+        more = f", and {len(others)} more" if others else ""
+        yield f"{trial.title}{more}: fitted again, for the kept model could not be used: {why}"
+    elif summary.again and any(one.startswith("corruption") for one in summary.again_for):
+        yield f"corruptions take no other fit where models are kept ({keep_models}): none was kept of these trials"

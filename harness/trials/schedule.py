@@ -16,6 +16,7 @@ from harness.trials.folders_left_out import without_folders
 from harness.trials.grid import Cell
 from harness.trials.observers import Observer, RunStart
 from harness.trials.pictures import thumbnails
+from harness.trials.rescoring import kept_of
 from harness.trials.store import Store
 from harness.trials.together import fit_of
 from harness.trials.trial import Outcome, Trial
@@ -40,6 +41,10 @@ class RunSummary:
     """What those trials lacked, in words."""
     apart: list[tuple[Trial, float]] = field(default_factory=list)
     """Fitted again for a pool, and its other scores differ by this share of the largest stored one."""
+    rescored: int = 0
+    """How many stored trials got scores of changed images from their kept models; they are not among the fitted."""
+    kept_faults: list[tuple[Trial, str]] = field(default_factory=list)
+    """Trials that were fitted again because their kept models could not be used, with the reason."""
     unkept: list[tuple[Trial, str]] = field(default_factory=list)
     """Finished trials whose model could not be kept, with the reason."""
     changed: dict[tuple[str, str], Trial] = field(default_factory=dict)
@@ -122,6 +127,7 @@ class _Schedule:
         self._keep = worker.config.keep
         self._known, self._pictured = store.done(), store.pictured()
         self._lacking = lacking_of(store, worker)
+        self._use_kept()
         self._awaited: dict[str, Trial] = {}
         self._unusable: dict[tuple[str, str], str] = {}
         """Why the data of a category cannot be loaded, by the way that its images are read."""
@@ -131,6 +137,15 @@ class _Schedule:
         """The trials that will come of a fit of several categories which was given out, by `fit_of`."""
         self._failed: dict[str, Outcome] = {}
         self.summary = RunSummary(floors=self._floors.ids)
+
+    def _use_kept(self) -> None:
+        """Let the worker score changed images by kept models, where a stored trial lacks nothing else."""
+        worker, config = self._worker, self._worker.config
+        if not config.corruptions or config.isolate or self._edits:
+            return  # a model of strangers is not loaded here, and edited code makes another model
+        others = self._store.lacking(config.pools, pixels=config.pixels)
+        kept = kept_of(self._store.folder / "models", self._lacking.keys() - others.keys())
+        worker.config = replace(config, kept=kept)
 
     @property
     def awaited(self) -> list[Trial]:
@@ -158,7 +173,12 @@ class _Schedule:
             self.summary.changed.setdefault((outcome.trial.method, name), outcome.trial)
         self.summary.alone += [outcome.trial] if outcome.alone else []
         self.summary.ids.append(outcome.id)
-        if outcome.status == "done":
+        if outcome.kept_fault:
+            self.summary.kept_faults.append((outcome.trial, outcome.kept_fault))
+        if outcome.rescored:
+            self.summary.rescored += 1
+            self.summary.again -= 1
+        elif outcome.status == "done":
             self.summary.fitted += 1
         else:
             self.summary.unfinished.append(outcome)
@@ -214,7 +234,13 @@ class _Schedule:
             self._floors.fit_beside(trial, base)
             return None
         self._make_ready(trial, base, split)
-        return wanted if not trial.together or self._is_first(wanted, split.fingerprint) else None
+        alone = not trial.together or wanted.identity(split.fingerprint) in self._from_kept
+        return wanted if alone or self._is_first(wanted, split.fingerprint) else None
+
+    @property
+    def _from_kept(self) -> frozenset[str]:
+        kept = self._worker.config.kept
+        return frozenset() if kept is None else kept.ids
 
     def _is_first(self, trial: Trial, fingerprint: str) -> bool:
         """Whether nobody fits the trial's model yet, which is of several categories."""

@@ -211,6 +211,14 @@ class Evidence:
             digest.update(np.ascontiguousarray(scores, dtype="<f8").data)
         return digest.hexdigest()[:16]
 
+    def hash_of_corrupted(self, pool: str) -> str:
+        """The same of the scores of changed images, whatever the order of corruptions; empty where there are none."""
+        changed = {name: by_pool[pool] for name, by_pool in sorted(self.corrupted.items()) if pool in by_pool}
+        digest = hashlib.sha256(json.dumps(list(changed)).encode())
+        for scores in changed.values():
+            digest.update(np.ascontiguousarray(scores, dtype="<f8").data)
+        return digest.hexdigest()[:16] if changed else ""
+
     @property
     def labels(self) -> BoolArray:
         """(N,), True for anomalous. It cannot be written to, for all trials on the same test images share it."""
@@ -247,6 +255,10 @@ class Outcome:
     """Why its model could not be kept. Only the run that fitted it sees this; it is not stored."""
     changed: tuple[str, ...] = field(default=(), compare=False)
     """What its plugins changed for the whole process, and the worker restored. It is not stored."""
+    rescored: bool = field(default=False, compare=False)
+    """Whether its kept model was scored once more, and nothing was fitted. It is not stored, as the next is not."""
+    kept_fault: str = field(default="", compare=False)
+    """Why its kept model could not be used, so that it was fitted again."""
     parts: tuple[Outcome, ...] = field(default=(), compare=False, repr=False)
     """The outcomes of other trials that came of the same fit. They are stored by themselves."""
     out_of_memory: bool = field(default=False, compare=False)

@@ -20,6 +20,7 @@ from harness.trials.isolation.registry import IsolatedRegistry
 from harness.trials.observers import Observer
 from harness.trials.protocols.axes import presented
 from harness.trials.record import Record
+from harness.trials.rescoring import Kept, rescored
 from harness.trials.saved_model import ModelFolder, write
 from harness.trials.surroundings import put_back
 from harness.trials.together import fingerprint_of, names_of
@@ -50,6 +51,8 @@ class WorkerConfig:
     """Whether images that cannot be read are left out."""
     corruptions: tuple[str, ...] = ()
     """The spellings of corruptions under which test images are scored as well."""
+    kept: Kept | None = None
+    """Models that score changed test images in place of another fit."""
     pixels: bool = False
     """Whether a stored trial without the counts behind its pixel metrics is fitted again for them."""
     trial_minutes: float | None = None
@@ -133,6 +136,9 @@ class Worker:
             base, split = split, self.presented(trial, split)
             fingerprint = split.fingerprint
             known = self.known_before(trial)
+            again = self._from_kept(trial, split)
+            if again.rescored:
+                return again
             splits = self._beside(trial, base) if trial.together else {trial.category: split}
             fingerprints = {name: fingerprint_of(name, splits) if trial.together else fingerprint for name in splits}
             variant, fitted = self._fit_in_memory(trial, splits, observer)
@@ -158,7 +164,20 @@ class Worker:
             )
             return Outcome(one, "done", "", fingerprints[one.category], result.evidence, record, result.unkept)
 
-        return replace(of(variant, fitted), parts=tuple(of(*part) for part in fitted.parts))
+        parts = tuple(of(*part) for part in fitted.parts)
+        return replace(of(variant, fitted), parts=parts, kept_fault=again.kept_fault)
+
+    def _from_kept(self, trial: Trial, split: Split) -> Outcome:
+        """What a trial's kept model adds to its evidence; `rescored` where it is all that the trial lacks."""
+        config, found = self.config, Outcome(trial, "done", "", split.fingerprint)
+        if config.kept is None or found.id not in config.kept.ids:
+            return found
+        where = (self.registry, config.corruptions, config.device, config.weights_dir)
+        try:
+            evidence, record = rescored(config.kept, found.id, trial, split.test, *where)
+        except HarnessError as error:
+            return replace(found, kept_fault=str(error))
+        return replace(found, evidence=evidence, record=record, rescored=True)
 
     def variants(self, trial: Trial) -> Iterator[Trial]:
         """What may be fitted for a trial: itself and, where that is allowed, half the batch, down to one image.

@@ -21,7 +21,7 @@ from harness.verdicts.verdict import METRIC_VERSION, METRICS, PIXEL_METRICS, Err
 
 Row = dict[str, Any]
 
-EVIDENCE, DIGEST = "evidence", "digest"
+EVIDENCE, DIGEST, CORRUPTED_SCORES = "evidence", "digest", "corrupted_scores"
 """Columns that only files have: the scores of a trial and pool, in the first row of these, null in the others; and a
 digest of all other columns, by which an altered or damaged row is known."""
 
@@ -52,6 +52,7 @@ class ExportedImages(SingleImages):
     changed: Mapping[str, Errors]
     rightly: BoolArray | None
     hashed: str | None
+    hashed_changed: str | None
     brought: Packed | None
 
     def detection(self) -> dict[str, tuple[int, int]]:
@@ -66,6 +67,9 @@ class ExportedImages(SingleImages):
     def scores(self) -> str | None:
         return self.hashed
 
+    def corrupted_scores(self) -> str | None:
+        return self.hashed_changed
+
     def packed(self) -> Packed | None:
         return self.brought
 
@@ -74,11 +78,12 @@ def row_of(verdict: Verdict) -> Row:
     """A verdict's columns, on which test images it is right, the scores behind it with a hash, and its provenance."""
     images, record = verdict.images, typed.written(verdict.outcome.record)
     provenance = {name: value for name, value in record.items() if name not in _NOT_PROVENANCE}
-    scores = images.packed()
+    scores, changed = images.packed(), images.corrupted_scores()
     return {
         **verdict.row(),
         "right": _spelt(images.right()),
         "scores": images.scores(),
+        **({} if changed is None else {CORRUPTED_SCORES: changed}),
         **({} if scores is None else {EVIDENCE: scores}),
         "provenance": provenance,
     }
@@ -126,6 +131,7 @@ def verdict_of(row: Mapping[str, Any]) -> Verdict:
             changed=_changed(row, counts),
             rightly=_rightly(row["right"], counts),
             hashed=row["scores"],
+            hashed_changed=typed.read(row.get(CORRUPTED_SCORES), str | None, CORRUPTED_SCORES),
             brought=row.get(EVIDENCE),
         ),
         measured=Measured((), given=given) if given else None,
@@ -147,7 +153,7 @@ def _record(row: Mapping[str, Any]) -> Record:
 
 def _unknown(row: Mapping[str, Any], given: Given) -> str:
     """What may have made a row's id another one: a setting that this harness does not know."""
-    known = {*_TYPES, "corrupted", *Trial._fields, *given, "metric_versions", DIGEST, EVIDENCE}
+    known = {*_TYPES, "corrupted", *Trial._fields, *given, "metric_versions", DIGEST, EVIDENCE, CORRUPTED_SCORES}
     for name in row:
         if name not in known:
             at = f"the column {name!r:.60} ({row[name]!r:.60}) is not known here"

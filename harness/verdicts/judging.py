@@ -66,6 +66,11 @@ class ScoredImages(SingleImages):
             self.known["hash"] = self.evidence.hash_of(self.pool)
         return str(self.known["hash"])
 
+    def corrupted_scores(self) -> str | None:
+        if "changed" not in self.known:
+            self.known["changed"] = self.evidence.hash_of_corrupted(self.pool)
+        return self.known["changed"] or None
+
     def packed(self) -> Packed:
         if "packed" not in self.known:
             self.known["packed"] = packed(self.evidence, self.pool)

@@ -60,6 +60,9 @@ def recomputed(row: Row, said: Verdict, evidence: Evidence, registry: Registry) 
     """
     if row["scores"] != (found := evidence.hash_of(said.pool)):
         raise ValueError(f"scores is {row['scores']!r:.60}, those that came with it give {found!r}")
+    stated, changed = row.get("corrupted_scores"), evidence.hash_of_corrupted(said.pool) or None
+    if stated is not None and stated != changed:  # exports of before have none
+        raise ValueError(f"corrupted_scores is {stated!r:.60}, those that came with it give {changed!r}")
     if said.status != "done":
         return replace(said, images=ScoredImages(evidence, said.pool, None))
     threshold = _threshold(said.threshold, registry)

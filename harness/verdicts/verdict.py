@@ -82,6 +82,10 @@ class SingleImages:
         """16 hexadecimal digits of the scores behind the verdict, equal only where every score is."""
         return None
 
+    def corrupted_scores(self) -> str | None:
+        """The same of the scores of changed images; None where none were tried, and in exports of before."""
+        return None
+
     def packed(self) -> Mapping[str, Any] | None:
         """The scores themselves, as an export has them; None where they are not here."""
         return None

@@ -79,6 +79,7 @@ def test_a_stored_trial_without_that_evidence_is_fitted_again_as_the_same_trial_
     (plain,) = outcomes(tmp_path / "runs")
     again = harness("run", "--corrupt", "darker")
     assert "1 fitted (1 of them again, for corruption darker)" in " ".join(again.stderr.split())
+    assert "take no other fit where models are kept (--keep-models): none was kept of" in " ".join(again.stderr.split())
     (found,) = outcomes(tmp_path / "runs")
     assert (found.id, plain.evidence.corrupted) == (plain.id, {})
     scores = found.evidence.corrupted["darker"]
@@ -87,6 +88,39 @@ def test_a_stored_trial_without_that_evidence_is_fitted_again_as_the_same_trial_
     assert "again, for corruption brightness" in harness("run", "--corrupt", "darker,brightness").stderr
     (both,) = outcomes(tmp_path / "runs")
     assert list(both.evidence.corrupted) == ["brightness", "darker"]
+
+
+def test_a_kept_model_scores_changed_images_once_more_and_nothing_is_fitted(
+    harness: Callable[..., Result], tmp_path: Path
+) -> None:
+    harness("run", "--keep-models", "--seeds", "0,1")
+    scored = harness("run", "--corrupt", "darker,noise", "--seeds", "0,1")
+    assert "0 fitted, 0 already there, 2 scored once more by their kept models" in " ".join(scored.stderr.split())
+    fitted = harness("run", "--corrupt", "darker,noise", "--seeds", "0,1", "--store", str(tmp_path / "other"))
+    assert "2 fitted, 0 already there" in fitted.stderr
+    pairs = list(zip(outcomes(tmp_path / "runs"), outcomes(tmp_path / "other"), strict=True))
+    assert len(pairs) == 2
+    for kept, anew in pairs:
+        assert kept.id == anew.id
+        assert kept.evidence.corrupted.keys() == anew.evidence.corrupted.keys() == {"darker", "noise"}
+        for name, by_pool in anew.evidence.corrupted.items():
+            for pool, scores in by_pool.items():
+                assert np.array_equal(kept.evidence.corrupted[name][pool], scores)
+
+
+def test_a_kept_model_that_is_of_no_use_is_said_and_the_trial_fitted_again(
+    harness: Callable[..., Result], tmp_path: Path
+) -> None:
+    harness("run", "--keep-models")
+    (weights,) = (tmp_path / "runs" / "models").glob("*/weights.safetensors")
+    weights.write_bytes(b"\0" * 9)
+    again = harness("run", "--corrupt", "darker")
+    said = " ".join(again.stderr.split())
+    assert again.exit_code == 0, again.output
+    assert "1 fitted (1 of them again, for corruption darker)" in said
+    assert "large · mean_image · seed 0: fitted again, for the kept model could not be used: " in said
+    assert "weights.safetensors' is not what was written" in said
+    assert list(outcomes(tmp_path / "runs")[0].evidence.corrupted) == ["darker"]
 
 
 def test_changed_images_are_judged_at_the_limit_of_unchanged_ones(
@@ -132,6 +166,13 @@ def test_an_export_brings_the_scores_along_and_what_does_not_follow_from_them_is
     brought = [row["evidence"] for row in rows if (row["evidence"] or {}).get("corrupted")]
     row = next({**row, "evidence": brought[0]} for row in rows if "corrupted" in row)
     assert brought[0]["corrupted"].keys() == {"darker"}
+    packed = row["evidence"]["corrupted"]
+    other = {**packed, "noise": packed["darker"]}  # a corruption more than was tried
+    file.write_text(write([{**row, "evidence": {**row["evidence"], "corrupted": other}}]))
+    assert "corrupted_scores is" in harness("leaderboard", "--store", str(file)).stderr
+    earlier = {name: value for name, value in row.items() if name not in ("corrupted_scores", "digest")}
+    file.write_text(write([earlier]))
+    assert "left out" not in harness("leaderboard", "--store", str(file)).stderr, "exports of before have no such hash"
     kinds = row["corrupted"]["darker"]
     kinds["misses"] = [(k + 1) % 2 for k in kinds["misses"]]
     del row["digest"]
