@@ -192,8 +192,11 @@ class _Schedule:
             for trial in waiting:
                 self.settle(replace(outcome, trial=trial))
         for part in outcome.parts:
-            more = part.id in self._lacking or not self._store.has_done(part.id)
-            if _key_of(part) in self._planned and more:
+            stored = self._store.has_done(part.id)
+            why = self._again_for(part.id, part.trial) if stored else ""
+            if _key_of(part) in self._planned and (why or not stored):
+                if why and part.trial not in waiting:
+                    self._count_again(why)
                 base = self._split(part.trial)
                 if base is not None:
                     self._make_ready(part.trial, base, self._worker.presented(part.trial, base))
@@ -285,13 +288,16 @@ class _Schedule:
         if trial_id is None:
             return trial
         if why := self._again_for(trial_id, ids[trial_id]):
-            self.summary.again += 1
-            self.summary.again_for += [] if why in self.summary.again_for else [why]
+            self._count_again(why)
             return ids[trial_id]
         self.summary.ids.append(trial_id)
         self.summary.found += 1
         self._observer.found(trial, trial_id)
         return None
+
+    def _count_again(self, why: str) -> None:
+        self.summary.again += 1
+        self.summary.again_for += [] if why in self.summary.again_for else [why]
 
     def _again_for(self, trial_id: str, trial: Trial) -> str:
         """What a finished trial lacks, for which it is fitted again; empty where it lacks nothing."""

@@ -181,3 +181,15 @@ def test_joint_trials_that_lack_a_corruption_get_it_from_one_more_fit(run: Calla
         found = [one for one in store.outcomes() if not one.record.floor]
     assert [list(one.evidence.corrupted) for one in found] == [["brightness"]] * 3
     assert "0 fitted, 3 already there" in run("--setting", "joint", "--corrupt", "brightness").stderr
+
+
+def test_joint_trials_of_an_edited_model_are_fitted_again_once_for_all_categories(
+    run: Callable[..., Result], root: Path
+) -> None:
+    run("--setting", "joint,joint-one-limit", "--jobs", "1")
+    (root / "counting.py").write_text(COUNTING.replace("- self.mean)", "- self.mean + 1)"))
+    words = ("--setting", "joint,joint-one-limit", "--jobs", "1", "--refit-edited")
+    again = run(*words)
+    assert "6 fitted (6 of them again, for the code that its parts have now)" in " ".join(again.stderr.split())
+    assert fits(root) == ["15", "15"]
+    assert "0 fitted, 6 already there" in run(*words).stderr

@@ -19,17 +19,16 @@ from harness.trials.store import Store
 DIARIST = '''
 import os, signal
 import numpy as np
+from dataclasses import dataclass
 from pathlib import Path
 from harness import Model, Scores, hookimpl
 
+@dataclass
 class Diarist(Model):
     """The mean grey of what it was fitted to, and a line in a file for each fit; the last one may kill the run."""
     name = "diarist"
     uses = frozenset({"pool"})
     gain: float = 1.0
-
-    def __init__(self, gain: float = 1.0):
-        self.gain = gain
 
     def fit(self, normal, *, encoder, loss, run):
         diary = Path(os.environ["DIARY"])
