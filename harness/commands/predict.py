@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
@@ -29,6 +30,7 @@ from harness.deployment.unusual import UnusualImages
 from harness.deployment.watching import watch
 from harness.errors import HarnessError, UsageError
 from harness.images.decoding import path_text, strict_pillow
+from harness.images.tiles import Tiling
 from harness.images.walk import IMAGE_SUFFIXES
 from harness.plugin.registry import Registry
 from harness.printable import printable
@@ -90,13 +92,13 @@ def command(ctx: click.Context, /, **given: Any) -> None:
                 _warm_up(detector)
                 click.echo(printable(f"Watching {path_text(given['watched'])}; Ctrl-C ends it."), err=True)
                 told.tell(watch(detector, given["watched"], given["heat_maps"]))
-            told.tell(predict(detector, files))
+            told.tell(predict(detector, files), timed=True)
     except KeyboardInterrupt as stop:
         click.echo(f"Stopped. {summary(told.decisions)}", err=True)
         ctx.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
     finally:
         drift.end()
-    click.echo(summary(told.decisions, files.passed_over), err=True)
+    click.echo(summary(told.decisions, files.passed_over) + told.of_tiles, err=True)
     if given["fail_on_anomaly"] and told.decisions["anomalous"]:
         ctx.exit(_ANY_ANOMALY)
     if told.troubled:
@@ -132,13 +134,27 @@ class _Teller:
     decisions: Counter[str] = field(default_factory=Counter)
     troubled: bool = False
     """Whether a file could not be judged, or a picture not be written."""
+    tiles: int = 0
+    seconds: float = 0.0
+    """How many tiles were judged of images that are cut, and in which time."""
     _told_of_no_maps: bool = False
 
-    def tell(self, predictions: Iterable[Prediction]) -> None:
-        """Follow predictions until they end."""
+    @property
+    def of_tiles(self) -> str:
+        """How fast images were judged in tiles; empty where they are not cut."""
+        size = self.detector.saved.trial.tiles
+        if not self.tiles:
+            return ""
+        return f"; {self.tiles} tiles of {size}x{size}, {self.tiles / max(self.seconds, 1e-9):.0f} a second"
+
+    def tell(self, predictions: Iterable[Prediction], *, timed: bool = False) -> None:
+        """Follow predictions until they end; where nobody waits for images, they may be timed."""
         forms = UnusualImages(self.detector)
         click.echo(self.lines.heading(), nl=False)
+        begun = time.monotonic()
         for one in predictions:
+            if timed:
+                self._count_tiles(one, begun)
             self.decisions[one.decision] += 1
             if one.problem:
                 self._complain(one.problem)
@@ -147,6 +163,12 @@ class _Teller:
             picture = self._picture(one) if self.heat_maps and one.score is not None else ""
             click.echo(self.lines.line(one, picture), nl=False)
             self.drift.follow(one)
+
+    def _count_tiles(self, one: Prediction, begun: float) -> None:
+        trial = self.detector.saved.trial
+        if trial.tiles and one.pixels is not None:
+            self.tiles += Tiling(trial.tiles, trial.overlap).count(*one.pixels.shape[:2])
+            self.seconds = time.monotonic() - begun
 
     def _complain(self, problem: str) -> None:
         self.troubled = True

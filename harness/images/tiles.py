@@ -71,6 +71,10 @@ class Tiling:
         rows, columns = (starts(side, self.size, self.overlap) for side in (height, width))
         return [Corner(top, left) for top in rows for left in columns]
 
+    def count(self, height: int, width: int) -> int:
+        """How many tiles an image has."""
+        return len(self.corners(height, width))
+
     def cut(self, image: NDArray[Any], corners: list[Corner]) -> NDArray[Any]:
         """The tiles (K, size, size, ...) of an image (H, W, ...) at these corners."""
         return np.stack([image[top : top + self.size, left : left + self.size] for top, left in corners])

@@ -27,7 +27,10 @@ def ending(outcome: Outcome) -> str:
     speed = outcome.record.train_images_per_second
     asked = outcome.record.asked_batch_size
     smaller = f", with batches of {outcome.trial.batch_size} for want of memory" if asked else ""
-    return f"done in {outcome.record.fit_seconds or 0:.1f} s" + (f", {speed:.0f} images/s" if speed else "") + smaller
+    tiles = outcome.record.tiles_per_second
+    cut = f", scored {tiles:.0f} tiles/s" if tiles else ""
+    fitted = f"done in {outcome.record.fit_seconds or 0:.1f} s" + (f", {speed:.0f} images/s" if speed else "")
+    return fitted + cut + smaller
 
 
 def planned(outcome: Outcome) -> Trial:

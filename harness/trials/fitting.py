@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.api import Encoder, Images, Loss, Model, Pool, Progress, Split, Threshold
 from harness.audit.statistics import usual_statistics
 from harness.errors import HarnessError, TrainingError
+from harness.images.tiles import Tiling
 from harness.metrics.pixel import curves
 from harness.metrics.pools import made_pools, usual_pools
 from harness.plugin.registry import Registry
@@ -175,6 +176,7 @@ class Fitting:
             score_seconds=(told.score_seconds or 0.0) + tested.seconds,
             n_calibration=max((len(scores) for scores in evidence.normal.values()), default=0),
             calibrated_on=where,
+            tiles_per_second=_tiles_of(trial, split.test) / tested.seconds if trial.tiles and tested.seconds else None,
             threads=_threads(model),
             default_pool=model.default_pool,
             floor=bool(model.floor),
@@ -242,6 +244,12 @@ def _known(split: Split) -> Iterator[str]:
     for images in (split.train, split.calibration):
         for pixels in images.contents() if images is not None else ():
             yield digest_of_pixels(pixels)
+
+
+def _tiles_of(trial: Trial, images: Images) -> int:
+    """How many tiles images are scored in."""
+    tiling = Tiling(trial.tiles, trial.overlap)
+    return sum(tiling.count(*image.shape[:2]) for image in images.contents())
 
 
 def _threads(model: Model) -> int | None:

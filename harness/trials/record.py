@@ -20,6 +20,8 @@ class Record:
     score_seconds: float | None = None
     train_images_per_second: float | None = None
     """None if the model is not trained in steps."""
+    tiles_per_second: float | None = None
+    """How fast test images were scored in tiles; None where they are not cut, and in old records."""
     n_train: int | None = None
     """How many images it was fitted on, without those held out."""
     n_calibration: int | None = None

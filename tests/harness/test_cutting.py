@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 import harness
 from harness.commands import main
 from harness.errors import UsageError
+from harness.report.progress import ending
 from harness.trials.protocols.axes import crossed
 from harness.trials.settings import Settings
 from harness.trials.store import Store
@@ -151,6 +153,11 @@ def test_python_asks_for_tiles_and_a_kept_model_judges_files_and_arrays_of_any_s
     Image.fromarray(array[:30, :90]).save(tmp_path / "small.png")
     (small,) = model.predict([tmp_path / "small.png"])
     assert small.problem == f"{tmp_path / 'small.png'} is 90x30: expected at least a tile of 32x32"
+    assert outcome.record.tiles_per_second is not None
+    assert f", scored {outcome.record.tiles_per_second:.0f} tiles/s" in ending(outcome)
+    words = ["predict", "parts", str(parts / "test/dent/1.png"), "--store", str(tmp_path / "runs")]
+    told = CliRunner().invoke(main, words)
+    assert re.search(r"^1 image: .*; 12 tiles of 32x32, \d+ a second$", told.stderr, re.MULTILINE), told.stderr
 
 
 def test_a_packed_graph_takes_tiles_and_its_json_says_how_whole_images_are_judged(parts: Path, tmp_path: Path):
