@@ -32,14 +32,14 @@ def parse(text: str) -> tuple[str, dict[str, str]]:
     """
     name, bracket, rest = text.strip().partition("[")
     if not _NAME.fullmatch(name) or (bracket and not rest.endswith("]")):
-        raise UsageError(f"{text!r} is not a part: expected a name, or name[option=value,...]")
+        raise UsageError(f"{text!r:.200} is not a part: expected a name, or name[option=value,...]")
     options: dict[str, str] = {}
     for item in _split(rest[:-1], outermost=False) if bracket else []:
         option, equals, value = (piece.strip() for piece in item.partition("="))
         if not equals or not _NAME.fullmatch(option) or not value:
-            raise UsageError(f"{item!r} in {text!r} is not an option: expected option=value")
+            raise UsageError(f"{item!r:.200} in {text!r:.200} is not an option: expected option=value")
         if option in options:
-            raise UsageError(f"{text!r} gives {option!r} twice")
+            raise UsageError(f"{text!r:.200} gives {option!r:.200} twice")
         options[option] = unquoted(value)
     return name, options
 
@@ -49,7 +49,8 @@ def quoted(value: str) -> str:
     if _HARMLESS.fullmatch(value):
         return value
     try:
-        plain = parse(f"part[option={value}]") == ("part", {"option": value})
+        # One that begins with a quote would go on to the next quote, which may be that of another part.
+        plain = not value.startswith('"') and parse(f"part[option={value}]") == ("part", {"option": value})
     except UsageError:
         plain = False
     return value if plain else json.dumps(value, ensure_ascii=False)
@@ -97,7 +98,7 @@ def _split(text: str, *, outermost: bool, at: str = ",") -> list[str]:
             item += character
         place += 1
     if depth != 0:
-        raise UsageError(f"{text!r} has unequal brackets: expected a form such as 'cae[latent_dim=64],dae'")
+        raise UsageError(f"{text!r:.200} has unequal brackets: expected a form such as 'cae[latent_dim=64],dae'")
     return [stripped for stripped in (part.strip() for part in [*items, item]) if stripped]
 
 

@@ -25,7 +25,7 @@ def make(cls: type[P], options: dict[str, str], where: str, make_part: MakePart 
             values[option] = read(text, types_of[option], make_part)
         except ValueError:
             wanted = describe(types_of[option])
-            raise UsageError(f"{where}: option {option!r} is {text!r}, expected {wanted}") from None
+            raise UsageError(f"{where}: option {option!r} is {text!r:.200}, expected {wanted}") from None
         except UsageError as error:  # of a part within this one
             raise UsageError(f"{where}: option {option!r}: {error}") from error
     try:

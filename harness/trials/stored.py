@@ -76,6 +76,8 @@ def record_of(row: Row) -> Record:
     """How its trial came about. Raises ValueError, naming the trial."""
     try:
         told = json.loads(row.record, parse_constant=lambda _: None)
+        if not isinstance(told, dict):
+            raise ValueError(f"it is {told!r:.60}, expected fields by name")
         losses = told.get("loss_history") or []
         if None in losses:  # an older harness has kept NaN; what a fit reported after that says nothing
             told["loss_history"] = losses[: losses.index(None)]

@@ -25,6 +25,7 @@ WAYS = [
     ("order", "score_does_not_depend_on_batch"),
     ("calls", "score_does_not_depend_on_batch"),
     ("clips", "leaves_images_unchanged"),
+    ("remembers", "refit_forgets"),
     *((way, "leaves_the_process_as_it_was") for way in SHARED),
     ("leaves", "gives_one_finite_score_an_image"),
     ("nan", "reports_finite_losses"),

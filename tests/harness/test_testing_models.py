@@ -273,7 +273,7 @@ def test_a_right_model_passes_every_check(right):
             "taking away defect kinds, masks and telling names changes maps",
         ),
         (IgnoresTheSeed, {"same_seed_gives_same_scores"}, "fitting again with the same seed, 0, changes maps"),
-        (Remembers, {"refit_forgets"}, "an earlier fit on other images changes maps"),
+        (Remembers, {"refit_forgets"}, "an earlier fit on other images, or images scored before, changes maps"),
         (WritesIntoNormalImages, {"leaves_images_unchanged"}, "fitting changed the pixels"),
         (FailsOnALastBatchOfOne, {"fits_a_last_batch_of_one"}, "ValueError: expected more than 1 value"),
         (LowerIsWorse, {"toy_defects_score_above_normal"}, "an AUROC of 0.00, expected at least 0.9"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -90,10 +90,12 @@ HARMS: Mapping[str, Callable[[], object]] = {
 class Cheat(Model):
     name = "cheat"
     way: str = ""
+    seen: ClassVar[list[np.ndarray]] = []
 
     def fit(self, normal: Images, *, run: Run, **parts: object) -> None:
         self.counter = count()
-        self.centre = normal.pixels.astype(float).mean(axis=0)
+        known = np.concatenate(self.seen) if self.way == "remembers" and self.seen else normal.pixels
+        self.centre = known.astype(float).mean(axis=0)
         if self.way == "clips":
             pixels = normal.pixels
             pixels[pixels > 90] = 90
@@ -108,6 +110,8 @@ class Cheat(Model):
         honest = np.abs(images.pixels - self.centre).max(axis=(1, 2, 3))
         if self.way == "order":
             honest = np.arange(len(images)) * 1.0
+        if self.way == "remembers":
+            self.seen.append(images.pixels.copy())
         if self.way == "calls":
             honest = np.array([next(self.counter) for _ in images.paths]) * 1.0
         found = FINDS[self.way](images) if self.way in FINDS else None
