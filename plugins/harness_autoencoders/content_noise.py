@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -89,10 +90,23 @@ def _unit(coarse: Tensor, fine: Tensor) -> Tensor:
 
 def _powers(base: int, count: int, like: Tensor) -> Tensor:
     """So many powers of a number, each without its multiples of P."""
+    return torch.tensor(_powers_of(base, count), dtype=torch.float32, device=like.device)
+
+
+@lru_cache(maxsize=64)
+def _powers_of(base: int, count: int) -> tuple[int, ...]:
     found = [base]
     while len(found) < count:
         found.append(found[-1] * base % P)
-    return torch.tensor(found, dtype=torch.float32, device=like.device)
+    return tuple(found)
+
+
+def _in_one(x: Tensor) -> bool:
+    """Whether a remainder is taken in one operation. On a GPU each is a launch, and torch's there is exact.
+
+    Elsewhere several simple ones take less time than a remainder, and every runtime that graphs go to has them.
+    """
+    return x.is_cuda
 
 
 def _mixed(a: Tensor, b: Tensor, key: Iterator[float]) -> tuple[Tensor, Tensor]:
@@ -112,9 +126,14 @@ def _rest(x: Tensor) -> Tensor:
 
 def _congruent(x: Tensor) -> Tensor:
     """The same from -1 to P: the quotient is rounded, and may be one off, while product and difference are exact."""
+    if _in_one(x):
+        return torch.remainder(x, P)
     return x - torch.floor(x * (1 / P)) * P
 
 
 def _least(x: Tensor) -> Tensor:
+    """From -1 to P to what is below P and not negative."""
+    if _in_one(x):
+        return x
     x = torch.where(x < 0, x + P, x)
     return torch.where(x < P, x, x - P)

@@ -84,6 +84,9 @@ class Reconstruction(TrainedModel):
         if adversary is not None and not adversary.steps:
             raise UnavailableError(f"{self.name} trains by a step of its own, in which adversarial has no part")
 
+    def _replayable(self) -> bool:
+        return type(self)._step in (DAE._step, CAE._step) and self._adversary is None
+
     def _error(self, output: Tensor, clean: Tensor) -> Tensor:
         """The loss of reconstructions (N, 3, H, W), and what the adversary, if there is one, thinks of them."""
         loss = self._loss(output, clean)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -9,6 +11,7 @@ from torch.nn import functional
 from harness import Loss, UsageError
 from harness_autoencoders.content_noise import ContentNoise
 from harness_autoencoders.corruption import apply
+from harness_timm import rectified
 
 UPSAMPLINGS = 4
 """How often the decoder doubles the size; it therefore takes features of reduction 16."""
@@ -26,12 +29,22 @@ class UpsampledConv2d(nn.Conv2d):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, channels, H, W) to (N, width, 2H, 2W)."""
+        # The bias is added separately: oneDNN takes longer over its gradient than over that of the weights, and torch
+        # hands none to cuDNN but adds it afterwards.
+        assert self.bias is not None
+        output = self.without_bias(features)
+        return output.add_(self.bias.to(output.dtype)[:, None, None])
+
+    def rectified(self, features: Tensor) -> Tensor:
+        """The same after a ReLU."""
+        assert self.bias is not None
+        return rectified(self.without_bias(features), self.bias)
+
+    def without_bias(self, features: Tensor) -> Tensor:
+        """The same before the bias is added."""
         sums = 4 * functional.avg_pool2d(self.weight, 2, stride=1, padding=1)
         kernel = sums.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
-        output = functional.conv_transpose2d(features, kernel, stride=2, padding=1)
-        # The bias is added separately: oneDNN takes longer over its gradient than over that of the weights.
-        assert self.bias is not None
-        return output.add_(self.bias.to(output.dtype)[:, None, None])
+        return functional.conv_transpose2d(features, kernel, stride=2, padding=1)
 
 
 class SqueezeExcite(nn.Module):
@@ -67,7 +80,7 @@ class Decoder(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(N, channels, H, W) to (N, 3, 16 H, 16 W) in [0, 1]."""
         for stage, attention in zip(self.stages, self.attentions, strict=True):
-            features = attention(stage(features).relu_())
+            features = attention(cast("UpsampledConv2d", stage).rectified(features))
         output: Tensor = self.last(features)
         return output.float().sigmoid_()
 

@@ -87,4 +87,8 @@ class TrainedModel(Model):
     def _train(self, normal: Images, run: Run) -> None:
         from harness_autoencoders.training import train
 
-        train(self._network, normal, self._step, run)
+        train(self._network, normal, self._step, run, replayable=self._replayable())
+
+    def _replayable(self) -> bool:
+        """Whether a step is a function of images, generator and network alone, so that a GPU need not ask for each."""
+        return False

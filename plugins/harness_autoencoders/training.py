@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from harness import Images, Progress, Run, TrainingError
 from harness_autoencoders.memory import freed_memory_is_kept
+from harness_autoencoders.replayed import Held, Randomness, Replayed, recorder_for, stream_of_its_own
+from harness_autoencoders.source import Source, floats
 
 REPORT_SECONDS = 1.0
 """Seconds between two reports within a long epoch."""
@@ -45,28 +47,39 @@ def spawned_seeds(seed: int) -> tuple[int, int]:
     return int(order.generate_state(1)[0]), int(noise.generate_state(1)[0])
 
 
-def train(network: nn.Module, normal: Images, step: Step, run: Run) -> None:
+def train(network: nn.Module, normal: Images, step: Step, run: Run, *, replayable: bool = False) -> None:
     """Minimise `step` over the network's parameters with Adam, in the run's epochs, batches and precision.
 
-    Raises TrainingError when a loss is not finite. Leaves the network in eval mode.
+    A `replayable` step is a function of images, generator and network alone: a GPU records it, and `step` is not called
+    again. Raises TrainingError when a loss is not finite. Leaves the network in eval mode.
     """
     device = torch.device(run.device)
-    source = _Source(normal.pixels, device)
     optimiser = torch.optim.Adam(network.parameters(), lr=run.learning_rate, fused=True)
     order, noise = spawned_seeds(run.seed)
     shuffling = torch.Generator().manual_seed(order)
-    randomness = torch.Generator(device).manual_seed(noise)
+    randomness = Randomness(device, noise)
+    recorder = recorder_for(run, optimiser, randomness) if replayable else None
+
+    def replayed(take: Callable[[Tensor], None], total: Tensor) -> Callable[[Tensor], None]:
+        return take if recorder is None else Replayed(take, recorder, Held(network, optimiser, total, randomness))
+
     network.train()
-    with _fast(device):
+    with _fast(device), stream_of_its_own(device):
+        source = Source(normal.pixels, device, keep=True)
         minimise(
-            lambda chosen: step(source.batch(chosen), randomness),
-            lambda: _batches(len(normal), run.batch_size, shuffling),
+            lambda pixels: step(floats(pixels), randomness.generator),
+            lambda: map(source.batch, _batches(len(normal), run.batch_size, shuffling)),
             optimiser,
             run,
             items=len(normal),
             images=len(normal),
+            taken=replayed,
         )
     network.eval()
+
+
+def _as_it_is(take: Callable[[B], None], total: Tensor) -> Callable[[B], None]:
+    return take
 
 
 def minimise(
@@ -77,22 +90,30 @@ def minimise(
     *,
     items: int,
     images: int,
+    taken: Callable[[Callable[[B], None], Tensor], Callable[[B], None]] = _as_it_is,
 ) -> None:
     """Let an optimiser lower a loss, the mean over a batch, in the run's epochs and precision.
 
     `batches` gives the batches of one epoch, which hold so many items, made of so many images. Reports the mean loss
-    over items. Raises TrainingError when it is not finite.
+    over items. Raises TrainingError when it is not finite. `taken` may take a step, which adds to a total, otherwise.
     """
     device = torch.device(run.device)
+    total = torch.zeros((), device=device)
+
+    def step(batch: B) -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bf16"):
+            loss = loss_of(batch)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        total.add_(loss.detach() * len(batch))
+
+    take = taken(step, total)
     for epoch in range(1, run.epochs + 1):
-        total, seen, told, last_told = torch.zeros((), device=device), 0, 0, time.monotonic()
+        total.zero_()
+        seen, told, last_told = 0, 0, time.monotonic()
         for batch in batches():
-            with torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bf16"):
-                loss = loss_of(batch)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            total += loss.detach() * len(batch)
+            take(batch)
             seen += len(batch)
             epoch_done = seen == items
             if epoch_done or time.monotonic() - last_told >= REPORT_SECONDS:
@@ -109,13 +130,14 @@ def reconstruction_errors(
 ) -> NDArray[np.float32]:
     """The maps (N, H, W), or scores (N,), that `error` makes of clean images (B, 3, H, W) and pixels (B, H, W, 3)."""
     on = torch.device(device)
-    source = _Source(images.pixels, on)
+    source = Source(images.pixels, on, keep=False)
     maps = torch.empty(0, *images.pixels.shape[1:3])
     with torch.inference_mode(), _fast(on):
         for start in range(0, len(images), SCORE_BATCH):
             # The last batch is filled up with copies of the last image.
             chosen = np.minimum(np.arange(start, start + SCORE_BATCH), len(images) - 1)
-            errors = error(source.batch(chosen), images.pixels[chosen])
+            pixels = source.read(chosen)
+            errors = error(floats(source.moved(pixels)), pixels)
             if not start:
                 maps = torch.empty(len(images), *errors.shape[1:], pin_memory=on.type == "cuda")
             maps[start : start + SCORE_BATCH].copy_(errors[: len(images) - start], non_blocking=True)
@@ -131,23 +153,6 @@ def _batches(count: int, size: int, order: torch.Generator) -> Iterator[NDArray[
     if ends and count - ends[-1] == 1:
         ends.pop()
     yield from np.split(shuffled, ends)
-
-
-class _Source:
-    """Images as floats on a device, batch by batch; a GPU keeps them all if they take no more than half its memory."""
-
-    def __init__(self, pixels: NDArray[np.uint8], device: torch.device) -> None:
-        self._pixels, self._device, self._resident = pixels, device, None
-        if device.type == "cuda" and pixels.nbytes <= torch.cuda.mem_get_info(device)[0] // 2:
-            self._resident = torch.from_numpy(np.array(pixels)).to(device)
-
-    def batch(self, chosen: NDArray[np.intp]) -> Tensor:
-        """(N, 3, H, W) in [0, 1]. Images are stored as (N, H, W, 3), so a view of them is channels_last already."""
-        if self._resident is None:
-            batch = torch.from_numpy(self._pixels[chosen]).to(self._device)
-        else:
-            batch = self._resident[torch.from_numpy(chosen).to(self._device)]
-        return batch.permute(0, 3, 1, 2).float().div_(255)
 
 
 def _fast(device: torch.device) -> AbstractContextManager[None]:

@@ -9,6 +9,7 @@ from harness_timm.encoders import VGG16, Conv, ResNet50, Timm
 from harness_timm.foundation import CLIPBase, DINOv2Base, DINOv2Small, DINOv2SmallRegisters, SigLIPBase
 
 if TYPE_CHECKING:
+    from harness_timm.fused import rectified
     from harness_timm.weights import load_published
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "SigLIPBase",
     "Timm",
     "load_published",
+    "rectified",
 ]
 
 
@@ -37,4 +39,8 @@ def __getattr__(name: str) -> Any:
         from harness_timm.weights import load_published
 
         return load_published
+    if name == "rectified":
+        from harness_timm.fused import rectified
+
+        return rectified
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

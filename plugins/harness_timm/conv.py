@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import Tensor, nn
+
+from harness_timm.fused import pooled
 
 
 class ConvPyramid(nn.Module):
@@ -19,8 +23,8 @@ class ConvPyramid(nn.Module):
         """(N, 3, H, W) in [0, 1] to (N, width, H/r, W/r) for each reduction r."""
         maps, reduction = {1: images}, 1
         for convolution in self.convolutions:
-            # ReLU and max-pooling commute; after pooling, ReLU has only a quarter of the numbers to do.
-            maps[2 * reduction] = nn.functional.max_pool2d(convolution(maps[reduction]), 2).relu_()
+            # Whoever asks for gradients in the images may differentiate them again, as a contractive penalty does.
+            maps[2 * reduction] = pooled(cast("nn.Conv2d", convolution), maps[reduction], twice=images.requires_grad)
             reduction *= 2
         return [maps[reduction] for reduction in self.reductions]
 

@@ -11,6 +11,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
+from harness_autoencoders import content_noise
 from harness_autoencoders.content_noise import LARGEST, ContentNoise, P, _congruent, _cubed, _rest
 
 FAR = 4.5
@@ -137,6 +138,21 @@ def test_other_runtimes_get_the_same_numbers(tmp_path: Path) -> None:
     for found in (by_onnx, [by_openvino[0], by_openvino[1]]):
         np.testing.assert_allclose(found[0], uniform, atol=2e-7)  # a whole number more would be 2e-4
         np.testing.assert_allclose(found[1], normal, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(5, 7), (64, 48)])
+def test_remainders_in_one_operation_as_on_a_gpu_give_the_same_to_the_last_bit(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    shown = torch.randint(0, 256, (3, 3, *size), generator=torch.Generator().manual_seed(0)) / 255
+    in_several = ContentNoise(5).normal(shown), ContentNoise(5).uniform(shown)
+    monkeypatch.setattr(content_noise, "_in_one", lambda x: True)
+    for found, expected in zip(
+        (ContentNoise(5).normal(shown), ContentNoise(5).uniform(shown)), in_several, strict=True
+    ):
+        assert torch.equal(found, expected)
+    every = torch.arange(0, 2**24 + 1, 7, dtype=torch.float32)
+    assert torch.equal(content_noise._rest(every), every.long().remainder(content_noise.P).float())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
