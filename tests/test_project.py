@@ -81,7 +81,7 @@ def test_ci_calls_the_two_commands_that_the_readme_opens_with() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     demo, tests = re.findall(r"^    (pip install .*)$", readme, flags=re.MULTILINE)[:2]
     assert demo == "pip install . && harness run --models dae,cae --encoders all"
-    assert tests == "pip install '.[test]' && pytest"
+    assert tests == "pip install '.[test]' && pytest -n 2 --dist loadfile"
     for command in (demo, tests):
         for half in command.split(" && "):
             assert half.removeprefix("pip install ") in script

@@ -84,7 +84,7 @@ def kept(store: Path, *words: object) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that lies in the store of its trial."""
-    return kept(tmp_path_factory.mktemp("measured") / "runs", "--models", "dae[widths=4-4-4-4]")
+    return kept(tmp_path_factory.mktemp("measured") / "runs", "--models", "padim[features=4]")
 
 
 @pytest.fixture(scope="module")
