@@ -410,6 +410,10 @@ def test_percentiles_are_the_first_grey_levels_that_so_many_pixels_reach() -> No
     assert (found["darkest percentile"], found["brightest percentile"]) == (0, 98)
     assert found["brightness"] == found["mean of red"] == pytest.approx(49.5)
     assert found["spread of blue"] == pytest.approx(np.arange(100).std())
+    half_white = np.full((1, 8, 8, 3), 255, np.uint8)
+    half_white[:, :4] = 100
+    found = dict(zip(NAMES, statistics_of(half_white)[0], strict=True))
+    assert (found["darkest percentile"], found["brightest percentile"]) == (100, 255)
 
 
 def test_of_no_images_nothing_is_usual_and_of_some_it_is_mean_and_deviation() -> None:

@@ -279,10 +279,29 @@ def test_a_hostile_archive_is_refused_before_anything_is_written(tmp_path: Path,
     content, said = HOSTILE[name]
     (tmp_path / "archive").write_bytes(content)
     (tmp_path / "into").mkdir()
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=said) as caught:
         unpack(tmp_path / "archive", tmp_path / "into")
+    assert str(tmp_path / "archive") in str(caught.value)
     assert not any(one.read_bytes() for one in (tmp_path / "into").iterdir() if name != "cut")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["archive", "into"]
+
+
+def test_an_archive_of_too_many_entries_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.downloading.unpacking._MOST_ENTRIES", 2)
+    (tmp_path / "into").mkdir()
+    for names in ("ab", "abc"):
+        (tmp_path / "archive").write_bytes(zipped(dict.fromkeys(names, b"1")))
+        if names == "ab":
+            unpack(tmp_path / "archive", tmp_path / "into")
+    with pytest.raises(DataError, match="has 3 entries, expected at most 2"):
+        unpack(tmp_path / "archive", tmp_path / "into")
+
+
+def test_little_that_was_packed_to_next_to_nothing_is_no_bomb(tmp_path: Path) -> None:
+    (tmp_path / "archive").write_bytes(zipped({"a": bytes(100_000)}))
+    (tmp_path / "into").mkdir()
+    unpack(tmp_path / "archive", tmp_path / "into")
+    assert (tmp_path / "into" / "a").stat().st_size == 100_000
 
 
 def test_a_bomb_is_refused_by_what_it_says_and_by_what_it_holds(
@@ -306,7 +325,8 @@ def test_files_and_folders_of_an_archive_lie_where_their_names_say(tmp_path: Pat
         content = zipped({"empty/": b"", **entries, "a/": b""})  # which is there by then
     else:
         files = [(name, text, tarfile.REGTYPE) for name, text in entries.items()]
-        content = tarred([("empty", b"", tarfile.DIRTYPE), *files, ("a", b"", tarfile.DIRTYPE)])
+        folder = ("a", b"", tarfile.DIRTYPE)  # named twice, which is no harm
+        content = tarred([("empty", b"", tarfile.DIRTYPE), folder, *files, folder])
     (tmp_path / "archive").write_bytes(content)
     (tmp_path / "into").mkdir()
     unpack(tmp_path / "archive", tmp_path / "into")
