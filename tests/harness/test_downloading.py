@@ -20,6 +20,7 @@ from PIL import Image
 from harness import Archive
 from harness.commands import main
 from harness.downloading import fetch, unpack
+from harness.downloading.unpacking import _check, _Entry
 from harness.errors import DataError, UnavailableError
 from harness_datasets.published import Btad
 
@@ -295,6 +296,17 @@ def test_an_archive_of_too_many_entries_is_refused(tmp_path: Path, monkeypatch: 
             unpack(tmp_path / "archive", tmp_path / "into")
     with pytest.raises(DataError, match="has 3 entries, expected at most 2"):
         unpack(tmp_path / "archive", tmp_path / "into")
+
+
+@pytest.mark.parametrize(("size", "refused"), [(1 << 30, False), ((1 << 30) + 1, True)])
+def test_a_small_archive_may_unpack_to_a_gigabyte(tmp_path: Path, size: int, refused: bool) -> None:
+    (tmp_path / "archive").touch()
+    entries = [_Entry("a", size, False, True, tarfile.TarInfo())]
+    if not refused:
+        _check(tmp_path / "archive", entries)
+        return
+    with pytest.raises(DataError, match="expected at most 1,073,741,824"):
+        _check(tmp_path / "archive", entries)
 
 
 def test_little_that_was_packed_to_next_to_nothing_is_no_bomb(tmp_path: Path) -> None:
