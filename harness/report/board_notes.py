@@ -25,7 +25,7 @@ MARKS = {
 COMMON = "common seeds"
 MARGINS = (
     "±: half a 95 % interval, for other test images and, of several seeds, for other fits (of pixel metrics for these "
-    "alone)."
+    "alone). Near 0 and 1 all of the interval lies on one side, so that 1.000 ±.09 is from .82."
 )
 POOLED = "pooled"
 HEADINGS = {

@@ -9,6 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.metrics.delong import delong, placements
+from harness.metrics.significance import holm
+from harness.verdicts.packing import unpacked
+
 HERE = Path(__file__).parent
 METHOD = ("model", "encoder", "loss", "weights", "pool", "threshold", "epochs", "holdout", "image_size", "versions")
 CATEGORIES = ("bottle", "pill")
@@ -66,10 +70,29 @@ def nested_choice() -> None:
     print(f"\nChosen on the other category, the balanced accuracy is {np.mean(held_out):.3f}.\n")
 
 
+def joint() -> None:
+    """A model for each category beside one for all, by DeLong's test of the same images."""
+    found: dict[tuple[str, str, str], Any] = {}
+    for row in rows_of("joint.jsonl"):
+        if row["pool"] == row["provenance"]["default_pool"] and row["model"] != "global_statistics" and row["evidence"]:
+            evidence = unpacked(row["evidence"], row["pool"])
+            placed = placements(evidence.test[row["pool"]], [kind != "good" for kind in evidence.defects])
+            found[row["model"], row["category"], row.get("setting", "one-class")] = placed
+    pairs = [(model, category) for model, category, setting in sorted(found) if setting == "joint"]
+    p = [delong(found[*pair, "joint"], found[*pair, "one-class"]) for pair in pairs]
+    print("### A model for each category, and one for all: AUROC, and DeLong's test of these fits\n")
+    print("| model | category | a model for each | one for all | p | p Holm |\n|---|---|---|---|---|---|")
+    for (model, category), one, corrected in zip(pairs, p, holm(p), strict=True):
+        aurocs = [found[model, category, setting].aurocs[0] for setting in ("one-class", "joint")]
+        print(f"| {model} | {category} |", " | ".join(f"{value:.3f}" for value in (*aurocs, one, corrected)), "|")
+    print()
+
+
 def main() -> None:
     """Print all of it in markdown."""
     processor_and_gpu()
     nested_choice()
+    joint()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
-from scipy.stats import binomtest, norm
+from scipy.stats import binom, binomtest, norm
 
 from harness.api import Ranking
 from harness.metrics.intervals import (
@@ -164,3 +166,36 @@ def test_importing_intervals_loads_neither_torch_nor_scipy():
     code = "import sys, harness.metrics.intervals; print({'torch', 'scipy', 'sklearn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(("n_normal", "n_abnormal"), [(20, 63), (60, 12)])
+def test_the_interval_of_an_f1_holds_the_true_one_in_95_of_a_hundred_test_sets(n_normal, n_abnormal):
+    """Exactly, over every count that there can be: about .95 over rates, and never under .88."""
+    counts = np.arange(n_abnormal + 1), np.arange(n_normal + 1)
+    bounds = np.array([[f1_interval((int(k), n_abnormal), (int(m), n_normal)) for m in counts[1]] for k in counts[0]])
+    held = []
+    for found in (0.5, 0.7, 0.9, 0.95, 0.99):
+        for alarms in (0.01, 0.05, 0.3, 0.5):
+            true = 2 * found * n_abnormal / (found * n_abnormal + alarms * n_normal + n_abnormal)
+            within = (bounds[:, :, 0] <= true) & (true <= bounds[:, :, 1])
+            held.append(binom.pmf(counts[0], n_abnormal, found) @ within @ binom.pmf(counts[1], n_normal, 1 - alarms))
+    assert 0.94 < np.mean(held) < 0.97
+    assert min(held) > 0.88
+
+
+def test_the_interval_of_an_average_precision_holds_the_true_one_in_nine_of_ten_test_sets_or_more():
+    """With few trials of leaderboards/simulations/f1_and_average_precision.py."""
+    script = Path(__file__).parents[2] / "leaderboards" / "simulations" / "f1_and_average_precision.py"
+    simulated, draws = runpy.run_path(str(script))["precision_coverage"], np.random.default_rng(4)
+    simulated.__globals__["TRIALS"] = 500
+    for auroc, spread in ((0.7, 1.0), (0.9, 1.0), (0.95, 0.5)):
+        assert simulated((20, 63), auroc, spread, draws) > 0.9
+
+
+@pytest.mark.parametrize(("seeds", "by_seed"), [(3, 0.0), (3, 0.3), (10, 0.1)])
+def test_plus_minus_of_a_mean_over_seeds_holds_the_true_accuracy(seeds, by_seed):
+    """With few trials of leaderboards/simulations/mean_over_seeds.py."""
+    script = Path(__file__).parents[2] / "leaderboards" / "simulations" / "mean_over_seeds.py"
+    simulated = runpy.run_path(str(script))["of_accuracy"]
+    simulated.__globals__["TRIALS"] = 400
+    assert simulated(83, seeds, by_seed, np.random.default_rng(6)) > 0.9

@@ -72,6 +72,19 @@ def test_tolerance_bounds_the_rate_itself_with_its_confidence(alpha: float, n: i
     assert np.mean(gamma(4.0).sf(lower) <= alpha) < 0.95, "the next lower score does not promise it"
 
 
+@pytest.mark.parametrize("levels", [1, 2, 5, 40])
+def test_conformal_and_tolerance_promise_no_less_where_scores_are_few_values_and_tie(levels: int) -> None:
+    """An image at the limit is no alarm, so that ties can only make alarms rarer."""
+    random = np.random.default_rng(levels)
+    chances = random.dirichlet(np.ones(levels))
+    drawn = random.choice(levels, p=chances, size=(3000, 100)).astype(float)
+    beyond = 1 - np.cumsum(chances)  # the rate of alarms at each value as limit
+    for threshold in (Conformal(), Tolerance()):
+        rates = np.maximum(beyond[[int(threshold.fit(row)) for row in drawn]], 0)
+        assert np.mean(rates) < 0.055
+        assert isinstance(threshold, Conformal) or np.mean(rates <= 0.05 + 1e-12) > 0.94
+
+
 @pytest.mark.parametrize(
     ("threshold", "n", "needed"),
     [(Tolerance(), 58, 59), (Tolerance(alpha=0.01), 298, 299), (Conformal(), 18, 19), (Conformal(alpha=0.01), 98, 99)],
