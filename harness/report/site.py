@@ -128,7 +128,7 @@ def _file_names(datasets: Mapping[str, Any]) -> dict[str, str]:
 def _page(dataset: str, name: str, found: Sequence[tuple[str, list[Verdict]]]) -> Page:
     lines: list[SiteRow] = []
     made: dict[str, Made] = {}
-    grave: dict[str, None] = {}
+    grave: dict[tuple[str, str], str] = {}
     for file, verdicts in found:
         by_threshold: dict[str, list[Verdict]] = {}
         for verdict in verdicts:
@@ -137,8 +137,10 @@ def _page(dataset: str, name: str, found: Sequence[tuple[str, list[Verdict]]]) -
         ranked = [board for board in every if board.category is not None]
         titles = labels(line.method._replace(pool="", threshold="") for board in ranked for line in board.lines)
         for board in ranked:
-            said = [note for note in board.notes if note.startswith("GRAVE ")]
-            grave |= dict.fromkeys(f"{board.category}: {note}" for note in said)
+            for note in board.notes:
+                if note.startswith("GRAVE "):  # of one finding, as several runs tell it, who says most
+                    finding = board.category or "", note.partition(":")[0]
+                    grave[finding] = max(grave.get(finding, ""), f"{board.category}: {note}", key=len)
             lines += [_row(board, line, titles, file) for line in board.lines]
         by_trial: dict[str, list[Verdict]] = {}
         for verdict in verdicts:
@@ -148,7 +150,7 @@ def _page(dataset: str, name: str, found: Sequence[tuple[str, list[Verdict]]]) -
         key=lambda line: (line.category, line.size, line.oracle, line.proof != "recomputed", line.rank or len(lines))
     )
     held = sum(place.holds for place in made.values())
-    return Page(dataset, name, lines, list(made.values()), f"{held} of {len(made)}", list(grave))
+    return Page(dataset, name, lines, list(made.values()), f"{held} of {len(made)}", list(grave.values()))
 
 
 def _row(board: Board, line: BoardRow, titles: Mapping[Method, str], file: str) -> SiteRow:

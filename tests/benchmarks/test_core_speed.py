@@ -118,6 +118,12 @@ def test_a_leaderboard(figures, categories: int, methods: int, seeds: int, at_mo
     assert len(found) == categories + (categories > 1)
 
 
+def test_a_million_verdicts_are_ranked(figures) -> None:
+    every = verdicts(10, 10_000, 10)
+    found = figures.time("leaderboard of 1,000,000 verdicts", lambda: boards(every), at_most=10.0, rounds=1)
+    assert {len(board.lines) for board in found} == {10_000}
+
+
 @pytest.mark.parametrize("words", [["--help"], ["leaderboard", "--help"], ["compare", "--help"], ["validate", "kumar_2025"]])  # fmt: skip
 def test_the_command_line_starts(figures, words: list[str]) -> None:
     def start() -> int:
