@@ -284,3 +284,25 @@ def figure(metric: str, scores: np.ndarray, labels: np.ndarray, right: np.ndarra
     drawn = drawn[np.argsort(-scores[drawn], kind="stable")]
     hits, ends = np.cumsum(labels[drawn]), np.flatnonzero(np.append(np.diff(scores[drawn]) < 0, True))
     return float(np.sum(np.diff(hits[ends], prepend=0) * hits[ends] / (ends + 1)) / labels.sum())
+
+
+def test_delongs_p_of_one_model_for_all_categories_follows_from_the_scores_of_the_rows() -> None:
+    page = (RESULTS / "figures.md").read_text(encoding="utf-8").partition("and one for all")[2]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:1] == "|"]
+    wins = {}
+    for row in rows_of(RESULTS / "joint.jsonl"):
+        if row.get("evidence") and row["pool"] == row["provenance"]["default_pool"]:
+            scores, labels = scores_of(row), labels_of(row)
+            apart = np.heaviside(scores[labels][:, None] - scores[~labels], 0.5)
+            wins[row["model"], row["category"], row.get("setting", "one-class")] = apart
+    found = []
+    for model, category, one, every, *_ in lines[2:]:
+        sides = [wins[model, category, setting] for setting in ("one-class", "joint")]
+        assert [f"{side.mean():.3f}" for side in sides] == [one, every]
+        apart = sides[1] - sides[0]
+        images = sum(apart.mean(axis=1 - axis).var(ddof=1) / apart.shape[axis] for axis in (0, 1))
+        found.append(welch(apart.mean(), images, [], math.inf, sum(apart.shape)))
+    assert [float(line[4]) for line in lines[2:]] == pytest.approx(found, abs=0.00051)
+    ordered = np.argsort(found)
+    corrected = np.maximum.accumulate([(len(found) - at) * found[place] for at, place in enumerate(ordered)])
+    assert [float(lines[2 + place][5]) for place in ordered] == pytest.approx(np.minimum(corrected, 1), abs=0.00051)

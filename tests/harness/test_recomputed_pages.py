@@ -296,3 +296,34 @@ def tables_before(file: Path) -> Iterator[tuple[str, list[dict[str, str]]]]:
     text = file.read_text(encoding="utf-8").partition("### ")[0]
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
     yield "", [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
+
+
+def test_the_best_of_all_rows_and_the_nested_choice_follow_from_the_rows() -> None:
+    page = (RESULTS / "figures.md").read_text(encoding="utf-8")
+    ((searched, best),) = re.findall(r"(\d+) rows were searched on 250 test images; the best has (0\.\d+)", page)
+    (nested,) = re.findall(r"Chosen on the other category, the balanced accuracy is (0\.\d+)", page)
+    means = np.array([
+        [mean_of([method[category]], "balanced_accuracy") for category in ("bottle", "pill")]
+        for method in methods_of("mvtec_ad.jsonl")
+        if {"bottle", "pill"} <= method.keys() and not method["bottle"][0]["oracle"] and method["bottle"][0]["model"] != "global_statistics"
+    ])  # fmt: skip
+    assert (len(means), f"{means.mean(axis=1).max():.3f}") == (int(searched), best)
+    chosen = [means[means[:, one] == means[:, one].max(), 1 - one].mean() for one in (0, 1)]
+    assert f"{np.mean(chosen):.3f}" == nested
+
+
+def test_how_alike_processor_and_gpu_are_follows_from_the_rows() -> None:
+    page = (RESULTS / "figures.md").read_text(encoding="utf-8")
+    ((trials, accuracy, auroc, alike),) = re.findall(
+        r"(\d+) trials: accuracies (0\.\d+) apart on average, AUROCs (0\.\d+); (0\.\d+) of the images", page
+    )
+    sides = []
+    for file in ("mvtec_ad.jsonl", "mvtec_ad_h200.jsonl"):
+        rows = [row for method in methods_of(file) for one in method.values() for row in one]
+        sides.append({row["trial"]: row for row in rows if row["pool"] == row["threshold"] == "mean"})
+    both = [(sides[0][trial], sides[1][trial]) for trial in sides[0].keys() & sides[1].keys()]
+    same = [np.mean([x == y for x, y in zip(a["right"], b["right"], strict=True)]) for a, b in both]
+    found = [np.mean([abs(a[name] - b[name]) for a, b in both]) for name in ("accuracy", "auroc")]
+    assert (len(both), *found, np.mean(same)) == pytest.approx(
+        tuple(map(float, (trials, accuracy, auroc, alike))), abs=0.00051
+    )
