@@ -1,4 +1,4 @@
-"""Whole grids: trials side by side on a CPU, and the paper's two tables on a GPU."""
+"""Whole grids: trials side by side on a CPU, and images for the paper's two tables, which test_gpu_speed.py fits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
@@ -14,14 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import Dataset, Encoder, Images, Loss, Model, Split, hookimpl
-from harness.plugin.registry import Registry
-from harness.trials.executors.serial import Serial
-from harness.trials.grid import Axes, plan
-from harness.trials.observers import Observer
-from harness.trials.schedule import carry_out
-from harness.trials.store import Store
-from harness.trials.worker import Worker, WorkerConfig
+from harness import Dataset, Images, Split, hookimpl
 
 COUNTS = {"hazelnut": (391, 110), "bottle": (209, 83), "pill": (267, 167), "screw": (320, 160), "tile": (230, 117)}
 """Training and test images of the paper's categories in MVTec AD."""
@@ -55,24 +47,6 @@ class Plugin:
         return [AsLarge]
 
 
-def axes(registry: Registry, dataset: str, **settings: object) -> Axes:
-    made = registry.make(Dataset, dataset)
-    return Axes(
-        **{
-            "dataset": made,
-            "categories": made.categories(),
-            "models": registry.choose(Model, "dae,cae"),
-            "losses": registry.choose(Loss, "mse,ssim"),
-            "seeds": [0],
-            "lr": 1e-4,
-            "holdout": 0.0,
-            "precision": "bf16",
-            "weights": "random",
-            **settings,
-        }
-    )
-
-
 @pytest.mark.parametrize("size", [64, 128])
 def test_trials_side_by_side_against_one_after_another(figures, tmp_path: Path, size: int) -> None:
     """As a person runs it, with the start of every process."""
@@ -97,31 +71,3 @@ def test_trials_side_by_side_against_one_after_another(figures, tmp_path: Path, 
 
     what = f"8 fits of {size}x{size}, {cores} side by side against one after another"
     assert figures.race(what, lambda: run(cores), lambda: run(1), at_least=1, rounds=2) == (8, 8)
-
-
-def test_both_tables_of_the_paper_on_a_gpu(figures, tmp_path: Path) -> None:
-    """60 fits of 50 epochs at 256x256 on random images, as many as MVTec AD's, with random weights."""
-    import torch
-
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device here; tests/benchmarks/README.md has the cost model")
-    registry = Registry.discover()
-    registry.register(Plugin(), "as_large")
-    asked = axes(
-        registry, "as_large", encoders=registry.choose(Encoder, "conv,vgg16,resnet50"),
-        image_size=256, epochs=50, batch_size=32,
-    )  # fmt: skip
-    worker = Worker(WorkerConfig(device="cuda"), registry)
-    start = time.perf_counter()
-    with Store(tmp_path, write=True) as store:
-        cells = list(plan(asked))
-        carry_out(cells, store=store, worker=worker, executor=Serial(), observer=Observer())
-        outcomes = list(store.outcomes())
-    seconds = time.perf_counter() - start
-    assert [outcome.status for outcome in outcomes] == ["done"] * 60
-    where = torch.cuda.get_device_name()
-    figures.add(f"both tables of the paper, on {where}", seconds, target="at most 600 s", reached=seconds <= 600)
-    for encoder in ("conv", "vgg16", "resnet50"):
-        rates = [o.record.train_images_per_second for o in outcomes if o.trial.encoder == encoder]
-        slowest = max(o.record.fit_seconds for o in outcomes if o.trial.encoder == encoder)
-        figures.add(f"slowest of its fits with {encoder}", slowest, figure=f"{min(rates):.0f} images/s")
