@@ -10,6 +10,7 @@ from harness.api.consistency import fault_of_split
 from harness.errors import DataError, HarnessError, UsageError, where_raised
 from harness.images.decoding import path_text
 from harness.images.framing import STRETCH
+from harness.images.walk import IMAGE_SUFFIXES
 from harness.plugin.registry import Registry
 
 
@@ -56,6 +57,8 @@ OWN_PHOTOS = ("folder", "photos", "table")
 def own_photos(registry: Registry, place: Path) -> tuple[Dataset, Path]:
     """The data set that finds photos in a folder, or in a table (CSV), with its root. Raises UsageError, DataError."""
     if place.is_file():
+        if place.suffix.lower() in IMAGE_SUFFIXES:
+            raise UsageError(f"{path_text(place)} is one photo: give the folder that holds the good ones")
         if "table" not in registry.offers(Dataset):
             raise UsageError(f"{path_text(place)} is a file: expected a folder of photos")
         return open_dataset(registry, f"table[file={place.name}]", place.parent), place.parent

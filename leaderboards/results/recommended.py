@@ -1,10 +1,10 @@
 """What `harness recommend` says of a few photos, beside the truth on the photos that it never saw.
 
-    python recommended.py weights /data/hazelnut_toy /data/mvtec_ad/bottle /data/mvtec_ad/pill > recommended.md
+    python recommended.py weights 0,1 256 3 /data/hazelnut_toy /data/mvtec_ad/bottle > recommended.md
 
 Of each category, which is laid out as MVTec AD is, some good and bad photos are drawn by a seed and made a flat folder:
 good/ and bad/<defect>/. The detector that is recommended for them then judges all other photos of the category. It has
-EfficientNet-Lite0's weights, from the folder `weights`, and three minutes.
+EfficientNet-Lite0's weights, from the folder `weights`. Seeds, image size and minutes stand before the categories.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ import numpy as np
 
 import harness
 from harness.deployment.kept import LoadedModel
-from harness.verdicts.choosing import Count
+from harness.verdicts.choosing import Choice, Count
 
 GOOD, BAD = 40, 15
 """Photos that a quality engineer has at hand; where a category has few, two thirds and a half of them."""
-MINUTES = 3
-SEEDS = (0, 1)
 HEADING = (
     "category, seed",
-    "recommended",
+    "recommended, of how many that were tried",
+    "limit",
     "false alarms, as said",
     "misses, as said",
     "false alarms on the rest",
@@ -48,7 +47,7 @@ def wrong_of(detector: LoadedModel, files: Sequence[Path], *, bad: bool) -> int:
     return sum((one.decision == "anomalous") != bad for one in found)
 
 
-def row(category: Path, weights: Path, seed: int, place: Path) -> str:
+def row(category: Path, weights: Path, seed: int, size: int, minutes: float, place: Path) -> str:
     """One draw: what is said, and what is true."""
     good = sorted(category.glob("train/good/*.*")) + sorted(category.glob("test/good/*.*"))
     bad = sorted(file for file in category.glob("test/*/*.*") if file.parent.name != "good")
@@ -59,14 +58,16 @@ def row(category: Path, weights: Path, seed: int, place: Path) -> str:
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target / f"{at:04}{file.suffix}")
     store = place.parent / "runs"
-    answer = harness.recommend(place, minutes=MINUTES, weights_dir=weights, store=store, quiet=True, seeds=[seed])
+    how = {"image_size": size, "weights_dir": weights, "store": store, "quiet": True, "seeds": [seed]}
+    answer = harness.recommend(place, minutes=minutes, **how)
     detector = harness.load(answer.kept)
     alarms, misses = answer.choice.false_alarms, answer.choice.misses
     assert misses is not None
     false, missed = wrong_of(detector, others, bad=False), wrong_of(detector, bad_others, bad=True)
     cells = [
         f"{category.name}, {seed}",
-        f"{answer.name}, limit for {100 * answer.choice.promise.share:g} %",
+        f"{answer.name}, of {len({one.name.partition(' (')[0] for one in answer.tried if not one.reason})}",
+        _limit(answer.choice),
         *(f"{one.wrong} of {one.of}, at most {100 * one.at_most:.0f} %" for one in (alarms, misses)),
         f"{false} of {len(others)}, {100 * false / len(others):.1f} %",
         f"{missed} of {len(bad_others)}, {100 * missed / len(bad_others):.1f} %",
@@ -75,19 +76,27 @@ def row(category: Path, weights: Path, seed: int, place: Path) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _limit(choice: Choice) -> str:
+    """What it is set for, the choosing counted in."""
+    if choice.enough:
+        return f"for {100 * choice.promise.share:g} %"
+    return f"the highest score, about {100 * choice.share:.0f} %"
+
+
 def _holds(said: Count, wrong: int, of: int) -> bool:
     """Whether the bound that was said is at least the rate that was found later."""
     return wrong / of <= said.at_most
 
 
-def main(weights: str, *categories: str) -> None:
+def main(weights: str, seeds: str, size: str, minutes: str, *categories: str) -> None:
     """A line a category and seed, as they come."""
     print(f"| {' | '.join(HEADING)} |")
     print("|---" * len(HEADING) + "|")
-    for category in map(Path, categories):
-        for seed in SEEDS:
+    for seed in map(int, seeds.split(",")):
+        for category in map(Path, categories):
             with tempfile.TemporaryDirectory() as folder:
-                print(row(category, Path(weights), seed, Path(folder) / category.name), flush=True)
+                place = Path(folder) / category.name
+                print(row(category, Path(weights), seed, int(size), float(minutes), place), flush=True)
 
 
 if __name__ == "__main__":

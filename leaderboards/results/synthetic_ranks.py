@@ -1,11 +1,12 @@
 """Do painted defects rank detectors as real ones do? One fit a detector, scored on both.
 
-    python synthetic_ranks.py score /data/mvtec_ad weights bottle,pill,screw synthetic_ranks.ndjson 64 8
+    python synthetic_ranks.py score /data/mvtec_ad weights bottle,pill,screw synthetic_ranks.ndjson frozen 128 0
+    python synthetic_ranks.py score /data/mvtec_ad weights bottle,pill,screw synthetic_ranks.ndjson others 64 3
     python synthetic_ranks.py rank synthetic_ranks.ndjson > synthetic_ranks.md
 
 Each detector is fitted to a category's training images. Its normal images are the test set's, its real defects those of
-the test set, and its painted ones are put onto copies of the normal test images. The two numbers are the image size,
-and the epochs of those that train in epochs. `score` may be stopped: it goes on where it was.
+the test set, and its painted ones are put onto copies of the normal test images. The numbers are the image size and the
+epochs of those that train in epochs: small, for want of time. `score` may be stopped: it goes on where it was.
 """
 
 from __future__ import annotations
@@ -31,20 +32,21 @@ FAMILY = (
     *("gaussian", "padim", "knn", "knn[features=pooled]", "subspace", "subspace[measure=likelihood]", "patchcore"),
     *("random_memory", "feature_ae", "outlier", "outlier[detector=local_outlier_factor]"),
 )
-DETECTORS = (
-    ("global_statistics", "-"),
-    *((model, LITE) for model in FAMILY),
-    *((model, "conv") for model in ("gaussian", "padim", "knn", "subspace", "patchcore", "outlier")),
-    *((f"{model}[reductions=4-8]", LITE) for model in ("gaussian", "padim", "subspace", "patchcore")),
-    *((model, "vgg16") for model in FAMILY),
+FROZEN = (
+    ("global_statistics", "-", "-"),
+    *((model, LITE, "-") for model in FAMILY),
+    *((model, "conv", "-") for model in ("gaussian", "padim", "knn", "subspace", "patchcore", "outlier")),
+    *((f"{model}[reductions=4-8]", LITE, "-") for model in ("gaussian", "padim", "subspace", "patchcore")),
 )
-TRAINED = (
-    *(("student_teacher", LITE, "-"), ("reverse_distillation", LITE, "-"), ("dae", "conv", "ssim")),
-    *(("cae", "conv", "ssim"), ("dae", "conv", "mse"), ("cae", "conv", "mse"), ("vae", "conv", "mse")),
-    *(("ganomaly", "conv", "mse"), ("inpainting", "conv", "ssim"), ("discriminative", "conv", "ssim")),
-    ("efficient_ad", LITE, "-"),
+"""Models, encoders and losses."""
+OTHERS = (
+    *(("student_teacher", LITE, "-"), ("gaussian", "vgg16", "-"), ("dae", "conv", "mse"), ("vae", "conv", "mse")),
+    *(("cae", "conv", "mse"), ("ganomaly", "conv", "mse"), ("discriminative", "conv", "ssim")),
+    *(("reverse_distillation", LITE, "-"), ("patchcore", "vgg16", "-"), ("inpainting", "conv", "ssim")),
+    *(("efficient_ad", LITE, "-"), ("padim", "vgg16", "-"), ("dae", "conv", "ssim"), ("cae", "conv", "ssim")),
+    ("knn", "vgg16", "-"),
 )
-"""Those that train in epochs, with their losses."""
+"""Those that train in epochs, and those on a large network."""
 SETS = {
     "painted": {"size": (0.1, 0.1), "contrast": (0.5, 0.5)},
     "subtle": {"size": (0.03, 0.08), "contrast": (0.15, 0.4)},
@@ -52,6 +54,7 @@ SETS = {
 """How large and plain painted defects are: all alike as `harness recommend` paints them, or drawn from a range."""
 COPIES = 90
 DRAWS = 1000
+PERMUTATIONS = 9999
 
 
 def painted(good: Images, registry: Registry, size: tuple[float, float], contrast: tuple[float, float]) -> Images:
@@ -76,11 +79,11 @@ def scores(model: Any, registry: Registry, images: Images) -> list[float]:
     return [float(f"{one:.6g}") for one in values]
 
 
-def score(root: str, weights: str, categories: str, out: str, size: str, epochs: str) -> None:
+def score(root: str, weights: str, categories: str, out: str, which: str, size: str, epochs: str) -> None:
     """Fit and score every detector on every category, a line each."""
     file, registry = Path(out), Registry.discover()
     done = {_called(one) for one in _lines(file)} if file.is_file() else set()
-    for model, encoder, loss in (*((*one, "-") for one in DETECTORS), *TRAINED):
+    for model, encoder, loss in {"frozen": FROZEN, "others": OTHERS}[which]:
         random = "random" if encoder == "conv" else "pretrained"
         run = Run(seed=0, image_size=int(size), weights_dir=Path(weights), weights=random, epochs=int(epochs))
         for category in categories.split(","):
@@ -141,35 +144,77 @@ def bounds(table: Mapping[str, NDArray[Any]], *, detectors: bool) -> dict[str, t
     return {name: tuple(np.nanpercentile(values, [2.5, 97.5]).tolist()) for name, values in drawn.items()}
 
 
-def tables_of(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], tuple[list[str], dict[str, NDArray[Any]]]]:
-    """By category and image size the detectors (D), and their scores (D, images) of each set."""
-    found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+def tables_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, tuple[list[str], dict[str, NDArray[Any]]]]:
+    """By category the detectors (D), and their scores (D, images) of each set."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        found.setdefault((row["category"], row.get("size", 128)), []).append(row)
+        found.setdefault(row["category"], []).append(row)
     return {
-        key: (
-            [" + ".join(_called(row)[2:]) for row in some],
+        category: (
+            [_title(row) for row in some],
             {name: np.array([row[name] for row in some]) for name in ("good", "real", *SETS)},
         )
-        for key, some in found.items()
+        for category, some in found.items()
     }
+
+
+def by_chance(table: Mapping[str, NDArray[Any]]) -> dict[str, tuple[float, float]]:
+    """The correlation that 95 % of orders by chance stay below, and the share of orders that reach the one found."""
+    random, null = np.random.default_rng(0), dict[str, tuple[float, float]]()
+    real = _standard(auroc(table["good"], table["real"]))
+    for name in SETS:
+        painted = _standard(auroc(table["good"], table[name]))
+        drawn = random.permuted(np.tile(painted, (PERMUTATIONS, 1)), axis=1) @ real / len(real)
+        reached = 1 + int((drawn >= painted @ real / len(real) - 1e-9).sum())
+        null[name] = (float(np.percentile(drawn, 95)), reached / (1 + PERMUTATIONS))
+    return null
+
+
+def _standard(values: NDArray[Any]) -> NDArray[Any]:
+    """Their ranks, with mean 0 and deviation 1."""
+    ranks = rankdata(values)
+    return (ranks - ranks.mean()) / ranks.std()
 
 
 def rank(file: str) -> None:
     """Print the correlations, and the AUROC of every detector."""
-    tables = tables_of(_lines(Path(file)))
-    heading = ("category", "painted defects", "detectors", "rank correlation", "95 % over images", "and over detectors")
+    rows = list(_lines(Path(file)))
+    heading = (
+        *("category", "painted defects", "detectors", "rank correlation", "95 % of orders by chance below", "p"),
+        *("95 % over images", "and over detectors"),
+    )
     print(f"| {' | '.join(heading)} |\n|{'---|' * len(heading)}")
-    for category, (names, table) in tables.items():
-        found, images, both = correlations(table), bounds(table, detectors=False), bounds(table, detectors=True)
-        for name in SETS:
+    for category, (names, table) in tables_of(rows).items():
+        images, both = bounds(table, detectors=False), bounds(table, detectors=True)
+        for name, cells in _cells(category, names, table):
             said = [" to ".join(f"{one:.2f}" for one in held[name]) for held in (images, both)]
-            print(f"| {category} | {name} | {len(names)} | {found[name]:.2f} | {said[0]} | {said[1]} |")
-    for category, (names, table) in tables.items():
-        print(f"\n### {category}: AUROC\n\n| detector | real | {' | '.join(SETS)} |\n|---|---:{'|---:' * len(SETS)}|")
+            print(f"| {cells} | {' | '.join(said)} |")
+    print(f"\n### Those of frozen features at 128 px alone\n\n| {' | '.join(heading[:6])} |\n|{'---|' * 6}")
+    for category, (names, table) in tables_of(row for row in rows if "size" not in row).items():
+        for _, cells in _cells(category, names, table):
+            print(f"| {cells} |")
+    print()
+    for category, (names, table) in tables_of(rows).items():
+        print(f"### {category}: AUROC\n\n| detector | real | {' | '.join(SETS)} |\n|---|---:{'|---:' * len(SETS)}|")
         values = [auroc(table["good"], table[name]) for name in ("real", *SETS)]
         for at in np.argsort(-values[0], kind="stable"):
             print(f"| {names[at]} | {' | '.join(f'{one[at]:.3f}' for one in values)} |")
+        print()
+
+
+def _cells(category: str, names: list[str], table: Mapping[str, NDArray[Any]]) -> Iterator[tuple[str, str]]:
+    """For each set of painted defects, what is found of it."""
+    found, null = correlations(table), by_chance(table)
+    for name in SETS:
+        below, p = null[name]
+        yield name, f"{category} | {name} | {len(names)} | {found[name]:.2f} | {below:.2f} | {p:.4f}"
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    """`dae + conv + mse, 64 px, 3 epochs`; of frozen features at 128 px only the parts."""
+    said = [" + ".join(_called(row)[2:])]
+    said += [f"{row['size']} px"] if "size" in row else []
+    return ", ".join([*said, *([f"{row['epochs']} epochs"] if "epochs" in row else [])])
 
 
 def _called(row: Mapping[str, Any]) -> tuple[str, ...]:

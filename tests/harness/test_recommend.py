@@ -280,6 +280,7 @@ def test_folders_whose_names_say_nothing_are_named(tmp_path: Path) -> None:
     assert (
         "has no folder whose name says that its photos are good (it has 2024-03-01, not good enough)" in result.output
     )
+    assert "is one photo: give the folder" in recommend(place / "2024-03-01" / "0.png").output
     (tmp_path / "none").mkdir()
     assert "holds no photos: expected a folder with good/ and bad/" in recommend(tmp_path / "none").output
 
