@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from harness.plugin.registry import Registry
 from harness.trials import hardware
 from harness.trials.device_memory import measured_memory
-from harness.trials.executors import local, room
+from harness.trials.executors import local, processes, room
 from harness.trials.executors.local import Local
 from harness.trials.executors.processes import Processes
 from harness.trials.executors.room import CONTEXT, SPARE, Room, holds_another
@@ -94,11 +95,11 @@ def test_memory_decides_on_a_gpu_alone_and_only_where_nobody_asked_for_a_number(
 ) -> None:
     asked: list[tuple[int, bool]] = []
 
-    def processes(jobs: int, by_memory: bool) -> SimpleNamespace:
+    def made(jobs: int, by_memory: bool) -> SimpleNamespace:
         asked.append((jobs, by_memory))
         return SimpleNamespace(run=lambda *_: iter(()))
 
-    monkeypatch.setattr(local, "Processes", processes)
+    monkeypatch.setattr(local, "Processes", made)
     worker = Worker(WorkerConfig(device, side_by_side=3), Registry())
     list(Local(jobs).run([TRIAL], worker, Observer()))
     assert asked == [(3, by_memory)]
@@ -114,8 +115,10 @@ def test_beside_a_gpu_a_fit_has_as_many_threads_for_any_number_of_jobs(
     assert [hardware.threads("cuda:0", precision, jobs) for jobs in (1, 2, 4)] == [threads] * 3
 
 
-def test_processes_ask_for_room_and_tell_what_trials_took(dots_plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    widest, learned = [0], []
+def test_processes_ask_for_room_and_begin_with_the_next_trial_before_the_last_one_is_stored(
+    dots_plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widest, learned, taken, started = [0], [], [], []
 
     class Narrow(Room):
         def for_another(self, beside: list[Trial]) -> bool:
@@ -125,11 +128,24 @@ def test_processes_ask_for_room_and_tell_what_trials_took(dots_plugin: Path, mon
         def learn(self, outcome: Outcome) -> None:
             learned.append(outcome.trial.seed)
 
-    monkeypatch.setattr("harness.trials.executors.processes.Room", Narrow)
+    def trials() -> Iterator[Trial]:
+        for seed in range(3):
+            taken.append(seed)
+            yield TRIAL._replace(seed=seed)
+
+    start = processes._start
+    monkeypatch.setattr(processes, "Room", Narrow)
+    monkeypatch.setattr(
+        processes, "_start", lambda trial, *rest, **how: started.append(trial.seed) or start(trial, *rest, **how)
+    )
     worker = Worker(WorkerConfig(plugin_files=(dots_plugin,)), Registry())
-    trials = [TRIAL._replace(seed=seed) for seed in range(3)]
-    outcomes = list(Processes(4, by_memory=True).run(trials, worker, Observer()))
-    assert [outcome.status for outcome in outcomes] == ["done"] * 3
+    ended = []
+    for outcome in Processes(4, by_memory=True).run(trials(), worker, Observer()):
+        ended.append((outcome.trial.seed, outcome.status))
+        assert taken == started == list(range(min(3, len(ended) + 1))), (
+            "the caller stores it now, and the next is at work"
+        )
+    assert ended == [(seed, "done") for seed in range(3)]
     assert learned == [0, 1, 2]
     assert widest == [1]
 

@@ -60,7 +60,10 @@ class Processes:
 
     jobs: int
     by_memory: bool = False
-    """Whether fewer than `jobs` trials are fitted at a time where the memory of a GPU would not hold as many."""
+    """Whether fewer than `jobs` trials are fitted at a time where the memory of a GPU would not hold as many.
+
+    The next trial is then made ready meanwhile, so that a process begins with it before what it found last is stored.
+    """
 
     def run(self, trials: Iterable[Trial], worker: Worker, observer: Observer) -> Iterator[Outcome]:
         """The outcome of each trial, as they end."""
@@ -70,20 +73,26 @@ class Processes:
         busy: list[_Hand] = []
         again: list[Trial] = []
         """The trials that are to be fitted alone."""
+        ready: list[Trial] = []
+        """The next trial, if it was taken before it can start."""
         waiting = meanwhile(iter(trials), lambda: idle.append(_hire(config)), self.jobs)
         try:
             while True:
-                while self._takes_another(busy, room) and (trial := next(waiting, None)) is not None:
+                while self._takes_another(busy, room) and (trial := _next(ready, waiting)) is not None:
                     busy.append(_start(trial, idle, config))
                 if again and not busy:
                     busy.append(_start(again.pop(0), idle, config, alone=True))
                 if not busy:
                     return
+                if room is not None and not ready and (trial := next(waiting, None)) is not None:
+                    ready.append(trial)
                 for hand, outcome in _ended(busy, observer, config.trial_minutes):
                     busy.remove(hand)
                     idle += [hand] if hand.trial is None else []
                     if room is not None:
                         room.learn(outcome)
+                    if ready and self._takes_another(busy, room):
+                        busy.append(_start(ready.pop(), idle, config))
                     if outcome.out_of_memory and not hand.alone and self.jobs > 1:
                         again.append(outcome.trial)
                     else:
@@ -95,6 +104,10 @@ class Processes:
         if room is None:
             return len(busy) < self.jobs
         return room.for_another([hand.trial for hand in busy if hand.trial is not None])
+
+
+def _next(ready: list[Trial], waiting: Iterator[Trial]) -> Trial | None:
+    return ready.pop() if ready else next(waiting, None)
 
 
 def _ended(busy: list[_Hand], observer: Observer, limit: float | None) -> Iterator[tuple[_Hand, Outcome]]:
