@@ -185,12 +185,12 @@ def put_back() -> Iterator[list[str]]:
     Random generators are put back too, but not named, since drawing numbers is no mistake.
     """
     changed: list[str] = []
-    with _no_sudden_end(), _kept_descriptors(changed), _kept_state(changed):
+    with no_sudden_end(), _kept_descriptors(changed), _kept_state(changed):
         yield changed
 
 
 @contextmanager
-def _no_sudden_end() -> Iterator[None]:
+def no_sudden_end() -> Iterator[None]:
     """Make `os._exit` an error of whoever calls it in this thread: it would end the run, and with 0 as if all was well.
 
     Processes that were forked end by it as they always do.

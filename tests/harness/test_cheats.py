@@ -15,6 +15,7 @@ from harness.trials.surroundings import put_back
 CHEATS = Path(__file__).parents[1] / "plugin_files" / "cheats.py"
 
 SHARED = ("errors", "deaf", "dtype", "threads", "warnings", "locale", "folder", "environment", "functions", "figures")
+SHARED += ("ids", "digests", "kinds", "mask", "limits")
 WAYS = [
     ("frames", "finds_no_labels_around_it"),
     ("memory", "finds_no_labels_around_it"),
@@ -28,6 +29,7 @@ WAYS = [
     ("remembers", "refit_forgets"),
     *((way, "leaves_the_process_as_it_was") for way in SHARED),
     ("leaves", "gives_one_finite_score_an_image"),
+    ("ends", "gives_one_finite_score_an_image"),
     ("nan", "reports_finite_losses"),
 ]
 """How a model cheats, and the check that finds it."""

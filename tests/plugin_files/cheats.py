@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import hashlib
+import json
 import locale
 import os
+import resource
 import signal
 import sys
 import warnings
@@ -81,6 +84,11 @@ HARMS: Mapping[str, Callable[[], object]] = {
     "folder": lambda: os.chdir("/"),
     "environment": lambda: os.environ.update(HARNESS_CHEAT="1"),
     "functions": lambda: setattr(np, "mean", None),
+    "ids": lambda: setattr(json, "dumps", lambda *_, **__: "{}"),
+    "digests": lambda: setattr(hashlib, "sha256", hashlib.md5),
+    "kinds": lambda: setattr(sys.modules["harness.trials.trial"], "GOOD", "square"),
+    "mask": lambda: os.umask(0o777),
+    "limits": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (99, resource.getrlimit(resource.RLIMIT_NOFILE)[1])),
     "figures": lambda: setattr(Ranking, "auroc", lambda _: 1.0),
 }
 """What changes something for the models that follow."""
@@ -103,6 +111,8 @@ class Cheat(Model):
             HARMS[self.way]()
         if self.way == "leaves":
             sys.exit(0)
+        if self.way == "ends":
+            os._exit(0)
         if self.way == "nan":
             run.report(Progress(1, 1, float("nan"), 1))
 
