@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -14,10 +15,19 @@ from torch import Tensor, nn
 from harness import Encoder, Run, spell
 
 MOST = 2
-"""How many encoders are held at once: they are large, and a run seldom has more."""
+"""How many encoders are held at once, each for the last seed alone: they are large, and a run seldom has more."""
 
-_built: OrderedDict[Hashable, tuple[nn.Module, Tensor]] = OrderedDict()
-"""Each with the state of torch's generator after it was built."""
+
+@dataclass(frozen=True)
+class _Built:
+    """A pyramid, when in torch's chance and for which seed it was built, and the generator's state afterwards."""
+
+    when: Hashable
+    pyramid: nn.Module
+    after: Tensor
+
+
+_built: OrderedDict[Hashable, _Built] = OrderedDict()
 _digests: WeakKeyDictionary[nn.Module, bytes] = WeakKeyDictionary()
 
 
@@ -26,16 +36,16 @@ def frozen_pyramid(encoder: Encoder, reductions: tuple[int, ...], run: Run) -> n
 
     torch's generator is left as building leaves it, so that what is drawn later is the same either way.
     """
-    key = _key(encoder, reductions, run)
-    if key not in _built:
+    place, when = _place(encoder, reductions, run), (run.seed, torch.get_rng_state().numpy().tobytes())
+    if place not in _built or _built[place].when != when:
+        _built.pop(place, None)  # so that there are never two of them
         made = encoder.build_pyramid(run, reductions).to(run.device).to(memory_format=torch.channels_last)
-        _built[key] = made.eval().requires_grad_(False), torch.get_rng_state()
+        _built[place] = _Built(when, made.eval().requires_grad_(False), torch.get_rng_state())
         if len(_built) > MOST:
             _built.popitem(last=False)
-    _built.move_to_end(key)
-    pyramid, after = _built[key]
-    torch.set_rng_state(after)
-    return pyramid
+    _built.move_to_end(place)
+    torch.set_rng_state(_built[place].after)
+    return _built[place].pyramid
 
 
 def weights_digest(pyramid: nn.Module) -> bytes:
@@ -49,10 +59,10 @@ def weights_digest(pyramid: nn.Module) -> bytes:
     return _digests[pyramid]
 
 
-def _key(encoder: Encoder, reductions: tuple[int, ...], run: Run) -> Hashable:
-    """What a build depends on: the part as it stands, the run, the files of weights, and torch's generator."""
+def _place(encoder: Encoder, reductions: tuple[int, ...], run: Run) -> Hashable:
+    """What a build depends on beside seed and chance: the part as it stands, the run, and the files of weights."""
     part = (type(encoder), spell(encoder), repr(vars(encoder)))
-    return (*part, reductions, repr(run), _weights_in(run.weights_dir), torch.get_rng_state().numpy().tobytes())
+    return (*part, reductions, repr(replace(run, seed=0)), _weights_in(run.weights_dir))
 
 
 def _weights_in(folder: Path | None) -> tuple[tuple[str, int], ...]:

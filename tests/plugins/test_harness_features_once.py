@@ -62,10 +62,14 @@ def test_detectors_of_one_seed_share_one_encoder_and_others_have_their_own(built
     assert built == [(8, 16), (8, 16), (8,)]
 
 
-def test_only_the_last_few_encoders_are_held(built):
-    for seed in (1, 2, 3, 1):
+def test_only_the_last_few_encoders_are_held_each_for_its_last_seed(built):
+    for seed in (1, 2, 1):
         fitted(KNN(), replace(RUN, seed=seed))
-    assert len(built) == 4
+    assert len(built) == 3
+    assert len(frozen._built) == 1
+    for reductions in ((8,), (16,), (8, 16)):
+        fitted(KNN(reductions=reductions), replace(RUN, seed=1))
+    assert len(built) == 6
     assert len(frozen._built) == frozen.MOST
 
 
