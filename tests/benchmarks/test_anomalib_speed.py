@@ -28,7 +28,7 @@ SHARED = Path(__file__).parents[2].parent / "shared"
 ENCODER, LAYERS, MEAN = "tf_efficientnet_lite0", ("blocks.2", "blocks.4"), 0.5
 CATEGORY, SHARE = "bottle", 0.01
 FITTED = int(os.environ.get("ANOMALIB_IMAGES", "60"))
-"""So many of bottle's 209 training images: the greedy choice of anomalib takes minutes for all of them."""
+"""So many of bottle's 209 training images: the greedy choice of anomalib grows with their square, and takes minutes for all."""
 BATCH = 8
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:anomalib", "ignore:Argument embeddings")
 REGISTRY = Registry.discover(environ={"HARNESS_PLUGINS": ""})
@@ -110,7 +110,15 @@ def raced(
         f"memory {here.peak / 1e6:.0f}, {there.peak / 1e6:.0f} MB; AUROC {aurocs[0]:.4f}, {aurocs[1]:.4f}"
     )
     assert abs(aurocs[0] - aurocs[1]) <= 0.005
-    assert here.peak < there.peak
+    ratio = here.peak / there.peak
+    figures.add(
+        f"{what}: memory at the peak, and seconds of the processor",
+        here.seconds,
+        there.seconds,
+        f"{ratio:.2f} x the memory",
+        "less",
+        ratio < 1,
+    )
     return here, there
 
 
