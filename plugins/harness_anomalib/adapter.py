@@ -52,6 +52,8 @@ class Anomalib(Model):
         from harness_anomalib.fitting import fitted
         from harness_anomalib.quiet import quiet, seeded_everywhere
 
+        # A model that is not trained has no batch size in its trial, and takes as many images at once as are scored.
+        run = replace(run, batch_size=run.batch_size or BATCH)
         with quiet(), seeded_everywhere(run):
             self._device = run.device
             self._module = self._made(run)

@@ -99,6 +99,13 @@ def test_a_model_is_fitted_in_silence_and_kept_with_its_scores(name, capfd):
 
 
 @installed
+def test_a_model_that_takes_one_pass_is_fitted_in_a_trial_without_settings_of_training():
+    """As `harness run` asks for it: epochs and batch size are 0 in such trials."""
+    model = fitted("padim", epochs=0, batch_size=0)
+    assert np.isfinite(model.score(toy_images(2, size=64)).images).all()
+
+
+@installed
 def test_every_one_class_model_that_anomalib_lists_has_an_entry():
     with quiet():
         import anomalib.models
