@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any
 
 from harness.api.corruptions import SEVERITIES
 from harness.report.alarms import FALSE_ALARMS, MISSES, percent
@@ -16,7 +16,6 @@ from harness.verdicts.methods import Method
 
 _SHOWN = 6
 """So many methods have curves; more would be hard to tell apart."""
-_WIDTH, _HEIGHT = 240.0, 120.0
 NOTE = (
     f"Per cent without a change, then at severities {SEVERITIES[0]} to {SEVERITIES[-1]}, at the limits that were set "
     "on unchanged images; means over seeds. The part is as it was: only light, camera or mounting differ."
@@ -52,27 +51,11 @@ def _shares(shares: Sequence[float]) -> str:
     return " · ".join(map(percent, shares))
 
 
-class Curve(NamedTuple):
-    """One method under one corruption, as the points of two lines."""
+def drawn_changes(boards: Sequence[Board], names: Mapping[Method, str]) -> list[dict[str, Any]]:
+    """What the page's script draws: a chart for each board and corruption, with the best methods.
 
-    method: str
-    colour: int
-    false_alarms: str
-    misses: str
-
-
-class Chart(NamedTuple):
-    """One corruption on one board."""
-
-    scope: str
-    corruption: str
-    curves: Sequence[Curve]
-    more: int
-    """Methods that are not drawn."""
-
-
-def corruption_charts(boards: Sequence[Board], names: Mapping[Method, str]) -> list[Chart]:
-    """A chart for each board and corruption, with the best methods, each at the threshold that ranks it highest."""
+    Each is there at the threshold that ranks it highest; shares are of severity 0, which is no change, to 5.
+    """
     charts = []
     for board in boards:
         if board.track.oracle:  # its limits are no production line's
@@ -80,18 +63,16 @@ def corruption_charts(boards: Sequence[Board], names: Mapping[Method, str]) -> l
         best = {line.method._replace(threshold=""): line for line in reversed(board.lines)}  # the highest one stays
         tried = [(line, rates) for line in board.lines if line in best.values() and (rates := rates_of(line))]
         for corruption in dict.fromkeys(name for _, rates in tried for name in rates):
-            having = [(line, rates[corruption]) for line, rates in tried if corruption in rates]
-            called = [f"{names[line.method._replace(threshold='')]} · {line.method.threshold}" for line, _ in having]
             curves = [
-                Curve(name, at, _points(rates.false_alarms), _points(rates.misses))
-                for at, (name, (_, rates)) in enumerate(zip(called, having, strict=True))
+                {
+                    "method": f"{names[line.method._replace(threshold='')]} · {line.method.threshold}",
+                    "false_alarms": list(rates[corruption].false_alarms),
+                    "misses": list(rates[corruption].misses),
+                }
+                for line, rates in tried
+                if corruption in rates
             ]
             scope = " · ".join([board.category or "mean over categories", f"{board.track.image_size} px"])
-            charts.append(Chart(scope, corruption, curves[:_SHOWN], max(0, len(curves) - _SHOWN)))
+            more = max(0, len(curves) - _SHOWN)
+            charts.append({"scope": scope, "corruption": corruption, "curves": curves[:_SHOWN], "more": more})
     return charts
-
-
-def _points(shares: Sequence[float]) -> str:
-    steps = len(shares) - 1
-    places = ((_WIDTH * at / steps, _HEIGHT * (1 - share)) for at, share in enumerate(shares))
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)

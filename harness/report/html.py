@@ -16,7 +16,7 @@ from harness.report.answer import Answer, answers_of
 from harness.report.board_notes import FITTED_FLOOR_MARK, FLOOR_MARK, HEADINGS, MARKS, heading_of
 from harness.report.cases import cases, name_plainly, title_of
 from harness.report.comparison import comparison_tables
-from harness.report.corrupted import NOTE, corruption_charts
+from harness.report.corrupted import NOTE, drawn_changes
 from harness.report.curves import drawn_curves
 from harness.report.entries import PublishedNumbers, Shared, critical_differences, entries_of
 from harness.report.metric_names import in_words
@@ -156,7 +156,7 @@ def _context(
         "trials": len({verdict.outcome.id for verdict in done if not verdict.outcome.record.floor}),
         "methods": len({verdict.trial.method for verdict in done if not verdict.outcome.record.floor}),
         "random": any(verdict.trial.weights == "random" or verdict.trial.random_features for verdict in done),
-        "corrupted": corruption_charts(ranked, names),
+        "corrupted": bool(content["corrupted"]),
         "corrupted_note": NOTE,
         "unfinished": sorted(unfinished(verdicts).items()),
         "comparison": comparison_tables(compared) if compared else None,
@@ -174,6 +174,7 @@ def _pictured(
     return {
         "answers": [answer.content for answer in answers],
         "curves": drawn_curves(ranked, ranked_by),
+        "corrupted": drawn_changes(ranked, names),
         "critical": critical_differences(ranked, names, ranked_by),
     }
 

@@ -1,6 +1,7 @@
 /* What the page shows first. */
 
 import { filters, showBoard, showCharts } from "./board.js";
+import { showChanges } from "./changes.js";
 import { casesOf, content } from "./content.js";
 import "./choosing.js";
 import "./saving.js";
@@ -27,6 +28,7 @@ function start() {
   };
   choice.elements.set.replaceChildren(...sets.map(([key, set]) => element("option", { value: key }, told(key, set))));
   showBoard();
+  showChanges();
   const first = sets.length ? casesOf(sets[0][0])[0] : null;
   if (answer) look(answer.case, answer.threshold);
   else if (first) look(first[0], "mean");
@@ -35,6 +37,7 @@ function start() {
     clearTimeout(waiting);
     waiting = setTimeout(() => {
       showCharts();
+      showChanges();
       if (current.case) {
         showHistogram();
         showCurves();
