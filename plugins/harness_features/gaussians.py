@@ -50,12 +50,8 @@ def fit_gaussians(patches: Patches, normal: Images, features: int, epsilon: floa
         products.baddbmm_(apart.transpose(1, 2), apart)
         count += len(batch)
     mean = total / count
-    whitening = torch.cat(
-        [
-            _whitening(some, shift, count, epsilon)
-            for some, shift in zip(products.split(AT_ONCE), mean.split(AT_ONCE), strict=True)
-        ]
-    )
+    some = [slice(start, start + AT_ONCE) for start in range(0, len(mean), AT_ONCE)]
+    whitening = torch.cat([_whitening(products[s], mean[s], count, epsilon) for s in some])
     return Gaussians(channels, (mean + first).float().view(*places, kept), whitening)
 
 
@@ -65,4 +61,5 @@ def _whitening(products: Tensor, mean: Tensor, count: int, epsilon: float) -> Te
     identity = torch.eye(mean.shape[1], dtype=covariance.dtype, device=covariance.device)
     covariance += epsilon * identity
     factor = torch.linalg.cholesky(covariance)
-    return torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False).float()
+    inverse: Tensor = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
+    return inverse.float()
