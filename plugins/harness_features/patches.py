@@ -111,11 +111,11 @@ class Patches:
 
     def channels(self, images: Images) -> int:
         """Of a patch."""
-        return int(next(self.of(images.take(slice(0, 1))))[1].shape[3])
+        return int(next(self.of(images.take(slice(0, BATCH))))[1].shape[3])
 
     def count(self, images: Images) -> int:
         """How many patches the images have."""
-        _, first = next(self.of(images.take(slice(0, 1))))
+        _, first = next(self.of(images.take(slice(0, BATCH))))
         return first.shape[1] * first.shape[2] * len(images)
 
     def sample(self, images: Images, count: int, seed: int) -> Tensor:

@@ -134,6 +134,21 @@ def test_the_command_line_starts(figures, words: list[str]) -> None:
     assert figures.time(f"harness {' '.join(words)}", start, at_most=at_most) == (words[0] == "validate")
 
 
+def test_the_first_line_of_a_cold_run(figures, tmp_path: Path) -> None:
+    words = ["run", "--models", "patchcore", "--dataset", "synthetic", "--categories", "hazelnut", "--device", "cpu"]
+    command = [sys.executable, "-m", "harness", *words, "--store", str(tmp_path / "runs")]
+
+    def first() -> str:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
+            assert run.stderr is not None
+            line = next(said for said in run.stderr if said.startswith("["))
+            run.kill()
+        return line
+
+    said = figures.time("`harness run --models patchcore`, one category: the first line", first, at_most=2.0, rounds=3)
+    assert said.startswith("[0/1] reading the images of hazelnut")
+
+
 @pytest.fixture
 def memory(tmp_path: Path) -> Iterator[Path]:
     """A folder in memory where there is one: ten thousand records, each made durable, take a disk minutes."""

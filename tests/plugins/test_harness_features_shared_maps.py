@@ -76,7 +76,7 @@ def test_detectors_seeds_and_splits_share_one_extraction():
     encoder = Counted()
     fitted(PatchCore(memory=50), encoder)
     once = sum(encoder.seen)
-    assert once == 8 + 24, "one image, to learn shapes from, then the other 19; each batch is filled up to 8"
+    assert once == 24, "20 images, of which the first batch says the shapes; the last batch is filled up to 8"
     for model in (PaDiM(), KNN(), KNN(features="pooled"), Subspace(), Gaussian(), Outlier()):
         for seed in (1, 2):
             some = IMAGES.take(np.random.default_rng(seed).permutation(20)[:15])
