@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from harness.plugin.registry import Registry
 from harness.printable import counted
 from harness.recommending.asked import Asked
 from harness.recommending.detectors import detectors
+from harness.recommending.fewer import of_large_photos, with_fewer_photos
 from harness.recommending.keeping import Kept, keep
 from harness.recommending.photos import Photos, photos_in
 from harness.recommending.synthetic import with_synthetic_defects
@@ -61,6 +63,7 @@ def recommended(asked: Asked, say: Callable[[str], None]) -> Recommendation:
         say(f"no published weights are at hand, so features are random: {missing}")
     instead = _with_painted_defects(photos, registry, shared.seeds[0], say)
     used = instead or split
+    until = time.monotonic() + 60 * asked.minutes
     found = tries(detectors(registry, backbone), photos, asked.given, asked.minutes, say, instead)
     done = [by_pool for one in found if one.done for by_pool in one.by_pool]
     if not done:
@@ -82,6 +85,8 @@ def recommended(asked: Asked, say: Callable[[str], None]) -> Recommendation:
         bad=tested.tested(bad=True),
         bad_images=bad,
         synthetic=instead is not None,
+        fewer=() if instead else with_fewer_photos(best, photos, asked.given, until, say),
+        large=of_large_photos(best, photos, size),
         missing_weights=missing if backbone is None else "",
     )
 

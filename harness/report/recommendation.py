@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.api import Finding, FloatArray, Images
 from harness.printable import counted, printable
 from harness.report.alarms import of_a_day, percent
 from harness.report.wrapping import in_columns
-from harness.verdicts.choosing import Choice, Count
+from harness.verdicts.choosing import TIE, Candidate, Choice, Count
 
 GOAL = 0.01
 """The rate of false alarms that people want to know the number of images for, where they ask for none."""
@@ -33,6 +35,15 @@ class Tried:
     auroc: float | None = None
     seconds: float = 0.0
     reason: str = ""
+
+
+class Few(NamedTuple):
+    """How well the detector tells bad photos where it is fitted to so many good ones."""
+
+    photos: int
+    auroc: float
+    """The mean over draws of that many photos, tested on the good ones that were left out."""
+    draws: int
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,10 @@ class Recommendation:
     """Whether its bad photos are good ones with synthetic defects, since there are no real ones."""
     command: str
     """What fits the chosen detector once more and keeps it with the same limit."""
+    fewer: tuple[Few, ...] = ()
+    """The detector on fewer good photos, where there was time to try."""
+    large: str = ""
+    """What is lost of photos that are much larger than they are read."""
 
     def __str__(self) -> str:
         return screen(self)
@@ -77,6 +92,8 @@ class Recommendation:
             ("false alarms", _false_alarms(self)),
             ("misses", _misses(self)),
             ("limit", _limit(self.choice)),
+            ("fewer photos", _fewer(self)),
+            ("large photos", self.large),
             ("weaker", _WEAKER if self.synthetic else ""),
             ("time", f"{self.milliseconds:.0f} ms an image on this machine, {self.megabytes:.0f} MB on the disk"),
             ("runners-up", _runners_up(choice)),
@@ -141,6 +158,23 @@ def _false_alarms(answer: Recommendation) -> str:
     if more := choice.more_good_images(goal):
         said += f"; to show at most {percent(goal)} % collect {more} more good images"
     return said
+
+
+def _fewer(answer: Recommendation) -> str:
+    """How many good photos suffice to tell bad ones, by the margin of the rule that chooses."""
+    if not answer.fewer:
+        return ""
+    full = Candidate("", answer.good, answer.bad, 0).auroc
+    said = ", ".join(f"{_auroc(one.auroc)} with {one.photos}" for one in answer.fewer)
+    enough = list(takewhile(lambda one: one.auroc >= full - TIE, reversed(answer.fewer)))
+    helps = "more may help"
+    if enough:
+        helps = f"{enough[-1].photos} would tell bad parts as well, and more photos only make the limit surer"
+    return f"AUROC {said} (means of {answer.fewer[0].draws} draws), {_auroc(full)} with all {len(answer.good)}: {helps}"
+
+
+def _auroc(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
 
 
 def _limit(choice: Choice) -> str:

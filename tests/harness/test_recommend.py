@@ -7,6 +7,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,10 @@ from harness.recommending import answering
 from harness.recommending import detectors as trying
 from harness.recommending import trying as tries
 from harness.recommending.detectors import FROZEN, TRAINED
+from harness.recommending.fewer import of_large_photos, with_fewer_photos
 from harness.recommending.photos import photos_in
 from harness.recommending.two_groups import two_groups
+from harness.report.recommendation import Few
 from harness.trials.chosen import Chosen
 from harness.trials.saved_model import _digest, read
 
@@ -71,7 +74,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     (place / "parts" / "OK" / "broken.jpg").write_bytes(b"\xff\xd8no picture")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        return place, recommend("parts", "--minutes", 10, "--defect-rate", "0.2%")
+        return place, recommend("parts", "--minutes", 1000, "--defect-rate", "0.2%")
 
 
 def test_the_answer_is_one_screen_in_words_of_the_line(answered: tuple[Path, Result]) -> None:
@@ -90,6 +93,38 @@ def test_the_answer_is_one_screen_in_words_of_the_line(answered: tuple[Path, Res
     assert "harness predict runs/models/recommended PHOTOS" in said["kept as"]
     assert said["next"].endswith("harness certify runs/models/recommended --images MORE")
     assert "of new good parts" in said["limit"]
+    assert said["fewer photos"] == (
+        "AUROC 1.000 with 3, 1.000 with 6, 1.000 with 12 (means of 3 draws), 1.000 with all 24: 3 would tell bad parts "
+        "as well, and more photos only make the limit surer"
+    )
+    assert "large photos" not in said
+
+
+def test_photos_much_larger_than_they_are_read_are_said_with_the_command_that_tries_tiles(tmp_path: Path) -> None:
+    place = photos(tmp_path / "parts", 4, {"dent": 1})
+    registry = Registry.discover()
+    (found, *_) = trying.detectors(registry, None)
+    best = tries.Try(found)
+    told = of_large_photos(best, photos_in(registry, place, 8), 8)
+    assert told.startswith("photos of up to 32 pixels are read at 8, where 4 of theirs are one: ")
+    words = shlex.split(told.partition(":  ")[2])
+    assert words[:2] == ["harness", "run"]
+    assert words[-2:] == ["--tiles", "none,8"]
+    assert of_large_photos(best, photos_in(registry, place, 32), 32) == ""
+
+
+def test_fewer_photos_are_not_tried_without_time_or_bad_photos_and_the_former_is_said(tmp_path: Path) -> None:
+    registry, said = Registry.discover(), list[str]()
+    best = tries.Try(next(iter(trying.detectors(registry, None))), seconds=1)
+    found = photos_in(registry, photos(tmp_path / "parts", 16, {"dent": 1}), 32)
+    assert with_fewer_photos(best, found, {}, 0, said.append) == ()
+    assert said == [
+        "whether fewer good photos would do: gaussian on random features fitted to 2, 4, 8 of 16",
+        "no time was left to fit 2",
+    ]
+    only_good = photos_in(registry, photos(tmp_path / "good", 16, {}), 32)
+    assert with_fewer_photos(best, only_good, {}, 0, said.append) == ()
+    assert len(said) == 2
 
 
 def test_the_kept_model_decides_at_the_recommended_limit(answered: tuple[Path, Result]) -> None:
@@ -242,6 +277,11 @@ def test_little_time_tries_one_detector_and_says_which_were_not(tmp_path: Path) 
     answer = harness.recommend(place, store=tmp_path / "runs", image_size=32, minutes=0.0001, quiet=True)
     assert [one.reason for one in answer.tried if one.reason] == ["no time was left"]
     assert "not tried" in dict(answer.lines)
+    assert "fewer photos" not in dict(answer.lines)
+    weaker = replace(answer, fewer=(Few(2, 0.5, 3), Few(3, 0.75, 3)))
+    assert dict(weaker.lines)["fewer photos"] == (
+        "AUROC .500 with 2, .750 with 3 (means of 3 draws), 1.000 with all 6: more may help"
+    )
 
 
 def test_a_share_of_false_alarms_that_so_few_photos_cannot_keep_is_refused(tmp_path: Path) -> None:
