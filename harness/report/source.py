@@ -106,12 +106,15 @@ class Source:
             judge = Judge(chosen, wanted, metrics)
             # Metrics are worked out from scores, and not before they are asked for.
             light = isinstance(outcomes, StoredOutcomes) and not metrics
-            verdicts_on = Summing(judge).of if light else judge.of
+            verdicts_on, noted = Summing(judge).of if light else judge.of, self.notes.trials
+            every = (
+                (judge.of if one.id in noted else verdicts_on)(one) for one in outcomes
+            )  # notes are held to scores
             with nothing_collected():
-                return self.notes.marked([verdict for outcome in outcomes for verdict in verdicts_on(outcome)])
+                return self.notes.marked([verdict for verdicts in every for verdict in verdicts])
         spelt = {spell(threshold) for threshold in chosen}
-        every = (with_metrics(verdict, metrics) for verdict in self.exported)
-        found = [one for one in every if one.threshold in spelt and _is_of(one, wanted)]
+        asked = (with_metrics(verdict, metrics) for verdict in self.exported)
+        found = [one for one in asked if one.threshold in spelt and _is_of(one, wanted)]
         if not found:
             raise UsageError(
                 f"{str(self.path)!r} has no verdict of {', '.join(sorted(spelt))}: expected what `harness export` wrote"

@@ -15,10 +15,9 @@ from typing import Any
 from harness.errors import UnavailableError, UsageError
 from harness.files import plain_bytes, write_text
 from harness.trials import typed
-from harness.verdicts.digests import scores_digest
-from harness.verdicts.judging import ScoredImages
 from harness.verdicts.verdict import Checked, Verdict
 from harness.verification.keys import Signer, is_signed, trusted
+from harness.verification.matching import matching
 
 FORMAT = 1
 SUFFIX = ".note.json"
@@ -46,6 +45,8 @@ class Refit:
     """Pool to a digest of the stated scores; empty where they did not come along."""
     rows: tuple[str, ...] = ()
     """Digests of the rows of this trial."""
+    compared: tuple[str, ...] = ()
+    """What was held against the fit beside scores and labels, such as pixel metrics; notes of before have nothing."""
     unread: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -148,25 +149,37 @@ class Notes:
                 notes.faults.append(str(error))
         return notes
 
+    @property
+    def trials(self) -> frozenset[str]:
+        """Ids of the trials that some note which counts is of."""
+        return frozenset(refit.trial for note in self.counted.values() for refit in note.refits)
+
     def marked(self, verdicts: Sequence[Verdict], digests: Sequence[str] = ()) -> list[Verdict]:
         """The verdicts with what the notes say of them.
 
-        Digests are those of the rows of an export, in the same order; of a store there are none, and its scores tell.
+        Digests are those of the rows of an export, in the same order; of a store there are none.
         """
-        on: dict[str, list[tuple[Path, Refit, Checked]]] = {}
+        places: dict[str, list[int]] = {trial: [] for trial in self.trials}
+        if not places:
+            return list(verdicts)
+        for place, verdict in enumerate(verdicts):
+            if verdict.outcome.id in places:
+                places[verdict.outcome.id].append(place)
+        checks: dict[int, list[Checked]] = {}
+        matched: set[tuple[Path, str]] = set()
         for file, note in self.counted.items():
             for refit in note.refits:
-                on.setdefault(refit.trial, []).append((file, refit, Checked(refit.result, note.verifier, note.at)))
-        if not on:
-            return list(verdicts)
-        matched: set[tuple[Path, str]] = set()
-        found = []
-        for verdict, digest in zip(verdicts, digests or [""] * len(verdicts), strict=True):
-            fitting = [one for one in on.get(verdict.outcome.id, ()) if _is_of(one[1], verdict, digest)]
-            matched |= {(file, refit.trial) for file, refit, _ in fitting}
-            found.append(replace(verdict, checked=_worst(checked for _, _, checked in fitting)) if fitting else verdict)
+                at = places[refit.trial]
+                own = [verdicts[place] for place in at], [digests[place] if digests else "" for place in at]
+                of_it = [place for place, is_of in zip(at, matching(refit, *own), strict=True) if is_of]
+                matched |= {(file, refit.trial) for _ in of_it}
+                for place in of_it:
+                    checks.setdefault(place, []).append(Checked(refit.result, note.verifier, note.at))
         self._say_of_others(matched)
-        return found
+        return [
+            replace(verdict, checked=_worst(checks[place])) if place in checks else verdict
+            for place, verdict in enumerate(verdicts)
+        ]
 
     def _say_of_others(self, matched: set[tuple[Path, str]]) -> None:
         for file, note in self.counted.items():
@@ -179,14 +192,6 @@ class Notes:
 
 
 NO_NOTES = Notes()
-
-
-def _is_of(refit: Refit, verdict: Verdict, digest: str) -> bool:
-    """Whether what was checked is what is here: the same scores or, where there are none, the same row."""
-    said, images = refit.scores.get(verdict.pool), verdict.images
-    if said is None or not isinstance(images, ScoredImages):
-        return digest in refit.rows
-    return scores_digest(images.evidence, verdict.pool) == said
 
 
 def _worst(checks: Iterable[Checked]) -> Checked | None:

@@ -18,6 +18,7 @@ from harness.trials.worker import Worker
 from harness.verdicts.digests import scores_digest
 from harness.verdicts.judging import ScoredImages, judge
 from harness.verdicts.verdict import Verdict
+from harness.verification.beside_scores import beside_scores, other_record
 from harness.verification.notes import Refit
 from harness.verification.tolerances import Tolerance
 
@@ -73,7 +74,11 @@ def check(claim: Claim, worker: Worker, observer: Observer, tolerance: Tolerance
     again = worker.perform(claim.trial, observer, images)
     if again.evidence is None:
         return _ended(base, again.reason)
-    shares = list(_shares(claim, again, again.evidence, worker.registry))
+    if why := other_record(claim.verdicts[0].outcome.record, again.record):
+        return _ended(base, why, "different")
+    figures, compared = beside_scores(claim.verdicts[0].outcome.record, again.record, stated, again.evidence)
+    base = replace(base, compared=compared)
+    shares = [*_shares(claim, again, again.evidence, worker.registry), *figures]
     if any(share is None for share in shares) or not shares:
         return _ended(base, "its pools gave no scores here")
     worst = max(share for share in shares if share is not None)

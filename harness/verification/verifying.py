@@ -70,7 +70,8 @@ def _as_stated(worker: Worker, claim: Claim) -> Worker:
     device = worker.config.device
     threads = claim.verdicts[0].outcome.record.threads or hardware.threads(device, claim.trial.precision, 1)
     pools = tuple(sorted({verdict.pool for verdict in claim.verdicts} - {UNUSED}))
-    return replace(worker, config=replace(worker.config, threads=threads, pools=pools))
+    changed = tuple(sorted({name for evidence in claim.evidence.values() for name in evidence.corrupted}))
+    return replace(worker, config=replace(worker.config, threads=threads, pools=pools, corruptions=changed))
 
 
 def note_of(

@@ -134,6 +134,7 @@ def test_a_note_says_who_where_and_what(made: Path) -> None:
     assert [refit["result"] for refit in note["refits"]] == ["equal", "equal"]
     assert all(len(refit["rows"]) == 6 and len(refit["scores"]) == 3 for refit in note["refits"])
     assert all(refit["measured"] for refit in note["refits"])
+    assert all(refit["compared"] == ["pixel metrics"] for refit in note["refits"])
     assert note["isolated"] is True
 
 
@@ -212,6 +213,116 @@ def test_a_note_of_other_rows_is_one_line_and_verifies_nothing(folder: Path) -> 
     (line,) = shown.stderr.splitlines()
     assert "is of other rows: 2 of its 2 trials, such as " in line
     assert "Verified" not in shown.stdout
+
+
+def forged(folder: Path, what: str, left: str = "") -> str:
+    """Alter one verified trial of the export, but rows of one threshold, and make every digest anew; its id."""
+    from dataclasses import replace
+
+    from harness.api import Threshold
+    from harness.trials.store import Store
+    from harness.verdicts.exports import row_of, save
+    from harness.verdicts.judging import judge
+
+    verified = {refit["trial"] for refit in json.loads(note_in(folder).read_text())["note"]["refits"]}
+    target = min(verified)
+    judges = Registry.discover([folder / "dots.py"]).choose(Threshold, "mean,quantile")
+    with Store(folder / "runs") as store:
+        outcomes = {one.id: one for one in store.outcomes()}
+    other = next(one for one in outcomes.values() if one.id not in verified and one.trial.model == "trained")
+    one = outcomes[target]
+    assert one.evidence is not None
+    record = one.record
+    changed = {
+        "scores of another trial": replace(one, evidence=other.evidence),
+        "order of images": replace(one, evidence=replace(one.evidence, defects=one.evidence.defects[::-1])),
+        "seconds": replace(one, record=replace(record, fit_seconds=0.001)),
+        "pixel metrics": replace(one, record=replace(record, pixels={**(record.pixels or {}), "aupro_0.30": 0.999})),
+        "images fitted": replace(one, record=replace(record, n_train=1)),
+        "machine": replace(one, record=replace(record, machine={"cpu": "abacus"})),
+    }
+    pools = ["mean", "max", "topk"]
+    as_they_were = [verdict for one in outcomes.values() for verdict in judge(one, judges, pools)]
+    altered = {(new.pool, new.threshold): new for new in judge(changed[what], judges, pools)}
+    verdicts = [
+        altered[was.pool, was.threshold] if was.outcome.id == target and was.threshold != left else was
+        for was in as_they_were
+    ]
+    save(map(row_of, verdicts), folder / "dots.jsonl")
+    return target
+
+
+@pytest.mark.parametrize("what", ["scores of another trial", "seconds", "pixel metrics", "images fitted", "machine"])
+def test_nothing_that_was_altered_is_shown_as_verified(folder: Path, what: str) -> None:
+    target = forged(folder, what, left="mean")
+    shown = board(folder, "--pools", "all", "--thresholds", "mean,quantile", form="json")
+    assert shown.exit_code == 0, shown.output
+    rows = json.loads(shown.stdout)
+    own = [(row["threshold"], row["verified"]) for row in rows if row["trial"] == target]
+    assert Counter(own) == {("mean", "equal"): 3, ("quantile", ""): 3}
+    assert {row["verified"] for row in rows if row["trial"] != target} == {"", "equal"}, "what was left alone counts"
+
+
+@pytest.mark.parametrize("what", ["seconds", "order of images"])
+def test_a_note_on_a_trial_that_was_altered_as_a_whole_is_of_other_rows(folder: Path, what: str) -> None:
+    target, shown = forged(folder, what), board(folder, form="json")
+    assert f"1 of its 2 trials, such as {target}, are not here" in shown.stderr
+    assert [row["verified"] for row in json.loads(shown.stdout) if row["trial"] == target] == [""]
+
+
+def test_a_page_of_an_altered_trial_does_not_say_verified(folder: Path) -> None:
+    forged(folder, "pixel metrics")
+    (folder / "site").mkdir()
+    words = ["--out", folder / "site", "--plugin", folder / "dots.py", "--trust", folder / "keys"]
+    done = call("site", folder, *words)
+    assert done.exit_code in (0, 3), done.output
+    (page,) = (file for file in (folder / "site").rglob("*.html") if file.name != "index.html")
+    said = page.read_text()
+    assert "1 of 5" in said or "1 of 4" in said
+
+
+def test_verdicts_of_a_store_are_verified_where_they_follow_from_signed_scores_and_remember_the_same(
+    folder: Path,
+) -> None:
+    from dataclasses import replace
+
+    from harness.api import Threshold
+    from harness.trials.store import Store
+    from harness.verdicts.judging import judge
+    from harness.verification.notes import Notes
+
+    notes = Notes.beside(folder / "dots.jsonl", [folder / "keys"])
+    with Store(folder / "runs") as store:
+        outcomes = [one for one in store.outcomes() if one.id in notes.trials]
+    registry = Registry.discover([folder / "dots.py"])
+    judged = [verdict for one in outcomes for verdict in judge(one, registry.choose(Threshold, "mean,highest"))]
+    assert [one.verified for one in notes.marked(judged)] == [True] * 4, "a threshold that was not signed, too"
+    slower = [
+        replace(one, outcome=replace(one.outcome, record=replace(one.outcome.record, fit_seconds=9.0)))
+        for one in judged
+    ]
+    assert not any(one.verified for one in notes.marked(slower))
+    alone = [verdict for one in outcomes for verdict in judge(one, registry.choose(Threshold, "highest"))]
+    assert not any(one.verified for one in notes.marked(alone)), "nothing here is as it was signed"
+
+
+def test_a_leaderboard_of_a_store_says_what_is_verified(folder: Path) -> None:
+    shutil.copy(note_in(folder), folder / "runs" / "dots.note.json")
+    words = ["--store", folder / "runs", "--plugin", folder / "dots.py", "--trust", folder / "keys", "--format", "md"]
+    shown = call("leaderboard", *words)
+    assert "Verified 2 of 4 trials, by anna." in shown.stdout, shown.output
+
+
+def test_pixel_metrics_that_were_made_up_come_out_differently(folder: Path) -> None:
+    lines = [json.loads(line) for line in (folder / "dots.jsonl").read_text().splitlines()]
+    assert any(line["aupro_0.30"] is not None for line in lines)
+    note_in(folder).unlink()
+    made_up = [{**line, "aupro_0.30": 0.999} if line["model"] == "trained" else line for line in lines]
+    bare = [{k: v for k, v in line.items() if k not in ("digest", "evidence")} for line in made_up]
+    (folder / "dots.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in bare))
+    done = verify(folder, "--sample", 1, "--seed", 7, "--format", "json")
+    assert done.exit_code == 3
+    assert json.loads(done.stdout)[0]["result"] == "different"
 
 
 def test_scores_that_were_made_up_come_out_differently(folder: Path) -> None:
