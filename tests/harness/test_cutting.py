@@ -130,9 +130,9 @@ def test_each_way_to_cut_is_ranked_by_itself_and_a_stopped_run_goes_on(run: Call
     assert 4 * 43 * 64 - 2 * 8 * 9 in shapes  # padded: what pads counts for nothing
 
 
-def kept_in_tiles(parts: Path, store: Path) -> harness.Results:
+def kept_in_tiles(parts: Path, store: Path, **more: object) -> harness.Results:
     """A run on tiles whose model is kept."""
-    kept = {"store": store, "keep_models": True, "quiet": True, "floors": False}
+    kept = {"store": store, "keep_models": True, "quiet": True, "floors": False, **more}
     return harness.run(models="gaussian", encoders="conv", data_root=parts, tiles=32, **kept)
 
 
@@ -181,6 +181,40 @@ def test_a_packed_graph_takes_tiles_and_its_json_says_how_whole_images_are_judge
     )
     assert timed.exit_code == 0, timed.output
     assert "96x64 px in 12 tiles" in timed.stdout
+
+
+def test_tiles_of_one_size_of_photo_are_certified_and_tiles_of_any_size_are_refused_in_a_line(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(7)
+    for kind, fewest in (("good", 5), ("bad", 2)):
+        (tmp_path / "more" / kind).mkdir(parents=True)
+        for index in range(fewest):
+            pixels = random.integers(90, 110, (64, 96, 3), np.uint8)
+            pixels[20:32, 70:82] = 250 if kind == "bad" else pixels[20:32, 70:82]
+            Image.fromarray(pixels).save(tmp_path / "more" / kind / f"{index}.png")
+
+    def certify(store: Path) -> Result:
+        asked = ["--sizes", "0.1,0.3", "--contrasts", "0.8", "--defects", "spot", "--corruptions", "noise"]
+        words = ["certify", str(store / "models" / "parts"), "--images", "more", "--engines", "none", *asked]
+        return CliRunner().invoke(main, [*words, "--most", "4", "--quiet"])
+
+    kept_in_tiles(parts, tmp_path / "any_size")
+    refused = certify(tmp_path / "any_size")
+    assert (refused.exit_code, refused.stderr.splitlines()) == (
+        2,
+        [
+            "harness: this model takes photos with --resize tiles, and certificates are made of photos of one square "
+            "size: fit it with --resize stretch, with --tiles if need be"
+        ],
+    )
+    kept_in_tiles(parts, tmp_path / "one_size", image_size=64, resize="stretch", thresholds="mean_std[k=50]")
+    made = certify(tmp_path / "one_size")
+    assert made.exit_code == 0, made.output
+    said = json.loads((tmp_path / "certificate.json").read_text())
+    found = said["found"] if "found" in said else said
+    assert (found["model"]["image_size"], found["photos"]["unseen"], found["photos"]["bad"]) == (64, 5, 2)
 
 
 def by_the_json(tiles: dict[str, int], image: np.ndarray, graph: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -395,3 +395,14 @@ def test_without_images_to_verify_on_nothing_is_packed(parts, tmp_path):
     other = call(directory, "--format", "onnx", "--out", out, "--data-root", parts)
     assert other.exit_code == 2
     assert "is not the data that the model was fitted on" in other.stderr
+
+
+def test_a_memory_kept_by_cross_fitting_is_verified_on_normal_images_that_it_does_not_hold(parts, tmp_path):
+    Image.fromarray(toy_images(2, size=40, seed=77).pixels[1]).save(parts / "parts" / "test" / "good" / "1.png")
+    trial = METHODS["padim"]._replace(model="knn", dataset="folder", category="parts", holdout=0.0)
+    directory = keep(trial._replace(calibrate="crossfit"), tmp_path / "models", parts)
+    out = tmp_path / "line.onnx"
+    done = call(directory, "--format", "onnx", "--out", out, "--data-root", parts)
+    assert done.exit_code == 0, done.output
+    assert "the scores of 2 normal images" in done.stdout
+    assert json.loads(Path(f"{out}.json").read_text())["verified"]["at"].startswith("test/good/")

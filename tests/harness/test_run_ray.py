@@ -91,8 +91,8 @@ def begun(tmp_path: Path, dots_plugin: Path) -> Callable[..., subprocess.Popen[s
     return run
 
 
-def test_rows_are_those_of_a_local_run(rows: Callable[..., list[dict[str, Any]]]) -> None:
-    asked = ["--categories", "all", "--models", "trained[fail=bug],mean_image", "--seeds", "0,1"]
+def test_rows_are_those_of_a_local_run_over_an_axis_too(rows: Callable[..., list[dict[str, Any]]]) -> None:
+    asked = ["--categories", "all", "--models", "trained[fail=bug],mean_image", "--seeds", "0,1", "--shots", "3,all"]
     timed = {"fit_seconds", "train_images_per_second"}
     local, ray = (
         [{k: v for k, v in row.items() if k not in timed} for row in rows(executor, *asked, expect=3)]
@@ -100,6 +100,7 @@ def test_rows_are_those_of_a_local_run(rows: Callable[..., list[dict[str, Any]]]
     )
     assert ray == local
     assert {row["status"] for row in ray} == {"done", "error"}
+    assert {row.get("shots") for row in ray if row["status"] == "done"} == {3, None}
 
 
 def test_ray_tells_of_a_lost_worker_in_our_words_alone(
