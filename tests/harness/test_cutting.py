@@ -213,7 +213,7 @@ def test_tiles_of_one_size_of_photo_are_certified_and_tiles_of_any_size_are_refu
     made = certify(tmp_path / "one_size")
     assert made.exit_code == 0, made.output
     said = json.loads((tmp_path / "certificate.json").read_text())
-    found = said["found"] if "found" in said else said
+    found = said.get("found", said)
     assert (found["model"]["image_size"], found["photos"]["unseen"], found["photos"]["bad"]) == (64, 5, 2)
 
 
