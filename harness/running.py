@@ -29,6 +29,7 @@ from harness.trials.executors.asked import device_of, executor_of, jobs_of
 from harness.trials.executors.local import Local
 from harness.trials.grid import Axes, Cell, plan
 from harness.trials.isolation.registry import isolated_registry
+from harness.trials.models_folder import models_of
 from harness.trials.observers import Observer, Observers
 from harness.trials.oddities import of_changes, of_kept, of_memory, of_unasked
 from harness.trials.presets import with_preset
@@ -289,7 +290,7 @@ def _folder_of_models(planned: PlannedRun) -> ModelFolder:
             f"{settings.called('keep_models')} needs a threshold that sees normal images only: add one, such as mean, "
             f"to {settings.called('thresholds')}"
         )
-    folder = settings.store / "models"
+    folder = models_of(settings.store)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

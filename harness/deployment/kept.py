@@ -24,6 +24,7 @@ from harness.images.framing import content_size
 from harness.plugin.in_process import broken, choose, register, registry_with
 from harness.plugin.registry import Registry
 from harness.trials import hardware
+from harness.trials.models_folder import is_inside, models_of
 from harness.trials.saved_model import find
 from harness.trials.setting_kinds import path_of
 from harness.trials.settings import SETTINGS
@@ -154,11 +155,11 @@ def load(
 def directory_of(model: str, store: Path) -> Path:
     """A model's directory from its path, or in a store from its name or its trial id, or the beginning of one.
 
-    `runs/models/1143c4e8` names the one of that id in this folder of models. Raises UsageError.
+    `runs/models/1143c4e8` names the one of that id in this folder of models. Raises UsageError, ModelError.
     """
     if model and Path(model).is_dir():
         return Path(model)
-    kept, name = store / "models", model
+    kept, name = models_of(store), model
     if Path(model).name != model and Path(model).parent.is_dir():
         kept, name = Path(model).parent, Path(model).name
     names = sorted(child.name for child in kept.iterdir() if child.name[:1] != ".") if kept.is_dir() else []
@@ -170,7 +171,10 @@ def directory_of(model: str, store: Path) -> Path:
     if not meant:
         hint = f"`harness run --keep-models` keeps models in {kept}"
         raise UsageError(f"{unknown_name('model', model, names)} {hint}, or give the path of one")
-    return kept / meant[0]
+    directory = kept / meant[0]
+    if not is_inside(directory, kept):
+        raise UsageError(f"model {str(directory)!r} is a link that leads out of its folder: give the path that it has")
+    return directory
 
 
 def _is_path(image: object) -> bool:

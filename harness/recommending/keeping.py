@@ -16,6 +16,7 @@ from harness.plugin.registry import Registry
 from harness.recommending.photos import Photos
 from harness.recommending.trying import fitted, of_model
 from harness.trials.chosen import Chosen
+from harness.trials.models_folder import models_of
 from harness.trials.saved_model import describe, read
 from harness.trials.settings import Settings
 
@@ -57,7 +58,7 @@ def keep(settings: Settings, photos: Photos, limit: float, chosen: Chosen, regis
         describe(replace(saved, chosen=chosen), draft)
     shutil.rmtree(found)
     size = sum(file.stat().st_size for file in target.iterdir())
-    return Kept(settings.store / "models" / NAME, saved.limit, _milliseconds(target, photos, registry), size / 1e6)
+    return Kept(models_of(settings.store) / NAME, saved.limit, _milliseconds(target, photos, registry), size / 1e6)
 
 
 def _milliseconds(folder: Path, photos: Photos, registry: Registry) -> float:

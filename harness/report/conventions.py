@@ -19,6 +19,7 @@ from harness.report.metric_names import in_words
 from harness.report.protocols import with_protocols
 from harness.report.table import Document, Row, Table
 from harness.trials import hardware
+from harness.trials.models_folder import models_of
 from harness.trials.settings import SETTINGS
 from harness.trials.trial import Protocol, named, spelt
 
@@ -64,8 +65,10 @@ def judged_under(source: Source, threshold: Any, data_root: Path | None, device:
     """Every finished trial of a store or an export under each convention that can be told of it. Raises UsageError."""
     (chosen,) = choose(source.registry, Threshold, SETTINGS["thresholds"].read(threshold, "threshold"))
     verdicts = source.judged(("all",), (EVERY_POOL,), with_pixels=True)
-    models = Models(source.path / "models", source.registry, data_root, hardware.device(device))
-    return judged(verdicts, spell(chosen), None if source.is_export else models)
+    if source.is_export:
+        return judged(verdicts, spell(chosen), None)
+    models = Models(models_of(source.path), source.registry, data_root, hardware.device(device))
+    return judged(verdicts, spell(chosen), models)
 
 
 def conventions_document(trials: Sequence[Judged]) -> Document:

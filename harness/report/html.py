@@ -163,8 +163,18 @@ def _context(
         "source": compared.table if compared else None,
         "made": made,
         "environments": environments,
-        "content": content,
+        "content": _spelt_out(content),
     }
+
+
+def _spelt_out(value: Any) -> Any:
+    """The same content for the page's script, whose names are shown as those of the template are."""
+    if isinstance(value, Mapping):
+        return {_seen(name): _spelt_out(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        named = not all(isinstance(one, int | float) for one in value)  # most are long lists of scores
+        return list(map(_spelt_out, value)) if named else value
+    return _seen(value)
 
 
 def _pictured(

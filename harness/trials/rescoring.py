@@ -13,6 +13,7 @@ from harness.errors import HarnessError, ModelError, error_line
 from harness.metrics.pools import made_pools
 from harness.plugin.registry import Registry
 from harness.trials.corrupting import corrupted_scores
+from harness.trials.models_folder import is_inside
 from harness.trials.record import Record
 from harness.trials.restoring import restored
 from harness.trials.saved_model import find, read
@@ -35,7 +36,7 @@ def kept_of(folder: Path, lacking: Iterable[str]) -> Kept | None:
     """Those of some trials whose models lie in a folder; None where there are none."""
     there: set[str] = set()
     with suppress(OSError):
-        there = {child.name[-_ID:] for child in folder.iterdir()}
+        there = {child.name[-_ID:] for child in folder.iterdir() if is_inside(child, folder)}
     ids = there.intersection(lacking)
     return Kept(folder.absolute(), frozenset(ids)) if ids else None
 

@@ -27,6 +27,7 @@ from harness.plugin.spec import spell
 from harness.trials import typed
 from harness.trials.chosen import Chosen
 from harness.trials.holdout import unfitted
+from harness.trials.models_folder import is_inside
 from harness.trials.trial import Trial
 
 FORMAT = 1
@@ -158,7 +159,8 @@ def find(folder: Path, trial_id: str) -> Path | None:
     if not re.fullmatch(r"[0-9a-f]{16}", trial_id):
         return None
     with suppress(OSError):
-        return min((child for child in folder.glob(f"[!.]*-{trial_id}") if child.is_dir()), default=None)
+        named = (child for child in folder.glob(f"[!.]*-{trial_id}") if is_inside(child, folder))
+        return min((child for child in named if child.is_dir()), default=None)
     return None
 
 

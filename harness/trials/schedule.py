@@ -14,6 +14,7 @@ from harness.trials.edits import Edits
 from harness.trials.floors import Floors
 from harness.trials.folders_left_out import without_folders
 from harness.trials.grid import Cell
+from harness.trials.models_folder import models_of
 from harness.trials.observers import Observer, RunStart
 from harness.trials.pictures import thumbnails
 from harness.trials.rescoring import kept_of
@@ -144,7 +145,7 @@ class _Schedule:
         if not config.corruptions or config.isolate or self._edits:
             return  # a model of strangers is not loaded here, and edited code makes another model
         others = self._store.lacking(config.pools, pixels=config.pixels)
-        kept = kept_of(self._store.folder / "models", self._lacking.keys() - others.keys())
+        kept = kept_of(models_of(self._store.folder), self._lacking.keys() - others.keys())
         worker.config = replace(config, kept=kept)
 
     @property

@@ -183,9 +183,12 @@ class Notes:
 
     def _say_of_others(self, matched: set[tuple[Path, str]]) -> None:
         for file, note in self.counted.items():
-            lacking = [refit.trial for refit in note.refits if (file, refit.trial) not in matched]
+            said = [
+                refit.trial for refit in note.refits if refit.result in _WORST_LAST
+            ]  # of the others it says nothing
+            lacking = [trial for trial in said if (file, trial) not in matched]
             if lacking:
-                which = f"{len(lacking)} of its {len(note.refits)} trials, such as {lacking[0]}, are"
+                which = f"{len(lacking)} of its {len(said)} trials, such as {lacking[0]}, are"
                 line = f"note {str(file)!r} is of other rows: {which} not here as they were when they were checked"
                 if line not in self.faults:
                     self.faults.append(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from pathlib import Path
 
@@ -102,6 +103,23 @@ def test_a_summary_for_a_pull_request_shows_hostile_names_spelt_out(tmp_path: Pa
     # In the title of its table and beside its fingerprint; and in the command that makes it again, as JSON spells it.
     assert done.output.replace("\\[", "[").count(r"\x1b[31mred") == 2
     assert done.output.count(r"\u001b[31mred") == 1
+    assert not controls(done.output)
+
+
+def test_the_script_of_a_report_is_given_hostile_names_spelt_out(tmp_path: Path) -> None:
+    scores = np.arange(4.0)
+    kinds, images = ("good", "good", RED, BACKWARDS), ("a", BACKWARDS, "c", TITLE)
+    evidence = Evidence({"mean": scores[:2]}, {"mean": scores}, kinds, images)
+    record = Record(default_pool="mean")
+    with Store(tmp_path, write=True) as opened:
+        opened.put(Outcome(TRIAL._replace(category=BACKWARDS), "done", "", "f00d", evidence, record))
+    done = CliRunner().invoke(main, ["report", "--store", str(tmp_path), "--format", "html"])
+    assert done.exit_code == 0, done.output
+    _, _, rest = done.output.partition('<script type="application/json" id="content">')
+    content, _, _ = rest.partition("</script>")
+    held = json.dumps(json.loads(content), ensure_ascii=False)
+    assert r"abc\\u202egnp.exe" in held
+    assert not controls(held)
     assert not controls(done.output)
 
 

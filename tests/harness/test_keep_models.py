@@ -52,6 +52,27 @@ def test_each_finished_trial_has_a_model_whose_limit_is_the_verdicts(run: Run, t
     assert "4 models kept" in result.stderr
 
 
+def test_a_folder_of_models_that_leads_out_of_its_store_is_neither_written_to_nor_read(
+    run: Run, tmp_path: Path
+) -> None:
+    store, outside = tmp_path / "runs", tmp_path / "outside"
+    assert run("--keep-models", "--jobs", "1").exit_code == 0
+    (store / "models").rename(outside)
+    before = sorted(outside.iterdir())
+    (store / "models").symlink_to(outside)
+    predict = ["predict", "large", str(tmp_path), "--store", str(store)]
+    for done in (run("--keep-models", "--jobs", "1", "--seeds", "7"), CliRunner().invoke(main, predict)):
+        assert done.exit_code not in (0, 1)
+        assert "is a link that leads out of its store, to" in done.stderr
+        assert done.stderr.count("harness:") == 1
+    assert sorted(outside.iterdir()) == before
+    (store / "models").unlink()
+    (store / "models").mkdir()
+    (store / "models" / before[0].name).symlink_to(before[0])
+    one = CliRunner().invoke(main, ["predict", before[0].name, str(tmp_path), "--store", str(store)])
+    assert "is a link that leads out of its folder" in one.stderr
+
+
 def test_the_first_pool_asked_for_decides(run: Run, tmp_path: Path) -> None:
     run("--keep-models", "--jobs", "1", "--pools", "topk,max")
     assert {read(directory).pool for directory in models_in(tmp_path)} == {"topk"}

@@ -263,6 +263,19 @@ def test_nothing_that_was_altered_is_shown_as_verified(folder: Path, what: str) 
     assert {row["verified"] for row in rows if row["trial"] != target} == {"", "equal"}, "what was left alone counts"
 
 
+def test_a_note_does_not_warn_of_altered_rows_of_which_it_says_nothing(folder: Path) -> None:
+    target = forged(folder, "seconds")
+    file = note_in(folder)
+    told = json.loads(file.read_text())["note"]
+    for refit in told["refits"]:
+        refit["result"] = "impossible" if refit["trial"] == target else refit["result"]
+    text = json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+    file.write_text(json.dumps({"note": told, "signature": signer(folder / "private" / "anna.pem")[0].sign(text)}))
+    shown = board(folder)
+    assert shown.stderr == ""
+    assert "Verified 1 of 4" in shown.stdout
+
+
 @pytest.mark.parametrize("what", ["seconds", "order of images"])
 def test_a_note_on_a_trial_that_was_altered_as_a_whole_is_of_other_rows(folder: Path, what: str) -> None:
     target, shown = forged(folder, what), board(folder, form="json")
