@@ -24,7 +24,14 @@ PAGES = dict(MADE_BY.findall((RESULTS / "README.md").read_text(encoding="utf-8")
 """By name, the words of the command that makes it."""
 
 
-BY_SCRIPTS = ("detector_costs.md", "patchcore_sides.md", "recommended.md", "weak_defaults.md", "synthetic_ranks.md")
+BY_SCRIPTS = (
+    "detector_costs.md",
+    "patchcore_sides.md",
+    "recommended.md",
+    "synthetic_ranks.md",
+    "tiles_judged_alike.md",
+    "weak_defaults.md",
+)
 """Made by scripts that take images and weights."""
 
 

@@ -38,7 +38,15 @@ COLUMNS = {
     "pixel AP": "pixel_average_precision",
 }
 BY_SEED = {"seed", "trial", "scores", "evidence", "right", "right_normal", "right_abnormal", "digest", "limit", "proof"}
-BY_SEED |= {"fit_seconds", "train_images_per_second", "provenance", "detection", "metric_versions", "corrupted"}
+BY_SEED |= {
+    "fit_seconds",
+    "train_images_per_second",
+    "provenance",
+    "detection",
+    "metric_versions",
+    "corrupted",
+    "corrupted_scores",
+}
 BY_CATEGORY = {"category", "n_train", "n_normal", "n_abnormal", "fingerprint", "incomplete"}
 FIGURES = {*COLUMNS.values(), "aupro_0.30", "pixel_auroc", "accuracy_low", "accuracy_high", "auroc_low", "auroc_high"}
 
@@ -246,18 +254,49 @@ def enough(by_seed: dict[str, dict[int, float]]) -> str:
     return found
 
 
-def test_false_alarms_and_misses_on_changed_images_follow_from_the_rows() -> None:
-    rows = [row for method in methods_of("bottle_corrupted.jsonl") for one in method.values() for row in one]
-    ((_, lines),) = [table for table in tables("bottle_corrupted.md") if "changed images" in table[0]]
+def test_resized_hazelnuts_judged_by_the_script_agree_with_the_rows_where_both_judge_at_256() -> None:
+    every = methods_of("tiles.jsonl")
+    ((_, lines),) = tables("tiles_judged_alike.md")
     for line in lines:
         model = line["method"].split(" · ")[0]
-        (row,) = [r for r in rows if r["model"] == model and r["threshold"] == "quantile" and r["default"]]
-        changed = row["corrupted"][line["corruption"]]
+        (rows,) = (
+            rows
+            for method in every
+            for rows in method.values()
+            if rows[0]["model"] == model and rows[0]["default"] and not rows[0].get("tiles")
+            if rows[0]["threshold"] == "mean"
+        )
+        for heading, metric in (("AUPRO at 256", "aupro_0.30"), ("AP at 256", "pixel_average_precision")):
+            shown, _, spread = line[heading].partition(" ± ")
+            values = [row[metric] for row in rows]
+            assert float(shown) == pytest.approx(np.mean(values), abs=0.00051)
+            assert float(spread) == pytest.approx(np.std(values, ddof=1), abs=0.00051)
+    assert len(lines) == 2
+
+
+def test_false_alarms_and_misses_on_changed_images_follow_from_the_rows() -> None:
+    rows = [row for method in methods_of("bottle_corrupted.jsonl") for one in method.values() for row in one]
+    changed = [
+        (title, line) for title, lines in tables("bottle_corrupted.md") for line in lines if "on changed" in title
+    ]
+    assert len(changed) == 8
+    for title, line in changed:
+        same = {
+            "model": line["method"].split(" · ")[0],
+            "image_size": int(title.split(" px")[0].split()[-1]),
+            "threshold": "quantile",
+            "default": True,
+        }
+        seeds = [row for row in rows if same.items() <= row.items()]
         for heading, kind, rate, n in (
             ("false alarms", "false_alarms", "normal_rate", "n_normal"),
             ("misses", "misses", "abnormal_rate", "n_abnormal"),
         ):
-            expected = [1 - row[rate], *(wrong / row[n] for wrong in changed[kind])]
+            by_seed = [
+                [1 - row[rate], *(wrong / row[n] for wrong in row["corrupted"][line["corruption"]][kind])]
+                for row in seeds
+            ]
+            expected = np.mean(by_seed, axis=0)
             assert [float(cell) for cell in line[heading].split("·")] == pytest.approx(
                 [100 * e for e in expected], abs=0.51
             )
