@@ -74,7 +74,7 @@ def in_a_process(place: dict[str, Any], way: str, methods: list[str]) -> Iterato
         raise SystemExit(process.returncode)
 
 
-def fitted(place: dict[str, Any], kept: Path | None) -> dict[tuple[str, str], Scores]:
+def fitted(place: dict[str, Any], methods: list[str], kept: Path | None) -> dict[tuple[str, str], Scores]:
     """Method and way to scores, of what was kept and of what is fitted now."""
     found = {}
     if kept is not None and kept.exists():
@@ -83,7 +83,7 @@ def fitted(place: dict[str, Any], kept: Path | None) -> dict[tuple[str, str], Sc
             if one["place"] == place:
                 found[one["method"], one["way"]] = one["scores"]
     for way in WAYS:
-        lacking = [method for method in METHODS if (method, way) not in found]
+        lacking = [method for method in methods if (method, way) not in found]
         began = time.perf_counter()
         for method, scores in in_a_process(place, way, lacking) if lacking else ():
             found[method, way] = scores
@@ -95,13 +95,13 @@ def fitted(place: dict[str, Any], kept: Path | None) -> dict[tuple[str, str], Sc
     return found
 
 
-def main(root: str, weights: str, size: int, categories: list[str], kept: Path | None) -> None:
+def main(root: str, weights: str, size: int, categories: list[str], methods: list[str], kept: Path | None) -> None:
     """Fit in each way and print how far scores lie from those of the first, as a share of their range."""
     first, *others = WAYS
     print(f"| category | method | {' | '.join(others)} |\n|---|---" + "|---" * len(others) + "|", flush=True)
     for category in categories:
-        found = fitted({"root": root, "weights": weights, "size": size, "category": category}, kept)
-        for method in METHODS:
+        found = fitted({"root": root, "weights": weights, "size": size, "category": category}, methods, kept)
+        for method in methods:
             cells = []
             for way in others:
                 pools = found[method, first]
@@ -116,6 +116,7 @@ if __name__ == "__main__":
     asked.add_argument("weights", nargs="?", default=DRAWN, help="folder of weights")
     asked.add_argument("--size", type=int, default=64, help="of images, in pixels; 64 unless said otherwise")
     asked.add_argument("--categories", default="bottle", help="such as bottle,screw; bottle unless said otherwise")
+    asked.add_argument("--methods", default=",".join(METHODS), help="all unless said otherwise")
     asked.add_argument("--kept", type=Path, help="file of the scores of each fit, from which a stopped run goes on")
     asked.add_argument("--fit", help=argparse.SUPPRESS)
     given = asked.parse_args()
@@ -123,4 +124,5 @@ if __name__ == "__main__":
         for scores in fit(**json.loads(given.fit)):
             print(json.dumps(scores), flush=True)
     else:
-        main(given.root, given.weights, given.size, given.categories.split(","), given.kept)
+        categories, methods = given.categories.split(","), given.methods.split(",")
+        main(given.root, given.weights, given.size, categories, methods, given.kept)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from harness.metrics.pixel.curves import VERSIONS
 from harness.trials.record import Record
 from harness.trials.trial import Evidence
 
@@ -37,8 +38,7 @@ def beside_scores(
 def _pixels(stated: Record, found: Record) -> Iterator[float | None]:
     """Metrics of an earlier definition are shown in a row, and compared with nothing."""
     for name, value in (stated.pixels or {}).items():
-        version, here = (record.pixel_versions.get(name, 1) for record in (stated, found))
-        if value is not None and version == here:
+        if value is not None and stated.pixel_versions.get(name, 1) == VERSIONS.get(name):
             other = (found.pixels or {}).get(name)
             yield None if other is None else abs(value - other)
 

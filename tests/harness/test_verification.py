@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -217,8 +218,6 @@ def test_a_note_of_other_rows_is_one_line_and_verifies_nothing(folder: Path) -> 
 
 def forged(folder: Path, what: str, left: str = "") -> str:
     """Alter one verified trial of the export, but rows of one threshold, and make every digest anew; its id."""
-    from dataclasses import replace
-
     from harness.api import Threshold
     from harness.trials.store import Store
     from harness.verdicts.exports import row_of, save
@@ -297,8 +296,6 @@ def test_a_page_of_an_altered_trial_does_not_say_verified(folder: Path) -> None:
 def test_verdicts_of_a_store_are_verified_where_they_follow_from_signed_scores_and_remember_the_same(
     folder: Path,
 ) -> None:
-    from dataclasses import replace
-
     from harness.api import Threshold
     from harness.trials.store import Store
     from harness.verdicts.judging import judge
@@ -338,10 +335,39 @@ def test_pixel_metrics_that_were_made_up_come_out_differently(folder: Path) -> N
     assert json.loads(done.stdout)[0]["result"] == "different"
 
 
+def test_scores_of_changed_images_are_held_against_those_of_the_fit() -> None:
+    import numpy as np
+
+    from harness.metrics.pixel.curves import VERSIONS
+    from harness.trials.record import Record
+    from harness.trials.trial import Evidence
+    from harness.verification.beside_scores import CHANGED, PIXELS, beside_scores
+
+    one = Evidence({"max": np.arange(2.0)}, {"max": np.arange(4.0)}, ("good",) * 2 + ("crack",) * 2, tuple("abcd"))
+    scored = replace(one, corrupted={"blur": {"max": np.linspace(0.0, 10.0, 20).reshape(5, 4)}})
+    moved = replace(one, corrupted={"blur": {"max": scored.corrupted["blur"]["max"] + 1.0}})
+    nothing = Record()
+    assert beside_scores(nothing, nothing, {"max": one}, one) == ([], ())
+    assert beside_scores(nothing, nothing, {"max": scored}, scored) == ([0.0], (CHANGED,))
+    assert beside_scores(nothing, nothing, {"max": scored}, moved)[0] == pytest.approx([0.1])
+    assert beside_scores(nothing, nothing, {"max": scored}, one)[0] == [None], "it does not come about here"
+    said = Record(pixels={"aupro_0.30": 0.9}, pixel_versions=VERSIONS)
+    assert beside_scores(said, Record(pixels={"aupro_0.30": 0.7}), {}, one) == ([pytest.approx(0.2)], (PIXELS,))
+    assert beside_scores(said, nothing, {}, one)[0] == [None], "as where there are no masks"
+    assert beside_scores(replace(said, pixel_versions={"aupro_0.30": 99}), said, {}, one) == ([], ()), "another version"
+
+
+def test_what_any_machine_has_to_come_to_is_compared() -> None:
+    from harness.trials.record import Record
+    from harness.verification.beside_scores import other_record
+
+    assert other_record(Record(n_train=8, fit_seconds=1.0), Record(n_train=8, fit_seconds=9.0)) == ""
+    assert other_record(Record(n_train=8), Record(n_train=9)) == "its n_train is 8, here it is 9"
+    assert other_record(Record(), Record(n_train=9)) == "", "what a row does not state is not compared"
+
+
 def test_scores_that_were_made_up_come_out_differently(folder: Path) -> None:
     """They give figures that follow from them, so that only fitting again tells."""
-    from dataclasses import replace
-
     import numpy as np
 
     from harness.api import Threshold
@@ -370,8 +396,6 @@ def test_scores_that_were_made_up_come_out_differently(folder: Path) -> None:
 
 
 def test_labels_of_others_are_found_out_by_fitting_again(folder: Path) -> None:
-    from dataclasses import replace
-
     from harness.api import Threshold
     from harness.trials.store import Store
     from harness.verdicts.exports import row_of, save
