@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -230,15 +232,21 @@ def test_a_merge_brings_them_to_the_same_trial_of_another_store(harness: Callabl
 
 
 def test_the_report_draws_curves_over_severity(
-    harness: Callable[..., Result], tmp_path: Path, dots_plugin: Path
+    harness: Callable[..., Result], tmp_path: Path, dots_plugin: Path, browser: Any
 ) -> None:
     harness("run", "--corrupt", "darker")
     out = tmp_path / "report.html"
     assert harness("report", "--out", str(out)).exit_code == 0
-    text = out.read_text()
-    assert '<section id="corrupted"' in text
-    assert text.count('points="0.0,') == 2
-    assert "mean_image" in text.split('<section id="corrupted"')[1]
+    page = browser.new_page()
+    page.goto(out.as_uri())
+    lines = page.locator("#corrupted path.curve")
+    lines.first.wait_for(state="attached")
+    told = [lines.nth(at).locator("title").text_content() for at in range(lines.count())]
+    assert [text.rpartition(": ")[2] for text in told] == ["false alarms", "misses"]
+    severities = {len(re.findall("[ML]", lines.nth(at).get_attribute("d"))) for at in range(2)}
+    assert severities == {6}, "unchanged images and five severities"
+    assert "mean_image" in page.locator("#corrupted").inner_text()
+    page.close()
 
 
 def test_a_store_of_version_4_loads_with_scores_of_changed_images(tmp_path: Path) -> None:

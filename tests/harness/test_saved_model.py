@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import Model, ModelError
-from harness.deployment.loading import _remarks
 from harness.plugin.registry import Registry
 from harness.trials import saved_model as module
+from harness.trials.restoring import remarks_on
 from harness.trials.saved_model import (
     DESCRIPTION,
     WEIGHTS,
@@ -317,12 +317,12 @@ def test_each_part_of_another_version_than_at_the_fit_is_told() -> None:
     here = registry.offers(Model)["cae"].plugin
     kinds = ("dataset", "model", "encoder", "loss", "pool")
     then = dict.fromkeys(kinds, f"{here.distribution} 0.0.0")
-    told = _remarks(description(plugins=then), registry)
+    told = remarks_on(description(plugins=then), registry)
     spelt = ("folder", "cae[latent_dim=64]", "conv", "mse", "mean")
     for line, kind, text in zip(told, kinds, spelt, strict=True):
         assert line.startswith(f"it was fitted with {kind} {text} of {here.distribution} 0.0.0, here it is of ")
     same = dict.fromkeys(kinds, f"/another/place/{here.distribution} {here.version}")
-    assert _remarks(description(plugins=same), registry) == []
+    assert remarks_on(description(plugins=same), registry) == []
 
 
 def test_an_image_is_known_again_by_its_pixels_and_their_shape_whatever_that_is() -> None:
