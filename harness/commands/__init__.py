@@ -93,7 +93,7 @@ _SUMMARIES = {
     "reproduce": "Fit a stored trial again; say whether its scores are equal, and what has changed since.",
     "run": "Cross models, encoders, losses, categories and seeds; fit what is missing; show the leaderboard.",
     "site": "Write static pages of a folder of exports: an index, and a page for each data set.",
-    "submit-maps": "Write maps of test images that have no public labels, in the form that a benchmark's server accepts.",
+    "submit-maps": "Write maps of test images without public labels, in the form that a benchmark's server accepts.",
     "validate": "Recompute what a published table claims.",
     "verify": "Check an export, fit some of its trials again, and sign what came of it.",
 }

@@ -40,7 +40,7 @@ def command(
     store: Path,
     plugin_files: tuple[Path, ...],
 ) -> None:
-    """Write maps of test images that have no public labels, in the form that a benchmark's server accepts.
+    """Write maps of test images without public labels, in the form that a benchmark's server accepts.
 
     Give one MODEL for each category: a directory that `harness run --keep-models` wrote, or its name or trial id in
     the store. For MVTec AD 2 the images of test_private and test_private_mixed are judged. Maps are float16 TIFF files
