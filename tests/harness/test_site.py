@@ -18,7 +18,7 @@ from harness.plugin.registry import Registry
 from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.digests import scores_digest
-from harness.verdicts.exports import row_of, save
+from harness.verdicts.exports import digest_of, row_of, save
 from harness.verdicts.judging import judge
 from harness.verification.keys import signer
 from harness.verification.notes import FORMAT, Note, Refit
@@ -53,7 +53,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "keys" / "anna.pem").rename(folder / "anna.pem")
     evidence = made[0].evidence
     assert evidence is not None
-    refit = Refit(made[0].id, "equal", 1e-3, "here", 0.0, scores={"mean": scores_digest(evidence, "mean")})
+    signed = tuple(digest_of(row) for row in rows[:2])
+    refit = Refit(made[0].id, "equal", 1e-3, "here", 0.0, scores={"mean": scores_digest(evidence, "mean")}, rows=signed)
     note = Note(FORMAT, "anna", signs.public, "2026-11-28T01:00:00", "ours.jsonl", "0", 1, 1, 1, 5, (refit,))
     save_note(note, signs, results / "ours.jsonl")
     words = ["site", str(results), "--out", str(folder / "out"), "--trust", str(folder / "keys")]
