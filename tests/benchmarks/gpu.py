@@ -12,12 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from click.testing import CliRunner
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd import DeviceType
 from torch.nn import functional
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
 from harness import Encoder, Images, Loss, Model, Run
 from harness.commands import main
@@ -29,6 +27,7 @@ from harness.trials.worker import Worker, WorkerConfig
 from harness_autoencoders import Autoencoder
 from harness_autoencoders.corruption import corrupt
 from harness_timm import Conv
+from tests.benchmarks import usual
 from tests.benchmarks.test_grid_speed import COUNTS, AsLarge, Plugin
 
 TABLES_EPOCHS = 50
@@ -84,45 +83,11 @@ def ours(sizes: Sizes, model: str, encoder: str, loss: str = "mse") -> Callable[
     return fit
 
 
-class Usual(TorchDataset):
-    """Images as most people hand them to a DataLoader."""
-
-    def __init__(self, images: Images) -> None:
-        self.pixels = images.pixels
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return torch.from_numpy(self.pixels[index]).permute(2, 0, 1).contiguous().float() / 255
-
-
 def usual_loop(sizes: Sizes) -> Callable[[], None]:
-    """Float32, NCHW, a DataLoader with workers; each layer written as the paper names it."""
-    layers: list[nn.Module] = []
-    for before, after in ((3, 32), (32, 64), (64, 128), (128, 128)):
-        layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
-    for before, after in ((128, 128), (128, 128), (128, 64), (64, 32)):
-        layers += [nn.Upsample(scale_factor=2), nn.Conv2d(before, after, 3, padding=1), nn.ReLU()]
-    network = nn.Sequential(*layers, nn.Conv2d(32, 3, 3, padding=1), nn.Sigmoid()).to(sizes.device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
-    pinned = sizes.device.startswith("cuda")
-    loader = DataLoader(
-        Usual(sizes.drawn()), sizes.batch, shuffle=True, num_workers=sizes.workers, pin_memory=pinned,
-        persistent_workers=sizes.workers > 0,
-    )  # fmt: skip
-
-    def fit() -> None:
-        for _ in range(sizes.epochs):
-            for batch in loader:
-                clean = batch.to(sizes.device, non_blocking=True)
-                noisy = (clean + 0.1 * torch.randn_like(clean)).clamp(0, 1)
-                loss = functional.mse_loss(network(noisy), clean)
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-
-    return fit
+    """What most people write, with workers, on this device."""
+    return usual.usual_loop(
+        sizes.drawn(), batch=sizes.batch, epochs=sizes.epochs, device=sizes.device, workers=sizes.workers
+    )
 
 
 def bare_loop(sizes: Sizes, how: str = "eager") -> Callable[[], None]:

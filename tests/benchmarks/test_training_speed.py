@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import pytorch_msssim
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset
 
 from harness import Images, Loss, Run
 from harness_autoencoders import CAE, DAE, Autoencoder
@@ -18,6 +17,7 @@ from harness_autoencoders.memory import freed_memory_is_kept
 from harness_autoencoders.networks import UpsampledConv2d
 from harness_losses import MSE, SSIM
 from harness_timm import Conv
+from tests.benchmarks.usual import usual_loop
 
 SIZE, BATCH = 256, 32
 WIDTHS = ((3, 32, 1), (32, 64, 2), (64, 128, 4), (128, 128, 8), (128, 128, 8), (128, 128, 4), (128, 64, 2), (64, 32, 1))
@@ -51,41 +51,13 @@ def fit(images: Images, batch: int = BATCH) -> None:
     DAE().fit(images, encoder=Conv(), loss=MSE(), run=run)
 
 
-class Usual(Dataset):
-    """Images as most people hand them to a DataLoader."""
-
-    def __init__(self, images: Images) -> None:
-        self.pixels = images.pixels
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return torch.from_numpy(self.pixels[index]).permute(2, 0, 1).contiguous().float() / 255
-
-
-def usual_loop(images: Images) -> None:
-    """Float32, NCHW, a DataLoader; each layer written as the paper names it."""
-    layers: list[nn.Module] = []
-    for before, after, _ in WIDTHS[:4]:
-        layers += [nn.Conv2d(before, after, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
-    for before, after, _ in WIDTHS[4:]:
-        layers += [nn.Upsample(scale_factor=2), nn.Conv2d(before, after, 3, padding=1), nn.ReLU()]
-    network = nn.Sequential(*layers, nn.Conv2d(32, 3, 3, padding=1), nn.Sigmoid())
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-4)
-    loader = DataLoader(Usual(images), BATCH, shuffle=True)
-    for _ in range(EPOCHS):
-        for clean in loader:
-            noisy = (clean + 0.1 * torch.randn_like(clean)).clamp(0, 1)
-            loss = functional.mse_loss(network(noisy), clean)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-
-
 def test_training_against_the_loop_most_people_write(figures, images):
     figures.race(
-        "training, against float32 NCHW", lambda: fit(images), lambda: usual_loop(images), at_least=5, rounds=2
+        "training, against float32 NCHW",
+        lambda: fit(images),
+        lambda: usual_loop(images, batch=BATCH, epochs=EPOCHS)(),
+        at_least=5,
+        rounds=2,
     )
 
 
