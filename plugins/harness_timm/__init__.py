@@ -9,7 +9,7 @@ from harness_timm.encoders import VGG16, Conv, ResNet50, Timm
 from harness_timm.foundation import CLIPBase, DINOv2Base, DINOv2Small, DINOv2SmallRegisters, SigLIPBase
 
 if TYPE_CHECKING:
-    from harness_timm.fused import rectified
+    from harness_timm.fused import fused_on, rectified
     from harness_timm.weights import load_published
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "ResNet50",
     "SigLIPBase",
     "Timm",
+    "fused_on",
     "load_published",
     "rectified",
 ]
@@ -39,8 +40,8 @@ def __getattr__(name: str) -> Any:
         from harness_timm.weights import load_published
 
         return load_published
-    if name == "rectified":
-        from harness_timm.fused import rectified
+    if name in ("fused_on", "rectified"):
+        from harness_timm import fused
 
-        return rectified
+        return getattr(fused, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

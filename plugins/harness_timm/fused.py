@@ -40,6 +40,11 @@ def pooled(convolution: nn.Conv2d, images: Tensor, *, twice: bool = False) -> Te
     return functional.max_pool2d(features, 2).relu_()
 
 
+def fused_on(device: str) -> bool:
+    """Whether the kernels compute on this device, as torch spells it; where they do not, torch's operations do."""
+    return device.startswith("cuda") and _kernels(torch.device(device)) is not None
+
+
 def _kernels_for(features: Tensor) -> Any:
     """The module of kernels where they can be used on this map; None elsewhere."""
     if not _on_gpu(features) or not features.is_contiguous(memory_format=torch.channels_last):

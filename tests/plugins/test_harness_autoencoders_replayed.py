@@ -16,7 +16,7 @@ from harness_autoencoders import CAE, DAE, Reconstruction, replayed, train, trai
 from harness_autoencoders.replayed import WARM_UP, GraphRecorder, Randomness, recorder_for
 from harness_autoencoders.source import Source, floats
 from harness_losses import MSE, SSIM
-from harness_timm import Conv
+from harness_timm import Conv, fused
 
 RUN = Run(image_size=32, epochs=6, batch_size=4, learning_rate=1e-2, device="cpu")
 IMAGES = toy_images(10, size=32)
@@ -134,6 +134,17 @@ def test_the_papers_models_may_be_replayed_unless_an_adversary_learns_beside_the
     model.latent_dim = 2
     model.fit(IMAGES, encoder=Conv(), loss=MSE(), run=few)
     assert (recorder.recorded > 0) is expected
+
+
+def test_a_record_says_where_fused_kernels_have_trained_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, encoder = DAE(), Conv()
+    model._run = RUN
+    assert model.resolved(encoder) == {"bottleneck": "none"}
+    monkeypatch.setattr(fused, "_kernels", lambda device: object() if device == torch.device("cuda:1") else None)
+    model._run = replace(RUN, device="cuda:1")
+    assert model.resolved(encoder) == {"bottleneck": "none", "kernels": "fused"}
+    model._run = replace(RUN, device="cuda:0")
+    assert model.resolved(encoder) == {"bottleneck": "none"}
 
 
 def test_nothing_is_recorded_on_a_cpu_or_where_nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
