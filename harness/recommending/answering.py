@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.api import Split
+from harness.api import FloatArray, Split
 from harness.audit.duplicates import groups
 from harness.errors import DataError, TooFewError
 from harness.metrics.guarantees import images_needed
@@ -22,11 +22,12 @@ from harness.recommending.asked import Asked
 from harness.recommending.detectors import detectors
 from harness.recommending.fewer import of_large_photos, with_fewer_photos
 from harness.recommending.keeping import Kept, keep
+from harness.recommending.lone_photo import lone_photo
 from harness.recommending.photos import Photos, photos_in
 from harness.recommending.synthetic import with_synthetic_defects
 from harness.recommending.trying import EPOCHS, Try, settings_for, tried, tries
 from harness.report.progress import tell
-from harness.report.recommendation import Recommendation, Tried
+from harness.report.recommendation import Lone, Recommendation, Tried
 from harness.trials.chosen import Chosen
 from harness.trials.presets import backbone_at_hand
 from harness.trials.saved_model import digest_of_pixels
@@ -68,12 +69,15 @@ def recommended(asked: Asked, say: Callable[[str], None]) -> Recommendation:
     done = [by_pool for one in found if one.done for by_pool in one.by_pool]
     if not done:
         raise DataError(f"no detector could be fitted: {found[0].reason}")
-    choice = _choice(done, groups(used.train.pixels), promise, shared.seeds[0])
+    group = groups(used.train.pixels)
+    choice = _choice(done, group, promise, shared.seeds[0])
     tested = best = done[choice.chosen]
-    if instead is not None:  # painted defects have chosen; the limit is set on all good photos
-        best = replace(tried(best.detector, photos, asked.given), pool=best.pool)
-        on_all = _choice([best], groups(split.train.pixels), _kept(choice), shared.seeds[0])
-        choice = replace(choice, limit=on_all.limit, false_alarms=on_all.false_alarms)
+    if instead is None:
+        lone = lone_photo(
+            _candidates(done), group, best.kinds, choice, split.train.paths, shared.seeds[0], _fresh(done)
+        )
+    else:
+        best, choice, lone = _on_all_good_photos(tested, choice, photos, asked)
     chosen = settings_for(
         best.detector, photos, asked.given, thresholds=_kept(choice).threshold, keep_models=True, **_pool_of(best)
     )
@@ -85,6 +89,7 @@ def recommended(asked: Asked, say: Callable[[str], None]) -> Recommendation:
         bad=tested.tested(bad=True),
         bad_images=bad,
         synthetic=instead is not None,
+        lone=lone,
         fewer=() if instead else with_fewer_photos(best, photos, asked.given, until, say),
         large=of_large_photos(best, photos, size),
         missing_weights=missing if backbone is None else "",
@@ -119,9 +124,32 @@ def _kept(choice: Choice) -> Promise:
 
 
 def _choice(done: list[Try], group: NDArray[np.intp], promise: Promise, seed: int) -> Choice:
-    candidates = [Candidate(one.name, one.good, one.tested(bad=True), cost) for cost, one in enumerate(done)]
+    return choose(_candidates(done), group, done[0].kinds, promise, seed, _fresh(done))
+
+
+def _candidates(done: list[Try]) -> list[Candidate]:
+    return [Candidate(one.name, one.good, one.tested(bad=True), cost) for cost, one in enumerate(done)]
+
+
+def _fresh(done: list[Try]) -> list[FloatArray] | None:
+    """Scores of good photos that were kept for testing, where there are some."""
     fresh = [one.tested(bad=False) for one in done]
-    return choose(candidates, group, done[0].kinds, promise, seed, fresh if len(fresh[0]) else None)
+    return fresh if len(fresh[0]) else None
+
+
+def _on_all_good_photos(tested: Try, choice: Choice, photos: Photos, asked: Asked) -> tuple[Try, Choice, Lone | None]:
+    """Where painted defects have chosen: the detector fitted to all good photos, which set the limit.
+
+    Whether one photo sets it alone is judged by the painted defects that would be found without it.
+    """
+    best = replace(tried(tested.detector, photos, asked.given), pool=tested.pool)
+    names, seed = photos.split.train.paths, asked.settings.seeds[0]
+    group, fresh, promise = groups(photos.split.train.pixels), _fresh([best]), _kept(choice)
+    on_all = _choice([best], group, promise, seed)
+    painted = [Candidate(best.name, best.good, tested.tested(bad=True), 0)]
+    by_painted = choose(painted, group, tested.kinds, promise, seed, fresh)
+    lone = lone_photo(painted, group, tested.kinds, by_painted, names, seed, fresh)
+    return best, replace(choice, limit=on_all.limit, false_alarms=on_all.false_alarms), lone
 
 
 def _remembered(choice: Choice, found: list[Try], split: Split) -> Chosen:

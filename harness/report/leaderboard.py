@@ -172,7 +172,8 @@ def _settings(methods: Sequence[Method]) -> tuple[list[str], list[str]]:
         if len(values) > 1:
             varying.append(name)
         elif values and values not in ({0}, {""}) and name not in ("precision", "batch_size", "learning_rate"):
-            shared.append(RANDOM_FEATURES if values == {RANDOM_FEATURES} else words[name].format(*values))
+            one = "1 epoch" if (name, values) == ("epochs", {1}) else words[name].format(*values)
+            shared.append(RANDOM_FEATURES if values == {RANDOM_FEATURES} else one)
     return shared, varying
 
 

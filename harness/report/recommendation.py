@@ -46,6 +46,19 @@ class Few(NamedTuple):
     draws: int
 
 
+class Lone(NamedTuple):
+    """A good photo whose score alone is the limit, and what the limit would be worth without it."""
+
+    photo: str
+    copies: int
+    """Near-duplicates of it, which were left out with it."""
+    false_alarms: Count
+    """Of the limit without it, itself counted as one."""
+    misses: Count
+    false_alarms_with: Count
+    misses_with: Count
+
+
 @dataclass(frozen=True)
 class Recommendation:
     """The detector that is recommended for a folder of photos, and all that the answer rests on."""
@@ -78,6 +91,8 @@ class Recommendation:
     """What fits the chosen detector once more and keeps it with the same limit."""
     fewer: tuple[Few, ...] = ()
     """The detector on fewer good photos, where there was time to try."""
+    lone: Lone | None = None
+    """The good photo that sets the limit alone, where more bad ones would be found without it."""
     large: str = ""
     """What is lost of photos that are much larger than they are read."""
 
@@ -92,12 +107,13 @@ class Recommendation:
             ("false alarms", _false_alarms(self)),
             ("misses", _misses(self)),
             ("limit", _limit(self.choice)),
+            ("one photo", self._lone()),
             ("fewer photos", _fewer(self)),
             ("large photos", self.large),
             ("weaker", _WEAKER if self.synthetic else ""),
             ("time", f"{self.milliseconds:.0f} ms an image on this machine, {self.megabytes:.0f} MB on the disk"),
             ("runners-up", _runners_up(choice)),
-            ("not tried", "; ".join(f"{one.name} ({one.reason})" for one in self.tried if one.reason)),
+            ("not tried", self._not_tried()),
             ("a day", self._of_a_day()),
             (
                 "photos",
@@ -128,11 +144,30 @@ class Recommendation:
         alarms, misses = self.choice.false_alarms, self.choice.misses
         return of_a_day(alarms.wrong / alarms.of, misses.wrong / misses.of, self.defect_rate)
 
+    def _not_tried(self) -> str:
+        by_reason: dict[str, list[str]] = {}
+        for one in self.tried:
+            by_reason.setdefault(one.reason, []).append(one.name)
+        return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in by_reason.items() if reason)
+
     def _suspects(self) -> str:
         if not self.suspects:
             return ""
         names = ", ".join(self.suspects)
         return f"{names}: least like the other good photos; take out what is bad among them"
+
+    def _lone(self) -> str:
+        if (lone := self.lone) is None:
+            return ""
+        copies = f" (with {counted(lone.copies, 'near-duplicate')})" if lone.copies else ""
+        itself = "" if len(self.fresh_good) else ", itself counted as one"
+        return (
+            f"{lone.photo}{copies} alone sets the limit: without it {_now(lone.misses, lone.misses_with)} "
+            f"{self.bad_words.replace('photos', 'parts')} would be missed, and "
+            f"{_now(lone.false_alarms, lone.false_alarms_with)} good parts called anomalous{itself}. Look at it: if it "
+            "shows a bad part, or the photo went wrong, take it out and run this again. A good part has to stay, since "
+            "others like it will come: left out for its score, it would make the limit too low and the bounds untrue"
+        )
 
     def _weights(self) -> str:
         if not self.missing_weights:
@@ -209,6 +244,10 @@ def _misses(answer: Recommendation) -> str:
     kinds = ", ".join(f"{kind} {found} of {n}" for kind, (found, n) in choice.found.items())
     counted, what = choice.misses, answer.bad_words.replace("photos", "parts")
     return f"{counted.wrong} of {counted.of} {what}   {_bound(counted)}; found: {kinds}"
+
+
+def _now(without: Count, with_it: Count) -> str:
+    return f"{without.wrong} of {without.of} (now {with_it.wrong})"
 
 
 def _bound(count: Count) -> str:

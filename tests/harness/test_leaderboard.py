@@ -332,6 +332,11 @@ def test_what_ranks_false_alarms_and_misses_stand_in_a_terminal_of_any_width(wid
         assert ("pooled gives" in said) == ("pooled" in heading), "a legend explains what is shown"
 
 
+def test_a_title_says_one_epoch_and_three_epochs() -> None:
+    for epochs, said in ((1, " · 1 epoch\n"), (3, " · 3 epochs\n")):
+        assert said in render(leaderboard_document([verdict(4, 6, epochs=epochs)]), "md")
+
+
 def test_ties_are_told() -> None:
     rows = [verdict(3, 5, model=model) for model in ("dae", "cae", "vae")]
     assert "Tied: 3 at rank 1; these images do not tell them apart." in render(leaderboard_document(rows), "md")
