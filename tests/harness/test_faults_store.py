@@ -229,23 +229,6 @@ def test_reading_changes_nothing_even_though_it_may_mend(tmp_path: Path) -> None
         opened.put(outcome(1))
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 512 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "harness-test", str(place)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if mounted.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
 def test_a_full_disk_is_one_clear_error_and_earlier_records_are_whole(small_disk: Path) -> None:
     stored = 0
     with Store(small_disk / "runs", write=True) as opened:

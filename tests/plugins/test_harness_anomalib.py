@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +50,9 @@ SIZES = {
     "uflow": 64,
 }
 """112 is a multiple of 14 and 16; these want another one."""
+OTHERS = {"AiVad", "Fuvas", "WinClip", "VlmAd", "AnomalyVFM"}
+"""Those that look at videos, or learn nothing from normal images."""
+TABLE = Path(__file__).parents[2] / "leaderboards" / "README.md"
 OFFERED = [name for name, entry in ONE_CLASS.items() if not entry.download]
 installed = pytest.mark.skipif(find_spec("anomalib") is None, reason="anomalib is not installed: see .ci/adapters")
 RUN = Run(epochs=2, batch_size=4, weights="random")
@@ -105,12 +110,24 @@ def test_a_model_that_takes_one_pass_is_fitted_in_a_trial_without_settings_of_tr
     assert np.isfinite(model.score(toy_images(2, size=64)).images).all()
 
 
+def test_the_table_of_detectors_says_of_each_model_whether_it_comes_by_adapter_and_else_why():
+    said = {}
+    for line in TABLE.read_text(encoding="utf-8").partition("\n## Detectors\n")[2].splitlines():
+        if line.startswith("| ") and line.count("|") == 5:
+            names, _, adapter, why = (cell.strip() for cell in line.split("|")[1:5])
+            said |= {re.sub(r"\W", "", name).lower(): (adapter, why) for name in names.split(",")}
+    for entry in ONE_CLASS.values():
+        adapter, why = said[entry.cls.lower()]
+        assert adapter == ("no" if entry.download else "yes"), entry.cls
+        assert why or not entry.download, entry.cls
+    assert said.keys() - {"anomalib"} == {name.lower() for name in {entry.cls for entry in ONE_CLASS.values()} | OTHERS}
+
+
 @installed
 def test_every_one_class_model_that_anomalib_lists_has_an_entry():
     with quiet():
         import anomalib.models
-    others = {"AiVad", "Fuvas", "WinClip", "VlmAd", "AnomalyVFM"}
-    assert {entry.cls for entry in ONE_CLASS.values()} | others == set(anomalib.models.__all__)
+    assert {entry.cls for entry in ONE_CLASS.values()} | OTHERS == set(anomalib.models.__all__)
 
 
 @installed

@@ -173,6 +173,22 @@ def test_a_full_disk_is_said_once_and_costs_no_trial(monkeypatch, capsys, tmp_pa
     assert "Set HARNESS_CACHE to a folder with room" in said
 
 
+def test_a_disk_that_is_truly_full_costs_no_trial_and_leaves_no_halves(monkeypatch, capsys, small_disk):
+    monkeypatch.setenv("HARNESS_FEATURES_GB", "0")
+    apart = fitted(KNN(), Counted()).score(IMAGES)
+    monkeypatch.delenv("HARNESS_FEATURES_GB")
+    monkeypatch.setenv("HARNESS_CACHE", str(small_disk))
+    (small_disk / "filler").write_bytes(b"x" * 480_000)
+    np.testing.assert_array_equal(fitted(KNN(), Counted()).score(IMAGES).maps, apart.maps)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "(No space left on device): each detector extracts its own" in said
+    kept = list((small_disk / "features").glob("*/*"))
+    assert 0 < len(kept) < len(IMAGES)
+    assert len({file.stat().st_size for file in kept}) == 1
+    assert not [file for file in kept if file.name.startswith(".")]
+
+
 def test_a_model_that_was_kept_writes_nothing_when_it_judges_images(folder):
     model, again = fitted(KNN(), ToyEncoder()), KNN()
     before = len(list(folder.glob("*/*")))
