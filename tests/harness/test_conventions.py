@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -394,3 +395,35 @@ def test_a_saturation_that_is_no_share_is_refused(saturation: float) -> None:
 def test_pixels_touch_in_four_or_eight_directions_and_in_no_other_number() -> None:
     with pytest.raises(ValueError, match="connectivity is 6, expected 4 or 8"):
         Regions(6)
+
+
+def test_a_trial_is_judged_by_the_pool_that_suits_its_model_and_by_one_threshold_where_that_came_about() -> None:
+    from harness.api import Threshold
+    from harness.conventions.stored import of_verdicts, usual_verdict
+    from harness.plugin.registry import Registry
+    from harness.trials.record import Record
+    from harness.trials.trial import Evidence, Outcome, Trial
+    from harness.verdicts.judging import judge
+
+    scores = np.array([0.0, 3.0, 2.0, 4.0])
+    evidence = Evidence(
+        {"max": np.arange(3.0), "mean": np.arange(3.0) + 9},
+        {"max": scores, "mean": scores + 9},
+        ("good", "good", "hole", "hole"),
+        tuple("abcd"),
+    )
+    trial = Trial("dots", "tile", "dae", "conv", "mse", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
+    outcome = Outcome(trial, "done", "", "f00d", evidence, Record(default_pool="max"))
+    every = list(judge(outcome, Registry.discover().choose(Threshold, "quantile,mean"), ["max", "mean"]))
+    usual = usual_verdict(every, "mean")
+    assert usual is not None
+    assert (usual.pool, usual.threshold) == ("max", "mean")
+    assert usual_verdict(every, "conformal") is None
+    assert usual_verdict([], "mean") is None
+    failed = [replace(one, status="error", reason="no limit") for one in every]
+    assert usual_verdict(failed, "mean") is None
+    found = [(convention.axis, convention.choice, list(figures)) for convention, figures in of_verdicts(every, usual)]
+    decided = ["normal_rate", "abnormal_rate", "accuracy", "balanced_accuracy", "f1"]
+    of_pool = ("image score", "mean", [*decided, "auroc", "average_precision"])
+    assert sorted(found) == [of_pool, ("limit", "quantile", decided)], "another pool or another limit, one at a time"
+    assert list(of_verdicts(failed, usual)) == []
