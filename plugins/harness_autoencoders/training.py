@@ -114,6 +114,8 @@ def minimise(
         seen, told, last_told = 0, 0, time.monotonic()
         for batch in batches():
             take(batch)
+            if epoch == 1 and not seen and not math.isfinite(first := total.item()):
+                raise TrainingError(f"loss is {first} before anything was learned: are the encoder's features finite?")
             seen += len(batch)
             epoch_done = seen == items
             if epoch_done or time.monotonic() - last_told >= REPORT_SECONDS:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from harness_distillation.networks import Distilled, Reversed
+    from harness_distillation.networks import Distilled
 
 MEAN_OF = 16
-"""How many normal images a decoder's mean features are of, before it learns."""
+"""How many normal images are looked at before anything is learned: a decoder's mean features are of these."""
 
 
 @dataclass
@@ -42,6 +42,13 @@ class Distillation(TrainedModel):
     @abstractmethod
     def _distilled(self, encoder: Encoder, teacher: nn.Module, run: Run) -> nn.Module:
         """The teacher with what learns from it."""
+
+    def _train(self, normal: Images, run: Run) -> None:
+        import torch
+
+        some = torch.tensor(normal.pixels[:MEAN_OF], device=run.device).permute(0, 3, 1, 2) / 255
+        cast("Distilled", self._network).begin(some)
+        super()._train(normal, run)
 
     def _step(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         levels = cast("Distilled", self._network).distances(clean)
@@ -98,10 +105,3 @@ class ReverseDistillation(Distillation):
         from harness_distillation.networks import Reversed
 
         return Reversed(teacher, run.image_size, self.width)
-
-    def _train(self, normal: Images, run: Run) -> None:
-        import torch
-
-        some = torch.tensor(normal.pixels[:MEAN_OF], device=run.device).permute(0, 3, 1, 2) / 255
-        cast("Reversed", self._network).begin(some)
-        super()._train(normal, run)

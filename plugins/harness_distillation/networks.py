@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness import TrainingError
 from harness_autoencoders import level_shapes
 from harness_distillation.frozen import Frozen
 
@@ -18,6 +19,11 @@ class Distilled(nn.Module):
     def __init__(self, teacher: nn.Module) -> None:
         super().__init__()
         self.teacher = Frozen(teacher)
+
+    def begin(self, images: Tensor) -> None:
+        """Look at some normal images (N, 3, H, W) first. Raises TrainingError for features that are no numbers."""
+        if not all(level.isfinite().all() for level in self.teacher(images)):
+            raise TrainingError("the encoder gives features that are not finite")
 
     @abstractmethod
     def distances(self, images: Tensor) -> list[Tensor]:
@@ -62,6 +68,7 @@ class Reversed(Distilled):
 
     def begin(self, images: Tensor) -> None:
         """Take the scale of features from some normal images (N, 3, H, W), and start from their mean at each place."""
+        super().begin(images)
         for head, level in zip(self.heads, reversed(self.teacher(images)), strict=True):
             assert isinstance(head, Head)
             head.mean.copy_(level.mean(dim=0, keepdim=True))

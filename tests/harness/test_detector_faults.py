@@ -56,9 +56,10 @@ def test_each_bad_detector_is_one_line_and_the_good_one_is_fitted(run, monkeypat
 
 
 def test_features_that_are_no_numbers_are_an_error_of_their_cells_alone(run):
-    results = run(models=["subspace", "knn[features=pooled]"], encoders=[Blind, ToyEncoder])
+    models = ("subspace", "knn[features=pooled]", "student_teacher", "reverse_distillation[width=8]")
+    results = run(models=models, encoders=[Blind, ToyEncoder])
     said = {(o.trial.model, o.trial.encoder): (o.status, o.reason) for o in results.source.outcomes}
-    for model in ("subspace", "knn[features=pooled]"):
+    for model in models:
         assert said[model, "toy"][0] == "done"
         status, reason = said[model, "blind"]
         assert status == "error"

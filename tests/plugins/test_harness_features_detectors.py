@@ -184,8 +184,8 @@ def test_features_that_never_vary_do_no_harm():
         assert network(given_sample + 1).isfinite().all()
 
 
-def test_a_loss_that_is_not_finite_is_named_with_its_epoch():
+def test_a_loss_that_is_not_finite_from_the_first_batch_on_is_not_laid_to_the_learning_rate():
     sample = normal(100, 8)
     sample[5, 5] = float("nan")
-    with pytest.raises(TrainingError, match="loss is nan in epoch 1 of 2: try a smaller learning rate"):
+    with pytest.raises(TrainingError, match="loss is nan before anything was learned: are the encoder's features"):
         train(sample, None, 0.9, 10, Run(epochs=2))
