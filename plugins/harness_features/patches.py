@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness import Encoder, Images, Run, TrainingError
+from harness_features.folded import maps_of
 from harness_features.frozen import frozen_pyramid
 from harness_features.shared_maps import SharedMaps, shared_maps
 from harness_features.shared_statistics import remembered
@@ -30,7 +31,7 @@ class PatchNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in [0, 1] to (N, h, w, C)."""
-        return self.join(self.pyramid(images))
+        return self.join(maps_of(self.pyramid, images))
 
     def join(self, maps: list[Tensor]) -> Tensor:
         """Maps (N, C, h, w) of several sizes to patches (N, h, w, all their C)."""
@@ -92,8 +93,7 @@ class Patches:
         """Maps of images (n, H, W, 3)."""
         # They are copied, because pixels may be mapped read-only. Their order in memory is channels_last already.
         with torch.no_grad():
-            maps: list[Tensor] = self.pyramid(torch.tensor(pixels, device=self.device).permute(0, 3, 1, 2) / 255)
-        return maps
+            return maps_of(self.pyramid, torch.tensor(pixels, device=self.device).permute(0, 3, 1, 2) / 255)
 
     def projected(self, images: Images, directions: Tensor) -> Tensor:
         """All patches (M, D), in directions (C, D)."""

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness import Encoder, Run, spell
+from harness_features import folded
 from harness_features.frozen import weights_digest
 
 LIMIT_GB = 8.0
@@ -132,7 +133,8 @@ def shared_maps(
         return None
     digest = hashlib.blake2b(digest_size=16)
     said = (spell(encoder), type(encoder).__qualname__, repr(pyramid), reductions, run.image_size, run.device, batch)
-    digest.update(repr((said, torch.__version__, torch.get_num_threads(), platform.node())).encode())
+    here = (torch.__version__, torch.get_num_threads(), platform.node(), "folded 1" if folded.wanted() else "")
+    digest.update(repr((said, *here)).encode())
     digest.update(weights_digest(pyramid))
     try:
         return SharedMaps(cache_folder() / digest.hexdigest(), batch)
