@@ -16,6 +16,7 @@ from harness.certifying.smallest import _at, painted, smallest_found
 from harness.errors import ModelError, TrainingError
 from harness.metrics.guarantees import at_most
 from harness.trials.chosen import Chosen
+from harness.trials.corrupting import amount_of
 
 CALIBRATION = np.arange(20.0)
 
@@ -122,6 +123,13 @@ class Lighter(Corruption):
 
     def apply(self, pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
         return pixels + np.uint8(20 * self.severity)
+
+
+def test_a_corruption_without_a_unit_says_no_amount() -> None:
+    class Stranger(Lighter):
+        amount = Corruption.amount
+
+    assert [amount_of(one) for one in (Lighter(severity=2), Stranger())] == ["40 levels", ""]
 
 
 def test_false_alarms_and_misses_are_counted_at_each_severity_beside_those_of_unchanged_photos() -> None:
