@@ -120,7 +120,7 @@ def _flattered(lines: Sequence[BoardRow], metric: str) -> float | None:
 def _over_categories(lines: Sequence[BoardRow], metric: str) -> float | None:
     """Each category is judged by the row that is best on the others."""
     table = np.array([[merit(part, metric) for part in line.parts] for line in lines])
-    if table.shape[1] < 2 or any(part.worth(metric) is None for line in lines for part in line.parts):
+    if any(part.worth(metric) is None for line in lines for part in line.parts):
         return None
     others = table.sum(axis=1, keepdims=True) - table
     nested = table[others.argmax(axis=0), np.arange(table.shape[1])]

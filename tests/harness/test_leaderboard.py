@@ -182,6 +182,7 @@ def test_the_mean_over_categories_weighs_categories_alike_and_pooled_weighs_imag
     assert overall.category is None
     assert overall.lines[0].stats["accuracy"].mean == pytest.approx((1.0 + 0.5) / 2)
     assert overall.lines[0].pooled_accuracy == pytest.approx(11 / 12)
+    assert [line.pooled_accuracy for line in boards([tiny])[0].lines] == [0.5], "of one category it is its own"
     more_seeds = boards([small, verdict(4, 5, seed=1), tiny])[0].lines[0]
     assert more_seeds.pooled_accuracy == pytest.approx((10 + 9 + 1) / 22)
     assert more_seeds.stats["accuracy"].mean == pytest.approx((0.95 + 0.5) / 2)
