@@ -1,6 +1,7 @@
 """Functions that all trials of a process share, such as numpy's mean: one that a plugin has replaced is put back.
 
-So are the constants of the harness, as figures and ids are worked out with these.
+So are the functions and constants of the harness and of the plugins that came with it, as figures and ids are worked
+out with these, and what such a function does: its code and its defaults.
 """
 
 from __future__ import annotations
@@ -8,59 +9,86 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from operator import is_
 from pathlib import Path
+from types import FunctionType
 from typing import Any, NamedTuple
 
-_MODULES = (
-    *("builtins", "math", "random", "time", "numpy", "numpy.fft", "numpy.linalg", "numpy.random"),
-    *("torch", "torch.fft", "torch.linalg", "torch.nn", "torch.nn.functional", "torch.nn.init", "torch.optim"),
+_OF_PYTHON = (
+    *("builtins", "math", "cmath", "random", "time", "json", "json.encoder", "json.decoder", "hashlib", "sqlite3"),
+    *("zlib", "struct", "base64", "io", "os", "posixpath", "bisect", "itertools", "functools", "collections"),
+    *("statistics", "re", "copy", "operator", "signal", "warnings", "threading", "logging", "socket", "subprocess"),
+    *("shutil", "tempfile", "pathlib", "datetime", "csv", "html", "textwrap", "contextlib", "dataclasses", "importlib"),
+    *("heapq", "fractions", "decimal", "numbers", "pickle", "string", "queue", "concurrent.futures.thread"),
 )
-_OF_STORES = (
-    *(
-        "json",
-        "json.encoder",
-        "json.decoder",
-        "hashlib",
-        "sqlite3",
-        "zlib",
-        "struct",
-        "base64",
-        "io",
-        "os",
-        "posixpath",
-    ),
-    *("bisect", "itertools", "functools", "collections", "statistics", "re", "copy", "operator"),
-)
-"""Modules of Python that make ids and digests, and write stores and exports."""
-_CLASSES = (
-    *(("torch", "Tensor"), ("torch.nn", "Module"), ("json", "JSONEncoder"), ("json", "JSONDecoder")),
-    *(("pathlib", "Path"), ("pathlib", "PurePath")),
-)
+"""Modules of Python that figures, ids and digests are made with, and stores and exports written."""
+_LIBRARIES = ("numpy", "scipy", "sklearn", "PIL", "timm", "torch.nn", "torch.optim", "torch.autograd")
+_MODULES = ("torch", "torch.fft", "torch.linalg")
+_CLASSES = (("torch", "Tensor"),)
 _CONSTANTS = (str, bytes, int, float, tuple, frozenset)
+_TABLES = (dict, list, set)
 _OURS = "harness"
-"""All modules of the harness, with their classes, since figures are worked out there."""
-
-
+"""Modules of the harness, and of the plugins that came with it (`harness_<what>`): figures are worked out there."""
+_FILES = "harness_plugin_file_"
+"""Modules of `--plugin FILE.py`: what they keep in constants and tables is theirs, and no other has a use for it."""
 _SET_BY_ITSELF = {"torch.Storage"}
 """What a library replaces at any time: this one goes with torch's default dtype."""
 
+_Inside = tuple[Any, Any, Any]
+"""What a function does: its code, and the defaults of what it is given."""
+
 
 class _Place(NamedTuple):
-    """A module or class, and the functions and classes in it."""
+    """A module or class, and what is in it."""
 
     owner: Any
     name: str
-    functions: dict[str, Any]
-    names: frozenset[str]
-    """Of a class, all that it has of its own: what is added hides what it inherits. Of a module, none."""
+    found: dict[str, Any]
+    inside: dict[str, _Inside]
+    """By the name of a function of ours, what it does."""
+    tables: dict[str, Any]
+    """By the name of a constant of ours that can be written into, a copy of it."""
+
+
+_known: dict[str, tuple[Any, list[tuple[str, Any]]]] = {}
+"""Module to itself and its classes, which are looked for once: that takes longer than all the rest."""
+_seen: dict[str, _Place] = {}
+"""What was found last, which is taken again where nothing has changed."""
 
 
 def look() -> list[_Place]:
-    """The functions of all libraries that are imported by now; `put_back` takes it. It takes a few milliseconds."""
-    return [
-        _Place(owner, name, _functions(owner), frozenset(vars(owner) if isinstance(owner, type) else ()))
-        for name, owner in _owners()
-    ]
+    """The functions of all libraries that are imported by now; `put_back` takes it. It takes some milliseconds."""
+    return [_place(name, owner) for name, owner in _owners()]
+
+
+def _place(name: str, owner: Any) -> _Place:
+    seen = _seen.get(name)
+    if seen is None or seen.owner is not owner or not _same(vars(owner), seen.found) or seen.tables:
+        found = dict(vars(owner))
+        seen = _seen[name] = _Place(owner, name, found, *(_contents(found) if _is_ours(name) else ({}, {})))
+    return seen
+
+
+def _contents(found: Mapping[str, Any]) -> tuple[dict[str, _Inside], dict[str, Any]]:
+    """What the functions of ours do, and what our tables have in them."""
+    functions = ((key, _function(value)) for key, value in found.items())
+    inside = {key: _inside(function) for key, function in functions if function is not None}
+    return inside, {key: value.copy() for key, value in found.items() if key.isupper() and type(value) in _TABLES}
+
+
+def _function(value: Any) -> FunctionType | None:
+    """The function of a function, of a method or of a property; None of anything else."""
+    value = getattr(value, "__func__", getattr(value, "fget", value))
+    return value if isinstance(value, FunctionType) else None
+
+
+def _inside(function: FunctionType) -> _Inside:
+    return function.__code__, function.__defaults__, dict(function.__kwdefaults__ or {})
+
+
+def _is_ours(name: str) -> bool:
+    top = name.partition(".")[0]
+    return top == _OURS or (top.startswith(f"{_OURS}_") and not top.startswith(_FILES))
 
 
 @contextmanager
@@ -83,33 +111,84 @@ def named(replaced: list[str]) -> str:
 
 
 def put_back(before: list[_Place], imported: set[str]) -> list[str]:
-    """Put back each function that was replaced or removed, and give their names, as `numpy.mean`.
+    """Put back each function that was replaced, altered or removed, and give their names, as `numpy.mean`.
 
     A library may replace functions while it is imported, as torch's compiler does: what lies in the same library, or in
     one of those that were imported since, stays.
     """
     replaced = []
     for place in before:
-        now, libraries = vars(place.owner), {place.name.partition(".")[0], *imported}
-        for name, was in place.functions.items():
-            if now.get(name) is not was and not _of_library(now.get(name), libraries):
-                _set(place.owner, name, was)
-                replaced.append(f"{place.name}.{name}")
-        for name in _hiding(place, now):
-            if not _of_library(now[name], libraries):
-                with suppress(AttributeError, TypeError):
-                    delattr(place.owner, name)
-                replaced.append(f"{place.name}.{name}")
+        if sys.modules.get(place.name, place.owner) is not place.owner:
+            sys.modules[place.name] = place.owner
+            replaced.append(f"sys.modules[{place.name!r}]")
+        now = vars(place.owner)
+        if not _same(now, place.found):
+            replaced += _replaced(place, now, {place.name.partition(".")[0], *imported})
+        replaced += _altered(place)
     return replaced
 
 
+def _same(now: Mapping[str, Any], was: Mapping[str, Any]) -> bool:
+    """Whether nothing was replaced: told fast where all is the very same, and true of nothing that is merely equal."""
+    return len(now) == len(was) and all(map(is_, now.values(), was.values()))
+
+
+def _replaced(place: _Place, now: Mapping[str, Any], libraries: set[str]) -> list[str]:
+    """Put back functions of one place, and constants where it is ours; their names."""
+    replaced, ours = [], _is_ours(place.name)
+    for name, was in place.found.items():
+        if now.get(name) is was or not _counts(was, place.name, ours=ours) or f"{place.name}.{name}" in _SET_BY_ITSELF:
+            continue
+        if not _of_library(now.get(name), libraries):
+            _set(place.owner, name, was)
+            replaced.append(f"{place.name}.{name}")
+    for name in _hiding(place, now):
+        if not _of_library(now[name], libraries):
+            with suppress(AttributeError, TypeError):
+                delattr(place.owner, name)
+            replaced.append(f"{place.name}.{name}")
+    return replaced
+
+
+def _counts(value: Any, place: str, *, ours: bool) -> bool:
+    """Whether it is a function, a class or, of ours, a constant; of a plugin file, nothing that is merely callable."""
+    kinds = (FunctionType, type, staticmethod, classmethod, property, *((*_CONSTANTS, *_TABLES) * ours))
+    return isinstance(value, kinds) or (callable(value) and not place.startswith(_FILES))
+
+
+def _altered(place: _Place) -> list[str]:
+    """Give functions of ours their code and defaults back, and tables what was in them; their names."""
+    altered = []
+    for name, was in place.inside.items():
+        function = _function(place.found[name])
+        if function is not None and _inside(function) != was:
+            function.__code__, function.__defaults__, function.__kwdefaults__ = was[0], was[1], was[2] or None
+            altered.append(f"{place.name}.{name}")
+    for name, table in place.tables.items():
+        now = place.found[name]
+        if not _same_items(now, table):
+            now.clear()
+            (now.extend if isinstance(now, list) else now.update)(table)
+            altered.append(f"{place.name}.{name}")
+    return altered
+
+
+def _same_items(now: Any, was: Any) -> bool:
+    """Whether a table has the very items that it had."""
+    if isinstance(now, set):
+        return bool(now == was)
+    if isinstance(now, dict):
+        return [*now] == [*was] and _same(now, was)
+    return len(now) == len(was) and all(map(is_, now, was))
+
+
 def _hiding(place: _Place, now: Mapping[str, Any]) -> list[str]:
-    """Functions that were added to a class and hide those of its bases."""
-    if not place.names:
-        return []
+    """Functions that were added to a class and hide those of its bases, or to a module that finds its own as asked."""
+    added = [name for name in now if name not in place.found]
+    if not isinstance(place.owner, type):
+        return [name for name in added if callable(now[name])] if "__getattr__" in now and _is_ours(place.name) else []
     bases = place.owner.__mro__[1:]
-    added = [name for name in now if name not in place.names and callable(now[name])]
-    return [name for name in added if any(name in vars(base) for base in bases)]
+    return [name for name in added if any(callable(vars(base).get(name)) for base in bases)]
 
 
 def _set(owner: Any, name: str, value: Any) -> None:
@@ -118,24 +197,33 @@ def _set(owner: Any, name: str, value: Any) -> None:
 
 
 def _owners() -> Iterator[tuple[str, Any]]:
-    for name in (*_MODULES, *_OF_STORES):
-        if (module := sys.modules.get(name)) is not None:
-            yield name, module
-    for name, of in _CLASSES:
-        if (module := sys.modules.get(name)) is not None:
-            yield f"{name}.{of}", getattr(module, of)
+    """Modules, each followed by its classes."""
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == _OURS:
-            yield name, module
-            classes = (one for one in list(vars(module).values()) if isinstance(one, type) and one.__module__ == name)
-            yield from ((f"{name}.{one.__qualname__}", one) for one in classes)
+        if module is None or not _is_watched(name):
+            continue
+        known = _known.get(name)
+        if known is None or known[0] is not module:
+            known = _known[name] = module, list(_with_classes(name, module))
+        yield from known[1]
+    for name, of in _CLASSES:
+        if (library := sys.modules.get(name)) is not None:
+            yield f"{name}.{of}", getattr(library, of)
 
 
-def _functions(owner: Any) -> dict[str, Any]:
-    ours = owner.__name__.partition(".")[0] == _OURS
-    kinds = (staticmethod, classmethod, property, *(_CONSTANTS * ours))
-    found = {name: value for name, value in vars(owner).items() if callable(value) or isinstance(value, kinds)}
-    return {name: value for name, value in found.items() if f"{owner.__name__}.{name}" not in _SET_BY_ITSELF}
+def _is_watched(name: str) -> bool:
+    return (
+        name in _OF_PYTHON
+        or name in _MODULES
+        or _is_ours(name)
+        or name.startswith(_FILES)
+        or any(name == one or name.startswith(f"{one}.") for one in _LIBRARIES)
+    )
+
+
+def _with_classes(name: str, module: Any) -> Iterator[tuple[str, Any]]:
+    yield name, module
+    classes = (one for one in list(vars(module).values()) if isinstance(one, type) and one.__module__ == name)
+    yield from ((f"{name}.{one.__qualname__}", one) for one in classes)
 
 
 def _of_library(value: Any, libraries: set[str]) -> bool:

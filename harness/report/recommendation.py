@@ -17,8 +17,8 @@ from harness.verdicts.choosing import TIE, Candidate, Choice, Count
 GOAL = 0.01
 """The rate of false alarms that people want to know the number of images for, where they ask for none."""
 _MARGIN = 15
-_TOLD = ("unreadable", "drawn", "passed over")
-"""Findings that are said although they are not grave: photos and files that count for nothing."""
+_TOLD = ("unreadable", "drawn", "passed over", "duplicates")
+"""Findings that are said although they are not grave: photos that count for nothing, or several times."""
 _COMMANDS = ("kept as", "next", "made again", "page")
 """Lines with something to copy, which are not folded."""
 _WEAKER = (

@@ -82,7 +82,7 @@ def record_of(row: Row) -> Record:
         if None in losses:  # an older harness has kept NaN; what a fit reported after that says nothing
             told["loss_history"] = losses[: losses.index(None)]
         found: Record = read({**told, "finished_at": row.finished_at}, Record)
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"the record of trial {row.id}: {error}") from error
     return found
 
@@ -98,7 +98,7 @@ def _test_set(row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
         paths, defects = (read(json.loads(text), tuple[str, ...], "it") for text in row.test_set or ())
         if len(paths) != len(defects):
             raise ValueError(f"there are {len(paths)} names and {len(defects)} defect kinds")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"the test images of trial {row.id}: {error}") from error
     return paths, defects
 

@@ -89,6 +89,18 @@ def test_a_row_that_has_bytes_for_a_text_is_named_though_its_digest_fits(runs: P
     assert all(one in shown.stdout for one in others)
 
 
+@pytest.mark.parametrize(("table", "column"), [("trials", "record"), ("test_sets", "defects")])
+def test_text_that_is_nested_without_end_is_named_though_its_digest_fits(runs: Path, table: str, column: str) -> None:
+    """As an attacker would write it: a reader by recursion runs out of room."""
+    with closing(sqlite3.connect(runs / FILE_NAME)) as db, db:
+        db.execute(f"UPDATE {table} SET {column} = ?", ("[" * 100_000 + "]" * 100_000,))
+        for (trial,) in db.execute("SELECT id FROM trials").fetchall():
+            keep_digest(db, trial)
+    shown = call("leaderboard", *bit_flips.PLUGIN, "--store", runs)
+    assert shown.exit_code == 2
+    assert "recursion" in shown.stderr
+
+
 def test_a_key_that_was_altered_with_its_digest_does_not_fit_its_id(runs: Path) -> None:
     with Store(runs) as store:
         first, *_ = store.ids()

@@ -19,7 +19,8 @@ from harness.commands import main
 from harness.plugin import library_functions
 from harness.plugin.registry import Registry
 from harness.trials.observers import Observer
-from harness.trials.surroundings import _SHARED, _of_torch
+from harness.trials.process_state import OF_PYTHON
+from harness.trials.torch_state import of_torch
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
 
@@ -37,14 +38,20 @@ REPLACED = [
     "harness.api.values.GOOD",
     "harness.trials.trial.GOOD",
     "harness.verdicts.verdict.METRICS",
+    "PIL.Image.open",
+    "scipy.stats.rankdata",
+    "torch.nn.modules.conv.Conv2d.forward",
+    "torch.optim.adam.Adam.step",
+    "numpy.lib._function_base_impl._quantile",
+    "harness_features.detectors.Gaussian.score",
 ]
-NAMES = [shared.name for shared in _SHARED]
+NAMES = [shared.name for shared in OF_PYTHON]
 
 
 @pytest.fixture
 def perform(dots_plugin: Path):
     torch = pytest.importorskip("torch")
-    everything = (*_SHARED, *_of_torch(torch))
+    everything = (*OF_PYTHON, *of_torch(torch))
     worker = Worker(WorkerConfig(), Registry.discover([dots_plugin, PLUGINS / "vandals.py"]))
 
     def perform(model: str) -> Outcome:
@@ -65,27 +72,71 @@ def other_locale() -> Iterator[Callable[[], None]]:
     locale.setlocale(locale.LC_ALL, before)
 
 
-@pytest.mark.parametrize("number", range(25))
-@pytest.mark.parametrize("fails", ["false", "true"])
+@pytest.mark.parametrize(
+    ("number", "fails"), [*((number, "false") for number in range(42)), (0, "true"), (16, "true"), (28, "true")]
+)
 def test_whatever_a_plugin_changes_is_put_back_and_named_also_where_it_fails(
     perform, other_locale: Callable[[], None], number: int, fails: str
 ) -> None:
-    name = [*NAMES, *(shared.name for shared in _of_torch(pytest.importorskip("torch")))][number]
+    names = [*NAMES, *(shared.name for shared in of_torch(pytest.importorskip("torch")))]
+    assert len(names) == 42
+    name = names[number]
     if name == "the locale":
         other_locale()
     outcome = perform(f"vandal[harm={number},fails={fails}]")
     assert outcome.status == ("error" if fails == "true" else "done")
-    # In inference mode there are no gradients either.
+    # In inference mode there are no gradients either, and a mode of functions is asked for the device.
     others = {"whether torch keeps gradients"} if name == "torch's inference mode" else set()
+    others |= {"torch's default device"} if name == "torch's modes" else set()
     assert {*outcome.changed} - others == {name}
 
 
 @pytest.mark.parametrize("name", REPLACED)
 def test_a_function_that_a_plugin_replaces_is_put_back_and_named(perform, name: str) -> None:
+    pkgutil.resolve_name(name)  # imports it, so that it is there to be replaced
     owner, _, what = name.rpartition(".")
     before = getattr(pkgutil.resolve_name(owner), what)
     assert perform(f"vandal[replaces={name}]").changed == (f"the function {name}",)
     assert getattr(pkgutil.resolve_name(owner), what) is before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "harness.api.scored.Ranking.average_precision",
+        "harness.metrics.guarantees.at_most",
+        "harness.trials.settings.SETTINGS",
+    ],
+)
+def test_what_a_function_does_and_what_a_table_holds_is_put_back_where_a_plugin_altered_it(perform, name: str) -> None:
+    found = pkgutil.resolve_name(name)
+    before = (found.__code__, found.__defaults__) if callable(found) else dict(found)
+    assert perform(f"vandal[replaces={name}]").changed == (f"the function {name}",)
+    assert ((found.__code__, found.__defaults__) if callable(found) else found) == before
+
+
+def test_a_module_that_a_plugin_replaces_or_adds_to_is_put_back(perform) -> None:
+    import json
+
+    import harness_timm
+
+    assert perform("vandal[replaces=sys.modules['json']]").changed == ("the function sys.modules['json']",)
+    assert sys.modules["json"] is json
+    assert perform("vandal[replaces=harness_timm.load_published]").changed == (
+        "the function harness_timm.load_published",
+    )
+    assert harness_timm.load_published is not abs
+
+
+def test_what_a_fresh_torch_has_is_what_it_says_of_itself() -> None:
+    """Where a trial is the first to import torch, nobody could look before."""
+    pytest.importorskip("torch")
+    program = (
+        "import torch; from harness.trials.torch_state import fresh, of_torch; "
+        "print([one.name for one, was in zip(of_torch(torch), fresh(torch), strict=True) if one.get() != was])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_standard_descriptor_that_a_plugin_closes_is_put_back_and_named(perform) -> None:

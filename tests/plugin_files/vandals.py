@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import gc
 import hashlib
 import io
@@ -13,6 +14,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import sqlite3
 import sys
 import threading
@@ -61,6 +63,18 @@ HARM = {
     "what numpy calls on errors": lambda: np.seterrcall(print),
     "how long a whole number may be": lambda: sys.set_int_max_str_digits(0),
     "what traces the code": lambda: sys.settrace(lambda *_: None),
+    "how numpy prints numbers": lambda: np.set_printoptions(precision=1),
+    "the context of decimals": lambda: setattr(decimal.getcontext(), "prec", 2),
+    "when garbage is collected": lambda: gc.set_threshold(1),
+    "what is called as garbage is collected": lambda: gc.callbacks.append(lambda *_: None),
+    "where modules are looked for": lambda: sys.path.insert(0, "/tmp"),
+    "what is called on errors": lambda: setattr(sys, "excepthook", lambda *_: None),
+    "how threads take turns": lambda: sys.setswitchinterval(1.0),
+    "the words of the command": lambda: sys.argv.append("--evil"),
+    "who logging tells": lambda: logging.root.handlers.clear() or logging.root.addHandler(logging.NullHandler()),
+    "what logging lets through": lambda: logging.root.setLevel(51),
+    "how long sockets wait": lambda: socket.setdefaulttimeout(0.001),
+    "the turn of the process": lambda: os.nice(1),
     "torch's default dtype": lambda: _torch("set_default_dtype", __import__("torch").float64),
     "whether torch keeps gradients": lambda: _torch("set_grad_enabled", False),
     "torch's deterministic mode": lambda: _torch("use_deterministic_algorithms", True),
@@ -70,7 +84,16 @@ HARM = {
     "torch's default device": lambda: _torch("set_default_device", "meta"),
     "torch's inference mode": lambda: _entered(_torch("inference_mode", True)),
     "torch's automatic precision": lambda: _torch("set_autocast_enabled", "cpu", True),
+    "whether torch uses oneDNN": lambda: setattr(__import__("torch").backends.mkldnn, "enabled", False),
+    "whether tiny numbers are kept": lambda: _torch("set_flush_denormal", True),
+    "torch's search for anomalies": lambda: __import__("torch").autograd.set_detect_anomaly(True),
+    "torch's hooks": lambda: __import__("torch").nn.modules.module.register_module_forward_hook(lambda *_: None),
+    "torch's modes": lambda: _entered(__import__("torch").overrides.TorchFunctionMode()),
 }
+
+
+def _another(module: str, name: str) -> Any:
+    return getattr(sys.modules[module], name)
 
 
 def _replace(owner: object, name: str, value: object = None) -> None:
@@ -89,6 +112,23 @@ REPLACED = {
     "harness.api.values.GOOD": lambda: _replace(sys.modules["harness.api.values"], "GOOD", "square"),
     "harness.trials.trial.GOOD": lambda: _replace(sys.modules["harness.trials.trial"], "GOOD", "square"),
     "harness.verdicts.verdict.METRICS": lambda: _replace(sys.modules["harness.verdicts.verdict"], "METRICS", ()),
+    "PIL.Image.open": lambda: _replace(sys.modules["PIL.Image"], "open"),
+    "scipy.stats.rankdata": lambda: _replace(sys.modules["scipy.stats"], "rankdata"),
+    "torch.nn.modules.conv.Conv2d.forward": lambda: _replace(__import__("torch").nn.Conv2d, "forward"),
+    "torch.optim.adam.Adam.step": lambda: _replace(__import__("torch").optim.Adam, "step"),
+    "numpy.lib._function_base_impl._quantile": lambda: _replace(np.lib._function_base_impl, "_quantile"),
+    "harness_features.detectors.Gaussian.score": lambda: _replace(
+        _another("harness_features.detectors", "Gaussian"), "score"
+    ),
+    "harness_timm.load_published": lambda: _replace(sys.modules["harness_timm"], "load_published", abs),
+    "harness.api.scored.Ranking.average_precision": lambda: setattr(
+        Ranking.average_precision, "__code__", (lambda self: 1.0).__code__
+    ),
+    "harness.metrics.guarantees.at_most": lambda: setattr(
+        sys.modules["harness.metrics.guarantees"].at_most, "__defaults__", (0.0,)
+    ),
+    "harness.trials.settings.SETTINGS": lambda: sys.modules["harness.trials.settings"].SETTINGS.popitem(),
+    "sys.modules['json']": lambda: sys.modules.update(json=type(sys)("json")),
     "torch.Tensor.mean": lambda: _replace(__import__("torch").Tensor, "mean", lambda *_: 0),
 }
 
