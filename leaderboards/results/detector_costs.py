@@ -1,11 +1,11 @@
 """What each detector costs on one category: seconds of CPU, memory, and what it keeps.
 
     python detector_costs.py DATA_ROOT WEIGHTS_DIR CATEGORY > detector_costs.md
-    python detector_costs.py DATA_ROOT WEIGHTS_DIR CATEGORY --all --size 64 --epochs 3 > all_detectors_costs.md
+    python detector_costs.py DATA_ROOT WEIGHTS_DIR CATEGORY --all --size 64 --epochs 1 > all_detectors_costs.md
 
 Each is fitted and scores the test images in a process of its own, by one thread. Seconds are of the processor, not of
 the clock, so that they mean something on a busy machine. Features lie in the cache, whose extraction is the first row.
-With `--all` trained detectors and anomalib's follow, where anomalib is installed, and VGG16 after EfficientNet-Lite0.
+With `--all` trained detectors and anomalib's come first, the latter where anomalib is installed, and VGG16 follows.
 """
 
 from __future__ import annotations
@@ -119,14 +119,18 @@ def main(words: list[str]) -> None:
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--one", nargs=2)
     asked = parser.parse_args(words)
-    asked.title = f"Detectors ({asked.epochs} epochs)" if asked.all else "Detectors of frozen features"
+    asked.title = (
+        f"Detectors, the trained ones for {asked.epochs} epoch{'s' * (asked.epochs > 1)},"
+        if asked.all
+        else "Detectors of frozen features"
+    )
     if asked.one:
         one(asked, *asked.one)
         return
-    table(asked, LITE0, [*FROZEN, *(TRAINED if asked.all else ()), *(of_anomalib() if asked.all else ())], words)
+    table(asked, LITE0, [*TRAINED, *of_anomalib(), *FROZEN] if asked.all else [*FROZEN], words)
     if asked.all:
         print()
-        table(asked, VGG16, [*FROZEN, *TRAINED], words)
+        table(asked, VGG16, [*FROZEN], words)
 
 
 if __name__ == "__main__":
