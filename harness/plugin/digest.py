@@ -57,7 +57,7 @@ def _of_function(function: types.FunctionType, module: str, seen: set[Any]) -> I
     for name, value in sorted(used.items()):
         if inspect.isfunction(value) and value.__module__ == module:
             yield from _of_function(value, module, seen)
-        elif inspect.isclass(value) and value.__module__ == module:
+        elif inspect.isclass(value):  # of one of another module it says nothing
             yield from _of_class(value, module, seen)
         elif not name.startswith("__") and (text := _plain(value)):
             yield f"{name}={text}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import types
+from dataclasses import dataclass
 
 import pytest
 
@@ -63,3 +65,46 @@ def test_the_order_in_which_a_mapping_or_a_set_was_filled_makes_no_difference() 
 def test_collections_that_differ_in_one_value_have_digests_of_their_own() -> None:
     values = ("{0: 1}", "{0: 2}", "{1: 1}", "{1, 2}", "{1, 3}", "(1, 2)", "(1, 3)")
     assert len({digest(gain=value) for value in values}) == len(values)
+
+
+def made(code: str, **known: object) -> type:
+    """A class of a notebook, whose source is nowhere."""
+    module = types.ModuleType("a_notebook")
+    module.__dict__.update(Threshold=Threshold, dataclass=dataclass, **known)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "a_notebook", module)  # where dataclass looks for it
+        exec(code, module.__dict__)
+    found: type = module.Part
+    return found
+
+
+WITH_MIXIN = """
+class Mixin:
+    def limit(self, normal):
+        return normal.max() * {factor}
+
+class Part(Threshold, Mixin):
+    name = "part"
+    def fit(self, normal):
+        return self.limit(normal)
+"""
+
+
+def test_bases_behind_those_of_another_module_count_too() -> None:
+    assert digest_of(made(WITH_MIXIN.format(factor=2))) != digest_of(made(WITH_MIXIN.format(factor=3)))
+
+
+AS_DATACLASS = """
+@dataclass{options}
+class Part(Threshold):
+    name = "part"
+    {field}: float = 2.0
+    def fit(self, normal):
+        return normal.max()
+"""
+
+
+def test_what_dataclass_writes_is_no_code_of_the_part_and_its_options_are() -> None:
+    plain = digest_of(made(AS_DATACLASS.format(options="", field="factor")))
+    assert digest_of(made(AS_DATACLASS.format(options="(eq=False)", field="factor"))) == plain
+    assert digest_of(made(AS_DATACLASS.format(options="", field="share"))) != plain

@@ -16,6 +16,7 @@ from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.export_rows import row_of, verdict_of
 from harness.verdicts.judging import judge
 from harness.verdicts.packing import packed, unpacked
+from harness.verdicts.proof import recomputed
 from harness.verdicts.told import check_floor, check_told
 
 REGISTRY = Registry.discover()
@@ -166,3 +167,40 @@ def test_scores_that_fit_no_images_are_refused(change: dict[str, Any], said: str
     assert said in str(refused.value)
     with pytest.raises(ValueError, match="expected defects, normal and test"):
         unpacked({name: value for name, value in whole.items() if name != "test"}, "mean")
+
+
+def follows(**change: Any) -> Any:
+    """What follows from the scores of a row that says otherwise; what it says need not follow from its counts."""
+    row = {**ROW, **change}
+    said = replace(
+        verdict_of(ROW), **{name: change[name] for name in ("limit", "oracle", "threshold") if name in change}
+    )
+    return recomputed(row, said, EVIDENCE, REGISTRY)
+
+
+def test_a_row_follows_from_its_scores_and_exports_of_before_say_nothing_of_changed_ones() -> None:
+    assert follows().proof == "recomputed"
+    assert follows(corrupted_scores=None).proof == "recomputed"
+    assert follows(threshold="a_strangers").proof == "limit stated"
+    skipped = recomputed(ROW, replace(verdict_of(ROW), status="error"), EVIDENCE, REGISTRY)
+    assert (skipped.proof, skipped.images.scores()) == ("stated", ROW["scores"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"scores": "0" * 16}, "scores is '0000000000000000', those that came with it give "),
+        ({"corrupted_scores": "0" * 16}, "corrupted_scores is '0000000000000000', those that came with it give "),
+        ({"oracle": True}, "oracle is True, and threshold mean is none"),
+        ({"limit": 1.1}, "limit is 1.1, its scores give 1"),
+        ({"limit": None, "threshold": "a_strangers"}, "limit is None, expected a number"),
+        ({"auroc": ROW["auroc"] + 1e-6}, "auroc is 0.83333"),
+        ({"average_precision": None}, "average_precision is None, its scores give 0."),
+        ({"auroc_low": 0.9}, "auroc_low is 0.9, its scores give 0."),
+        ({"right": "01011"}, "right is "),
+    ],
+)
+def test_what_does_not_follow_from_the_scores_of_a_row_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        follows(**change)
+    assert said in str(refused.value)

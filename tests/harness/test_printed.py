@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.commands import main
-from harness.plugin.printed import Apart, kept_apart
+from harness.plugin.printed import Apart, _own_descriptor, _packages, kept_apart
 from harness.plugin.registry import Registry
 
 LOUD = """print("by print", run.seed)
@@ -121,3 +121,22 @@ def test_a_plugin_that_leaves_costs_its_own_trial(dots_plugin: Path, tmp_path: P
     rows = {row["seed"]: row for row in json.loads(done.stdout)}
     assert (rows[0]["status"], rows[1]["status"]) == ("error", "done")
     assert "leaving.py:" in rows[0]["reason"]
+
+
+def test_what_is_written_to_descriptor_1_goes_to_stderr_in_this_process_too(capfd: pytest.CaptureFixture[str]) -> None:
+    with open(1, "w", closefd=False) as stream:
+        own = _own_descriptor(stream)
+        assert own is not None
+        try:
+            os.write(1, b"aside")
+            own.write("table")
+            own.flush()
+        finally:
+            os.dup2(own.fileno(), 1)
+            own.close()
+    assert capfd.readouterr() == ("table", "aside")
+    with open(2, "w", closefd=False) as other:
+        assert _own_descriptor(other) is None
+    assert _own_descriptor(io.StringIO()) is None
+    assert {"harness_losses", "harness_ray"} <= _packages()
+    assert not any("." in name or ":" in name for name in _packages())

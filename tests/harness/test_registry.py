@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from harness.api import Model
 from harness.plugin import in_process
 from harness.plugin.faults import fault_of
 from harness.plugin.in_process import broken
+from harness.plugin.library_functions import named
 from harness.plugin.registry import Registry
 
 GOOD_PLUGIN = """
@@ -337,3 +339,53 @@ def test_a_class_of_this_process_may_come_again_unless_its_code_is_another() -> 
     assert registry.offers(Threshold)["here"].part is first
     with pytest.raises(UsageError, match="threshold 'here' of this process has the name of one that here .* offers"):
         in_process.register(registry, [part(code.replace("max", "min"))])
+
+
+def test_a_plugin_may_offer_as_many_parts_as_are_allowed_and_not_one_more(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = GOOD_PLUGIN.format(cls="One", name="one").replace("[One]", "[One, Two]") + (
+        "\nclass Two(One):\n    name = 'two'\n"
+    )
+    install("some-parts", two)
+    monkeypatch.setattr("harness.plugin.registry.MOST_PARTS", 2)
+    assert {"one", "two"} <= discover().offers(Threshold).keys()
+    monkeypatch.setattr("harness.plugin.registry.MOST_PARTS", 1)
+    registry = discover()
+    assert not {"one", "two"} & registry.offers(Threshold).keys()
+    assert any("returned more than 1 parts, which were left out" in line for line in broken(registry))
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (1, "the function numpy.f0"),
+        (3, "the functions numpy.f0, numpy.f1, numpy.f2"),
+        (4, "the functions numpy.f0, numpy.f1, numpy.f2 and 1 other"),
+        (5, "the functions numpy.f0, numpy.f1, numpy.f2 and 2 others"),
+    ],
+)
+def test_functions_that_were_replaced_are_named_three_at_most(count: int, said: str) -> None:
+    assert named([f"numpy.f{at}" for at in range(count)]) == said
+
+
+@dataclass
+class Between(Threshold):
+    """A part of this process with options of several types."""
+
+    name = "between_these"
+    share: float = 0.5
+    word: str | None = None
+
+    def fit(self, normal: np.ndarray) -> float:
+        return float(np.quantile(normal, self.share))
+
+
+def test_an_instance_is_made_again_from_its_spelling_unless_that_makes_another_of_it() -> None:
+    registry = in_process.registry_with([Between])
+    (found,) = in_process.choose(registry, Threshold, [Between(0.25, "low")])
+    assert found == Between(0.25, "low")
+    with pytest.raises(UsageError, match=r"has the option word = 'none', and its spelling .* makes None of it"):
+        in_process.choose(registry, Threshold, [Between(word="none")])
+    with pytest.raises(UsageError, match=r"has the option share = 'half': expected a finite number"):
+        in_process.choose(registry, Threshold, [Between(share="half")])  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import Threshold, UsageError, spell
+from harness.plugin.grammar import split_joined
 from harness.plugin.options import describe, option_types, read, same, write
 from harness.plugin.spec import make, parse, split_list
 
@@ -175,3 +176,9 @@ def test_parts_of_two_classes_are_not_the_same_option_even_where_they_are_spelt_
     assert not same(Many(), Many(k=4.0))
     assert spell(other()) == spell(Many())
     assert not same(Many(), other())
+
+
+def test_quotes_of_a_list_that_stand_in_no_brackets_are_letters_and_commas_there_part_its_items() -> None:
+    assert split_list('a="b,c"') == ['a="b', 'c"']
+    assert split_list('x[a="b,c"],d') == ['x[a="b,c"]', "d"]
+    assert split_joined("flip+shift[by=1+2]") == ["flip", "shift[by=1+2]"]
