@@ -8,7 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import at_most
-from harness.verdicts.choosing import FEWEST, SHARES, Candidate, Choice, Count, Promise, choose, limit_at, share_for
+from harness.verdicts.choosing import (
+    FEWEST,
+    SHARES,
+    Candidate,
+    Choice,
+    Count,
+    Promise,
+    _dealt,
+    _runners_up,
+    cheapest_of_the_best,
+    choose,
+    limit_at,
+    share_for,
+    worth_of,
+)
 
 
 def drawn(name: str, cost: int, apart: float, n: int = 40, m: int = 20, seed: int = 0) -> Candidate:
@@ -103,3 +117,44 @@ def test_so_many_more_good_images_bound_the_rate_and_one_fewer_does_not(k: int, 
         assert at_most(k, n + more) <= share < at_most(k, n + more - 1)
     else:
         assert at_most(k, n) <= share
+
+
+def test_worths_within_half_a_hundredth_are_a_tie_and_what_has_none_does_not_count() -> None:
+    assert cheapest_of_the_best([0.800, 0.8049, 0.79], [1, 2, 0]) == 0
+    assert cheapest_of_the_best([0.800, 0.8051, 0.79], [1, 2, 0]) == 1
+    assert cheapest_of_the_best([0.8, float("nan"), 0.5], [1, 0, 0]) == 0
+    assert cheapest_of_the_best([float("nan")] * 3, [2, 1, 3]) == 1
+    assert worth_of(1.0, 0.5) == 0.75
+
+
+def test_a_promise_is_spelt_as_the_threshold_that_keeps_it_with_the_place_that_this_takes() -> None:
+    assert (Promise(0.05).threshold, Promise(0.05, confident=True).threshold) == (
+        "conformal[alpha=0.05]",
+        "tolerance[alpha=0.05]",
+    )
+    assert (Promise(0.05).place(19), Promise(0.05).place(18)) == (19, None)
+    assert (Promise(0.05, confident=True).place(59), Promise(0.05, confident=True).place(58)) == (59, None)
+    assert limit_at(np.arange(19.0)[::-1], Promise(0.05)) == 18.0
+    assert limit_at(np.arange(39.0), Promise(0.05)) == 37.0
+    assert limit_at(np.arange(5.0), Promise(0.05)) == 4.0, "the highest, where they are too few"
+
+
+def test_images_are_dealt_into_five_folds_groups_together_and_each_stratum_evenly() -> None:
+    fold = _dealt(np.repeat(np.arange(20), 2), 3, np.repeat([0, 1], [30, 10]))
+    assert np.array_equal(fold[::2], fold[1::2])
+    assert np.bincount(fold).tolist() == [8] * 5
+    assert np.bincount(fold[30:]).tolist() == [2] * 5
+    assert not np.array_equal(fold, _dealt(np.repeat(np.arange(20), 2), 4, np.repeat([0, 1], [30, 10])))
+
+
+def test_the_others_are_told_best_first_with_whether_they_are_wrong_more_often() -> None:
+    good = np.arange(40.0)
+    best = Candidate("best", good, np.arange(50.0, 60.0), 0)
+    worse = Candidate("worse", good, np.r_[np.arange(50.0, 55.0), np.arange(5.0)], 1)
+    alike = Candidate("alike", good, np.arange(70.0, 80.0), 2)
+    others = _runners_up([worse, best, alike], 1, Promise(0.05))
+    assert [(one.name, one.worse) for one in others] == [("alike", False), ("worse", True)]
+    assert others[0].p == 1.0
+    assert others[1].p == pytest.approx(2 * 0.5**5), "five images that the other finds"
+    bare = [Candidate(str(cost), good, good[:0], cost) for cost in range(2)]
+    assert [one.p for one in _runners_up(bare, 0, Promise(0.05))] == [None]
