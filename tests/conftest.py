@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import heapq
+import multiprocessing
 import os
 import shutil
 import site
@@ -15,11 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import warm_python
 
 from harness.plugin.registry import Registry
+from harness.trials.executors import processes
 from harness.trials.grid import Cell
 from harness.trials.observers import Observer
 from harness.trials.schedule import carry_out
@@ -33,6 +38,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each of several workers has one core,
 
 TESTS = Path(__file__).parent
 SHARED = TESTS.parent.parent / "shared"
+
+
+def pytest_collection_finish() -> None:
+    """What all test files import stays to the end: a collection need not look through it again each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
@@ -96,7 +107,17 @@ def _cache_of_this_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True, scope="session")
+def _warm_workers() -> Iterator[None]:
+    """Workers of `--jobs 2` are forked by a process that has their imports behind it, and that ends with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        warm = SimpleNamespace(get_context=warm_python.get_context, parent_process=multiprocessing.parent_process)
+        patch.setattr(processes, "multiprocessing", warm)
+        yield
+    warm_python.stop()
+
+
+@pytest.fixture(scope="session")
 def dots_plugin() -> Path:
     """A single-file plugin with one part of each kind, in numpy."""
     return TESTS / "plugin_files" / "dots.py"

@@ -137,12 +137,11 @@ class Registry:
             registry._load(own, partial(importlib.import_module, module))
         allowed = environ.get("HARNESS_PLUGINS")
         names = None if allowed is None else {name.strip() for name in allowed.split(",")}
-        entries = {
-            (entry.dist.name if entry.dist else "", entry.name): entry
-            for entry in importlib.metadata.entry_points(group=GROUP)
-        }
+        found = importlib.metadata.entry_points(group=GROUP)
+        releases = _releases(found)
+        entries = {(releases[id(entry.dist)][0], entry.name): entry for entry in found}
         for (distribution, _), entry in sorted(entries.items(), key=lambda item: (item[0][0] != DISTRIBUTION, item[0])):
-            plugin = Plugin(entry.name, distribution or "unknown", entry.dist.version if entry.dist else "unknown")
+            plugin = Plugin(entry.name, distribution or "unknown", releases[id(entry.dist)][1])
             if plugin.builtin or names is None or names & {plugin.name, plugin.distribution}:
                 registry._load(plugin, entry.load, partial(_source_of, entry.module), entry.module.partition(".")[0])
         registry._load_files(files if isinstance(files, Mapping) else contents(files))
@@ -322,6 +321,13 @@ class Registry:
                 if not earlier.plugin.builtin and earlier.plugin is not plugin:
                     offers[part.name] = dataclasses.replace(earlier, rivals=(*earlier.rivals, plugin))
         return dict(sorted(offers.items()))
+
+
+def _releases(entries: Iterable[importlib.metadata.EntryPoint]) -> dict[int, tuple[str, str]]:
+    """Name and version of each entry point's distribution, whose metadata is read once and not once for each plugin."""
+    distributions = {id(entry.dist): entry.dist for entry in entries}
+    read = {key: one.metadata if one else {"Name": "", "Version": "unknown"} for key, one in distributions.items()}
+    return {key: (data["Name"], data["Version"]) for key, data in read.items()}
 
 
 def _source_of(module: str) -> bytes:

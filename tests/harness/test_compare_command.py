@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,13 +19,14 @@ def call(*words: object) -> Result:
     return CliRunner().invoke(main, [str(word) for word in words])
 
 
-@pytest.fixture
-def store(tmp_path: Path, dots_plugin: Path) -> Path:
-    """Two methods on two categories of the dots data set."""
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, dots_plugin: Path) -> Path:
+    """Two methods on two categories of the dots data set, fitted once; tests only read it."""
+    folder = tmp_path_factory.mktemp("compared") / "runs"
     common = ["--plugin", dots_plugin, "--dataset", "dots", "--categories", "large,small", "--device", "cpu"]
     axes = ["--models", "mean_image,brightest", "--thresholds", "highest"]
-    assert call("run", "--no-floors", *common, *axes, "--store", tmp_path / "runs").exit_code == 0
-    return tmp_path / "runs"
+    assert call("run", "--no-floors", *common, *axes, "--store", folder).exit_code == 0
+    return folder
 
 
 @pytest.fixture
@@ -151,6 +153,7 @@ def test_the_commands_in_the_readme_work(tmp_path: Path, store: Path, monkeypatc
     commands = re.findall(r"^    harness ((?:compare|leaderboard|export|merge) .*)$", readme, flags=re.MULTILINE)
     assert len(commands) == 7
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(store, "runs")
     assert call("merge", store, "--into", "others").exit_code == 0
     assert call("export", "--out", "theirs.jsonl").exit_code == 0
     for command in commands:

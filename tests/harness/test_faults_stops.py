@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
@@ -17,44 +16,13 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+import warm_python
 
 from harness import StoreError
 from harness.trials.database import FILE_NAME
 from harness.trials.store import Store
 
 STOPS_WITHIN_S = 5.0
-WARM = """
-import json, os, sys
-from importlib.metadata import entry_points
-from harness.commands import main, run
-for plugin in entry_points(group="anomaly_harness"): plugin.load()
-for line in sys.stdin:
-    words, environ = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in range(3): os.dup2(nowhere, stream)
-        os.setsid()
-        os.environ.update(environ)
-        try: main(words, prog_name="harness")
-        finally: os._exit(1)
-    print(child, flush=True)
-"""
-"""A process that has imported what a run imports, and forks one for each line: half a second that fifty starts spare."""
-
-
-class Forked:
-    """A run that a warm process has forked."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-
-    def poll(self) -> int | None:
-        return None if alive(self.pid) else 0
-
-    def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        wait_until(lambda: not alive(self.pid))
 
 
 class Bench:
@@ -81,8 +49,7 @@ class Bench:
         assert anchor in source
         self.plugin.write_text(source.replace(anchor, waiting + anchor))
         self.diary.touch()
-        self.started: list[subprocess.Popen[str]] = []
-        self._warm: subprocess.Popen[str] | None = None
+        self.started: list[warm_python.Popen] = []
 
     def words(self, seeds: int, *more: str) -> list[str]:
         words = [
@@ -100,11 +67,11 @@ class Bench:
         words += ["--encoders", "plain", "--losses", "absolute", "--thresholds", "highest", "--device", "cpu"]
         return [*words, "--seeds", ",".join(map(str, range(seeds))), *more]
 
-    def start(self, seeds: int, *more: str, **environ: str) -> subprocess.Popen[str]:
+    def start(self, seeds: int, *more: str, **environ: str) -> warm_python.Popen:
         return self.start_words(self.words(seeds, *more), **environ)
 
-    def start_words(self, words: list[str], **environ: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
+    def start_words(self, words: list[str], **environ: str) -> warm_python.Popen:
+        process = warm_python.Popen(
             words,
             env={**os.environ, **environ},
             stdout=subprocess.PIPE,
@@ -115,23 +82,11 @@ class Bench:
         self.started.append(process)
         return process
 
-    def fork(self, seeds: int, *more: str, **environ: str) -> Forked:
-        """The same run, whose process has its imports behind it."""
-        if self._warm is None:
-            pipe = subprocess.PIPE
-            self._warm = subprocess.Popen([sys.executable, "-c", WARM], stdin=pipe, stdout=pipe, text=True)
-            self.started.append(self._warm)
-        assert self._warm.stdin is not None
-        assert self._warm.stdout is not None
-        words = self.words(seeds, *more)
-        print(json.dumps([words[words.index("run") :], environ]), file=self._warm.stdin, flush=True)
-        return Forked(int(self._warm.stdout.readline()))
-
     def clear_away(self) -> None:
         """Kill whatever is left of the processes, and of those that they have started."""
         for process in self.started:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL) if process is not self._warm else process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
     def fits(self) -> list[tuple[int, int]]:
@@ -140,7 +95,7 @@ class Bench:
             (int(words[2]), int(words[3])) for line in self.diary.read_text().splitlines() if (words := line.split())
         ]
 
-    def wait_for_fits(self, number: int, process: Forked | None = None) -> None:
+    def wait_for_fits(self, number: int, process: warm_python.Popen | None = None) -> None:
         """Until so many were begun, or the process has ended where that may be."""
         wait_until(lambda: len(self.fits()) >= number or (process is not None and process.poll() is not None))
 
@@ -182,14 +137,15 @@ def alive(process: int) -> bool:
 
 @pytest.mark.slow
 def test_fifty_kills_at_random_moments_lose_no_stored_trial_and_fit_none_twice(bench: Bench) -> None:
-    seeds, chance, stored = 800, random.Random(7), set[int]()
+    seeds, chance, stored = 300, random.Random(7), set[int]()
     for round_ in range(50):
         begun = len(bench.fits())
-        process = bench.fork(seeds, "--jobs", "2" if round_ % 5 == 4 else "1", "--quiet", FIT_S="0.002")
+        process = bench.start(seeds, "--jobs", "2" if round_ % 5 == 4 else "1", "--quiet", FIT_S="0.002")
         if round_ % 2:  # half of them while it fits and stores, the others mostly while it starts
-            bench.wait_for_fits(begun + chance.randint(1, 40), process)
-        time.sleep(chance.uniform(0, 0.05 if round_ % 2 else 0.5))
+            bench.wait_for_fits(begun + chance.randint(1, 6), process)
+        time.sleep(chance.uniform(0, 0.03 if round_ % 2 else 0.3))
         process.kill()
+        process.wait()
         now = set(bench.stored())
         assert stored <= now, "what was stored stays"
         again = {seed for seed, _ in bench.fits()[begun:]} & stored
@@ -197,7 +153,7 @@ def test_fifty_kills_at_random_moments_lose_no_stored_trial_and_fit_none_twice(b
         stored = now
     begun = len(bench.fits())
     done = bench.start(seeds, "--jobs", "1", "--quiet")
-    _, said = done.communicate(timeout=120)
+    _, said = done.communicate(timeout=300)  # on a machine that has much else to do
     assert done.returncode == 0, said
     assert f"{seeds - len(stored)} fitted, {len(stored)} already there" in said
     assert bench.stored() == list(range(seeds))
@@ -309,9 +265,10 @@ def test_workers_do_not_outlive_a_run_that_is_killed(bench: Bench) -> None:
 def reading(bench: Bench) -> Iterator[Callable[[], int]]:
     """Reads the store again and again in a process of its own; gives how often that worked, once asked."""
     script = (
-        "import sys; from pathlib import Path; from harness.trials.store import Store\n"
+        "import sys, time; from pathlib import Path; from harness.trials.store import Store\n"
         "times = 0\n"
         "while not Path(sys.argv[2]).exists():\n"
+        "    time.sleep(0.02)\n"
         "    if Path(sys.argv[1], 'store.sqlite').exists():\n"
         "        try:\n"
         "            with Store(Path(sys.argv[1])) as opened: times += len(list(opened.outcomes())) >= 0\n"
@@ -320,7 +277,7 @@ def reading(bench: Bench) -> Iterator[Callable[[], int]]:
         "print(times)\n"
     )
     over = bench.store.parent / "over"
-    reader = subprocess.Popen(
+    reader = warm_python.Popen(
         [sys.executable, "-c", script, str(bench.store), str(over)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 from click.testing import CliRunner, Result
 
 from harness.commands import main
@@ -145,7 +146,7 @@ def test_a_run_that_is_stopped_says_so_last(words: list[str], tmp_path: Path, do
     words[words.index("--plugin") + 1] = str(slow)
     log = tmp_path / "events.jsonl"
     command = [sys.executable, "-m", "harness", *words, "--models", "trained", "--log-json", str(log)]
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ})
+    running = warm_python.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ})
     try:
         while not (log.exists() and '"started"' in log.read_text()):
             assert running.poll() is None

@@ -6,11 +6,11 @@ import html
 import json
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import warm_python
 from click.testing import CliRunner
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
@@ -59,12 +59,12 @@ def test_the_picture_of_a_leaderboard_is_what_its_command_prints() -> None:
     shown = (RESULTS / "leaderboard.svg").read_text(encoding="utf-8")
     words = [html.unescape(line).replace("\xa0", " ") for line in re.findall(r"<text[^>]*>(.*?)</text>", shown)]
     script = "import pictures; print(pictures.table().plain)"
-    done = subprocess.run([sys.executable, "-c", script], cwd=RESULTS, capture_output=True, text=True, check=True)
+    done = warm_python.run([sys.executable, "-c", script], cwd=RESULTS, capture_output=True, text=True, check=True)
     assert "".join("".join(words[1:]).split()) == "".join(done.stdout.split()), "stale: python pictures.py"
 
 
 def test_the_figures_that_no_command_prints_follow_from_the_rows() -> None:
-    done = subprocess.run([sys.executable, "figures.py"], cwd=RESULTS, capture_output=True, text=True, check=True)
+    done = warm_python.run([sys.executable, "figures.py"], cwd=RESULTS, capture_output=True, text=True, check=True)
     assert done.stdout == (RESULTS / "figures.md").read_text(encoding="utf-8"), "stale: python figures.py > figures.md"
 
 
@@ -86,7 +86,7 @@ def test_each_row_says_where_it_comes_from(rows: Path) -> None:
 
 def test_the_table_of_conventions_follows_from_the_figures_of_each_method() -> None:
     folder = RESULTS.parent / "conventions"
-    done = subprocess.run([sys.executable, "table.py"], cwd=folder, capture_output=True, text=True, check=True)
+    done = warm_python.run([sys.executable, "table.py"], cwd=folder, capture_output=True, text=True, check=True)
     assert (folder / "README.md").read_text(encoding="utf-8").endswith(done.stdout), "stale: python table.py"
 
 

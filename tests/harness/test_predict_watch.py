@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import warm_python
 from PIL import Image
 
 from harness.deployment.detector import Detector
@@ -76,7 +77,7 @@ class Watcher:
 
     def __init__(self, model: Path, folder: Path, *arguments: str) -> None:
         command = [sys.executable, "-m", "harness", "predict", model, "--watch", folder, "--plugin", DOTS]
-        self.process = subprocess.Popen(
+        self.process = warm_python.Popen(
             [*command, "--device", "cpu", "--format", "json", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

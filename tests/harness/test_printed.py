@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm_python
 from click.testing import CliRunner
 
 from harness.commands import main
@@ -41,7 +42,7 @@ def loud(tmp_path: Path, dots_plugin: Path) -> Path:
 def test_a_loud_plugin_leaves_stdout_to_the_table(loud: Path, tmp_path: Path, jobs: str, style: str) -> None:
     words = f"--dataset dots --categories large --models trained --encoders plain --losses absolute --jobs {jobs}"
     words += f" --seeds 0,1 --thresholds highest --device cpu --quiet --format {style} --store {tmp_path / 'runs'}"
-    done = subprocess.run(
+    done = warm_python.run(
         [sys.executable, "-m", "harness", "run", "--no-floors", "--plugin", str(loud), *words.split()],
         capture_output=True,
         text=True,
@@ -76,7 +77,7 @@ def test_descriptor_1_leads_to_stderr_meanwhile_and_to_stdout_again_afterwards()
         "say(b'before\\n')\nwith kept_apart():\n    say(b'aside\\n')\n    print('table')\nsay(b'after\\n')\n"
         "subprocess.run(['echo', 'by a child'], check=True)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = warm_python.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["before", "table", "after", "by a child"]
     assert done.stderr.splitlines() == ["aside"]
 
@@ -103,7 +104,7 @@ def test_a_reader_that_goes_away_is_no_traceback(loud: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     words = [sys.executable, "-m", "harness", "list", "--plugin", str(loud), "--format", "csv"]
-    done = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True)
+    done = warm_python.run(words, stdout=writing, stderr=subprocess.PIPE, text=True)
     os.close(writing)
     assert "Traceback" not in done.stderr
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import warm_python
+
 from harness.api import Progress
 from harness.report.progress import Plain, planned
 from harness.trials.observers import RunStart
@@ -68,7 +70,7 @@ def test_in_a_terminal_the_running_trial_is_shown_live(tmp_path: Path, dots_plug
     words += ["--losses", "absolute", "--thresholds", "highest", "--device", "cpu", "--seeds", "0,1"]
     ours, theirs = pty.openpty()
     environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "140", "LINES": "40"}
-    process = subprocess.Popen(words, stderr=theirs, stdout=subprocess.PIPE, env=environ)
+    process = warm_python.Popen(words, stderr=theirs, stdout=subprocess.PIPE, env=environ)
     os.close(theirs)
     seen = b""
     while True:

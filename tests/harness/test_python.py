@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import warm_python
 from click.testing import CliRunner
 from PIL import Image
 
@@ -361,7 +362,7 @@ def test_two_threads_may_run_on_one_store(run: Run) -> None:
 
 def test_a_store_that_another_process_writes_at_the_same_time_loses_nothing(run: Run, asked: dict[str, Any]) -> None:
     words = [sys.executable, "-m", "harness", *as_command(asked, "--seeds", ",".join(map(str, range(12))), "--quiet")]
-    other = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    other = warm_python.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not (asked["store"] / "store.sqlite").exists() and other.poll() is None:
         pass
     results = run(seeds=range(24))

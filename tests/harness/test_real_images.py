@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm_python
 
 
 def harness(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return warm_python.run(
         [sys.executable, "-m", "harness", *words], capture_output=True, text=True, check=False, timeout=500
     )
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -280,8 +281,22 @@ def test_names_with_spaces_survive_the_shell() -> None:
 # In a browser.
 
 
+@pytest.fixture(scope="module")
+def written(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The report of the filled store as a file, made once for each choice of options."""
+
+    @cache
+    def write(*words: object) -> Path:
+        out = tmp_path_factory.mktemp("written") / "report.html"
+        done = call("--store", filled, "--out", out, *words)
+        assert done.exit_code == 0, done.output
+        return out
+
+    return write
+
+
 @pytest.fixture
-def opened(browser: Any, filled: Path, tmp_path: Path) -> Iterator[Callable[[], Any]]:
+def opened(browser: Any, written: Callable[..., Path]) -> Iterator[Callable[[], Any]]:
     """Opens the report of the filled store from disk, and fails if it says, asks or fetches anything."""
     heard: list[str] = []
     view = browser.new_page(viewport={"width": 1280, "height": 900})
@@ -291,10 +306,7 @@ def opened(browser: Any, filled: Path, tmp_path: Path) -> Iterator[Callable[[], 
     view.on("request", lambda asked: heard.append(asked.url) if not asked.url.startswith(("file:", "data:")) else None)
 
     def open_it(*words: object) -> Any:
-        out = tmp_path / "report.html"
-        done = call("--store", filled, "--out", out, *(words or ("--thresholds", "mean,f1_oracle")))
-        assert done.exit_code == 0, done.output
-        view.goto(out.as_uri())
+        view.goto(written(*(words or ("--thresholds", "mean,f1_oracle"))).as_uri())
         view.wait_for_selector(".tile")
         return view
 

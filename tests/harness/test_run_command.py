@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import warm_python
 from click.testing import CliRunner, Result
 
 from harness.commands import main
@@ -328,7 +329,7 @@ def test_sigterm_stops_a_run_with_143_and_a_whole_store(tmp_path: Path, dots_plu
     words = [sys.executable, "-m", "harness", "run", "--plugin", str(slow), "--store", str(tmp_path / "runs")]
     words += ["--dataset", "dots", "--categories", "large", "--models", "mean_image,slow", "--encoders", "plain"]
     words += ["--losses", "absolute", "--thresholds", "highest", "--device", "cpu", "--no-floors"]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = warm_python.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300  # on a machine that has much else to do
     while time.monotonic() < deadline and process.poll() is None:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
 import sys
 import textwrap
 from contextlib import closing
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import warm_python
 from click.testing import CliRunner, Result
 
 import harness
@@ -153,7 +153,7 @@ def test_a_plugin_for_a_later_contract_is_told_so_though_it_cannot_be_imported(t
 def test_what_a_plugin_writes_to_the_first_stdout_is_kept_apart_too(tmp_path: Path, words: list[str]) -> None:
     loud = tmp_path / "loud.py"
     loud.write_text("import sys\nprint('by its first name', file=sys.__stdout__)\n")
-    said = subprocess.run(
+    said = warm_python.run(
         [sys.executable, "-m", "harness", "list", "models", "--format", "json", "--plugin", str(loud)],
         capture_output=True,
         text=True,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import warm_python
 from click.testing import CliRunner
 
 from harness.commands import main
@@ -156,7 +157,7 @@ def test_a_thread_and_a_child_that_plugins_leave_behind_hold_up_no_end(tmp_path:
     words += ["--device", "cpu", "--jobs", "1", "--no-floors", "--store", tmp_path / "runs"]
     with (tmp_path / "err").open("w") as err:  # a pipe would stay open as long as the child
         command = [sys.executable, "-m", "harness", *map(str, words)]
-        done = subprocess.run(command, stdout=err, stderr=err, check=False, timeout=50)
+        done = warm_python.run(command, stdout=err, stderr=err, check=False, timeout=50)
     said = (tmp_path / "err").read_text()
     assert done.returncode == 0, said
     assert "harness: a plugin left threads running (idler), which are not waited for" in said
