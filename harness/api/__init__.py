@@ -18,7 +18,7 @@ from harness.api.parts import (
 )
 from harness.api.pixels import PixelCounts
 from harness.api.running import Executor, TrackedTrial, Tracker
-from harness.api.scored import Counts, Interval, Ranking
+from harness.api.scored import Counts, Interval, Ranking, Rankings
 from harness.api.values import (
     GOOD,
     Archive,
@@ -58,6 +58,7 @@ __all__ = [
     "Pool",
     "Progress",
     "Ranking",
+    "Rankings",
     "Region",
     "Run",
     "ScoreMetric",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.api.pixels import PixelCounts
-from harness.api.scored import Counts, Interval, Ranking
+from harness.api.scored import Counts, Interval, Ranking, Rankings
 from harness.api.values import Archive, BoolArray, FloatArray, Images, Region, Run, Scores, Split
 from harness.errors import PackingError, UnavailableError
 from harness.images.decoding import read_image
@@ -189,6 +189,13 @@ class Threshold(Part):
     def fit(self, normal: FloatArray) -> float:
         """The limit for these scores (N,) of normal images, which are in no particular order."""
 
+    def fit_many(self, normal: FloatArray) -> FloatArray:
+        """The limits (T,) for the scores (T, N) of T trials, each what `fit` gives for its row, to the last bit.
+
+        It only saves time, where a store has many trials; a threshold need not have a form of its own.
+        """
+        return np.array([self.fit(row) for row in normal], dtype=np.float64)
+
 
 class OracleThreshold(Threshold):
     """A limit that no production line could have set, since it is chosen with the help of test labels."""
@@ -202,6 +209,10 @@ class OracleThreshold(Threshold):
     @abstractmethod
     def fit_oracle(self, scores: FloatArray, labels: BoolArray) -> float:
         """The limit for these test scores (N,) and labels (N,), which are True for anomalous."""
+
+    def fit_oracle_many(self, rankings: Rankings) -> FloatArray:
+        """The limits (T,) for the test scores of T trials, each what `fit_oracle` gives; see `fit_many`."""
+        raise NotImplementedError
 
 
 class Metric(Part):

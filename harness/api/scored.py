@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.api.values import BoolArray, FloatArray
 
@@ -93,3 +95,77 @@ class Ranking:
         found = len(self._abnormal) - self._abnormal.searchsorted(self._abnormal, side="left")
         alarms = len(self._normal) - self._normal.searchsorted(self._abnormal, side="left")
         return float((found / (found + alarms)).mean())
+
+
+class Rankings:
+    """The scores (T, N) of T trials on the same test images, with their labels (N,): a `Ranking` of each row at once.
+
+    Each figure is that of `Ranking` to the last bit. Raises ValueError if the shapes differ or a score is not finite.
+    """
+
+    def __init__(self, scores: FloatArray, labels: BoolArray) -> None:
+        scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
+        if scores.ndim != 2 or scores.shape[1:] != labels.shape:
+            raise ValueError(f"scores are {scores.shape} and labels {labels.shape}: expected (T, N) and (N,)")
+        if not np.isfinite(scores).all():
+            raise ValueError("some scores are not finite")
+        self.normal = np.sort(scores[:, ~labels], axis=1)
+        """(T, n), in ascending order."""
+        self.abnormal = np.sort(scores[:, labels], axis=1)
+        """(T, m), in ascending order."""
+        self.normal.flags.writeable = self.abnormal.flags.writeable = False
+
+    @cached_property
+    def below(self) -> NDArray[np.int64]:
+        """(T, m), how many normal images score below each anomalous one."""
+        return _places(self.abnormal, self.normal, first=True)
+
+    @cached_property
+    def not_above(self) -> NDArray[np.int64]:
+        """(T, m), how many normal images do not score above each anomalous one."""
+        return _places(self.normal, self.abnormal, first=False)
+
+    @cached_property
+    def found(self) -> NDArray[np.int64]:
+        """(T, m), how many anomalous images score at least as high as each of them."""
+        m = self.abnormal.shape[1]
+        first = np.zeros(self.abnormal.shape, dtype=np.int64)
+        first[:, 1:] = np.where(self.abnormal[:, 1:] > self.abnormal[:, :-1], np.arange(1, m), 0)
+        return np.asarray(m - np.maximum.accumulate(first, axis=1))
+
+    @property
+    def alarms(self) -> NDArray[np.int64]:
+        """(T, m), how many normal images score at least as high as each anomalous one."""
+        return np.asarray(self.normal.shape[1] - self.below)
+
+    def auroc(self) -> FloatArray:
+        """(T,); nan if a class is empty."""
+        n, m = self.normal.shape[1], self.abnormal.shape[1]
+        if not n or not m:
+            return np.full(len(self.normal), NAN)
+        sums = self.below.sum(axis=1) + self.not_above.sum(axis=1)
+        return np.asarray(sums / (2 * n * m))
+
+    def average_precision(self) -> FloatArray:
+        """(T,); nan if there are no anomalous images."""
+        if not self.abnormal.shape[1]:
+            return np.full(len(self.normal), NAN)
+        return np.asarray((self.found / (self.found + self.alarms)).mean(axis=1))
+
+    def right(self, limits: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(T,) and (T,): how many normal and how many anomalous images are judged rightly at a limit for each row."""
+        limit = limits[:, None]
+        return (self.normal <= limit).sum(axis=1), (self.abnormal > limit).sum(axis=1)
+
+
+def _places(one: FloatArray, other: FloatArray, *, first: bool) -> NDArray[np.int64]:
+    """How many of one array come before each of the other, row by row; both are in ascending order.
+
+    They are asked of the `first` array or else of the second. A stable sort puts equal scores of the first before.
+    """
+    both = np.concatenate([one, other], axis=1)
+    order = np.argsort(both, axis=1, kind="stable")
+    n = one.shape[1]
+    wanted = order < n if first else order >= n
+    rows, m = len(both), n if first else other.shape[1]
+    return np.asarray(np.nonzero(wanted)[1].reshape(rows, m) - np.arange(m))

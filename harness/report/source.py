@@ -106,12 +106,10 @@ class Source:
             judge = Judge(chosen, wanted, metrics)
             # Metrics are worked out from scores, and not before they are asked for.
             light = isinstance(outcomes, StoredOutcomes) and not metrics
-            verdicts_on, noted = Summing(judge).of if light else judge.of, self.notes.trials
-            every = (
-                (judge.of if one.id in noted else verdicts_on)(one) for one in outcomes
-            )  # notes are held to scores
             with nothing_collected():
-                return self.notes.marked([verdict for verdicts in every for verdict in verdicts])
+                if light:  # but notes are held to scores
+                    return self.notes.marked(list(Summing(judge).all(outcomes, self.notes.trials)))
+                return self.notes.marked([verdict for one in outcomes for verdict in judge.of(one)])
         spelt = {spell(threshold) for threshold in chosen}
         asked = (with_metrics(verdict, metrics) for verdict in self.exported)
         found = [one for one in asked if one.threshold in spelt and _is_of(one, wanted)]

@@ -8,9 +8,10 @@ from contextlib import suppress
 
 import numpy as np
 
-from harness.api import BoolArray, FloatArray, OracleThreshold, Threshold
+from harness.api import BoolArray, FloatArray, OracleThreshold, Rankings, Threshold
 from harness.errors import TooFewError
 from harness.testing.parts import Check, fresh
+from harness.verdicts.together import has_form_for_many
 
 _DOUBLINGS = 12
 """How often few scores are doubled for a threshold that refuses them: from 1 to 4096."""
@@ -25,6 +26,7 @@ def checks(threshold: Threshold) -> Iterator[Check]:
     yield check_same_scores_give_same_limit
     yield check_leaves_scores_unchanged
     yield check_copes_with_degenerate_scores
+    yield check_many_trials_get_the_limits_of_each
 
 
 def check_sees_labels_only_if_oracle(threshold: Threshold) -> None:
@@ -103,6 +105,21 @@ def check_copes_with_degenerate_scores(threshold: Threshold) -> None:
         for labels in labellings:
             limit = _limit(threshold, scores, labels)
             assert np.isfinite(limit), f"{what} ({values[0]}, ...) gave a limit of {limit}, expected a finite one"
+
+
+def check_many_trials_get_the_limits_of_each(threshold: Threshold) -> None:
+    """The form for many trials, where it has one, gives each the limit that `fit` gives it, to the last bit."""
+    if not has_form_for_many(threshold):
+        return
+    scores, labels = _enough(threshold, *_scores(50))
+    rows = np.stack([unit * np.roll(scores, unit) for unit in range(1, 6)])
+    if isinstance(threshold, OracleThreshold):
+        many = threshold.fit_oracle_many(Rankings(rows, labels))
+    else:
+        many = threshold.fit_many(rows[:, ~labels])
+    for limit, row in zip(np.asarray(many, dtype=np.float64), rows, strict=True):
+        alone = _fit(threshold, row, labels)
+        assert limit == alone, f"its form for many gives a limit of {limit!r}, and fit gives {alone!r}"
 
 
 def _scores(count: int) -> tuple[FloatArray, BoolArray]:

@@ -89,8 +89,15 @@ def digest_of(values: Iterable[Any]) -> str:
     """32 hexadecimal digits of texts, bytes and numbers in their order."""
     told: list[bytes] = []
     for value in values:
-        said = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
-        told += b"%s %d " % (type(value).__name__.encode(), len(said)), said
+        kind = type(value)
+        if kind is bytes:  # as nearly all are, or texts
+            told += b"bytes %d " % len(value), value
+        elif kind is str:
+            said = value.encode("utf-8", "surrogatepass")
+            told += b"str %d " % len(said), said
+        else:
+            said = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+            told += b"%s %d " % (kind.__name__.encode(), len(said)), said
     return hashlib.sha256(b"".join(told)).hexdigest()[:32]
 
 
@@ -207,7 +214,8 @@ def _read(db: sqlite3.Connection, ids: Sequence[str]) -> list[Row]:
         db.execute(f"SELECT trial, digest FROM digests WHERE what = ? AND trial IN ({places})", [TRIAL, *ids])  # noqa: S608
     )
     return [
-        Row(*row)._replace(
+        Row(
+            *row,
             test_set=test_sets.get(row[2]) if one in scores else None,
             scores=tuple(scores.get(one, ())),
             corrupted=tuple(corrupted.get(one, ())),

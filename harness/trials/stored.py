@@ -31,9 +31,10 @@ class Reader:
         evidence = None
         if row.status == "done":
             paths, defects = self._test_set(row)
+            sound = _all_finite(row)
             evidence = Evidence(
-                normal={pool: _scores(row.id, normal) for pool, normal, _ in row.scores},
-                test={pool: _scores(row.id, test, len(paths)) for pool, _, test in row.scores},
+                normal={pool: _scores(row.id, normal, sound=sound) for pool, normal, _ in row.scores},
+                test={pool: _scores(row.id, test, len(paths), sound=sound) for pool, _, test in row.scores},
                 defects=defects,
                 paths=paths,
                 corrupted=_corrupted(row, len(paths)),
@@ -65,6 +66,7 @@ class Reader:
             return _test_set(row)
 
 
+_SCORE = np.dtype("<f8")
 _ALIKE = (
     *("plugins", "code", "versions", "machine", "pools", "default_pool"),
     *("pixel_versions", "pool_faults", "corruption_faults", "resolved", "grave"),
@@ -72,10 +74,13 @@ _ALIKE = (
 """Of a record: what many trials have in common."""
 
 
+_decode = json.JSONDecoder(parse_constant=lambda _: None).decode
+
+
 def record_of(row: Row) -> Record:
     """How its trial came about. Raises ValueError, naming the trial."""
     try:
-        told = json.loads(row.record, parse_constant=lambda _: None)
+        told = _decode(row.record)
         if not isinstance(told, dict):
             raise ValueError(f"it is {told!r:.60}, expected fields by name")
         losses = told.get("loss_history") or []
@@ -103,16 +108,24 @@ def _test_set(row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return paths, defects
 
 
-def _scores(trial_id: str, packed: bytes, images: int | None = None) -> FloatArray:
-    """Scores of so many images, or of any number. Raises ValueError."""
+def _all_finite(row: Row) -> bool:
+    """Whether all scores are numbers, looked at together, which takes a third of the time."""
+    try:
+        return bool(np.isfinite(np.frombuffer(b"".join(one for _, *both in row.scores for one in both), _SCORE)).all())
+    except (TypeError, ValueError):
+        return False
+
+
+def _scores(trial_id: str, packed: bytes, images: int | None = None, *, sound: bool = False) -> FloatArray:
+    """Scores of so many images, or of any number; `sound` says that they are finite. Raises ValueError."""
     damaged = f"scores of trial {trial_id} are damaged"
     try:
-        scores = np.frombuffer(packed, "<f8")
+        scores = np.frombuffer(packed, _SCORE)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{damaged}: {error}") from error
     if images not in (None, len(scores)):
         raise ValueError(f"{damaged}: there are {len(scores)} for {images} images")
-    if not np.isfinite(scores).all():  # in a store without digests, that nobody has noticed before
+    if not sound and not np.isfinite(scores).all():  # in a store without digests, that nobody has noticed before
         raise ValueError(f"{damaged}: {np.count_nonzero(~np.isfinite(scores))} of {len(scores)} are not finite")
     return scores
 

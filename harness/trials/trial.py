@@ -35,6 +35,9 @@ KEPT_NAMES = {"learning_rate": "lr"}
 """Fields whose name in keys and files differs, since a new name there would change the id of every trial."""
 
 
+_NO_DEFAULT = object()
+
+
 class Trial(NamedTuple):
     """One fit: parts as they are spelt, and every setting that changes what is learned.
 
@@ -97,15 +100,11 @@ class Trial(NamedTuple):
     @property
     def key(self) -> str:
         """The canonical text from which the id is made."""
-        return json.dumps(self.written(), separators=(",", ":"))
+        return _compact(self.written())
 
     def written(self) -> dict[str, Any]:
         """The settings as they are kept in the key and in models: those with a default only where they differ."""
-        return {
-            KEPT_NAMES.get(name, name): value
-            for name, value in zip(self._fields, self, strict=True)
-            if name not in self._field_defaults or value != self._field_defaults[name]
-        }
+        return {name: value for name, usual, value in zip(*_WRITTEN, self, strict=True) if value != usual}
 
     @classmethod
     def read(cls, settings: Mapping[str, Any]) -> Trial:
@@ -162,6 +161,12 @@ class Trial(NamedTuple):
         return hashlib.sha256(f"{self.key}\n{fingerprint}".encode()).hexdigest()[:16]
 
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+_WRITTEN = (
+    [KEPT_NAMES.get(name, name) for name in Trial._fields],
+    [Trial._field_defaults.get(name, _NO_DEFAULT) for name in Trial._fields],
+)
+"""Names of settings as they are kept, and their defaults."""
 _NAMES = {kept: name for name, kept in KEPT_NAMES.items()}
 _FIRST = Trial._fields.index("shots")
 PROTOCOL: Mapping[str, Any] = {name: Trial._field_defaults[name] for name in Trial._fields[_FIRST:]}

@@ -63,7 +63,7 @@ def _reader(kind: Any) -> Reader:
     if origin is tuple:
         return _several(_reader(arguments[0]), _SCALARS.get(arguments[0], ()))
     if origin is Mapping:
-        return _named(_reader(arguments[1]))
+        return _named(_reader(arguments[1]), _SCALARS.get(arguments[1], ()))
     if is_dataclass(kind):
         return _object(kind)
     return _scalar(_SCALARS[kind], describe(kind))
@@ -83,9 +83,11 @@ def _or_none(inner: Reader, kind: Any) -> Reader:
 
 
 def _several(inner: Reader, plain: tuple[type, ...] = ()) -> Reader:
+    kinds = {*plain}
+
     def read_several(value: Any, name: str) -> Any:
         if isinstance(value, list | tuple):
-            if plain and {*map(type, value)} <= {*plain}:  # as nearly always, in a tenth of the time
+            if plain and kinds.issuperset(map(type, value)):  # as nearly always, in a tenth of the time
                 return tuple(value)
             place = f"an item of {name}"
             return tuple(inner(item, place) for item in value)
@@ -94,9 +96,13 @@ def _several(inner: Reader, plain: tuple[type, ...] = ()) -> Reader:
     return read_several
 
 
-def _named(inner: Reader) -> Reader:
+def _named(inner: Reader, plain: tuple[type, ...] = ()) -> Reader:
+    kinds = {*plain}
+
     def read_named(value: Any, name: str) -> Any:
         if isinstance(value, dict):
+            if plain and kinds.issuperset(map(type, value.values())):
+                return dict(value)
             return {key: inner(item, f"{name}: {key}") for key, item in value.items()}
         raise ValueError(f"{name} is {value!r:.60}, expected values by name")
 
@@ -105,17 +111,23 @@ def _named(inner: Reader) -> Reader:
 
 def _object(cls: Any) -> Reader:
     readers = {name: _reader(kind) for name, kind in hints(cls).items() if name != UNREAD}
+    # What is nearly always of its type is taken without a name that only an error would show.
+    plain = {name: {*_SCALARS.get(kind, ())} for name, kind in hints(cls).items() if name != UNREAD}
     required = [name for name, default in _defaults(cls).items() if default is MISSING]
 
     def read_object(value: Any, name: str) -> Any:
         if not isinstance(value, dict):
             raise ValueError(f"{name or 'it'} is {value!r:.60}, expected fields by name")
         of = f" of {name}" if name else ""
-        given = {key: readers[key](item, f"{key}{of}") for key, item in value.items() if key in readers}
+        given = {
+            key: item if type(item) in plain[key] else readers[key](item, f"{key}{of}")
+            for key, item in value.items()
+            if key in readers
+        }
         for key in required:
             if key not in given:
                 raise ValueError(f"{name or 'it'} lacks {key!r}")
-        unread = {key: item for key, item in value.items() if key not in readers}
+        unread = {} if len(given) == len(value) else {key: value[key] for key in value if key not in readers}
         return cls(**given, unread=unread)
 
     return read_object

@@ -97,7 +97,7 @@ class Judge:
     metrics: Sequence[Metric] = ()
 
     @cached_property
-    def _named(self) -> list[tuple[Threshold, str, bool]]:
+    def named(self) -> list[tuple[Threshold, str, bool]]:
         """Thresholds as they are spelt, and whether they see labels: by what they are given, not by what they say."""
         of = ((one, spell(one), isinstance(one, OracleThreshold)) for one in self.thresholds)
         return [(one, name, given or bool(one.oracle)) for one, name, given in of]
@@ -113,18 +113,22 @@ class Judge:
         evidence, about = outcome.evidence, shown or outcome
         if evidence is None:
             pool = ",".join(self.pools) if self.pools else UNUSED
-            for _, name, oracle in self._named:
+            for _, name, oracle in self.named:
                 yield Verdict(about, pool, name, oracle, status=outcome.status, reason=outcome.reason)
             return
-        for pool in _pools(outcome, evidence, self.pools):
+        for pool in self.pools_of(outcome, evidence):
             if pool in evidence.test and evidence.defects:
-                yield from self._by(pool, evidence, about, images_of or ScoredImages)
+                yield from self.by(pool, evidence, about, images_of or ScoredImages)
                 continue
             status, reason = _unscored(outcome, pool) if pool not in evidence.test else ("skipped", NO_TEST_IMAGES)
-            for _, name, oracle in self._named:
+            for _, name, oracle in self.named:
                 yield Verdict(about, pool, name, oracle, status=status, reason=reason)
 
-    def _by(
+    def pools_of(self, outcome: Outcome, evidence: Evidence) -> Sequence[str]:
+        """The pools that it is judged by, whether it has scores of them or not."""
+        return _pools(outcome, evidence, self.pools)
+
+    def by(
         self, pool: str, evidence: Evidence, about: Outcome, images_of: Callable[..., SingleImages]
     ) -> Iterator[Verdict]:
         """The verdicts by a pool that there are scores of."""
@@ -132,7 +136,7 @@ class Judge:
         normal, ranking = evidence.normal[pool], Ranking(evidence.test[pool], evidence.labels)
         auroc, average_precision = ranking.auroc(), ranking.average_precision()
         measured = Measured(self.metrics, ranking, pixels=evidence.pixels) if self.metrics else None
-        for threshold, name, oracle in self._named:
+        for threshold, name, oracle in self.named:
             try:
                 with np.errstate(all="ignore"):  # a limit that overflows is refused, which is said in its row
                     limit = _limit(threshold, normal, ranking)

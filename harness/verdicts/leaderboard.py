@@ -5,14 +5,14 @@ from __future__ import annotations
 import gc
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from statistics import fmean
 
 from harness.api import Counts
-from harness.trials.trial import Protocol
+from harness.trials.trial import Outcome, Protocol
 from harness.verdicts.methods import Method, Track, method_of
 from harness.verdicts.rows import RANKED_BY, BoardRow, higher_is_better
 from harness.verdicts.seeds import common_seeds
@@ -77,13 +77,20 @@ def nothing_collected() -> Iterator[None]:
 def _boards(verdicts: Iterable[Verdict], ranked_by: str) -> Iterator[Board]:
     tracks: dict[Track, _ByData] = {}
     floors: dict[Track, _ByData] = {}
+    last: Outcome | None = None
+    lists: dict[tuple[bool, bool], list[Verdict]] = {}
     for verdict in verdicts:
-        if verdict.status == "done":
-            trial = verdict.trial
-            stated = not verdict.follows(ranked_by)
-            track = Track(trial.dataset, trial.image_size, verdict.oracle, stated, trial.protocol)
-            among = floors if verdict.outcome.record.floor else tracks
-            among.setdefault(track, {}).setdefault((trial.category, verdict.outcome.fingerprint), []).append(verdict)
+        if verdict.status != "done":
+            continue
+        if verdict.outcome is not last:  # verdicts on one trial lie side by side, and tracks take long to make
+            last, lists = verdict.outcome, {}
+        judged = verdict.oracle, not verdict.follows(ranked_by)
+        if (found := lists.get(judged)) is None:
+            trial, among = last.trial, floors if last.record.floor else tracks
+            track = Track(trial.dataset, trial.image_size, *judged, trial.protocol)
+            by_data = among.setdefault(track, {})
+            found = lists[judged] = by_data.setdefault((trial.category, last.fingerprint), [])
+        found.append(verdict)
     for track in sorted(floors | tracks, key=_largest_first):
         by_data = tracks.get(track) or floors[track]
         beside = floors.get(track, {}) if track in tracks else {}  # where nothing else was fitted, floors are ranked
@@ -133,8 +140,17 @@ def unfinished(verdicts: Iterable[Verdict]) -> dict[tuple[str, str], list[str]]:
 
 def _by_method(verdicts: Iterable[Verdict]) -> dict[Method, list[Verdict]]:
     groups: dict[Method, list[Verdict]] = {}
+    alike: dict[Hashable, dict[Hashable, list[Verdict]]] = {}
+    last: Outcome | None = None
+    lists: dict[Hashable, list[Verdict]] = {}
     for verdict in verdicts:
-        groups.setdefault(method_of(verdict), []).append(verdict)
+        if verdict.outcome is not last:  # as above: the settings of a trial are those of all verdicts on it
+            last = verdict.outcome
+            lists = alike.setdefault(last.trial._replace(category="", seed=0), {})
+        judged = verdict.pool, verdict.threshold
+        if (found := lists.get(judged)) is None:
+            found = lists[judged] = groups.setdefault(method_of(verdict), [])
+        found.append(verdict)
     return groups
 
 
@@ -175,7 +191,7 @@ def _rows(
         BoardRow(
             method,
             floor,
-            verdicts=sorted(group, key=lambda verdict: verdict.trial.seed) if len(group) > 1 else group,
+            verdicts=sorted(group, key=attrgetter("outcome.trial.seed")) if len(group) > 1 else group,
             common=common,
             below=below.get(_judged_as(method), ()) if below else (),
         )

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from harness import FloatArray, Threshold, TooFewError, conformal_place, images_needed, spell, tolerance_place
-from harness_thresholds.limits import ascending, expect
+from harness_thresholds.limits import ascending, ascending_rows, expect
 
 
 @dataclass
@@ -39,6 +39,12 @@ class Conformal(Threshold):
             raise _too_few(self, len(scores), needed, 1 / (len(scores) + 1))
         return float(scores[place - 1])
 
+    def fit_many(self, normal: FloatArray) -> FloatArray:
+        """The same of each row."""
+        scores = ascending_rows(normal)
+        place = conformal_place(scores.shape[1], self.alpha)
+        return scores[:, place - 1] if place is not None else super().fit_many(normal)
+
 
 @dataclass
 class Tolerance(Threshold):
@@ -62,6 +68,12 @@ class Tolerance(Threshold):
             needed = images_needed(self.alpha, self.confidence)
             raise _too_few(self, len(scores), needed, 1 - (1 - self.confidence) ** (1 / len(scores)))
         return float(scores[place - 1])
+
+    def fit_many(self, normal: FloatArray) -> FloatArray:
+        """The same of each row."""
+        scores = ascending_rows(normal)
+        place = tolerance_place(scores.shape[1], self.alpha, self.confidence)
+        return scores[:, place - 1] if place is not None else super().fit_many(normal)
 
 
 def _too_few(threshold: Conformal | Tolerance, n: int, needed: int, reachable: float) -> TooFewError:

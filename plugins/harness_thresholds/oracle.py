@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness import BoolArray, FloatArray, OracleThreshold
+from harness import BoolArray, FloatArray, OracleThreshold, Rankings
 
 
 class F1Oracle(OracleThreshold):
@@ -39,3 +39,19 @@ class F1Oracle(OracleThreshold):
             return float(np.nextafter(lowest, -np.inf)[0])
         limit = (below + lowest) / 2
         return float(limit[0] if limit[0] < lowest[0] else below[0])
+
+    def fit_oracle_many(self, rankings: Rankings) -> FloatArray:
+        """The same of each row."""
+        normal, abnormal = rankings.normal, rankings.abnormal
+        if not abnormal.shape[1]:
+            return normal[:, -1]
+        rows, m = np.arange(len(abnormal)), abnormal.shape[1]
+        f1 = rankings.found / (rankings.found + rankings.alarms + m)
+        best = m - 1 - f1[:, ::-1].argmax(axis=1)
+        lowest, fewer = abnormal[rows, best], rankings.below[rows, best]
+        if not normal.shape[1]:
+            return np.asarray(np.nextafter(lowest, -np.inf))
+        below = normal[rows, np.maximum(fewer, 1) - 1]
+        limit = (below + lowest) / 2
+        limit = np.where(limit < lowest, limit, below)
+        return np.asarray(np.where(fewer > 0, limit, np.nextafter(lowest, -np.inf)))

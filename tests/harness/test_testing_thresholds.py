@@ -86,6 +86,13 @@ class SaysOracleOnly(Mean):
     oracle = True
 
 
+class OtherwiseOfMany(Mean):
+    """As with sums in another order."""
+
+    def fit_many(self, normal):
+        return np.nextafter(normal.mean(axis=1), np.inf)
+
+
 class Between(OracleThreshold):
     name = "between"
 
@@ -128,6 +135,7 @@ def test_a_right_threshold_passes_every_check(right):
         (SortsInPlace, "leaves_scores_unchanged", "the scores began with"),
         (InfiniteForOneScore, "copes_with_degenerate_scores", r"one score \(0.5, ...\) gave a limit of inf"),
         (DividesByTheSpread, "copes_with_degenerate_scores", "gave a limit of nan"),
+        (OtherwiseOfMany, "many_trials_get_the_limits_of_each", "its form for many gives a limit of"),
         (BetweenOfBothClassesOnly, "copes_with_degenerate_scores", "Warning|gave a limit of nan"),
     ],
 )
