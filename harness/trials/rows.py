@@ -214,8 +214,7 @@ def _read(db: sqlite3.Connection, ids: Sequence[str]) -> list[Row]:
         db.execute(f"SELECT trial, digest FROM digests WHERE what = ? AND trial IN ({places})", [TRIAL, *ids])  # noqa: S608
     )
     return [
-        Row(
-            *row,
+        Row(*row)._replace(
             test_set=test_sets.get(row[2]) if one in scores else None,
             scores=tuple(scores.get(one, ())),
             corrupted=tuple(corrupted.get(one, ())),
