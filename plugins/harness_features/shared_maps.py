@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from harness import Encoder, Run, spell
 from harness_features import folded
+from harness_features.extracting import waited_for
 from harness_features.frozen import weights_digest
 
 LIMIT_GB = 8.0
@@ -50,7 +51,11 @@ class SharedMaps:
         """
         files = self.names(pixels)
         self._probe(pixels, files, extract)
-        self._complete(pixels, files, extract)
+        if not all(file.exists() for file in files):
+            with waited_for(self.folder, files):
+                self._complete(pixels, files, extract)
+        else:
+            self._complete(pixels, files, extract)
         for start in range(0, len(pixels), self.batch):
             chosen = np.minimum(np.arange(start, start + self.batch), len(pixels) - 1)
             yield start, self._joined([files[i] for i in chosen]) or extract(pixels[chosen])

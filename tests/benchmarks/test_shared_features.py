@@ -84,3 +84,23 @@ def test_ten_detectors_by_three_seeds_against_one(
     features = 128 * 2 * 384 * 18 * 18 * 4
     print(f"\npeak {memory.bytes / 1e6:.0f} MB beside mapped files; the features have {features / 1e6:.0f} MB")
     print("seconds of the processor: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in processor.items()))
+
+
+def test_how_cost_grows_with_detectors(figures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many detectors on one frozen encoder, seconds of the processor; the least of two."""
+    train, test = drawn(48, 1), drawn(16, 2)
+    for count in (1, 3, 10):
+        least = float("inf")
+        for turn in range(2):
+            monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / f"{count}-{turn}"))
+            for kept in (shared._layouts, shared._read, frozen._built):
+                kept.clear()
+            for module in (moments, patches):
+                monkeypatch.setattr(module, "remembered", Remembered())
+            start = time.process_time()
+            for spelling in DETECTORS[:count]:
+                model = REGISTRY.make(Model, spelling)
+                model.fit(train, encoder=Published(), loss=None, run=RUN)
+                model.score(test)
+            least = min(least, time.process_time() - start)
+        figures.add(f"{count} detectors on one frozen encoder, 48 + 16 images (CPU seconds)", least)
