@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from harness.api import FloatArray, Threshold
 from harness.errors import ModelError, TooFewError, error_line
 from harness.files import replacing
+from harness.images.decoding import most_pixels
 from harness.images.framing import content_size
 from harness.metrics.limits import limit_of
 from harness.plugin.spec import spell
@@ -276,8 +277,9 @@ def _digest(said: Mapping[str, Any]) -> str:
 def _saved(found: Mapping[str, Any]) -> SavedModel:
     """Raises KeyError, TypeError, ValueError, OverflowError for what no `_described` has written."""
     trial = Trial.read(typed.read(found["trial"], Mapping[str, Any], "trial"))
-    if trial.image_size < 1:
-        raise ValueError(f"image_size is {trial.image_size}, expected at least 1")
+    most = math.isqrt(most_pixels()[0])  # as of a photo, so that none is made larger than any that is read
+    if not 1 <= trial.image_size <= most:
+        raise ValueError(f"image_size is {trial.image_size}, expected 1 to {most}")
     scores = typed.read(found["calibration"], Mapping[str, tuple[float, ...]], "calibration")
     calibration = {
         pool: np.array([float(score) for score in given], dtype=np.float64) for pool, given in scores.items()
@@ -304,7 +306,7 @@ def _saved(found: Mapping[str, Any]) -> SavedModel:
     if any(len(pair) != 2 for pair in saved.statistics.values()):
         raise ValueError("a statistic is expected to have a mean and a deviation")
     if saved.pool not in calibration:
-        raise ValueError(f"pool is {saved.pool!r}, but it has scores of {', '.join(calibration) or 'none'}")
+        raise ValueError(f"pool is {saved.pool!r:.60}, but it has scores of {', '.join(calibration)[:200] or 'none'}")
     if not math.isfinite(saved.limit) or not all(np.isfinite(scores).all() for scores in calibration.values()):
         raise ValueError("its limit or a score is not finite")
     if not 8 <= saved.depth <= 16:
