@@ -93,7 +93,7 @@ def explained(answer: Recommendation) -> list[str]:
         "“At most” is an upper bound with 95 % confidence (Clopper and Pearson), for parts like those in the photos: "
         "another light, camera or batch is not covered.",
         "p of a runner-up: how likely a difference this large in right answers is by chance (McNemar's test).",
-        "`harness predict` gives each photo a p-value: the share of good photos that score as high. Of new good photos "
+        "harness predict gives each photo a p-value: the share of good photos that score as high. Of new good photos "
         "5 % have a p of .05 or less, so a small p alone is no proof of a defect.",
         "The AUROC is the chance that a bad photo scores above a good one; one half is chance.",
     ]
