@@ -20,6 +20,7 @@ from harness.verification.keys import signer
 ROOT = Path(__file__).parents[2]
 SMALL = ["--image-size", "32", "--epochs", "1", "--batch-size", "4", "--jobs", "1", "--device", "cpu"]
 """Added to what is printed, which takes minutes or hours."""
+FEW = "synthetic[n_train=12,n_test_good=4,n_test_defective=6]"
 WALKED_ELSEWHERE = {"predict": "test_readme_line.py", "pack": "test_readme_line.py", "latency": "test_readme_line.py"}
 
 
@@ -50,6 +51,9 @@ def walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]
         words = [str(tmp_path / "mvtec_ad") if word == "/data/mvtec_ad" else word for word in words]
         if words[0] == "run":
             words += SMALL if "--data-root" in words else [*SMALL, "--categories", "tile"]
+            words += [] if {"--data-root", "--dataset"} & {*words} else ["--dataset", FEW]
+        if words[0] == "data" and "--write" in words:
+            words += ["--image-size", "64"]
         if words[0] == "recommend":
             words += ["--image-size", "32", "--minutes", "0.001"]
         if words[0] == "certify" and "--check" not in words:

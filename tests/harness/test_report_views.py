@@ -120,9 +120,14 @@ def test_each_image_has_its_p_value_and_the_page_says_what_it_means(view: Any) -
 def test_axe_finds_nothing_and_nothing_needs_sideways_scrolling(view: Any) -> None:
     axe = pytest.importorskip("axe_playwright_python", reason="axe-core is not here: pip install '.[test]'")
     view.evaluate((files(axe) / "axe.min.js").read_text(encoding="utf-8"))
-    for step in ("() => undefined", "() => document.querySelector('.tile').click()"):
+    again = (view.viewport_size["width"], view.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")) == (
+        390,
+        True,
+    )
+    rules = ", runOnly: ['color-contrast']" if again else ""  # the light page of this width is held to the others
+    for step, part in (("() => undefined", "document"), ("() => document.querySelector('.tile').click()", "'dialog'")):
         view.evaluate(step)
-        found = view.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+        found = view.evaluate(f"axe.run({part}, {{ resultTypes: ['violations']{rules} }})")["violations"]
         assert [(one["id"], one["nodes"][0]["html"][:120]) for one in found] == []
     view.keyboard.press("Escape")
     assert view.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -5,15 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 from click.testing import CliRunner, Result
 
 from harness.commands import main
@@ -301,12 +300,9 @@ def test_a_float32_fit_of_a_network_that_ran_beside_another_is_made_again_bit_fo
     words = ["--store", str(tmp_path / "runs"), "--device", "cpu"]
     crossed = ["--dataset", "synthetic[n_train=8]", "--categories", "bottle", "--models", "cae", "--encoders", "conv"]
     crossed += ["--losses", "ssim", "--seeds", "0,1", "--image-size", "64", "--epochs", "1", "--batch-size", "8"]
-    environ = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
 
     def harness(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "harness", *arguments], env=environ, check=False, capture_output=True, text=True
-        )
+        done = warm_python.run([sys.executable, "-m", "harness", *arguments], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

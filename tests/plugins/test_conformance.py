@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 from pathlib import Path
 
 import pytest
 import torch
 
-from harness import Dataset
+from harness import Dataset, Model
 from harness.plugin.registry import HOOKS, Registry
-from harness.testing import parametrize_with_checks
+from harness.plugin.spec import spell
+from harness.testing import models, parametrize_with_checks
 
 SHARED = Path(__file__).parents[3] / "shared"
 ROOTS = {"mvtec_ad": SHARED / "data" / "mvtec_ad_256", "folder": SHARED / "data" / "hazelnut_toy"}
@@ -70,6 +73,36 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+SCORES_ALONE = {
+    models.check_gives_one_finite_score_an_image,
+    models.check_gives_what_its_pools_need,
+    models.check_maps_have_the_size_of_the_images,
+    models.check_score_does_not_depend_on_batch,
+    models.check_score_does_not_depend_on_labels,
+    models.check_toy_defects_score_above_normal,
+    models.check_saves_and_loads,
+    models.check_network_scores_as_the_model_does,
+}
+"""Checks of what a model does once it is fitted, each of which gets a copy of the same fit."""
+FITTED: dict[str, Model] = {}
+
+
+@pytest.fixture(autouse=True)
+def _fitted_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = request.node.callspec.params.get("check") if hasattr(request.node, "callspec") else None
+    if inspect.unwrap(check or repr) not in SCORES_ALONE:
+        return
+    fit = models._fitted
+
+    def copied(model: Model) -> Model:
+        spelt = spell(model)
+        if spelt not in FITTED:
+            FITTED[spelt] = fit(model)
+        return copy.deepcopy(FITTED[spelt])
+
+    monkeypatch.setattr(models, "_fitted", copied)
 
 
 @parametrize_with_checks(parts())

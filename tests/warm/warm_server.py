@@ -135,7 +135,7 @@ def _run(words: list[str], folder: str) -> None:
         runpy.run_module(words[0], run_name="__main__", alter_sys=True)
     else:
         sys.argv = [kind, *words]
-        sys.path.insert(0, str(Path(kind).parent))
+        sys.path.insert(0, str(Path(kind).absolute().parent))
         runpy.run_path(kind, run_name="__main__")
 
 
