@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from harness.plugin.registry import Registry
 from harness.report.answer import Answer, answers_of
 from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
-from harness.verdicts.answering import answered
+from harness.verdicts.answering import _worth, answered
 from harness.verdicts.judging import judge
 from harness.verdicts.leaderboard import boards
 from harness.verdicts.rows import RANKED_BY
@@ -97,3 +98,12 @@ def test_one_method_is_compared_with_nothing() -> None:
     assert len(found.rows) == 1
     assert found.rows[0]["kind"] == "chosen"
     assert found.rows[0]["misses"][0] == pytest.approx(0.0)
+
+
+def test_a_method_s_worth_is_the_mean_of_its_auroc_and_of_what_it_finds() -> None:
+    def worth(**means: float) -> float:
+        return _worth(SimpleNamespace(mean=means.get))  # type: ignore[arg-type]
+
+    assert worth(auroc=0.9, abnormal_rate=0.5) == pytest.approx(0.7)
+    assert np.isnan(worth(auroc=0.9))
+    assert np.isnan(worth(abnormal_rate=0.9))

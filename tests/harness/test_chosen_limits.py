@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from harness import conformal_place
 from harness.verdicts.choosing import Candidate, Choice, Promise, choose, limit_at
-from harness.verdicts.chosen_limits import _LeftOut, alpha_of
+from harness.verdicts.chosen_limits import Limited, _LeftOut, alpha_of, limited_by_choosing
 
 DETECTORS, LINES = 15, 120
 
@@ -93,3 +93,17 @@ def test_images_are_left_out_as_if_they_were_not_there(seed: int, n: int, k: int
 def test_alpha_takes_the_place_that_it_was_made_of(n: int, how_far: float) -> None:
     place = 1 + round(how_far * (n - 1))
     assert conformal_place(n, alpha_of(place, n)) == place
+
+
+def test_a_place_that_is_enough_is_looked_for_from_the_second_score_on() -> None:
+    good, bad = [np.arange(6.0), np.arange(6.0)[::-1]], [np.arange(9.0), np.arange(9.0)]
+
+    def first(worths: np.ndarray) -> np.ndarray:
+        return np.zeros(worths.shape[1], dtype=np.intp)
+
+    places = [limited_by_choosing(good, bad, least, lambda alarms: True, first).place for least in (1, 2, 3, 6)]
+    assert places == [2, 2, 3, 6]
+    never = limited_by_choosing(good, bad, 2, lambda alarms: False, first)
+    assert (never.place, never.enough) == (6, False)
+    alone = limited_by_choosing(good[:1], bad[:1], 5, lambda alarms: False, first)
+    assert alone == Limited(5, pytest.approx(2 / 7), True)

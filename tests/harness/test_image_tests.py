@@ -148,3 +148,17 @@ def test_scores_that_are_cut_lengthened_or_fewer_than_they_say_are_damaged() -> 
     for runs in ("good", [["good"]], [["good", 0]], [["good", True]], [[1, 2]], [["good", 2.0]]):
         with pytest.raises(ValueError, match=r"expected runs such as \['good', 20\]"):
             unpacked({**whole, "defects": runs}, "mean")
+
+
+def test_of_what_stores_of_before_remember_of_pixels_average_precision_alone_has_another_definition() -> None:
+    figures = {"aupro_0.30": 0.5, "pixel_auroc": 0.6, "pixel_average_precision": 0.7}
+
+    def earlier(**versions: int) -> list[str]:
+        record = replace(VERDICT.outcome.record, pixels=figures, pixel_versions=versions)
+        verdict = replace(VERDICT, outcome=replace(VERDICT.outcome, record=record))
+        return [name for name in figures if verdict.earlier(name)]
+
+    assert earlier() == ["pixel_average_precision"], "a record that states no version is of the first"
+    assert earlier(pixel_average_precision=2) == []
+    assert earlier(pixel_average_precision=2, pixel_auroc=3) == ["pixel_auroc"]
+    assert not VERDICT.earlier("pixel_average_precision"), "it remembers none"

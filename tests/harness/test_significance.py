@@ -241,3 +241,8 @@ def test_importing_significance_loads_no_scipy():
     code = "import sys, harness.metrics.significance; print({'torch', 'scipy', 'sklearn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_many_fits_on_two_images_are_no_stronger_than_two_images_can_be():
+    assert seeds_by_images(np.ones((10, 2)), np.zeros((10, 2))) >= 0.5
+    assert seeds_by_images(np.ones((10, 8)), np.zeros((10, 8))) == pytest.approx(2 * 0.5**8)

@@ -20,7 +20,7 @@ from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts.judging import judge
 from harness.verdicts.leaderboard import boards
-from harness.verdicts.sweeps import has_sweeps, sweeps_of
+from harness.verdicts.sweeps import differing, has_sweeps, sweeps_of
 from harness.verdicts.verdict import Verdict
 
 KINDS = ("good",) * 20 + ("crack",) * 20
@@ -128,3 +128,17 @@ def test_words_two_rows_and_other_networks_are_methods_and_no_sweep() -> None:
         [("outlier[detector=a]", "conv", "-"), ("outlier[detector=b]", "conv", "-"), ("outlier", "conv", "-")]
     )
     assert not has_sweeps([(f"knn[level={n}]", f"timm[name=net{n}]", "-") for n in range(3)])
+
+
+def test_names_that_are_no_spellings_make_no_sweep_and_are_no_error() -> None:
+    odd = [("a [b", "conv", "mse"), ("dae[level=0.1]", "conv", "mse"), ("dae[level=0.2]", "conv", "mse")]
+    assert not has_sweeps(odd)
+    assert differing(odd[1:]) == ("level",)
+    assert differing([odd[0], odd[1]]) == ("level",)
+    assert differing([("dae[mode=fast]", "-", "-"), ("dae[mode=slow]", "-", "-")]) == (), "words are no numbers"
+
+
+def test_settings_without_a_seed_in_common_are_not_judged_by_each_other() -> None:
+    apart = [outcome(level, "tile", 2.0, seed) for seed, level in enumerate(("0.1", "0.2", "0.3"))]
+    (sweep,) = sweeps_of(boards(judged(apart), "auroc")[0], "auroc")
+    assert sweep.flattered is None
