@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import Threshold, UsageError, spell
-from harness.plugin.grammar import split_joined
-from harness.plugin.options import describe, option_types, read, same, write
+from harness import Loss, Part, Threshold, UsageError, spell
+from harness.plugin.grammar import quoted, split_joined
+from harness.plugin.options import describe, fault_of_options, is_kind, option_types, read, same, write
 from harness.plugin.spec import make, parse, split_list
 
 
@@ -182,3 +182,43 @@ def test_quotes_of_a_list_that_stand_in_no_brackets_are_letters_and_commas_there
     assert split_list('a="b,c"') == ['a="b', 'c"']
     assert split_list('x[a="b,c"],d') == ['x[a="b,c"]', "d"]
     assert split_joined("flip+shift[by=1+2]") == ["flip", "shift[by=1+2]"]
+
+
+def test_a_value_that_begins_with_a_quote_is_quoted_even_where_it_could_be_read_alone() -> None:
+    assert quoted('"x') == '"\\"x"'
+    assert quoted('x"y') == 'x"y'
+    assert quoted("a.b/c-1") == "a.b/c-1"
+
+
+class OnlyNamed:
+    kind = "pool"
+
+
+@dataclass
+class LooksUpNothing(Threshold):
+    name = "looks_up_nothing"
+    size: Nowhere = 1  # type: ignore[name-defined]  # noqa: F821
+
+    def fit(self, normal):
+        return 0.0
+
+
+@dataclass
+class CannotBeLookedUp(LooksUpNothing):
+    name = "cannot_be_looked_up"
+    size: (lambda: 1 / 0)() = 1  # type: ignore[misc]
+
+
+def test_a_type_that_is_not_there_at_run_time_is_answered_with_how_to_import_it() -> None:
+    said = fault_of_options(LooksUpNothing)
+    assert said.startswith("whose option 'size' has the type 'Nowhere', which cannot be looked up (")
+    assert said.endswith(": import it outside of `if TYPE_CHECKING`")
+    assert fault_of_options(CannotBeLookedUp).endswith("(division by zero)")
+
+
+def test_a_class_that_is_no_part_is_no_kind_even_where_it_says_so() -> None:
+    assert is_kind(Loss)
+    assert not is_kind(Part), "no kind in particular"
+    assert not is_kind(OnlyNamed)
+    assert not is_kind(int)
+    assert not is_kind("pool")
