@@ -218,3 +218,13 @@ def test_what_numpy_would_make_some_number_of_is_no_score(found: np.ndarray, sai
 
     with pytest.raises(TrainingError, match=said):
         pool_scores(Careless(), images(2), POOLS)
+
+
+def test_a_pool_that_writes_into_the_maps_is_an_error_for_the_next_pool_is_given_the_same() -> None:
+    class Writes(Odd):
+        def score(self, maps: np.ndarray) -> np.ndarray:
+            maps[:] = 0
+            return maps.mean(axis=(1, 2))
+
+    with pytest.raises(TrainingError, match="pool writes: ValueError: assignment destination is read-only"):
+        pool_scores(ByPixel(), images(3), {"writes": Writes()})
