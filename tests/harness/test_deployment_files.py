@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from harness.api import Threshold
 from harness.deployment import watching
-from harness.deployment.detector import Decided
+from harness.deployment.detector import Decided, Detector
 from harness.deployment.engines import SCORE
-from harness.deployment.image_files import ImageFiles
+from harness.deployment.image_files import Found, ImageFiles
 from harness.deployment.kept import directory_of
 from harness.deployment.measuring import Task, _measure
-from harness.deployment.predicting import Read, at_once, judge
+from harness.deployment.predicting import Read, at_once, judge, read
 from harness.deployment.submitting import map_of
 from harness.deployment.unusual import UnusualImages
 from harness.deployment.watching import Watch
@@ -243,3 +244,52 @@ def test_an_engine_is_warmed_up_timed_so_often_and_asked_for_its_scores() -> Non
     assert (one.milliseconds < 2000).all()
     assert (one.scores.tolist(), four.scores.tolist()) == ([0.5], [0.5] * 4)
     assert 0 <= one.peak_mb < 10_000
+
+
+def test_whatever_a_data_set_raises_is_the_problem_of_its_file_but_for_a_person_who_stops() -> None:
+    def raising(error: BaseException) -> Any:
+        def read_file(file: Path) -> np.ndarray:
+            raise error
+
+        return detector(read=read_file)
+
+    found = Found(Path("a.png"), Path("b/a.png"))
+    for error, said in (
+        (DataError("a.png is cut off"), "a.png is cut off"),
+        (ValueError("two\nlines"), "a.png: ValueError: two lines"),
+        (SystemExit(3), "a.png: SystemExit: 3"),
+    ):
+        one = read(raising(error), found)
+        assert (one.file, one.name, one.pixels, one.problem) == (found.file, found.name, None, said)
+    with pytest.raises(KeyboardInterrupt):
+        read(raising(KeyboardInterrupt()), found)
+    assert read(detector(), found._replace(problem="a folder that is gone")).problem == "a folder that is gone"
+
+
+@pytest.mark.parametrize("shape", [(7, 20), (20, 7)])
+def test_an_image_that_is_smaller_than_a_tile_on_either_side_is_refused(shape: tuple[int, int]) -> None:
+    trial = SimpleNamespace(image_size=0, tiles=8)
+    dataset = SimpleNamespace(read=lambda file, size: np.zeros((*shape, 3), np.uint8))
+    cut = Detector(SimpleNamespace(trial=trial), None, dataset, "max", "mean", 1.0)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=rf"is {shape[1]}x{shape[0]}: expected at least a tile of 8x8"):
+        cut.read(Path("small.png"))
+    trial.tiles = 7
+    assert cut.read(Path("small.png")).shape == (*shape, 3)
+
+
+def test_a_model_that_takes_no_pool_is_judged_by_another_threshold_and_one_whose_pool_is_gone_is_not() -> None:
+    class Half(Threshold):
+        name = "half"
+
+        def fit(self, normal: np.ndarray) -> float:
+            return float(normal.max()) / 2
+
+    saved: Any = SimpleNamespace(calibration={"-": np.array([1.0, 4.0]), "power": np.array([2.0])})
+    model = Detector(saved, None, None, "-", "mean", 2.5)  # type: ignore[arg-type]
+    again = model.judging(Half())
+    assert (again.limit, again.threshold, again.pool) == (2.0, "half", "-")
+    assert model.judging() is model
+    with pytest.raises(UsageError, match="pool 'power', which this model has scores of, is offered by no plugin here"):
+        model.judging(Half(), "power")
+    with pytest.raises(UsageError, match="this model takes no pool 'max': no pool 'max'. Available: -, power"):
+        model.judging(Half(), "max")

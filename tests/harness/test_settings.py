@@ -158,6 +158,23 @@ def test_a_wrong_value_is_quoted_with_what_was_expected(asked: dict[str, Any], s
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"categories": ["tile", 1]}, "expected a comma list, or 'all'"),
+        ({"categories": ""}, "expected a comma list, or 'all'"),
+        ({"tiles": "large"}, "expected whole numbers from 1, or none, such as 256, or none,256"),
+        ({"tiles": "0"}, "expected whole numbers from 1, or none"),
+        ({"shots": "few"}, "expected whole numbers from 1, or all, such as 1,2,4,all"),
+        ({"mlflow": 3}, "expected text"),
+    ],
+)
+def test_a_wrong_list_is_answered_with_an_example_of_a_right_one(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Settings.of(asked)
+    assert said in str(refused.value)
+
+
 def test_a_setting_is_called_what_it_is_called_where_it_was_asked_for() -> None:
     with pytest.raises(UsageError, match="^--weights is 'x'"):
         Settings.of({"weights": "x"}, "command line")

@@ -152,6 +152,14 @@ def test_a_store_of_another_version_is_refused_with_both_versions(tmp_path: Path
     assert str(tmp_path / FILE_NAME) not in open_now, f"closed although it was refused: {refused.value}"
 
 
+def test_a_store_of_a_version_before_the_first_is_refused(tmp_path: Path) -> None:
+    Store(tmp_path, write=True).close()
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as db, db:
+        db.execute("PRAGMA user_version = -1")
+    with pytest.raises(StoreError, match=f"store .* has version -1, expected 1 to {VERSION}"):
+        Store(tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"not a database, surely not one", b""])
 def test_another_file_of_that_name_is_not_read_as_a_store(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
