@@ -148,6 +148,7 @@ def test_a_restart_goes_on_from_the_state_and_counts_no_file_twice(tmp_path: Pat
     first = Drift(detector(), images=10**6, file=file)
     feed(first, 80, 0.0)
     first.save()
+    assert json.loads(file.read_text())["format"] == 1, "what files of before say, which are read as well"
     second = Drift(detector(), images=10**6, file=file)
     assert second.counted == first.counted == whole.counted
     for drift in (whole, second):
