@@ -226,5 +226,9 @@ def test_a_pool_that_writes_into_the_maps_is_an_error_for_the_next_pool_is_given
             maps[:] = 0
             return maps.mean(axis=(1, 2))
 
+    class Fresh(ByPixel):
+        def score(self, images: Images) -> Scores:
+            return Scores(maps=np.ones((len(images), 4, 4)))
+
     with pytest.raises(TrainingError, match="pool writes: ValueError: assignment destination is read-only"):
-        pool_scores(ByPixel(), images(3), {"writes": Writes()})
+        pool_scores(Fresh(), images(3), {"writes": Writes()})
