@@ -9,6 +9,7 @@ import click
 
 from harness.printable import printable
 from harness.report.events import TO_STDERR, Lines, opened_log
+from harness.report.wrapping import wrapped
 
 
 def open_log(ctx: click.Context, file: str | None) -> Lines | None:
@@ -36,4 +37,4 @@ class _Messages(io.TextIOBase):
 
 def warn(text: str) -> None:
     """One line on stderr."""
-    click.echo(printable(f"harness: {text}"), err=True)
+    click.echo(wrapped(printable(f"harness: {text}")), err=True)

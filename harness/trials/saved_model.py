@@ -274,12 +274,20 @@ def _digest(said: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+_SPELT = ("dataset", "category", "model", "encoder", "loss")
+_MOST_NAME = 4_000
+"""Characters of a name or a part's spelling, which errors quote."""
+
+
 def _saved(found: Mapping[str, Any]) -> SavedModel:
     """Raises KeyError, TypeError, ValueError, OverflowError for what no `_described` has written."""
     trial = Trial.read(typed.read(found["trial"], Mapping[str, Any], "trial"))
     most = math.isqrt(most_pixels()[0])  # as of a photo, so that none is made larger than any that is read
     if not 1 <= trial.image_size <= most:
         raise ValueError(f"image_size is {trial.image_size}, expected 1 to {most}")
+    long = next((name for name in _SPELT if len(getattr(trial, name)) > _MOST_NAME), None)
+    if long is not None:
+        raise ValueError(f"{long} has {len(getattr(trial, long)):,} characters, expected at most {_MOST_NAME:,}")
     scores = typed.read(found["calibration"], Mapping[str, tuple[float, ...]], "calibration")
     calibration = {
         pool: np.array([float(score) for score in given], dtype=np.float64) for pool, given in scores.items()

@@ -188,6 +188,7 @@ def test_an_unknown_format_is_named_before_anything_else_is_asked(kept: Path) ->
         ({"calibration": []}, "calibration is"),
         ({"trial": {"dataset": "folder"}}, "it lacks 'category'"),
         ({"trial": {**TRIAL.written(), "image_size": 0}}, "image_size is 0, expected 1 to 9433"),
+        ({"trial": {**TRIAL.written(), "model": "m" * 4001}}, "model has 4,001 characters, expected at most 4,000"),
         ({"trial": {**TRIAL.written(), "image_size": 9434}}, "image_size is 9434, expected 1 to 9433"),
         ({"trial": {**TRIAL.written(), "seed": "0"}}, "seed is '0'"),
         ({"trial": {**TRIAL.written(), "seed": 4}}, "id is"),
