@@ -68,6 +68,11 @@ def test_a_model_that_searches_its_process_finds_no_labels(performed: Callable[.
     assert performed("spy[looks=everywhere]").record.resolved == {"found": "nothing"}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is shown as a file on Linux alone")
+def test_a_model_cannot_read_the_memory_of_the_process_that_has_the_labels(performed: Callable[..., object]) -> None:
+    assert performed("spy[looks=parent]").record.resolved == {"found": "nothing"}
+
+
 def test_the_same_search_finds_them_where_trials_are_not_isolated() -> None:
     trial = TRIAL._replace(model="spy[looks=frames]")
     found = Worker(WorkerConfig(threads=1), Registry.discover([SPY])).perform(trial, Observer())

@@ -7,5 +7,6 @@ and plain arrays, never a pickle.
 
 Who fits isolated trials makes `Worker(WorkerConfig(isolate=True, ...), isolated_registry(plugin_files))`.
 
-It fences off labels in memory. It is no sandbox: a stranger may read every file that its user may read.
+It fences off labels in memory, on Linux also in that of the run's other processes. It is no sandbox: a stranger may
+read every file that its user may read.
 """

@@ -19,6 +19,7 @@ import numpy as np
 from harness.api import Progress
 from harness.errors import TrainingError, UnavailableError
 from harness.trials.endings import ending, too_late
+from harness.trials.isolation.fence import close_memory
 from harness.trials.isolation.wire import MOST_ARRAYS, Arrays, WireError, receive, send
 
 _START_MINUTES = 5.0
@@ -97,6 +98,7 @@ def strangers(
     files: Mapping[Path, bytes], threads: int | None = None, minutes: float | None = _START_MINUTES
 ) -> Iterator[StrangerProcess]:
     """A process that has loaded these plugin files and all installed plugins; it ends when this context does."""
+    close_memory()
     ours, theirs = Pipe()
     with tempfile.TemporaryDirectory(prefix="harness-isolated-", ignore_cleanup_errors=True) as folder:
         program = [sys.executable, "-P", "-m", "harness.trials.isolation.stranger"]

@@ -24,6 +24,7 @@ from harness.plugin.registry import HOOKS, Registry
 from harness.trials import hardware
 from harness.trials.handed import handed
 from harness.trials.isolation.described import ISOLATED, describe
+from harness.trials.isolation.fence import give_up_tracing
 from harness.trials.isolation.wire import Arrays, receive, send
 from harness.trials.trial import UNUSED, Trial
 
@@ -140,6 +141,7 @@ def main() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     if os.getppid() != parent:
         return
+    give_up_tracing()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the harness decides
     threads = int(sys.argv[3]) or None
     with kept_apart(), hardware.limited_to(threads):
