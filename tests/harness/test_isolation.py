@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import pickle
 import sys
@@ -71,6 +72,7 @@ def test_a_model_that_searches_its_process_finds_no_labels(performed: Callable[.
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is shown as a file on Linux alone")
 def test_a_model_cannot_read_the_memory_of_the_process_that_has_the_labels(performed: Callable[..., object]) -> None:
     assert performed("spy[looks=parent]").record.resolved == {"found": "nothing"}
+    assert ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) == 0, "not to be dumped, which bars users other than root"
 
 
 def test_the_same_search_finds_them_where_trials_are_not_isolated() -> None:
