@@ -137,13 +137,13 @@ def alive(process: int) -> bool:
 
 @pytest.mark.slow
 def test_fifty_kills_at_random_moments_lose_no_stored_trial_and_fit_none_twice(bench: Bench) -> None:
-    seeds, chance, stored = 300, random.Random(7), set[int]()
+    seeds, chance, stored = 400, random.Random(7), set[int]()
     for round_ in range(50):
         begun = len(bench.fits())
         process = bench.start(seeds, "--jobs", "2" if round_ % 5 == 4 else "1", "--quiet", FIT_S="0.002")
         if round_ % 2:  # half of them while it fits and stores, the others mostly while it starts
-            bench.wait_for_fits(begun + chance.randint(1, 6), process)
-        time.sleep(chance.uniform(0, 0.03 if round_ % 2 else 0.3))
+            bench.wait_for_fits(begun + chance.randint(1, 10), process)
+        time.sleep(chance.uniform(0, 0.03 if round_ % 2 else 0.2))
         process.kill()
         process.wait()
         now = set(bench.stored())
