@@ -94,12 +94,13 @@ def test_importing_every_module_asks_no_network(guarded: Guarded) -> None:
 @pytest.mark.slow
 def test_the_demo_asks_no_network(guarded: Guarded) -> None:
     words = "-m harness run --models dae,cae --encoders all --losses mse --categories tile --epochs 1 --jobs 2"
+    words += " --image-size 64 --batch-size 8 --dataset synthetic[n_train=8,n_test_good=2,n_test_defective=2]"  # in less time
     said = guarded(*words.split(), HARNESS_CACHE=str(guarded.folder / "cache"))
     assert "6 fitted" in said
     assert not guarded.asked
 
 
-RUN = "-m harness run --categories tile --weights pretrained --jobs 1 --device cpu --epochs 1"
+RUN = "-m harness run --categories tile --weights pretrained --jobs 1 --device cpu --epochs 1 --image-size 64"
 
 
 def test_offline_means_that_no_hub_is_asked_for_any_weights(guarded: Guarded) -> None:

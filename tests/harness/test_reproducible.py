@@ -40,12 +40,17 @@ def run(store: Path, jobs: int, **environ: str) -> list[Outcome]:
         return list(opened.outcomes())
 
 
+@pytest.fixture(scope="module")
+def one_by_one(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
+    return run(tmp_path_factory.mktemp("one by one"), 1)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("environ", [{}, {"MKL_NUM_THREADS": "2"}], ids=["as it is", "MKL_NUM_THREADS=2"])
 def test_float32_scores_are_equal_to_the_last_bit_for_any_number_of_jobs(
-    tmp_path: Path, environ: dict[str, str]
+    tmp_path: Path, one_by_one: list[Outcome], environ: dict[str, str]
 ) -> None:
-    one_by_one, side_by_side = run(tmp_path / "1", 1, **environ), run(tmp_path / "2", 2, **environ)
+    side_by_side = run(tmp_path / "2", 2, **environ)
     assert [outcome.trial.seed for outcome in side_by_side] == [0, 1]
     for alone, crowded in zip(one_by_one, side_by_side, strict=True):
         assert alone.id == crowded.id
