@@ -199,3 +199,10 @@ def test_an_isolated_model_leaves_images_out_without_a_fit_more_as_it_does_here(
     assert apart.evidence is not None, apart.reason
     assert np.array_equal(here.evidence.normal["-"], apart.evidence.normal["-"])
     assert here.evidence.normal["-"].min() > 0, "no image is compared with itself"
+
+
+def test_a_floor_stays_one_where_it_is_isolated() -> None:
+    """Without that, `verify` called every honest floor different."""
+    trial = TRIAL._replace(model="global_statistics")
+    found = Worker(WorkerConfig(threads=1, isolate=True), isolated_registry([SPY])).perform(trial, Observer())
+    assert (found.status, found.record.floor) == ("done", True), found.reason

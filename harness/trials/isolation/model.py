@@ -81,7 +81,7 @@ class Isolation:
     @contextmanager
     def at_work(self, model: Model, trial: Trial) -> Iterator[IsolatedModel]:
         """The model of a trial, in a process that ends when this context does."""
-        said = {"name": type(model).name, "uses": model.uses, "default_pool": model.default_pool}
+        said = {"name": type(model).name, "uses": model.uses, "default_pool": model.default_pool, "floor": model.floor}
         leaves_out = type(model).score_left_out is not Model.score_left_out
         base = IsolatedLeavingOut if leaves_out else IsolatedModel
         kind: Any = type(type(model).__name__, (base,), said)
