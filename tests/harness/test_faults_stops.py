@@ -137,7 +137,7 @@ def alive(process: int) -> bool:
 
 @pytest.mark.slow
 def test_fifty_kills_at_random_moments_lose_no_stored_trial_and_fit_none_twice(bench: Bench) -> None:
-    seeds, chance, stored = 400, random.Random(7), set[int]()
+    seeds, chance, stored = 200, random.Random(7), set[int]()
     for round_ in range(50):
         begun = len(bench.fits())
         process = bench.start(seeds, "--jobs", "2" if round_ % 5 == 4 else "1", "--quiet", FIT_S="0.002")
