@@ -118,7 +118,8 @@ def put_back(before: list[_Place], imported: set[str]) -> list[str]:
     """
     replaced = []
     for place in before:
-        if sys.modules.get(place.name, place.owner) is not place.owner:
+        again = place.name.startswith(_FILES)  # a plugin file is read anew by each registry
+        if not again and sys.modules.get(place.name, place.owner) is not place.owner:
             sys.modules[place.name] = place.owner
             replaced.append(f"sys.modules[{place.name!r}]")
         now = vars(place.owner)

@@ -389,3 +389,14 @@ def test_an_instance_is_made_again_from_its_spelling_unless_that_makes_another_o
         in_process.choose(registry, Threshold, [Between(word="none")])
     with pytest.raises(UsageError, match=r"has the option share = 'half': expected a finite number"):
         in_process.choose(registry, Threshold, [Between(share="half")])  # type: ignore[arg-type]
+
+
+def test_a_plugin_file_that_is_read_again_replaces_nothing_and_its_newer_content_counts(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(GOOD_PLUGIN.format(cls="One", name="one"))
+    before = Registry.discover([file])
+    file.write_text(GOOD_PLUGIN.format(cls="Two", name="two"))
+    after = Registry.discover([file])
+    assert (before.broken, after.broken) == ([], [])
+    assert "two" in after.offers(Threshold)
+    assert sys.modules["harness_plugin_file_mine"].__dict__["Two"] is after.offers(Threshold)["two"].part
