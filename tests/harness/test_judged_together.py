@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness import OracleThreshold, Ranking, Rankings, Threshold
 from harness.metrics.pools import EVERY_POOL
+from harness.plugin.spec import spell
 from harness.trials.record import Record
 from harness.trials.trial import Evidence, Outcome, Trial
 from harness.verdicts import together
@@ -142,7 +143,7 @@ def test_a_threshold_without_a_form_for_many_that_fits_is_asked_about_each_trial
     assert at_once(judge, some()) == alone(judge, some())
 
 
-@pytest.mark.parametrize("threshold", THRESHOLDS, ids=str)
+@pytest.mark.parametrize("threshold", THRESHOLDS, ids=spell)
 def test_built_in_thresholds_are_not_asked_one_by_one(threshold: Threshold, monkeypatch: pytest.MonkeyPatch) -> None:
     """But for the one whose fit is a search."""
     asked = Judge.by
