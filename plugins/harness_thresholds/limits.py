@@ -127,7 +127,8 @@ def quantile_of_rows(ascending: NDArray[np.float64], q: float) -> NDArray[np.flo
 
 def ascending_rows(normal: FloatArray) -> NDArray[np.float64]:
     """Scores (T, N), each row in ascending order. Raises ValueError as `ascending` does."""
-    scores = np.sort(np.asarray(normal, dtype=np.float64), axis=1)
+    # A row that does not lie in one piece would be added in another order than scores (N,) are.
+    scores = np.sort(np.ascontiguousarray(normal, dtype=np.float64), axis=1)
     if not scores.size or not np.isfinite(scores[:, [0, -1]]).all():
         raise ValueError("some normal scores are not finite: expected all of at least one")
     return scores

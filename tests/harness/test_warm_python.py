@@ -60,6 +60,17 @@ def test_it_is_waited_for_signalled_and_has_a_session_where_that_is_asked_for() 
         assert process.returncode == -signal.SIGTERM
 
 
-def test_what_would_be_read_too_late_is_refused() -> None:
-    with pytest.raises(AssertionError, match="use subprocess"):
-        warm_python.run([sys.executable, "-c", ""], env={**os.environ, "OMP_NUM_THREADS": "64"})
+def test_where_a_variable_differs_that_is_read_once_the_process_is_a_fresh_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [sys.executable, "-c", "import os, sys; print('torch' in sys.modules, os.environ['OMP_NUM_THREADS'])"]
+    before = os.environ.get("OMP_NUM_THREADS")
+    for count, warm in (("64", False), ("63", False)):
+        done = warm_python.run(words, env={**os.environ, "OMP_NUM_THREADS": count}, capture_output=True, text=True)
+        assert done.stdout == f"{warm} {count}\n"
+    monkeypatch.setenv("OMP_NUM_THREADS", "62")
+    assert warm_python.run(words, capture_output=True, text=True).stdout == "False 62\n"
+    monkeypatch.undo()
+    assert os.environ.get("OMP_NUM_THREADS") == before
+    assert (
+        warm_python.run([*words[:2], "import sys; print('torch' in sys.modules)"], capture_output=True).stdout
+        == b"True\n"
+    )

@@ -32,11 +32,11 @@ class _Server:
 
     def __init__(self) -> None:
         self.control: socket.socket | None = None
-        self.environ: dict[str, str] = {}
+        self.environ = _read_when_loaded(os.environ)
+        """As it was when the tests were loaded: a test that comes first may have changed it for itself."""
 
     def start(self) -> None:
         """One process that forks for this module, and is the fork server of multiprocessing here."""
-        self.environ = _read_when_loaded(os.environ)
         resource_tracker.ensure_running()
         multiprocessing.set_forkserver_preload([])  # the server imports what is needed
         self.control, theirs = socket.socketpair()
@@ -48,20 +48,25 @@ class _Server:
             return pid
 
         util.spawnv_passfds = served
+        now = dict(os.environ)
+        for name in _read_when_loaded(now):
+            del os.environ[name]
+        os.environ.update(self.environ)
         try:
             forkserver.ensure_running()
         finally:
+            os.environ.clear()
+            os.environ.update(now)
             util.spawnv_passfds = spawned
             theirs.close()
 
     def knows(self, environ: Mapping[str, str]) -> bool:
-        """Whether what is read once was so when the server was started, which it is now at the latest."""
-        if self.control is None:
-            self.start()
+        """Whether what is read once is so in the server."""
         return self.environ == _read_when_loaded(environ)
 
     def ask(self, request: dict[str, Any], descriptors: list[int]) -> None:
-        assert self.knows(request["environ"]), "a variable would be read too late: use subprocess"
+        if self.control is None:
+            self.start()
         assert self.control is not None
         line = json.dumps(request).encode() + b"\n"
         self.control.sendall(line[socket.send_fds(self.control, [line], descriptors) :])
@@ -101,17 +106,36 @@ class _Workers(ForkServerContext):
 
 def get_context(method: str | None = None) -> BaseContext:
     """As multiprocessing.get_context, but that what it would spawn is forked by the first process where that may be."""
-    return _Workers() if method == "spawn" and _server.knows(os.environ) else multiprocessing.get_context(method)
+    if method != "spawn" or not _server.knows(os.environ):
+        return multiprocessing.get_context(method)
+    if _server.control is None:
+        _server.start()
+    return _Workers()
 
 
 class Popen(subprocess.Popen):  # type: ignore[type-arg]
-    """As in subprocess, for `[sys.executable, "-m" or "-c" or the path of a script, ...]`."""
+    """As in subprocess, for `[sys.executable, "-m" or "-c" or the path of a script, ...]`.
+
+    Where a variable differs that is read once it is a process of subprocess: slow, and right.
+    """
+
+    def __init__(self, words: list[Any], **how: Any) -> None:
+        environ = os.environ if how.get("env") is None else how["env"]
+        self._forked = _server.knows({os.fsdecode(name): os.fsdecode(value) for name, value in environ.items()})
+        super().__init__(words, **how)
 
     def _execute_child(
         self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo, creationflags, shell,
         p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, restore_signals, gid, gids, uid, umask,
         start_new_session, *others,
     ) -> None:  # fmt: skip
+        if not self._forked:
+            super()._execute_child(
+                args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo, creationflags, shell,
+                p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, restore_signals, gid, gids, uid, umask,
+                start_new_session, *others,
+            )  # fmt: skip
+            return
         words = [os.fsdecode(word) for word in args]
         assert words.pop(0) == sys.executable, args
         assert not any((shell, executable, pass_fds, preexec_fn)), "use subprocess"
@@ -131,12 +155,16 @@ class Popen(subprocess.Popen):  # type: ignore[type-arg]
         self.pid = int(self._saying.readline())
         self._child_created = True
 
-    def _internal_poll(self, _deadstate: int | None = None) -> int | None:
+    def _internal_poll(self, _deadstate: int | None = None, **how: Any) -> int | None:
+        if not self._forked:
+            return super()._internal_poll(_deadstate, **how)
         with suppress(subprocess.TimeoutExpired):
             return self._wait(0)
         return None
 
     def _wait(self, timeout: float | None) -> int:
+        if not self._forked:
+            return super()._wait(timeout)
         if self.returncode is None:
             if not select.select([self._saying], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired(self.args, timeout)
