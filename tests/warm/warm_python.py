@@ -85,6 +85,7 @@ spent: list[float] = []
 """Seconds of the processor that each process took which has ended."""
 _server = _Server()
 stop = _server.stop
+read_when_loaded = _server.environ
 
 
 class _Worker(ForkServerProcess):
