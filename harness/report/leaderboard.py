@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
+from harness.printable import counted
 from harness.report import verified
 from harness.report.alarms import FALSE_ALARMS, FLOOR_RATES, MISSES, false_alarms, misses
 from harness.report.board_notes import (
@@ -154,16 +156,16 @@ def warnings_of(track: Track) -> list[str]:
 def _settings(methods: Sequence[Method]) -> tuple[list[str], list[str]]:
     """The settings that all methods share, in words, and the names of those that differ."""
     shared, varying = [], []
-    words = {
-        "weights": "{} weights",
-        "pool": "pool {}",
-        "threshold": "threshold {}",
-        "epochs": "{} epochs",
-        "holdout": "holdout {:g}",
-        "calibrate": "limits by {}",
-        "precision": "{}",
-        "batch_size": "batch {}",
-        "learning_rate": "learning rate {:g}",
+    words: dict[str, Callable[[Any], str]] = {
+        "weights": "{} weights".format,
+        "pool": "pool {}".format,
+        "threshold": "threshold {}".format,
+        "epochs": lambda count: counted(count, "epoch"),
+        "holdout": "holdout {:g}".format,
+        "calibrate": "limits by {}".format,
+        "precision": "{}".format,
+        "batch_size": "batch {}".format,
+        "learning_rate": "learning rate {:g}".format,
     }
     if _several_versions(methods):
         varying.append("versions")
@@ -172,8 +174,7 @@ def _settings(methods: Sequence[Method]) -> tuple[list[str], list[str]]:
         if len(values) > 1:
             varying.append(name)
         elif values and values not in ({0}, {""}) and name not in ("precision", "batch_size", "learning_rate"):
-            one = "1 epoch" if (name, values) == ("epochs", {1}) else words[name].format(*values)
-            shared.append(RANDOM_FEATURES if values == {RANDOM_FEATURES} else one)
+            shared.append(RANDOM_FEATURES if values == {RANDOM_FEATURES} else words[name](*values))
     return shared, varying
 
 

@@ -20,10 +20,12 @@ class Distilled(nn.Module):
         super().__init__()
         self.teacher = Frozen(teacher)
 
-    def begin(self, images: Tensor) -> None:
-        """Look at some normal images (N, 3, H, W) first. Raises TrainingError for features that are no numbers."""
-        if not all(level.isfinite().all() for level in self.teacher(images)):
+    def begin(self, images: Tensor) -> list[Tensor]:
+        """The teacher's features of some normal images (N, 3, H, W). Raises TrainingError if they are no numbers."""
+        levels: list[Tensor] = self.teacher(images)
+        if not all(level.isfinite().all() for level in levels):
             raise TrainingError("the encoder gives features that are not finite")
+        return levels
 
     @abstractmethod
     def distances(self, images: Tensor) -> list[Tensor]:
@@ -66,13 +68,14 @@ class Reversed(Distilled):
         self.heads = nn.ModuleList(Head(width, shape) for shape in reversed(shapes))
         self.to(memory_format=torch.channels_last)
 
-    def begin(self, images: Tensor) -> None:
+    def begin(self, images: Tensor) -> list[Tensor]:
         """Take the scale of features from some normal images (N, 3, H, W), and start from their mean at each place."""
-        super().begin(images)
-        for head, level in zip(self.heads, reversed(self.teacher(images)), strict=True):
+        levels = super().begin(images)
+        for head, level in zip(self.heads, reversed(levels), strict=True):
             assert isinstance(head, Head)
             head.mean.copy_(level.mean(dim=0, keepdim=True))
             head.std.copy_(level.std(dim=(0, 2, 3), keepdim=True))
+        return levels
 
     def distances(self, images: Tensor) -> list[Tensor]:
         """1 minus the cosine of both at each place (equation 1)."""

@@ -12,7 +12,7 @@ import platform
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -51,10 +51,8 @@ class SharedMaps:
         """
         files = self.names(pixels)
         self._probe(pixels, files, extract)
-        if not all(file.exists() for file in files):
-            with waited_for(self.folder, files):
-                self._complete(pixels, files, extract)
-        else:
+        there = all(file.exists() for file in files)
+        with nullcontext() if there else waited_for(self.folder, files):
             self._complete(pixels, files, extract)
         for start in range(0, len(pixels), self.batch):
             chosen = np.minimum(np.arange(start, start + self.batch), len(pixels) - 1)

@@ -12,15 +12,14 @@ import numpy as np
 import pytest
 
 from harness import Executor, Tracker, UsageError
-from harness.testing import attempt, checks_for
+from harness.testing import checks_for
+from tests.kit_outcomes import outcomes_of
 
 
 def failed(part: Any) -> dict[str, str]:
     """The checks that a part does not pass, each with the reason."""
-    outcomes = {check.__name__.removeprefix("check_"): attempt(check, part) for check in checks_for(part)}
-    return {
-        name: f"{outcome.status}: {outcome.reason}" for name, outcome in outcomes.items() if outcome.status != "passed"
-    }
+    outcomes = outcomes_of(part).items()
+    return {name: f"{outcome.status}: {outcome.reason}" for name, outcome in outcomes if outcome.status != "passed"}
 
 
 class OneByOne(Executor):

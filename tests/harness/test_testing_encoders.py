@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from harness import Encoder, Run, UnavailableError
-from harness.testing import attempt, checks_for
 from harness.testing.toy_networks import ConvolutionPyramid, Convolutions
 from harness.testing.toys import ToyEncoder
+from tests.kit_outcomes import failed, outcomes_of
 
 
 class Altered(ToyEncoder):
@@ -131,13 +131,9 @@ class FallsBackToRandomWeights(Altered):
     pretrained = True
 
 
-def outcomes_of(part):
-    return {check.__name__.removeprefix("check_"): attempt(check, part) for check in checks_for(part)}
-
-
 @pytest.mark.parametrize("right", [ToyEncoder, DoesNotDeclareItsReduction, Pretrained])
 def test_a_right_encoder_passes_every_check(right):
-    assert {name: outcome.reason for name, outcome in outcomes_of(right()).items() if outcome.status != "passed"} == {}
+    assert failed(right()) == {}
 
 
 @pytest.mark.parametrize(

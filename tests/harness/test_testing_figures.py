@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 import pytest
 
 from harness import CountMetric, Metric, Pool, ScoreMetric
-from harness.testing import attempt, checks_for
-
-
-def failed(part: Any) -> dict[str, str]:
-    """The checks that a part fails, each with the reason."""
-    outcomes = {check.__name__.removeprefix("check_"): attempt(check, part) for check in checks_for(part)}
-    return {name: outcome.reason for name, outcome in outcomes.items() if outcome.status != "passed"}
+from tests.kit_outcomes import failed
 
 
 class Mean(Pool):

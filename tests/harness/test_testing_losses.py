@@ -7,8 +7,8 @@ import re
 import pytest
 
 from harness import UnavailableError
-from harness.testing import attempt, checks_for
 from harness.testing.toys import ToyLoss
+from tests.kit_outcomes import failed, outcomes_of
 
 
 class Squared(ToyLoss):
@@ -115,13 +115,9 @@ class FallsBackToRandomWeights(Squared):
     pretrained = True
 
 
-def outcomes_of(part):
-    return {check.__name__.removeprefix("check_"): attempt(check, part) for check in checks_for(part)}
-
-
 @pytest.mark.parametrize("right", [Squared, Pretrained])
 def test_a_right_loss_passes_every_check(right):
-    assert {name: outcome.reason for name, outcome in outcomes_of(right()).items() if outcome.status != "passed"} == {}
+    assert failed(right()) == {}
 
 
 @pytest.mark.parametrize(
