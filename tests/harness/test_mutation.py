@@ -99,7 +99,7 @@ def test_a_run_tells_noticed_mutants_from_others_and_goes_on_where_it_was_stoppe
     repository = tmp_path / "repository"
     for file, text in {
         "harness/__init__.py": "", "harness/limits.py": MODULE, "plugins/none.py": "", "tests/test_limits.py": TESTS,
-        "tests/conftest.py": "", "pyproject.toml": "",
+        "tests/conftest.py": "import gc\ndef pytest_collection_finish(): gc.freeze()\n", "pyproject.toml": "",
         "rooms.toml": '[limits]\nmodules = ["harness/limits.py"]\ntests = ["tests/test_limits.py"]\nsample = 100\n',
     }.items():  # fmt: skip
         (repository / file).parent.mkdir(parents=True, exist_ok=True)

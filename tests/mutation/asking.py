@@ -125,6 +125,7 @@ class Collected:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.session = session
+        gc.unfreeze()  # a conftest may have frozen what it imported, and gc.get_objects() leaves that out
         self.functions = [
             one
             for one in gc.get_objects()
