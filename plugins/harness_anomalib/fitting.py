@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import tempfile
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 
 from harness import Images, Progress, Run, TrainingError, UnavailableError
+from harness_autoencoders.memory import freed_memory_is_returned
 
 VALIDATED = 8
 """How many of the normal images stand for a validation set, which some models ask for before they can score."""
@@ -37,7 +39,9 @@ def fitted(module: Any, normal: Images, run: Run, *, trained: bool, name: str) -
             default_root_dir=folder,
         )
         try:
-            trainer.fit(module, datamodule=data)
+            # A model that is not trained chooses from all patches at the end, which breaks memory into small pieces.
+            with nullcontext() if trained else freed_memory_is_returned():
+                trainer.fit(module, datamodule=data)
         except (TrainingError, KeyboardInterrupt):
             raise
         except Exception as error:

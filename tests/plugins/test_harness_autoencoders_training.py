@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from harness import Images, Progress, Run, TrainingError
 from harness.testing.toys import toy_images
 from harness_autoencoders import seeded, spawned_seeds, train, training
-from harness_autoencoders.memory import freed_memory_is_kept
+from harness_autoencoders.memory import freed_memory_is_kept, freed_memory_is_returned
 
 RUN = Run(image_size=16, epochs=3, batch_size=4, learning_rate=1e-2)
 IMAGES = toy_images(10, size=16)
@@ -250,6 +250,23 @@ def test_freed_memory_is_used_again_and_later_handed_back():
         assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < pages, "new pages for the same memory"
         kept = _resident_pages()
     assert _resident_pages() < kept - pages // 2
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other habits")
+def test_a_large_block_is_returned_though_a_small_one_that_came_later_stays():
+    pages = (16 << 20) // resource.getpagesize()
+    np.ones(33 << 20, dtype=np.uint8)  # glibc maps blocks below this size no longer by themselves
+    small = []
+
+    def left_over() -> int:
+        before = _resident_pages()
+        large = np.ones(16 << 20, dtype=np.uint8)
+        small.extend(np.ones(100_000, dtype=np.uint8) for _ in range(40))  # above it, so that it cannot be trimmed
+        del large
+        return _resident_pages() - before
+
+    with freed_memory_is_returned():
+        assert left_over() < pages // 2
 
 
 def _resident_pages() -> int:
