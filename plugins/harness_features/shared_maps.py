@@ -82,7 +82,7 @@ class SharedMaps:
         for i in known:
             kept = self._joined([files[i]])
             if kept is None or not all(torch.equal(a[0], b[i]) for a, b in zip(kept, maps, strict=True)):
-                for stale in self.folder.glob("*"):
+                for stale in self.folder.glob("[!.]*"):  # a lock that another process holds stays where it is
                     stale.unlink(missing_ok=True)
                 _read.clear()
                 known = []

@@ -106,18 +106,22 @@ def test_another_process_extracts_no_more_than_one_batch(monkeypatch):
     assert sum(encoder.seen) == 8
 
 
-def test_features_that_would_come_out_otherwise_now_are_extracted_anew(monkeypatch):
+def test_features_that_would_come_out_otherwise_now_are_extracted_anew(monkeypatch, folder):
     """As after a change of a plugin's code, which neither its name nor its weights show."""
     fitted(KNN(distance="euclidean"), Counted())
     monkeypatch.setattr(shared, "_layouts", {})
     forget(monkeypatch)
     changed = Counted()
     changed.factor = 2.0
+    (inside,) = folder.iterdir()
+    lock = inside / ".0123.lock"  # of another process, which would otherwise be joined by a third
+    lock.touch()
     model = fitted(KNN(distance="euclidean"), changed)
     monkeypatch.setenv("HARNESS_FEATURES_GB", "0")
     np.testing.assert_array_equal(
         model.state()["detector.memory"], fitted(KNN(distance="euclidean"), changed).state()["detector.memory"]
     )
+    assert lock.exists()
 
 
 @pytest.mark.parametrize("run", [replace(RUN, image_size=32), replace(RUN, seed=1)])
