@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from harness import Threshold
-from harness.plugin.digest import digest_of
+from harness.plugin.digest import _plain, digest_of
 
 CODE = """
 def {helper}(scores):
@@ -108,3 +108,91 @@ def test_what_dataclass_writes_is_no_code_of_the_part_and_its_options_are() -> N
     plain = digest_of(made(AS_DATACLASS.format(options="", field="factor")))
     assert digest_of(made(AS_DATACLASS.format(options="(eq=False)", field="factor"))) == plain
     assert digest_of(made(AS_DATACLASS.format(options="", field="share"))) != plain
+
+
+CLOSURE = """
+class Helper:
+    gain = {gain}
+
+def outer(factor):
+    later = None
+    def inner(value):
+        return value * factor * Helper.gain + (lambda: unset)() if value else 0
+    if False:
+        unset = 1
+    return inner
+
+inner = outer({factor})
+
+def again(value):
+    return again(value - 1) if value else {end}
+
+class Part(Threshold):
+    name = "part"
+    def fit(self, normal):
+        return inner(normal) + again(3)
+    @property
+    def width(self):
+        return {width}
+    @classmethod
+    def made(cls):
+        return {made}
+    @staticmethod
+    def free():
+        return {free}
+"""
+VALUES = {"gain": 1, "factor": 2, "end": 3, "width": 4, "made": 5, "free": 6}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_what_functions_enclose_call_and_use_of_classes_counts_and_so_does_every_kind_of_method(name: str) -> None:
+    usual = digest_of(made(CLOSURE.format(**VALUES)))
+    assert digest_of(made(CLOSURE.format(**VALUES))) == usual
+    assert digest_of(made(CLOSURE.format(**VALUES | {name: 99}))) != usual
+
+
+def test_what_another_module_has_is_no_code_of_the_part() -> None:
+    code = "class Part(Threshold):\n    name = 'part'\n    def fit(self, normal):\n        return helper(normal)\n"
+
+    def helper(normal: object) -> int:
+        return 1
+
+    def other(normal: object) -> int:
+        return 2
+
+    assert digest_of(made(code, helper=helper)) == digest_of(made(code, helper=other))
+    assert digest_of(made(code, helper=3)) != digest_of(made(code, helper=4))
+
+
+def test_the_source_of_a_module_is_its_digest_and_one_without_source_has_none() -> None:
+    assert digest_of(sys.modules[digest_of.__module__]) == digest_of(sys.modules[digest_of.__module__])
+    assert len(digest_of(types)) == 8
+    assert digest_of(types) != digest_of(sys.modules["dataclasses"])
+    assert digest_of(types.ModuleType("nowhere")) == ""
+    assert digest_of(sys) == ""
+
+
+def test_the_default_of_an_option_counts_and_a_name_that_python_gives_a_class_does_not() -> None:
+    code = AS_DATACLASS.format(options="", field="factor")
+    assert digest_of(made(code.replace("2.0", "3.0"))) != digest_of(made(code))
+    documented = code.replace('    name = "part"', '    """Says something."""\n    name = "part"')
+    assert digest_of(made(documented)) == digest_of(made(code))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "None"),
+        (True, "True"),
+        ("a", "'a'"),
+        (b"a", "b'a'"),
+        (1j, "1j"),
+        ((1, [2, "b"]), "[1,[2,'b']]"),
+        ({3, 1, 2}, "{1,2,3}"),
+        ({"b": 1, "a": (2,)}, "{'a':[2],'b':1}"),
+        (object(), ""),
+        ([object(), 1], "[,1]"),
+    ],
+)
+def test_plain_values_are_told_by_what_they_hold_and_others_not_at_all(value: object, text: str) -> None:
+    assert _plain(value) == text
