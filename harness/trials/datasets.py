@@ -106,8 +106,9 @@ def photos_of_one_part(registry: Registry, place: Path, learner: str) -> tuple[D
 
 def how_to_get(dataset: Dataset) -> str:
     """Where the images of a data set come from, and how they have to lie below the folder of `--data-root`."""
-    source = f"get {dataset.name} from {dataset.homepage} and " if dataset.homepage else ""
-    return f"{source}lay the images out as {dataset.layout}" if dataset.layout else source or "see its plugin"
+    steps = [f"get {dataset.name} from {dataset.homepage}"] * bool(dataset.homepage)
+    steps += [f"lay the images out as {dataset.layout}"] * bool(dataset.layout)
+    return " and ".join(steps) or "see its plugin"
 
 
 def usual_dataset(registry: Registry, root: Path | None) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.api import Images, Split
-from harness.plugin.grammar import split_names
+from harness.plugin.grammar import split_names, unquoted
 from harness.trials.scoring import Calibration
 from harness.trials.subsets import stacked
 from harness.trials.trial import Trial
@@ -21,7 +21,7 @@ SETTINGS = (ONE_CLASS, JOINT, JOINT_ONE_LIMIT)
 
 def names_of(trial: Trial) -> list[str]:
     """The categories that a trial's model is fitted to."""
-    return split_names(trial.together) if trial.together else [trial.category]
+    return [unquoted(name) for name in split_names(trial.together)] if trial.together else [trial.category]
 
 
 def of_one_fit(trial: Trial) -> list[Trial]:

@@ -307,7 +307,7 @@ def test_a_learner_of_one_part_is_given_one_category(tmp_path: Path) -> None:
     [
         ("https://x.org", "ROOT/a", "get given from https://x.org and lay the images out as ROOT/a"),
         ("", "ROOT/a", "lay the images out as ROOT/a"),
-        ("https://x.org", "", "get given from https://x.org and "),
+        ("https://x.org", "", "get given from https://x.org"),
         ("", "", "see its plugin"),
     ],
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.errors import unknown_name
+from harness.plugin.grammar import unquoted
 from harness.printable import listed
 from harness.trials.protocols.protocol import Category, Protocol
 from harness.trials.settings import Settings
@@ -18,14 +19,14 @@ class Joint(Protocol):
     fields = ("setting", "together")
 
     def asked(self, settings: Settings) -> Sequence[Mapping[str, Any]]:
-        together = listed(list(settings.together or ()))
+        together = listed([unquoted(name) for name in settings.together or ()])
         return [{} if one == ONE_CLASS else {"setting": one, "together": together} for one in settings.setting]
 
     def fault(self, asked: Settings, category: Category) -> str:
         joint = next((one for one in asked.setting if one != ONE_CLASS), None)
         if joint is None:
             return ""
-        together = asked.together or tuple(category.among)
+        together = [unquoted(name) for name in asked.together or ()] or list(category.among)
         called = asked.called
         if len(together) < 2:
             return (
@@ -37,7 +38,7 @@ class Joint(Protocol):
             return f"{called('together')}: {unknown_name('category', unknown, category.known)}"
         if category.name not in together:
             return (
-                f"{called('together')} {listed(list(together))} lacks {category.name}, which is to be judged: add it, "
+                f"{called('together')} {listed(together)} lacks {category.name}, which is to be judged: add it, "
                 f"or leave it out of {called('categories')}"
             )
         return ""
