@@ -22,6 +22,14 @@ def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+def nearest(remembered, patches, graph):
+    """As a network of ours, or as it stands in a graph for another runtime."""
+    with pytest.MonkeyPatch.context() as exporting:
+        exporting.setattr(torch.compiler, "is_compiling", lambda: graph)
+        return NearestNeighbour(remembered)(patches)
+
+
+@pytest.mark.parametrize("graph", [False, True])
 @settings(deadline=None)
 @given(
     memory=st.integers(1, 40),
@@ -29,18 +37,20 @@ def normal(*shape, seed=0):
     offset=st.sampled_from([0.0, 10.0, 1000.0]),
     seed=st.integers(0, 2**16),
 )
-def test_the_nearest_neighbour_is_that_of_a_search_one_by_one(memory, channels, offset, seed):
+def test_the_nearest_neighbour_is_that_of_a_search_one_by_one(graph, memory, channels, offset, seed):
     remembered, patches = (
         normal(memory, channels, seed=seed) + offset,
         normal(2, 3, 4, channels, seed=seed + 1) + offset,
     )
     every = (patches[..., None, :].double() - remembered.double()).norm(dim=-1)
-    torch.testing.assert_close(NearestNeighbour(remembered)(patches), every.amin(dim=-1).float(), rtol=1e-3, atol=1e-4)
+    found = nearest(remembered, patches, graph)
+    torch.testing.assert_close(found, every.amin(dim=-1).float(), rtol=1e-3, atol=1e-4)
 
 
-def test_a_patch_in_memory_has_distance_nought_however_far_from_the_origin():
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_patch_in_memory_has_distance_nought_however_far_from_the_origin(graph):
     remembered = 1000 + normal(500, 20)
-    distances = NearestNeighbour(remembered)(remembered.view(1, 20, 25, 20))
+    distances = nearest(remembered, remembered.view(1, 20, 25, 20), graph)
     assert distances.abs().max() == 0
 
 
