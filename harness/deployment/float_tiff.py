@@ -34,7 +34,6 @@ def write_float16(file: Path, values: FloatArray) -> None:
         (279, _LONG, len(data)),
         (339, _SHORT, _FLOAT),
     ]
-    data += b"\0" * (len(data) % 2)  # a directory begins at an even byte
-    directory = struct.pack("<H", len(tags))
+    directory = struct.pack("<H", len(tags))  # it begins at an even byte, as each sample has two
     directory += b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
     file.write_bytes(struct.pack("<2sHI", b"II", 42, 8 + len(data)) + data + directory + struct.pack("<I", 0))

@@ -129,8 +129,6 @@ def _shape(one: Read) -> tuple[int, ...]:
 
 def _decide(decide: Decide, images: Sequence[Read]) -> list[Prediction]:
     pixels = [one.pixels for one in images if one.pixels is not None]
-    if not pixels:
-        return []
     decided = decide(np.stack(pixels), tuple(path_text(one.file) for one in images))
     maps = decided.maps if decided.maps is not None else [None] * len(images)
     shares = decided.p_values.tolist() if decided.p_values is not None else [None] * len(images)

@@ -56,7 +56,9 @@ def test_the_innermost_plugin_of_the_calls_is_the_one_that_writes(stack: tuple[s
 def test_a_package_of_python_or_of_ours_is_no_plugin_even_where_one_is_installed_under_its_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(printed, "_packages", lambda: frozenset({"json", "click", "acme"}))
+    monkeypatch.setattr(
+        printed, "_packages", lambda: frozenset({"json", "harness", "click", "rich", "__main__", "acme"})
+    )
     assert _plugin_in(frames("json", "click", "harness", "rich", "__main__")) is None
     assert _plugin_in(frames("json.decoder", "acme.parts")) == "acme"
 
