@@ -183,7 +183,7 @@ class Store(Database):
             _, height, width, largest, deflated = found
             inflate = zlib.decompressobj()
             values = inflate.decompress(deflated, _MOST_OF_MAPS)
-            if inflate.unconsumed_tail or not inflate.eof:
+            if not inflate.eof:
                 raise ValueError(f"they are cut, or have more than {_MOST_OF_MAPS >> 20} MiB")
             return Maps(np.frombuffer(values, np.uint8).reshape(-1, height, width), largest)
         except (StoreError, TypeError, ValueError, zlib.error) as error:

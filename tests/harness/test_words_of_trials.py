@@ -403,7 +403,7 @@ def test_the_first_encoder_with_weights_at_hand_is_taken(there: tuple[str, ...],
         ),
         ({"models": "dae", "calibrate": "holdout"}, (), {"holdout": 0.2}, ""),
         ({"models": "dae", "thresholds": "mad"}, (), {"thresholds": ("mad",)}, ""),
-        ({"preset": "kumar_2025"}, (), {"models": ("dae", "cae"), "calibrate": None}, ""),
+        ({"preset": "kumar_2025"}, (LITE,), {"models": ("dae", "cae"), "encoders": ("conv",), "calibrate": None}, ""),
     ],
 )  # fmt: skip
 def test_a_preset_fills_in_what_nobody_asked_for_and_says_so(
