@@ -12,7 +12,7 @@ from harness.errors import (
     unknown_name,
     where_raised,
 )
-from harness.printable import command, listed, printable
+from harness.printable import command, counted, listed, printable
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_with_all() -> None:
@@ -91,3 +91,12 @@ def test_names_are_listed_so_that_an_option_reads_them_back(names: list[str], sa
 
 def test_a_command_can_be_pasted_whatever_its_words_hold() -> None:
     assert command("harness", "run", 3, "a b", "it's") == """harness run 3 'a b' 'it'"'"'s'"""
+
+
+def test_a_count_takes_an_s_unless_it_is_one() -> None:
+    assert [counted(number, "epoch") for number in (0, 1, 2)] == ["0 epochs", "1 epoch", "2 epochs"]
+
+
+def test_text_with_what_cannot_be_printed_is_spelt_out_and_the_rest_of_it_stays() -> None:
+    assert printable("ü €\u202e\x00") == "ü €\\u202e\\x00"
+    assert printable("a b") == "a b"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.files import adding_to, replacing, write_text
+from harness.files import _flush_folder, adding_to, plain_bytes, replacing, write_text
 
 
 def test_a_file_is_as_it_was_until_the_block_ends_well(tmp_path: Path) -> None:
@@ -141,3 +141,71 @@ def test_a_link_stays_a_link_and_a_pipe_a_pipe(tmp_path: Path) -> None:
         write_text(tmp_path / "pipe", "text")
         assert reader.communicate()[0] == b"text"
     assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_plain_file_is_read_whole_and_one_that_is_too_large_or_no_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(b"\r\n\x00" * 1000)
+    assert plain_bytes(file) == b"\r\n\x00" * 1000
+    assert plain_bytes(file, 3000) == b"\r\n\x00" * 1000
+    with pytest.raises(OSError, match="it has more than 2,999 bytes") as caught:
+        plain_bytes(file, 2999)
+    assert caught.value.errno == errno.EFBIG
+    with pytest.raises(IsADirectoryError, match="Is a directory") as folder:
+        plain_bytes(tmp_path)
+    assert (folder.value.errno, folder.value.filename) == (errno.EISDIR, str(tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="it is no plain file") as pipe:  # at once, though nobody writes
+        plain_bytes(tmp_path / "pipe")
+    assert pipe.value.errno == errno.EINVAL
+    with pytest.raises(FileNotFoundError):
+        plain_bytes(tmp_path / "gone")
+
+
+def test_a_link_that_a_folder_is_replaced_through_is_a_name_like_others(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "kept").write_text("kept")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with replacing(tmp_path / "link") as draft:
+        draft.write_text("new")
+    assert (tmp_path / "link").read_text() == "new"
+    assert (tmp_path / "real" / "kept").read_text() == "kept"
+
+
+def test_drafts_of_a_day_ago_are_cleared_away_files_and_folders_alike_and_younger_ones_stay(tmp_path: Path) -> None:
+    old, young, other = (tmp_path / name for name in (".harness-a.part", ".harness-b.part", "c.part"))
+    for folder in (old, young, other):
+        folder.mkdir()
+        (folder / "inner").write_text("")
+    for folder, age in ((old, 24 * 3600 + 60), (young, 24 * 3600 - 60), (other, 10**6)):
+        os.utime(folder, (time.time() - age,) * 2)
+    with replacing(tmp_path / "new") as draft:
+        assert draft.parent == tmp_path
+        assert draft.name.startswith(".harness-")
+        assert draft.suffix == ".part"
+        draft.write_text("new")
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".harness-b.part", "c.part", "new"]
+
+
+def test_text_is_utf_8_and_may_come_in_pieces(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", iter(["ü", "€\n"]))
+    assert (tmp_path / "a").read_bytes() == "ü€\n".encode()
+
+
+def test_a_folder_whose_disk_is_full_is_an_error_and_the_descriptor_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(number: int) -> None:
+        def fsync(descriptor: int) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    before = len([*Path("/proc/self/fd").iterdir()])
+    for number in (errno.EINVAL, errno.ENOTSUP):
+        fails(number)
+        _flush_folder(tmp_path)
+    fails(errno.EIO)
+    with pytest.raises(OSError, match="Input/output error"):
+        _flush_folder(tmp_path)
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
