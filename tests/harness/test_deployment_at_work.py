@@ -276,6 +276,7 @@ def test_an_image_for_people_keeps_its_proportions_and_is_never_enlarged(tmp_pat
     assert one.picture(wide, 20).shape == (10, 20, 3)
     assert one.picture(wide, 600).shape == (30, 60, 3)
     assert one.picture(thin, 20).shape == (1, 20, 3)
+    assert one.picture(grey(tmp_path / "tall.png", size=(1, 200)), 20).shape == (20, 1, 3)
     assert one.picture(wide, 20).tolist() == [[[51] * 3] * 20] * 10
 
     class OfItsOwn(Folder):
@@ -781,6 +782,21 @@ def test_a_watch_reads_sixteen_files_a_look_the_oldest_first(tmp_path: Path, poo
     assert [one.name.name for one in known.arrivals(pool)] == ["z.png"]
     assert [one.name.name for one in known.arrivals(pool)] == [f"{at:02}.png" for at in range(16)]
     assert [one.name.name for one in known.arrivals(pool)] == ["16.png", "17.png", "18.png", "19.png"]
+
+
+def test_a_file_that_comes_later_is_noticed_behind_one_that_stays_and_what_is_gone_is_forgotten(
+    tmp_path: Path, pool: ThreadPoolExecutor
+) -> None:
+    known = Watch(tmp_path, detector())
+    grey(tmp_path / "a.png")
+    known.arrivals(pool)
+    known.arrivals(pool)
+    grey(tmp_path / "b.png")
+    known.arrivals(pool)
+    assert [one.name.name for one in known.arrivals(pool)] == ["b.png"]
+    (tmp_path / "a.png").unlink()
+    known.arrivals(pool)
+    assert [file.name for file in known._files] == ["b.png"]
 
 
 def test_a_folder_that_cannot_be_listed_is_reported_once_and_again_after_it_could(

@@ -341,6 +341,7 @@ def test_tiles_are_exported_by_two_squares_and_their_size_is_that_of_the_graph(f
     ((decision, example, _),) = fake
     assert decision.outputs == ("map",)
     assert example[PIXELS].shape == (2, 4, 4, 3)
+    assert example[PIXELS][0].tolist() == images(2).pixels[0, :4, :4].tolist()
     assert said["image_size"] == 4
     assert said["tiles"]["size"] == 4
     with pytest.raises(UnavailableError, match="^tiny takes noise and more beside tiles: fit it again$"):

@@ -27,13 +27,11 @@ from harness.recommending import detectors as trying
 from harness.recommending import trying as tries
 from harness.recommending.detectors import FROZEN, TRAINED
 from harness.recommending.fewer import of_large_photos, with_fewer_photos
-from harness.recommending.lone_photo import lone_photo
 from harness.recommending.photos import photos_in
 from harness.recommending.two_groups import two_groups
-from harness.report.recommendation import Few, Lone
+from harness.report.recommendation import Few
 from harness.trials.chosen import Chosen
 from harness.trials.saved_model import _digest, read
-from harness.verdicts.choosing import Candidate, Count, Promise, choose
 
 SIZE = ("--image-size", "32")
 
@@ -366,45 +364,6 @@ def test_one_good_photo_that_sets_the_limit_is_named_with_what_the_limit_would_b
     assert "one photo" not in dict(without.lines)
     assert f"{without.choice.misses.wrong} of 6 (now" in said
     assert f"{without.choice.false_alarms.wrong + 1} of 21 (now" in said
-
-
-def lone(good: list[float], bad: list[float], share: float = 0.05, **more: Any) -> Lone | None:
-    candidates = [Candidate("one", np.array(good, dtype=float), np.array(bad, dtype=float), 0)]
-    groups = more.pop("groups", np.arange(len(good)))
-    promise = Promise(share, confident=more.pop("confident", False))
-    choice = choose(candidates, groups, ["dent"] * len(bad), promise, 0, more.get("fresh_good"))
-    return lone_photo(candidates, groups, ["dent"] * len(bad), choice, [str(at) for at in range(len(good))], 0, **more)
-
-
-def test_a_lone_photo_is_one_that_alone_sets_the_limit_and_hides_a_bad_one() -> None:
-    good = [*range(24), 90]
-    found = lone(good, [50] * 5)
-    assert found is not None
-    assert (found.photo, found.copies, found.misses.wrong, found.misses_with.wrong) == ("24", 0, 0, 4)
-    assert found.false_alarms.of == 25
-    assert lone(good, [95] * 5) is None, "nothing more would be found without it"
-    assert lone([*range(23), 90, 91], [50] * 5) is None, "two photos set it"
-    assert lone([*range(60), 90], [50] * 5) is None, "it lies above the limit already"
-    assert lone(good, []) is None, "without bad photos nothing is missed"
-
-
-def test_near_duplicates_of_a_lone_photo_are_left_out_with_it() -> None:
-    found = lone([*range(23), 90, 91], [50] * 5, groups=np.array([*range(24), 23]))
-    assert found is not None
-    assert (found.photo, found.copies, found.false_alarms.of) == ("24", 1, 25)
-
-
-def test_a_lone_photo_is_not_offered_where_the_others_are_too_few_for_the_promise() -> None:
-    good = [*range(58), 90]
-    assert lone(good, [70] * 5, confident=True) is None
-    assert lone([*range(3), 90], [50] * 5, 0.2) is None
-    assert lone([*good[:-1], 58, 90], [70] * 5, confident=True) is not None
-
-
-def test_false_alarms_without_a_lone_photo_are_counted_on_photos_that_were_kept_for_testing() -> None:
-    found = lone([*range(24), 90], [50] * 5, fresh_good=[np.array([0.0, 60.0])])
-    assert found is not None
-    assert (found.false_alarms, found.false_alarms_with) == (Count(1, 2), Count(0, 2))
 
 
 def test_a_kind_of_defect_with_one_photo_and_a_tenth_of_a_minute_are_answered(tmp_path: Path) -> None:
