@@ -1,0 +1,230 @@
+"""Pieces of global state, each changed and put back by itself; and objects of JSON that are no objects of ours."""
+
+from __future__ import annotations
+
+import locale
+import os
+import random
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.plugin.plugin_files import module_of
+from harness.trials import surroundings, typed
+from harness.trials.process_state import OF_PYTHON, Shared
+from harness.trials.surroundings import no_sudden_end, put_back
+from harness.trials.torch_state import fresh, of_torch
+
+FILE = Path(__file__).parents[1] / "plugin_files" / "vandals.py"
+
+
+@pytest.fixture(scope="module")
+def vandals() -> ModuleType:
+    return module_of(FILE, FILE.read_bytes(), "vandals_of_pieces")
+
+
+@pytest.fixture(scope="module")
+def pieces() -> dict[str, Shared]:
+    torch = pytest.importorskip("torch")
+    return {one.name: one for one in (*OF_PYTHON, *of_torch(torch))}
+
+
+@pytest.fixture
+def as_before(pieces: dict[str, Shared]) -> Iterator[None]:
+    """Whatever a test leaves behind is put back all the same."""
+    before = [(one, one.get()) for one in pieces.values()]
+    yield
+    for one, was in before:
+        if one.get() != was:
+            one.put(was)
+
+
+NAMES = [one.name for one in OF_PYTHON]
+
+
+@pytest.mark.parametrize("number", range(42))
+@pytest.mark.usefixtures("as_before")
+def test_a_piece_of_state_shows_that_it_was_changed_and_is_put_back(
+    pieces: dict[str, Shared], vandals: ModuleType, number: int
+) -> None:
+    assert list(pieces) == list(vandals.HARM), "each is called what plugins are told that they changed"
+    name = list(pieces)[number]
+    piece = pieces[name]
+    if name == "the locale":
+        locale.setlocale(locale.LC_ALL, "C")
+    before = piece.get()
+    vandals.HARM[name]()
+    assert piece.get() != before
+    piece.put(before)
+    assert piece.get() == before
+    assert piece.imports == (
+        name
+        in {
+            *("environment variables", "warning filters", "signal handlers", "when garbage is collected"),
+            *("what is called as garbage is collected", "where modules are looked for", "what is called on errors"),
+            *("who logging tells", "what logging lets through"),
+        }
+    )
+
+
+def test_a_fresh_torch_has_what_its_makers_chose(pieces: dict[str, Shared]) -> None:
+    import torch
+
+    found = fresh(torch)
+    hooks = [dict(one) for one in pieces["torch's hooks"].get()]
+    assert found == (
+        *(torch.float32, True, False, "highest", (True, False, False, True), torch.get_num_threads()),
+        *(torch.device("cpu"), False, False, True, True, (False, True), [{} for _ in hooks], (0, 0)),
+    )
+    assert len(hooks) > 5
+    assert len(found) == len(of_torch(torch))
+
+
+@pytest.mark.usefixtures("as_before")
+def test_what_changes_within_is_put_back_and_named_and_what_is_drawn_is_drawn_again() -> None:
+    before, random_before = Path.cwd(), (random.getstate(), np.random.get_state()[1].tolist())  # type: ignore[index]
+    with put_back() as changed:
+        os.chdir("/")
+        os.environ["HARNESS_TEST_OF_PIECES"] = "1"
+        random.random()
+        np.random.random()
+    assert changed == ["the working folder", "environment variables"]
+    assert Path.cwd() == before
+    assert "HARNESS_TEST_OF_PIECES" not in os.environ
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == random_before  # type: ignore[index]
+    with put_back() as changed:
+        pass
+    assert changed == []
+
+
+@pytest.mark.usefixtures("as_before")
+def test_what_an_import_may_change_is_put_back_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    with put_back() as changed:
+        monkeypatch.setitem(sys.modules, "a_library_of_a_test", ModuleType("a_library_of_a_test"))
+        os.environ["HARNESS_TEST_OF_PIECES"] = "1"
+        os.chdir("/")
+    assert changed == ["the working folder"]
+    assert "HARNESS_TEST_OF_PIECES" not in os.environ
+
+
+def test_an_end_of_the_process_is_an_exit_of_whoever_asked_for_it_in_this_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    before = os._exit
+
+    def end() -> None:
+        with suppress(SystemExit):
+            os._exit(4)
+
+    with no_sudden_end():
+        with pytest.raises(SystemExit) as error:
+            os._exit(3)
+        assert error.value.code == 3
+        assert ended == []
+        thread = threading.Thread(target=end)
+        thread.start()
+        thread.join()
+    assert ended == [4], "another thread ends it, as a forked process would"
+    assert os._exit is before
+
+
+def test_a_standard_descriptor_is_open_where_it_is_the_same_file() -> None:
+    reading, writing = os.pipe()
+    was = os.fstat(reading)
+    assert surroundings._is_open(reading, was)
+    assert not surroundings._is_open(reading, os.fstat(1)) or os.path.samestat(was, os.fstat(1))
+    os.close(reading)
+    assert not surroundings._is_open(reading, was)
+    os.close(writing)
+
+
+# Objects of JSON.
+
+
+@dataclass(frozen=True)
+class Step:
+    loss: float
+    epoch: int = 1
+    unread: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kept:
+    name: str
+    steps: tuple[Step, ...] = ()
+    losses: tuple[float, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seconds: float | None = None
+    whole: bool = False
+    best: Step | None = None
+    unread: Mapping[str, Any] = field(default_factory=dict)
+
+
+WHOLE = Kept("a", (Step(0.5), Step(1.0, 2)), (1.0, 2.0), {"torch": "2"}, 3.0, True, Step(0.25), {"later": [1]})
+SAID = {
+    "name": "a", "steps": [{"loss": 0.5}, {"loss": 1.0, "epoch": 2}], "losses": [1.0, 2.0], "versions": {"torch": "2"},
+    "seconds": 3.0, "whole": True, "best": {"loss": 0.25}, "later": [1],
+}  # fmt: skip
+
+
+def test_an_object_is_written_without_defaults_and_read_with_what_is_unknown() -> None:
+    assert typed.read(SAID, Kept) == WHOLE
+    written = typed.written(WHOLE)
+    assert {name: written[name] for name in written if name != "steps"} == {n: SAID[n] for n in SAID if n != "steps"}
+    assert typed.written(Kept("a")) == {"name": "a"}
+    assert typed.read({"name": "a"}, Kept) == Kept("a")
+    assert typed.read({"name": "a", "seconds": 3}, Kept).seconds == 3
+    assert type(typed.read({"name": "a", "seconds": 3}, Kept).seconds) is int, "a whole number stays one"
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ([], "it is [], expected fields by name"),
+        ({}, "it lacks 'name'"),
+        ({"name": 3}, "name is 3, expected text"),
+        ({"name": "a", "steps": {}}, "steps is {}, expected a list"),
+        ({"name": "a", "steps": [3]}, "an item of steps is 3, expected fields by name"),
+        ({"name": "a", "steps": [{}]}, "an item of steps lacks 'loss'"),
+        ({"name": "a", "steps": [{"loss": "x"}]}, "loss of an item of steps is 'x', expected a finite number"),
+        ({"name": "a", "losses": [1.0, True]}, "an item of losses is True, expected a finite number"),
+        ({"name": "a", "versions": []}, "versions is [], expected values by name"),
+        ({"name": "a", "versions": {"torch": 2}}, "versions: torch is 2, expected text"),
+        ({"name": "a", "seconds": "3"}, "seconds is '3', expected a finite number"),
+        ({"name": "a", "whole": 1}, "whole is 1, expected true or false"),
+        ({"name": "a", "best": 3}, "best is 3, expected fields by name"),
+        ({"name": "a", "best": {"loss": 1, "epoch": 1.5}}, "epoch of best is 1.5, expected a whole number"),
+        ({"name": "x" * 99}, ""),
+        ({"name": ["x" * 99]}, f"name is {str(['x' * 99])[:60]}, expected text"),
+    ],
+)
+def test_what_is_no_object_of_ours_is_told_with_its_place(told: Any, said: str) -> None:
+    if not said:
+        assert typed.read(told, Kept).name == told["name"]
+        return
+    with pytest.raises(ValueError) as refused:
+        typed.read(told, Kept)
+    assert str(refused.value) == said
+
+
+def test_values_are_read_by_their_kind_and_named_by_whoever_asks() -> None:
+    assert typed.read([1, 2], tuple[int, ...], "sizes") == (1, 2)
+    assert typed.read((1,), tuple[int, ...], "sizes") == (1,)
+    assert typed.read({"a": 1}, Mapping[str, int], "x") == {"a": 1}
+    assert typed.read({"a": None}, Mapping[str, int | None], "x") == {"a": None}
+    assert typed.read(None, int | None, "x") is None
+    assert typed.read({"a": [1]}, Any, "x") == {"a": [1]}
+    with pytest.raises(ValueError, match="^an item of sizes is 1.5, expected a whole number$"):
+        typed.read([1, 1.5], tuple[int, ...], "sizes")
+    with pytest.raises(ValueError, match="^x: a is 1.5, expected a whole number$"):
+        typed.read({"a": 1.5}, Mapping[str, int], "x")
