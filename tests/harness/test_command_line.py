@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from harness.commands import _SUMMARIES, main
 from harness.commands._examples import EXAMPLES, epilog
@@ -60,6 +61,7 @@ def test_examples_in_the_help_are_taken_by_their_own_command(name: str, monkeypa
     shown = epilog(name)
     assert shown is not None
     head, title, *lines = shown.split("\n")
+    assert (command.help or "").split("\n")[0] == _SUMMARIES[name], "which --help shows without an import"
     assert (head, title) == ("\b", "Examples:"), "click then leaves the lines as they are"
     assert lines == [f"  {line}" for line in EXAMPLES[name]]
     for line in EXAMPLES[name]:
@@ -80,3 +82,10 @@ def test_an_option_that_commands_share_is_added_and_leaves_the_command_as_it_is(
         """Nothing."""
 
     assert [one.name for one in reads.params] == ["store"]
+
+
+@pytest.mark.parametrize("words", [["list", "pools"], ["list", "plugins"], ["doctor"], ["validate", "kumar_2025"]])
+def test_what_programs_read_has_no_empty_line_at_its_end(words: list[str]) -> None:
+    shown = CliRunner().invoke(main, [*words, "--format", "csv"]).stdout
+    assert shown.endswith("\n")
+    assert not shown.endswith("\n\n")
