@@ -7,8 +7,10 @@ out with these, and what such a function does: its code and its defaults.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, ValuesView
 from contextlib import contextmanager, suppress
+from functools import cache
+from itertools import chain
 from operator import is_
 from pathlib import Path
 from types import FunctionType
@@ -34,8 +36,8 @@ _FILES = "harness_plugin_file_"
 _SET_BY_ITSELF = {"torch.Storage"}
 """What a library replaces at any time: this one goes with torch's default dtype."""
 
-_Inside = tuple[Any, Any, Any]
-"""What a function does: its code, and the defaults of what it is given."""
+_Inside = tuple[FunctionType, Any, Any, Any]
+"""A function, and what it does: its code, and the defaults of what it is given."""
 
 
 class _Place(NamedTuple):
@@ -50,20 +52,52 @@ class _Place(NamedTuple):
     """By the name of a constant of ours that can be written into, a copy of it."""
 
 
+class Look(NamedTuple):
+    """What was found in all places, and views of what is in them now, which are compared in one pass."""
+
+    places: list[_Place]
+    ours: list[_Place]
+    """Those with functions of ours, or tables."""
+    modules: dict[str, Any]
+    now: list[ValuesView[Any]]
+    lengths: list[int]
+    values: list[Any]
+
+    @classmethod
+    def at(cls, places: list[_Place], modules: dict[str, Any]) -> Look:
+        now, found = [vars(place.owner).values() for place in places], [place.found for place in places]
+        values = [*chain.from_iterable(one.values() for one in found)]
+        ours = [place for place in places if place.inside or place.tables]
+        return cls(places, ours, modules, now, [*map(len, found)], values)
+
+    @property
+    def untouched(self) -> bool:
+        """Whether all are the very same in each place, whatever functions of ours do and tables hold by now."""
+        same = _same(dict(sys.modules), self.modules) and [*map(len, self.now)] == self.lengths
+        return same and all(map(is_, chain.from_iterable(self.now), self.values))
+
+
 _known: dict[str, tuple[Any, list[tuple[str, Any]]]] = {}
 """Module to itself and its classes, which are looked for once: that takes longer than all the rest."""
 _seen: dict[str, _Place] = {}
 """What was found last, which is taken again where nothing has changed."""
+_last: list[Look] = []
+"""The last look at all places, likewise."""
 
 
-def look() -> list[_Place]:
+def look() -> Look:
     """The functions of all libraries that are imported by now; `put_back` takes it. It takes some milliseconds."""
-    return [_place(name, owner) for name, owner in _owners()]
+    for last in _last:
+        if last.untouched and not any(map(_written, last.ours)):
+            return last
+    modules = dict(sys.modules)
+    _last[:] = [Look.at([_place(name, owner) for name, owner in _owners(modules)], modules)]
+    return _last[0]
 
 
 def _place(name: str, owner: Any) -> _Place:
     seen = _seen.get(name)
-    if seen is None or seen.owner is not owner or not _same(vars(owner), seen.found) or seen.tables:
+    if seen is None or seen.owner is not owner or not _same(vars(owner), seen.found) or _written(seen):
         found = dict(vars(owner))
         seen = _seen[name] = _Place(owner, name, found, *(_contents(found) if _is_ours(name) else ({}, {})))
     return seen
@@ -72,7 +106,7 @@ def _place(name: str, owner: Any) -> _Place:
 def _contents(found: Mapping[str, Any]) -> tuple[dict[str, _Inside], dict[str, Any]]:
     """What the functions of ours do, and what our tables have in them."""
     functions = ((key, _function(value)) for key, value in found.items())
-    inside = {key: _inside(function) for key, function in functions if function is not None}
+    inside = {key: (function, *_inside(function)) for key, function in functions if function is not None}
     return inside, {key: value.copy() for key, value in found.items() if key.isupper() and type(value) in _TABLES}
 
 
@@ -82,10 +116,11 @@ def _function(value: Any) -> FunctionType | None:
     return value if isinstance(value, FunctionType) else None
 
 
-def _inside(function: FunctionType) -> _Inside:
-    return function.__code__, function.__defaults__, dict(function.__kwdefaults__ or {})
+def _inside(function: FunctionType) -> tuple[Any, Any, Any]:
+    return function.__code__, function.__defaults__, function.__kwdefaults__ and dict(function.__kwdefaults__)
 
 
+@cache
 def _is_ours(name: str) -> bool:
     top = name.partition(".")[0]
     return top == _OURS or (top.startswith(f"{_OURS}_") and not top.startswith(_FILES))
@@ -110,20 +145,19 @@ def named(replaced: list[str]) -> str:
     return f"the function{'s' * (len(replaced) > 1)} {', '.join(first)}{more}"
 
 
-def put_back(before: list[_Place], imported: set[str]) -> list[str]:
+def put_back(before: Look, imported: set[str]) -> list[str]:
     """Put back each function that was replaced, altered or removed, and give their names, as `numpy.mean`.
 
     A library may replace functions while it is imported, as torch's compiler does: what lies in the same library, or in
     one of those that were imported since, stays.
     """
-    replaced = []
-    for place in before:
-        again = place.name.startswith(_FILES)  # a plugin file is read anew by each registry
-        if not again and sys.modules.get(place.name, place.owner) is not place.owner:
+    replaced, untouched = [], before.untouched
+    for place in before.ours if untouched else before.places:
+        again = sys.modules.get(place.name, place.owner) is not place.owner
+        if again and not place.name.startswith(_FILES):  # a plugin file is read anew by each registry
             sys.modules[place.name] = place.owner
             replaced.append(f"sys.modules[{place.name!r}]")
-        now = vars(place.owner)
-        if not _same(now, place.found):
+        if not untouched and not _same(now := vars(place.owner), place.found):
             replaced += _replaced(place, now, {place.name.partition(".")[0], *imported})
         replaced += _altered(place)
     return replaced
@@ -160,18 +194,28 @@ def _counts(value: Any, place: str, *, ours: bool) -> bool:
 def _altered(place: _Place) -> list[str]:
     """Give functions of ours their code and defaults back, and tables what was in them; their names."""
     altered = []
-    for name, was in place.inside.items():
-        function = _function(place.found[name])
-        if function is not None and _inside(function) != was:
-            function.__code__, function.__defaults__, function.__kwdefaults__ = was[0], was[1], was[2] or None
+    for name, (function, *was) in place.inside.items():
+        if not _does(function, *was):
+            function.__code__, function.__defaults__ = was[:2]
+            function.__kwdefaults__ = was[2] and dict(was[2])
             altered.append(f"{place.name}.{name}")
-    for name, table in place.tables.items():
-        now = place.found[name]
-        if not _same_items(now, table):
-            now.clear()
-            (now.extend if isinstance(now, list) else now.update)(table)
-            altered.append(f"{place.name}.{name}")
+    for name in _written(place):
+        now, table = place.found[name], place.tables[name]
+        now.clear()
+        (now.extend if isinstance(now, list) else now.update)(table)
+        altered.append(f"{place.name}.{name}")
     return altered
+
+
+def _does(function: FunctionType, code: Any, defaults: Any, named: Any) -> bool:
+    """Whether a function does what it did; that it has the very same code and defaults is told fast."""
+    same = function.__code__ is code and function.__defaults__ is defaults and function.__kwdefaults__ is None is named
+    return same or _inside(function) == (code, defaults, named)
+
+
+def _written(place: _Place) -> list[str]:
+    """The names of tables whose items are others than when they were copied."""
+    return [name for name, table in place.tables.items() if not _same_items(place.found[name], table)]
 
 
 def _same_items(now: Any, was: Any) -> bool:
@@ -197,9 +241,9 @@ def _set(owner: Any, name: str, value: Any) -> None:
         setattr(owner, name, value)
 
 
-def _owners() -> Iterator[tuple[str, Any]]:
+def _owners(modules: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Modules, each followed by its classes."""
-    for name, module in list(sys.modules.items()):
+    for name, module in modules.items():
         if module is None or not _is_watched(name):
             continue
         known = _known.get(name)
@@ -207,10 +251,11 @@ def _owners() -> Iterator[tuple[str, Any]]:
             known = _known[name] = module, list(_with_classes(name, module))
         yield from known[1]
     for name, of in _CLASSES:
-        if (library := sys.modules.get(name)) is not None:
+        if (library := modules.get(name)) is not None:
             yield f"{name}.{of}", getattr(library, of)
 
 
+@cache
 def _is_watched(name: str) -> bool:
     return (
         name in _OF_PYTHON

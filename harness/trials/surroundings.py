@@ -27,15 +27,15 @@ def put_back() -> Iterator[list[str]]:
     Random generators are put back too, but not named, since drawing numbers is no mistake.
     """
     changed: list[str] = []
-    with no_sudden_end(), _kept_descriptors(changed), _kept_state(changed):
+    with _kept_descriptors(changed), _kept_state(changed), no_sudden_end(changed):
         yield changed
 
 
 @contextmanager
-def no_sudden_end() -> Iterator[None]:
+def no_sudden_end(changed: list[str] | None = None) -> Iterator[None]:
     """Make `os._exit` an error of whoever calls it in this thread: it would end the run, and with 0 as if all was well.
 
-    Processes that were forked end by it as they always do.
+    Processes that were forked end by it as they always do. Where it was replaced, `changed` has its name afterwards.
     """
     system: Any = os
     at_once, here = os._exit, (os.getpid(), threading.get_ident())
@@ -49,6 +49,8 @@ def no_sudden_end() -> Iterator[None]:
     try:
         yield
     finally:
+        if changed is not None and system._exit is not refused:
+            changed.append("the function os._exit")
         system._exit = at_once
 
 

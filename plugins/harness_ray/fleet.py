@@ -74,7 +74,7 @@ class Fleet:
                 flight = self._prepare(trial)
                 flying[self._begin(flight)] = flight
             if not flying:
-                self._tell(self._board.rest.remote())
+                self._tell_the_rest(news)
                 return
             ready, _ = ray.wait([*([news] if news else []), *flying], timeout=_LOOK_S)
             for reference in ready:
@@ -133,6 +133,14 @@ class Fleet:
         except self._ray.exceptions.RayError:
             return None
         return self._board.take.remote()
+
+    def _tell_the_rest(self, news: Any) -> None:
+        """Pass on what the board has left, after news that have been fetched from it and were not looked at."""
+        rest = self._board.rest.remote()
+        self._ray.wait([rest], timeout=_LOOK_S)
+        if news and self._ray.wait([news], timeout=0)[0]:
+            self._tell(news)
+        self._tell(rest)
 
     def _room(self) -> int:
         """How many tasks may be submitted at once. Raises UnavailableError if there has been no machine for a while."""

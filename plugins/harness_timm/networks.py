@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, TypeVar
 
 import timm
@@ -103,7 +104,7 @@ def _levels(model: Any) -> dict[int, int]:
 
 def _create(name: str, run: Run, options: Mapping[str, float]) -> Any:
     """The whole model, with random weights. Raises UsageError, with the nearest, for an image size it cannot take."""
-    known = {*timm.list_models(), *timm.list_pretrained()}  # names without and with the tag of their weights
+    known = _known_names()
     if name not in known:
         near = get_close_matches(name, sorted(known), n=1)
         raise UsageError(f"timm knows no model {name!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
@@ -117,6 +118,12 @@ def _create(name: str, run: Run, options: Mapping[str, float]) -> Any:
     if hasattr(model, "forward_intermediates"):
         return model
     return sequential_stages(name, model)
+
+
+@cache
+def _known_names() -> frozenset[str]:
+    """Of all models of timm, without and with the tag of their weights."""
+    return frozenset({*timm.list_models(), *timm.list_pretrained()})
 
 
 def _of_any_size(name: str, run: Run, options: Mapping[str, float]) -> Any:

@@ -161,7 +161,9 @@ HOSTILE = {
     "signature_only": b"\x89PNG\r\n\x1a\n",
     "bomb": png(60_000, 60_000, 8, 0, b"\0" * 1000),
     "large": png(10_000, 10_000, 1, 0, b"\0" * 1000),
-    "dense": encoded(Image.new("RGB", (9000, 9000)), "WEBP", lossless=True),
+    "dense": bytes.fromhex(
+        "524946461a000000574542505650384c0e0000002f27e3c908071011fd0f4444ff03"
+    ),  # 9000 x 9000 of one colour
     "no_pixels": png(0, 0, 8, 0, b""),
     "floats": encoded(Image.new("F", (8, 8), 0.5), "TIFF"),
     "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(%pipe%id) (w) file\n%%EOF\n",

@@ -122,13 +122,13 @@ def test_a_trial_that_hangs_is_ended_when_its_time_is_over_also_with_one_job(
     plugin = tmp_path / "hanging.py"
     words = f"import time\n        while run.seed == 1: {hanging}\n        assert encoder is not None"
     plugin.write_text(dots_plugin.read_text().replace("assert encoder is not None", words))
-    worker = Worker(WorkerConfig(plugin_files=(plugin,), trial_minutes=0.1), Registry.discover([plugin]))
+    worker = Worker(WorkerConfig(plugin_files=(plugin,), trial_minutes=0.05), Registry.discover([plugin]))
     started = time.monotonic()
     trials = [TRIAL._replace(seed=seed) for seed in range(3)]
     outcomes = list(Local().run(trials, worker, Observer()))
     assert [outcome.status for outcome in outcomes] == ["done", "error", "done"]
     assert outcomes[1].reason == (
-        "it took longer than the 0.1 minutes that a trial may take (trial_minutes), and was ended"
+        "it took longer than the 0.05 minutes that a trial may take (trial_minutes), and was ended"
     )
     assert time.monotonic() - started < 40
     assert not multiprocessing.active_children()

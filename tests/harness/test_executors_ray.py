@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ import pytest
 
 from harness import Images, Model, Progress, Split, UnavailableError, UsageError, hookimpl
 from harness.plugin.registry import Registry
+from harness.testing import checks_for
 from harness.trials import provenance
 from harness.trials.executors.serial import Serial
 from harness.trials.grid import Cell
@@ -32,19 +34,20 @@ from harness.trials.store import Store
 from harness.trials.trial import Outcome, Trial
 from harness.trials.worker import Worker, WorkerConfig
 from harness_ray import cluster as ray_cluster
-from harness_ray import fleet
-from harness_ray.cluster import Share
+from harness_ray import executor, fleet
+from harness_ray.cluster import Share, joined
 from harness_ray.executor import Ray
 from harness_ray.fleet import TRIES
 from harness_ray.tasks import BEAT_S, Board, Wire, perform
 
 TRIAL = Trial("dots", "large", "trained", "plain", "absolute", 0, 16, 2, 4, 1e-4, 0.0, "fp32", "-")
+FEW = "synthetic[n_train=16,n_test_good=4,n_test_defective=4]"
 SMALL = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
 Reported = list[tuple[Trial, Progress]]
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[Any]:
+def cluster() -> Iterator[Any]:
     """A Ray cluster of this machine: a head with two CPUs, to which tests add nodes."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster as Nodes
@@ -53,6 +56,34 @@ def nodes() -> Iterator[Any]:
     started = Nodes(initialize_head=True, head_node_args={**SMALL, "num_cpus": 2, "_system_config": health})
     yield started
     started.shutdown()
+
+
+@pytest.fixture(scope="module")
+def connection(cluster: Any) -> Iterator[ExitStack]:
+    """What keeps this process joined to the cluster; to close it is to leave."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def nodes(cluster: Any, connection: ExitStack, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The cluster, to which runs share a connection, and so workers that have their imports behind them.
+
+    That a run joins and leaves by itself is tested by those that ask for `left`, and in test_run_ray.py.
+    """
+    import ray
+
+    if not ray.is_initialized():
+        connection.enter_context(joined(cluster.address))
+    monkeypatch.setattr(executor, "joined", lambda address: nullcontext(ray))
+    return cluster
+
+
+@pytest.fixture
+def left(cluster: Any, connection: ExitStack) -> Any:
+    """The cluster, which each run joins by itself."""
+    connection.close()
+    return cluster
 
 
 @pytest.fixture
@@ -76,6 +107,12 @@ def fly(nodes: Any, plugin: Path, trials: Any, **needs: float) -> tuple[dict[int
     outcomes = list(Ray(nodes.address, **{"cpus": 1, **needs}).run(trials, worker, observer))
     assert len({outcome.trial for outcome in outcomes}) == len(outcomes)
     return {outcome.trial.seed: outcome for outcome in outcomes}, reported
+
+
+def test_it_keeps_the_contract_of_executors(nodes: Any) -> None:
+    """Here and not beside the other parts, where each check would start a Ray of its own."""
+    for check in checks_for(Ray(nodes.address)):
+        check(Ray(nodes.address))
 
 
 def test_a_worker_that_dies_is_replaced_and_one_that_always_dies_is_an_error(
@@ -118,7 +155,7 @@ def test_workers_need_neither_the_data_nor_the_plugin_file_and_report_as_they_go
 
 @pytest.mark.slow
 def test_scores_are_those_of_a_local_run_to_the_last_bit_and_so_is_the_record(nodes: Any, dots_plugin: Path) -> None:
-    dae = Trial("synthetic", "bottle", "dae", "conv", "mse", 0, 32, 1, 8, 1e-3, 0.0, "fp32", "-")
+    dae = Trial(FEW, "bottle", "dae[widths=16-16-8-8]", "conv", "mse", 0, 32, 1, 8, 1e-3, 0.0, "fp32", "-")
     trials = [TRIAL, TRIAL._replace(category="small", model="mean_image"), dae, dae._replace(seed=1)]
     trials += [TRIAL._replace(model=f"trained[fail={fail}]", seed=1) for fail in ("nan", "weights", "bug", "score")]
     config = WorkerConfig(plugin_files=(dots_plugin,), threads=2)
@@ -354,6 +391,23 @@ def test_progress_that_comes_fast_travels_as_one_message_with_all_its_images() -
     assert asyncio.run(both()) == [(TRIAL, progress) for progress in sent]
 
 
+def test_news_that_were_on_their_way_when_the_last_trial_ended_are_told_before_the_rest() -> None:
+    first, last = (Progress(epoch, 2, 0.5, 8) for epoch in (1, 2))
+    told: list[Progress] = []
+    ending = object.__new__(fleet.Fleet)
+    ending._ray = SimpleNamespace(
+        wait=lambda references, timeout: (references, []),
+        get=lambda reference, timeout: reference,
+        exceptions=SimpleNamespace(RayError=RuntimeError),
+    )
+    ending._board = SimpleNamespace(
+        rest=SimpleNamespace(remote=lambda: [(TRIAL, last)]), take=SimpleNamespace(remote=list)
+    )
+    ending._observer = Mock(progressed=lambda trial, progress: told.append(progress))
+    ending._tell_the_rest([(TRIAL, first)])
+    assert told == [first, last]
+
+
 def test_auto_goes_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(UsageError, match="nobody answers at 'auto'"):
@@ -400,10 +454,10 @@ def test_what_ray_cannot_do_ends_the_run_in_one_line(
 
 @pytest.mark.slow
 def test_every_trial_is_in_the_store_once_when_one_of_three_nodes_is_killed(
-    nodes: Any, variant: Callable[[str], Path], tmp_path: Path
+    left: Any, variant: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    others = [nodes.add_node(num_cpus=2, **SMALL) for _ in range(2)]
-    nodes.wait_for_nodes()
+    others = [left.add_node(num_cpus=2, **SMALL) for _ in range(2)]
+    left.wait_for_nodes()
     diary = tmp_path / "diary"
     plugin = variant(f"""
 def write(what): open({str(diary)!r}, "a").write(f"{{what}} {{run.seed}} {{os.getppid()}}\\n")
@@ -419,17 +473,17 @@ write("ended")""")
     class KillsANode(Observer):
         def ended(self, outcome: Outcome) -> None:
             ended.append(outcome)
-            if doomed and f" {raylet.process.pid}\n" in diary.read_text() and doomed in nodes.list_all_nodes():
-                nodes.remove_node(doomed, allow_graceful=False)
+            if doomed and f" {raylet.process.pid}\n" in diary.read_text() and doomed in left.list_all_nodes():
+                left.remove_node(doomed, allow_graceful=False)
 
     try:
         with Store(tmp_path / "runs", write=True) as store:
-            ray = Ray(nodes.address, cpus=1)
+            ray = Ray(left.address, cpus=1)
             tally = carry_out(map(Cell, trials), store=store, worker=worker, executor=ray, observer=KillsANode())
             stored = list(store.outcomes())
     finally:
-        nodes.remove_node(others[1])
-    assert doomed not in nodes.list_all_nodes(), "it was killed in mid-run"
+        left.remove_node(others[1])
+    assert doomed not in left.list_all_nodes(), "it was killed in mid-run"
     assert sorted(outcome.trial.seed for outcome in stored) == sorted(outcome.trial.seed for outcome in ended)
     assert [outcome.trial.seed for outcome in sorted(stored, key=lambda outcome: outcome.trial.seed)] == list(range(24))
     assert {outcome.status for outcome in stored} == {"done"}
@@ -441,17 +495,17 @@ write("ended")""")
 
 
 def test_a_run_whose_machines_are_all_lost_ends_and_says_so(
-    nodes: Any, variant: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    left: Any, variant: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fleet, "_PATIENCE_S", 1.0)
     monkeypatch.setattr(fleet, "_LOOK_S", 0.3)
-    large = nodes.add_node(num_cpus=3, **SMALL)
-    nodes.wait_for_nodes()
+    large = left.add_node(num_cpus=3, **SMALL)
+    left.wait_for_nodes()
     plugin = variant("if run.seed: time.sleep(60)")
     worker = Worker(WorkerConfig(plugin_files=(plugin,)), Registry.discover([plugin]))
-    ray = Ray(nodes.address, cpus=3)
+    ray = Ray(left.address, cpus=3)
     ending = ray.run([TRIAL, TRIAL._replace(seed=1)], worker, Observer())
     assert next(ending).status == "done"
-    nodes.remove_node(large, allow_graceful=False)
+    left.remove_node(large, allow_graceful=False)
     with pytest.raises(UnavailableError, match="no machine of the Ray cluster has been left for 1 s"):
         list(ending)

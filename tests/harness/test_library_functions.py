@@ -326,17 +326,17 @@ def test_a_class_that_lets_nobody_set_its_attributes_is_named_all_the_same(made:
     assert replaced_within(lambda: type.__setattr__(part, "fit", len)) == ["harness_made.Part.fit"]
 
 
-def test_torch_replaces_its_storage_itself_as_its_default_type_changes() -> None:
-    place = library_functions._Place(
-        types.SimpleNamespace(Storage=len, sum=len), "torch", {"Storage": max, "sum": max}, {}, {}
-    )
-    assert put_back([place], set()) == ["torch.sum"]
+def test_torch_replaces_its_storage_itself_as_its_default_type_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = types.SimpleNamespace(Storage=len, sum=len)
+    monkeypatch.setitem(sys.modules, "torch", torch)  # another test may have imported the real one
+    place = library_functions._Place(torch, "torch", {"Storage": max, "sum": max}, {}, {})
+    assert put_back(library_functions.Look.at([place], {}), set()) == ["torch.sum"]
 
 
 def test_classes_that_a_module_only_imports_are_looked_at_where_they_are_defined(made: Made) -> None:
     first = made("harness_first")
     made("harness_second", "", Part=first.Part)
-    names = [place.name for place in look()]
+    names = [place.name for place in look().places]
     assert "harness_first.Part" in names
     assert "harness_second.Part" not in names
     assert names.index("harness_first") < names.index("harness_first.Part")

@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 SMALL = ["--image-size", "32", "--epochs", "1", "--batch-size", "4", "--jobs", "1", "--device", "cpu"]
 """Added to what is printed, which takes minutes or hours."""
 FEW = "synthetic[n_train=12,n_test_good=4,n_test_defective=6]"
+FEWEST = "synthetic[n_train=4,n_test_good=2,n_test_defective=3]"
+"""For commands that fit the networks of the paper."""
 WALKED_ELSEWHERE = {"predict": "test_readme_line.py", "pack": "test_readme_line.py", "latency": "test_readme_line.py"}
 
 
@@ -51,7 +53,8 @@ def walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]
         words = [str(tmp_path / "mvtec_ad") if word == "/data/mvtec_ad" else word for word in words]
         if words[0] == "run":
             words += SMALL if "--data-root" in words else [*SMALL, "--categories", "tile"]
-            words += [] if {"--data-root", "--dataset"} & {*words} else ["--dataset", FEW]
+            large = "all" in words or "--models" not in words
+            words += [] if {"--data-root", "--dataset"} & {*words} else ["--dataset", FEWEST if large else FEW]
         if words[0] == "data" and "--write" in words:
             words += ["--image-size", "64"]
         if words[0] == "recommend":

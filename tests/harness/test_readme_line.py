@@ -58,6 +58,8 @@ def test_a_newcomer_goes_from_images_to_decisions_by_the_commands_of_the_readme(
     assert packed.exit_code == 0, packed.output
     assert list(json.loads(Path("line.onnx.json").read_text())["inputs"]) == ["pixels"]
     (latency,) = commands("latency")
-    timed = CliRunner().invoke(main, [*latency, "--repetitions", "3"])
+    timed = CliRunner().invoke(
+        main, [*latency, "--repetitions", "3", "--engines", "torch"]
+    )  # test_deployment_latency.py has all
     assert timed.exit_code == 0, timed.output
     assert "latency_ms_p50" in CliRunner().invoke(main, ["leaderboard", "--format", "md"]).stdout

@@ -337,7 +337,8 @@ def test_sigterm_stops_a_run_with_143_and_a_whole_store(tmp_path: Path, dots_plu
                 if store.done():
                     break
         except Exception:
-            time.sleep(0.05)
+            pass
+        time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     started = time.monotonic()
     _, complaint = process.communicate(timeout=30)

@@ -156,23 +156,25 @@ def foretold(mix: Mix, estimate: Callable[..., TimeLeft | RichLeft] = ours) -> l
     return [seconds / (now - at) for seconds, at in said]
 
 
-MIXES = [mix for mix in map(mix, range(150)) if len(mix.trials) - len(mix.stored) >= 10]
+@pytest.fixture(scope="module")
+def mixes() -> list[Mix]:
+    return [mix for mix in map(mix, range(150)) if len(mix.trials) - len(mix.stored) >= 10]
 
 
-def test_after_a_tenth_of_the_work_the_time_left_is_right_within_a_third() -> None:
-    for share, ratios in zip(SHARES, zip(*map(foretold, MIXES), strict=True), strict=True):
+def test_after_a_tenth_of_the_work_the_time_left_is_right_within_a_third(mixes: list[Mix]) -> None:
+    for share, ratios in zip(SHARES, zip(*map(foretold, mixes), strict=True), strict=True):
         wrong = sorted(ratio for ratio in ratios if not 2 / 3 <= ratio <= 4 / 3)
-        assert len(wrong) <= 0.03 * len(MIXES), f"after {share} of the work, of {len(MIXES)} mixes: {wrong}"
+        assert len(wrong) <= 0.03 * len(mixes), f"after {share} of the work, of {len(mixes)} mixes: {wrong}"
 
 
-def test_the_estimate_of_richs_own_bar_does_not_serve_as_well() -> None:
+def test_the_estimate_of_richs_own_bar_does_not_serve_as_well(mixes: list[Mix]) -> None:
     """Which would save the regression; harness/report/README.md has the figures."""
     wrong = [
         sum(not 2 / 3 <= ratio <= 4 / 3 for ratio in ratios)
-        for ratios in zip(*(foretold(mix, RichLeft) for mix in MIXES), strict=True)
+        for ratios in zip(*(foretold(mix, RichLeft) for mix in mixes), strict=True)
     ]
-    print(f"off by more than a third, of {len(MIXES)} plans, after {SHARES} of the work: {wrong}")
-    assert min(wrong) > len(MIXES) / 4
+    print(f"off by more than a third, of {len(mixes)} plans, after {SHARES} of the work: {wrong}")
+    assert min(wrong) > len(mixes) / 4
 
 
 @settings(deadline=None)

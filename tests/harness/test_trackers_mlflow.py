@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from click.testing import CliRunner, Result
 
 from harness.commands import main
 
-pytest.importorskip("mlflow", reason="MLflow is not here: pip install 'anomaly-harness[mlflow]'")
 pytestmark = [
+    pytest.mark.skipif(find_spec("mlflow") is None, reason="MLflow is not here: pip install 'anomaly-harness[mlflow]'"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
