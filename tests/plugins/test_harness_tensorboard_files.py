@@ -39,6 +39,7 @@ def read(folder: Path) -> Any:
 
 def text_of(found: Any, name: str) -> str:
     (event,) = found.Tensors(f"{name}/text_summary")
+    assert event.step == 0
     return str(event.tensor_proto.string_val[0].decode())
 
 
