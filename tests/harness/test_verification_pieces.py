@@ -283,6 +283,20 @@ def test_without_scores_it_is_said_by_what_was_compared(result: Any, registry: R
     assert (found.scores, found.rows) == ({}, ("a", "r"))
 
 
+@pytest.mark.parametrize("name", ["auroc", "limit"])
+def test_a_figure_that_a_row_does_not_state_is_held_against_nothing(
+    name: str, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refitting, "versions_here", lambda trial, registry: "")
+    without = [
+        replace(one, images=SimpleNamespace(scores=lambda: "of others"), **{name: None})  # type: ignore[arg-type]
+        for one in judged(outcome(), registry)
+    ]
+    worker: Any = Again(registry)
+    found = check(Claim(without, []), worker, SimpleNamespace(), Tolerance(1e-3, ""))  # type: ignore[arg-type]
+    assert (found.result, found.share) == ("equal", 0.0), "by the other figure"
+
+
 def test_a_trial_of_other_versions_cannot_be_fitted_again(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     def said(here: Any, there: str = "") -> str:
         def versions(trial: Trial, registry: Any) -> str:
