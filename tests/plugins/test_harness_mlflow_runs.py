@@ -219,3 +219,9 @@ def test_a_client_is_made_for_the_uri_alone(tmp_path: Path) -> None:
     assert client.tracking_uri == str(tmp_path / "tracked")
     assert client._registry_uri == str(tmp_path / "tracked")
     assert list(harness_trackers()) == [MLflow]
+
+
+def test_without_mlflow_the_extra_is_named_once_a_uri_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"^tracker 'mlflow' needs MLflow: pip install 'anomaly-harness\[mlflow\]'$"):
+        MLflow(uri="folder").prepare()
