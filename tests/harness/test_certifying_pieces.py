@@ -239,7 +239,7 @@ def test_each_difference_is_told_by_its_place_and_five_at_most() -> None:
     assert len(compared(written(a=[0] * 6), written(a=[1] * 6)).differences) == 6
     assert compared(then, then) == Checked((), ())
     assert compared(then, then).equal
-    assert len(compared(written(a=[1]), written(a={"0": 1})).differences) == 1
+    assert compared(written(a=[1]), written(a={"0": 1})).differences == ("a was [1], is {'0': 1}",)
 
 
 def test_inputs_that_changed_are_told_by_name() -> None:

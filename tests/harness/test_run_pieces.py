@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import runpy
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +15,8 @@ import pytest
 
 import harness
 from harness import Model, ModelError, Scores, Threshold, UsageError, running
-from harness.plugin.in_process import registry_with
+from harness.plugin.in_process import register, registry_with
+from harness.plugin.registry import Registry
 from harness.running import FinishedRun, _dataset, _folder_of_models, _where_parts_are, plan_run
 from harness.trials.executors.local import Local
 from harness.trials.schedule import RunSummary
@@ -62,6 +65,13 @@ def test_every_public_name_is_there_and_those_that_take_long_are_imported_when_a
         assert getattr(harness, name).__module__.startswith(module.rpartition(".")[0])
         assert attribute in (name, "open_results")
     assert harness.run is running.run
+
+
+def test_python_m_harness_is_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    monkeypatch.setattr("harness.commands.run_module", lambda: called.append("run_module"))
+    runpy.run_module("harness", run_name="__main__")
+    assert called == ["run_module"]
 
 
 def test_what_is_planned_is_what_was_asked_for() -> None:
@@ -144,22 +154,68 @@ def data_set(**attributes: Any) -> Any:
     return type("Cables", (harness.Dataset,), {**usual, **attributes, "__abstractmethods__": frozenset()})
 
 
+def registry_of(part: Any) -> Registry:
+    part.__abstractmethods__ = frozenset()
+    found = Registry()
+    register(found, [part])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"data_root": "/no"}, "data_root '/no' is not a folder: expected the folder that holds the data set"),
+        ({"data_root": "/", "weights_dir": "/no"}, "weights_dir '/no' is not a folder"),
+        ({"data_root": "/", "dataset": "cables[n=1|2]"}, "dataset is 'cables[n=1|2]': expected one data set"),
+    ],
+)
+def test_a_folder_that_is_none_and_several_data_sets_are_refused(asked: dict[str, str], said: str) -> None:
+    @dataclass
+    class Cables(data_set()):  # type: ignore[misc]
+        n: int = 3
+
+    with pytest.raises(UsageError) as caught:
+        _dataset(registry_of(Cables), Settings.of({"dataset": "cables", **asked}))
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(("asked", "told"), [({}, True), ({"quiet": True}, False), ({"log_json": "-"}, False)])
+def test_a_run_tells_remarks_unless_it_is_quiet_or_events_are_on_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any, asked: dict[str, Any], told: bool
+) -> None:
+    results = SimpleNamespace(verdicts=[])
+    given: list[Any] = []
+
+    def plan_run(settings: Settings, warn: Any) -> Any:
+        warn("a remark on the plan")
+        return SimpleNamespace(demo="a demo", judged=None)
+
+    def fit(planned: Any, observers: Any, warn: Any) -> FinishedRun:
+        given.append([type(one).__name__ for one in observers])
+        return FinishedRun(RunSummary(fitted=2), results, None, ("an oddity",))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(running, "plan_run", plan_run)
+    monkeypatch.setattr(running, "fit", fit)
+    monkeypatch.setattr(running, "opened_log", lambda *_: nullcontext())
+    assert harness.run(store="s", **asked) is results
+    lines = ["a remark on the plan", "a demo", "an oddity", "2 fitted, 0 already there. Stored in s"]
+    assert capsys.readouterr() == ("", "".join(f"harness: {line}\n" for line in lines) if told else "")
+    assert bool(given[0]) is told
+    assert not told or given[0][-1] == "PluginLines"
+
+
 @pytest.mark.parametrize(
     ("homepage", "more"), [("https://cables.example", " Get it from https://cables.example"), ("", "")]
 )
 def test_data_that_is_missing_is_said_with_its_layout_and_where_to_get_it(homepage: str, more: str) -> None:
-    one = data_set(homepage=homepage)
-    one.__abstractmethods__ = frozenset()
-    registry = registry_with([one])
+    registry = registry_of(data_set(homepage=homepage))
     with pytest.raises(UsageError) as caught:
         _dataset(registry, Settings.of({"dataset": "cables"}))
     assert str(caught.value) == f"data set 'cables' needs data_root, a folder such as ROOT/cables.{more}"
 
 
 def test_a_data_set_is_given_its_root_and_whether_to_skip_what_cannot_be_read(tmp_path: Path) -> None:
-    one = data_set()
-    one.__abstractmethods__ = frozenset()
-    registry = registry_with([one])
+    registry = registry_of(data_set())
     found = _dataset(registry, Settings.of({"dataset": "cables", "data_root": tmp_path, "skip_unreadable": True}))
     assert (type(found).name, found.root, found.skip_unreadable) == ("cables", tmp_path, True)
 
