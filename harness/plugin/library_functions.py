@@ -53,46 +53,54 @@ class _Place(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What was found in all places, and views of what is in them now, which are compared in one pass."""
+    """What was found in the places of one library, and views of what is in them now, which are compared in one pass."""
 
     places: list[_Place]
     ours: list[_Place]
     """Those with functions of ours, or tables."""
-    modules: dict[str, Any]
     now: list[ValuesView[Any]]
     lengths: list[int]
     values: list[Any]
 
     @classmethod
-    def at(cls, places: list[_Place], modules: dict[str, Any]) -> Look:
+    def at(cls, places: list[_Place]) -> Look:
         now, found = [vars(place.owner).values() for place in places], [place.found for place in places]
         values = [*chain.from_iterable(one.values() for one in found)]
         ours = [place for place in places if place.inside or place.tables]
-        return cls(places, ours, modules, now, [*map(len, found)], values)
+        return cls(places, ours, now, [*map(len, found)], values)
 
     @property
     def untouched(self) -> bool:
         """Whether all are the very same in each place, whatever functions of ours do and tables hold by now."""
-        same = _same(dict(sys.modules), self.modules) and [*map(len, self.now)] == self.lengths
+        same = [*map(len, self.now)] == self.lengths
         return same and all(map(is_, chain.from_iterable(self.now), self.values))
+
+    def is_of(self, owners: list[tuple[str, Any]]) -> bool:
+        """Whether it is of these places, and holds."""
+        same = len(owners) == len(self.places) and all(
+            place.owner is owner and place.name == name
+            for place, (name, owner) in zip(self.places, owners, strict=True)
+        )
+        return same and self.untouched and not any(map(_written, self.ours))
 
 
 _known: dict[str, tuple[Any, list[tuple[str, Any]]]] = {}
 """Module to itself and its classes, which are looked for once: that takes longer than all the rest."""
 _seen: dict[str, _Place] = {}
 """What was found last, which is taken again where nothing has changed."""
-_last: list[Look] = []
-"""The last look at all places, likewise."""
+_last: dict[str, Look] = {}
+"""The last look at each library, likewise: what changes by itself lies in a few modules of Python."""
 
 
-def look() -> Look:
+def look() -> list[Look]:
     """The functions of all libraries that are imported by now; `put_back` takes it. It takes some milliseconds."""
-    for last in _last:
-        if last.untouched and not any(map(_written, last.ours)):
-            return last
-    modules = dict(sys.modules)
-    _last[:] = [Look.at([_place(name, owner) for name, owner in _owners(modules)], modules)]
-    return _last[0]
+    libraries = _owners()
+    for library in _last.keys() - libraries.keys():
+        del _last[library]
+    for library, owners in libraries.items():
+        if library not in _last or not _last[library].is_of(owners):
+            _last[library] = Look.at([_place(name, owner) for name, owner in owners])
+    return [*_last.values()]
 
 
 def _place(name: str, owner: Any) -> _Place:
@@ -145,21 +153,24 @@ def named(replaced: list[str]) -> str:
     return f"the function{'s' * (len(replaced) > 1)} {', '.join(first)}{more}"
 
 
-def put_back(before: Look, imported: set[str]) -> list[str]:
+def put_back(before: list[Look], imported: set[str]) -> list[str]:
     """Put back each function that was replaced, altered or removed, and give their names, as `numpy.mean`.
 
     A library may replace functions while it is imported, as torch's compiler does: what lies in the same library, or in
     one of those that were imported since, stays.
     """
-    replaced, untouched = [], before.untouched
-    for place in before.ours if untouched else before.places:
-        again = sys.modules.get(place.name, place.owner) is not place.owner
-        if again and not place.name.startswith(_FILES):  # a plugin file is read anew by each registry
-            sys.modules[place.name] = place.owner
-            replaced.append(f"sys.modules[{place.name!r}]")
-        if not untouched and not _same(now := vars(place.owner), place.found):
-            replaced += _replaced(place, now, {place.name.partition(".")[0], *imported})
-        replaced += _altered(place)
+    replaced = []
+    for one in before:
+        for place in one.places:
+            again = sys.modules.get(place.name, place.owner) is not place.owner
+            if again and not place.name.startswith(_FILES):  # a plugin file is read anew by each registry
+                sys.modules[place.name] = place.owner
+                replaced.append(f"sys.modules[{place.name!r}]")
+        untouched = one.untouched
+        for place in one.ours if untouched else one.places:
+            if not untouched and not _same(now := vars(place.owner), place.found):
+                replaced += _replaced(place, now, {place.name.partition(".")[0], *imported})
+            replaced += _altered(place)
     return replaced
 
 
@@ -241,18 +252,20 @@ def _set(owner: Any, name: str, value: Any) -> None:
         setattr(owner, name, value)
 
 
-def _owners(modules: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Modules, each followed by its classes."""
-    for name, module in modules.items():
+def _owners() -> dict[str, list[tuple[str, Any]]]:
+    """By the library they are of, modules, each followed by its classes; those of Python together."""
+    found: dict[str, list[tuple[str, Any]]] = {}
+    for name, module in list(sys.modules.items()):
         if module is None or not _is_watched(name):
             continue
         known = _known.get(name)
         if known is None or known[0] is not module:
             known = _known[name] = module, list(_with_classes(name, module))
-        yield from known[1]
+        found.setdefault("" if name in _OF_PYTHON else name.partition(".")[0], []).extend(known[1])
     for name, of in _CLASSES:
-        if (library := modules.get(name)) is not None:
-            yield f"{name}.{of}", getattr(library, of)
+        if (library := sys.modules.get(name)) is not None:
+            found.setdefault(name, []).append((f"{name}.{of}", getattr(library, of)))
+    return found
 
 
 @cache

@@ -330,13 +330,13 @@ def test_torch_replaces_its_storage_itself_as_its_default_type_changes(monkeypat
     torch = types.SimpleNamespace(Storage=len, sum=len)
     monkeypatch.setitem(sys.modules, "torch", torch)  # another test may have imported the real one
     place = library_functions._Place(torch, "torch", {"Storage": max, "sum": max}, {}, {})
-    assert put_back(library_functions.Look.at([place], {}), set()) == ["torch.sum"]
+    assert put_back([library_functions.Look.at([place])], set()) == ["torch.sum"]
 
 
 def test_classes_that_a_module_only_imports_are_looked_at_where_they_are_defined(made: Made) -> None:
     first = made("harness_first")
     made("harness_second", "", Part=first.Part)
-    names = [place.name for place in look().places]
+    names = [place.name for one in look() for place in one.places]
     assert "harness_first.Part" in names
     assert "harness_second.Part" not in names
     assert names.index("harness_first") < names.index("harness_first.Part")

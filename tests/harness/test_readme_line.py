@@ -27,6 +27,7 @@ def commands(subcommand: str) -> list[list[str]]:
     return [words for words in found if words[0] == subcommand]
 
 
+@pytest.mark.slow
 def test_a_newcomer_goes_from_images_to_decisions_by_the_commands_of_the_readme(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

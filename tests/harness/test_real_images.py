@@ -22,7 +22,7 @@ def test_real_bottles_are_judged_and_what_lacks_its_weights_is_skipped_with_the_
     done = harness(
         "run", "--data-root", str(shared / "data" / "mvtec_ad_256"), "--weights-dir", str(shared / "weights"),
         "--categories", "bottle", "--models", "dae", "--encoders", "all", "--losses", "mse", "--image-size", "64",
-        "--epochs", "1", "--store", str(tmp_path / "runs"), "--format", "json",
+        "--shots", "16", "--epochs", "1", "--store", str(tmp_path / "runs"), "--format", "json",
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
     rows = {row["encoder"]: row for row in json.loads(done.stdout)}
