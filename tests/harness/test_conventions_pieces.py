@@ -235,7 +235,11 @@ def test_of_an_export_pixel_figures_are_those_that_its_rows_remember(registry: R
         "pixel_auroc": 0.75,
         "aupro": 0.5,
     }
-    assert one.unsaid == ["no pixel counts are at hand (an export has none, and an older store)"]
+    unsaid = ["no pixel counts are at hand (an export has none, and an older store)"]
+    assert one.unsaid == unsaid
+    bare = [replace(each, outcome=replace(each.outcome, evidence=None)) for each in verdicts(outcome(record), registry)]
+    (without,) = judged(bare)
+    assert (without.unsaid, without.figures) == (unsaid, one.figures), "as of an export without scores"
 
 
 def test_a_kept_model_adds_conventions_or_says_why_it_cannot(registry: Registry) -> None:
@@ -309,12 +313,13 @@ def test_the_images_of_a_category_are_loaded_once_and_have_to_be_those_of_the_fi
         return SimpleNamespace(fingerprint="f00d", sizes=sizes, test=(test, size), train=None)
 
     data, sizes = _Data(), ("48x32", "900x900")
-    monkeypatch.setattr(judging, "open_dataset", lambda *_, **__: data)
+    monkeypatch.setattr(judging, "open_dataset", lambda *_, **how: data.asked.append(how) or data)
     monkeypatch.setattr(judging, "load", load)
     monkeypatch.setattr(judging, "presented", lambda split, trial: split)
     models = Models(tmp_path, registry)
     shown = models._images(TRIAL, "f00d")
     assert shown == Shown((test, 16), (test, 48), [["a region"]], ())  # type: ignore[arg-type]
+    assert data.asked == [{"skip_unreadable": True}], "as the trial was, which had left some out"
     assert models._images(TRIAL._replace(seed=5), "f00d") is shown
     assert loaded == [("tile", 16), ("tile", 48)]
     with pytest.raises(HarnessError) as error:
