@@ -310,6 +310,40 @@ def test_trouble_is_told_in_words_also_of_odd_bytes_and_of_the_system(folder: Pa
         assert refused(fail, folder).startswith(f"store 'S': {words}")
 
 
+MENDS = "a killed run left it in mid-write; it mends itself where it can be written"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (
+            sqlite3.SQLITE_CORRUPT,
+            "its file is damaged; `harness merge` brings what can still be read into another store",
+        ),
+        (sqlite3.SQLITE_TOOBIG, "it holds a value of more than 256 MiB, which no harness has written"),
+        (sqlite3.SQLITE_BUSY, "another process has kept it to itself for 60 s: wait for that one's end"),
+        (
+            sqlite3.SQLITE_FULL,
+            "the disk is full; what was stored before is whole, and the same command goes on from there",
+        ),
+        (sqlite3.SQLITE_READONLY, "it is readonly: expected a folder and a file in it that can be written"),
+        (sqlite3.SQLITE_READONLY_DBMOVED, "its file was moved or removed while it was open"),
+        (sqlite3.SQLITE_READONLY_ROLLBACK, MENDS),
+        (sqlite3.SQLITE_BUSY | 2 << 8, "another process has kept it to itself for 60 s: wait for that one's end"),
+        (sqlite3.SQLITE_ERROR, "as SQLite says"),
+    ],
+)
+def test_what_sqlite_says_too_briefly_is_told_in_words_that_say_what_to_do(folder: Path, code: int, words: str) -> None:
+    error = sqlite3.OperationalError("as SQLite says")
+    error.sqlite_errorcode = code
+
+    def fail() -> None:
+        with Store(folder) as store, store._explained():
+            raise error
+
+    assert refused(fail, folder) == f"store 'S': {words}"
+
+
 def test_what_was_stored_is_complete_after_a_merge(folder: Path, tmp_path: Path) -> None:
     bare = outcome(maps=None, corrupted={})
     with Store(folder) as source, Store(tmp_path / "b", write=True) as target:

@@ -17,7 +17,7 @@ from harness.api.corruptions import SEVERITIES
 from harness.errors import DataError, TooFewError, TrainingError, UsageError
 from harness.plugin.registry import DISTRIBUTION, KINDS, Offer, Plugin
 from harness.trials import corrupting, crossfitting, device_memory, provenance, scoring, settings_shown
-from harness.trials.folders_left_out import record_without_folders, without_folders
+from harness.trials.folders_left_out import record_without_folders, short, without_folders
 from harness.trials.framed import alike
 from harness.trials.grid import Axes, _Method, _mixed, _sizes, plan
 from harness.trials.handed import handed
@@ -430,6 +430,16 @@ def test_no_folder_is_left_in_what_is_remembered_of_a_trial() -> None:
     assert without_folders(one, [Path("/data/parts"), None]).reason == "no file 'a/b.png'"
     clean = Outcome(TRIAL, "error", "odd")
     assert without_folders(clean) is clean
+
+
+def test_what_lies_in_the_home_of_a_person_is_told_without_the_name_of_that_person(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/jo"))
+    assert short("no file /home/jo/own.py") == "no file ~/own.py"
+    assert short("no file /home/jo/a/own.py") == "no file .../own.py"
+    monkeypatch.setattr(Path, "home", lambda: Path("/"))
+    assert short("no file /x.py, no and/or") == "no file /x.py, no and/or", "the root is nobody's home"
 
 
 # Settings as they are shown.
