@@ -86,9 +86,9 @@ class PlannedRun:
     """As torch spells it."""
     jobs: int
     """How many trials share the cores of a machine."""
-    corruptions: Sequence[Corruption] = ()
+    corruptions: Sequence[Corruption]
     """What test images are changed by."""
-    of_pixels: bool = False
+    of_pixels: bool
     """Whether a metric that was asked for is made of the counts of pixels."""
 
     @property
