@@ -82,6 +82,8 @@ def test_too_few_scores_are_refused_with_how_many_more_and_what_they_can_promise
         assert str(refused.value) == said
     with pytest.raises(TooFewError, match=r"collect 58 more, or ask for tolerance\[alpha=0\.95\]$"):
         Tolerance(confidence=0.95).fit(np.array([1.0]))
+    with pytest.raises(TooFewError, match=r"and there is 1: collect \d+ more$"):
+        Tolerance(confidence=0.9999).fit(np.array([1.0]))  # no share below 1 can be promised by one score
 
 
 @pytest.mark.parametrize(
