@@ -151,6 +151,7 @@ def test_names_are_parted_by_commas_and_may_hold_brackets(text: str, names: list
         ('cae[a="1|2"|3]', ['cae[a="1|2"]', "cae[a=3]"]),
         ("cae[l=mse[k=1|2]]", ["cae[l=mse[k=1]]", "cae[l=mse[k=2]]"]),
         ("cae[l=mse[k=1|2]|ssim]", ["cae[l=mse[k=1]]", "cae[l=mse[k=2]]", "cae[l=ssim]"]),
+        ('cae[a=b="1|2"]', ['cae[a=b="1|2"]']),
         ("cae[a=|]", ["cae[a=|]"]),
         ("cae[a=1|]", ["cae[a=1|]"]),
         ("cae[a=|1,b=1|2]", ["cae[a=|1,b=1]", "cae[a=|1,b=2]"]),

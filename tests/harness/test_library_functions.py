@@ -74,6 +74,7 @@ def test_every_module_that_is_watched_is_there_to_be_watched() -> None:
     """A name that is written wrongly would watch nothing, and say nothing."""
     torch = importlib.util.find_spec("torch")
     for name in (*library_functions._OF_PYTHON, *library_functions._LIBRARIES, *library_functions._MODULES):
+        assert library_functions._is_watched(name)
         if name.startswith("torch."):  # it is looked for in its folder, as importing torch takes seconds
             assert torch is None or (Path(torch.submodule_search_locations[0]) / name.partition(".")[2]).is_dir(), name
         elif name not in ("torch", "timm"):  # which are extras

@@ -236,6 +236,7 @@ def test_two_parts_are_the_same_where_class_and_spelling_are() -> None:
     assert same(Scaled(2.0), Scaled(2.0))
     assert not same(Scaled(2.0), Scaled(3.0))
     assert not same(Half(), "half")
+    assert not same(Half(), type("Other", (Half,), {})())
     assert same(1, 1.0)
     assert not same(math.pi, 3)
 

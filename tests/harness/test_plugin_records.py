@@ -348,3 +348,22 @@ def test_the_plugins_of_the_core_come_first_and_strangers_after_ours() -> None:
     assert found.plugins[0].recorded.startswith("local (anomaly-harness ")
     assert all(isinstance(one, Plugin) for one in found.plugins)
     assert issubclass(found.offers(KINDS["executor"])["local"].part, Part)
+
+
+def test_entry_points_of_one_name_are_loaded_from_each_distribution_and_ours_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def entry(distribution: str, name: str, part: str) -> Any:
+        dist = SimpleNamespace(metadata={"Name": distribution, "Version": "1"})
+        return SimpleNamespace(name=name, module="nowhere", dist=dist, load=lambda: thresholds(part))
+
+    entries = [entry("zeta", "limits", "a"), entry("anomaly-harness", "own", "b"), entry("acme", "limits", "c")]
+    monkeypatch.setattr(registry.importlib.metadata, "entry_points", lambda group: entries)
+
+    def loaded(**environ: str) -> list[str]:
+        return [plugin.recorded for plugin in Registry.discover(environ=environ).plugins[1:]]
+
+    assert loaded() == ["own (anomaly-harness 1)", "limits (acme 1)", "limits (zeta 1)"]
+    assert loaded(HARNESS_PLUGINS=" zeta , other") == ["own (anomaly-harness 1)", "limits (zeta 1)"]
+    assert loaded(HARNESS_PLUGINS="limits") == loaded()
+    assert loaded(HARNESS_PLUGINS="") == ["own (anomaly-harness 1)"]
