@@ -92,8 +92,9 @@ def test_each_choice_is_named_by_its_axis_and_says_what_it_takes() -> None:
 
 
 def test_every_axis_says_how_the_harness_judges() -> None:
-    axes = {one.axis for one in vars(choices).values() if isinstance(one, Convention)} | {"image score", "limit"}
-    assert axes == choices.USUAL.keys()
+    every = [one for one in vars(choices).values() if isinstance(one, Convention)]
+    every += [choices.image_score("max"), choices.limit("mean", False)]
+    assert {one.axis for one in every} == choices.USUAL.keys()
     assert (*METRICS, "pixel_auroc", "pixel_average_precision", "aupro") == choices.FIGURES
     assert choices.USUAL == {
         "image score": "the pool that each model suits",

@@ -145,6 +145,7 @@ def test_a_process_that_dies_costs_its_trial_and_another_takes_its_place(hired: 
     assert (found[0].status, found[0].reason) == ("error", "its process ended with exit code 7")
     assert [found[seed].status for seed in (1, 2)] == ["done", "done"]
     assert len(every) == 2
+    assert every[0].did == ["join"], "how it ended is known once it is waited for"
 
 
 def test_a_process_that_died_while_it_waited_costs_no_trial(hired: Any) -> None:
