@@ -47,6 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, so that no worker is left with one of them while the others have ended."""
+    if unstable := [item.nodeid for item in items if " at 0x" in item.nodeid]:
+        # Its name is another in each process, so that two workers of pytest-xdist would not agree on what there is.
+        raise pytest.UsageError(f"name its cases by what they are, as ids=spell does: {unstable[0]}")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 

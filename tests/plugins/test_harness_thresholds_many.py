@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness import Rankings, Threshold, TooFewError
+from harness import Rankings, Threshold, TooFewError, spell
 from harness_thresholds import Conformal, F1Oracle, Mean, MeanStd, MedianMad, Pot, Quantile, Tolerance
 from harness_thresholds.limits import quantile
 from harness_thresholds.tail import fit_pareto
@@ -19,7 +19,7 @@ SCORES = np.random.default_rng(0).gamma(2.0, 1.0, (5, 80))
         Mean(), MeanStd(), MeanStd(k=0.0), MedianMad(), MedianMad(k=1.5), Quantile(), Quantile(q=0.0), Quantile(q=1.0), Quantile(q=0.333),
         Conformal(), Conformal(alpha=0.2), Tolerance(), Tolerance(alpha=0.1, confidence=0.5),
     ],
-    ids=str,
+    ids=spell,
 )  # fmt: skip
 @pytest.mark.parametrize("count", [1, 2, 3, 80])
 def test_many_rows_have_the_limits_that_each_has_alone(threshold: Threshold, count: int) -> None:
