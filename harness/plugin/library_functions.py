@@ -240,7 +240,7 @@ def _same_items(now: Any, was: Any) -> bool:
 
 def _hiding(place: _Place, now: Mapping[str, Any]) -> list[str]:
     """Functions that were added to a class and hide those of its bases, or to a module that finds its own as asked."""
-    added = [name for name in now if name not in place.found]
+    added = [name for name in list(now) if name not in place.found]
     if not isinstance(place.owner, type):
         return [name for name in added if callable(now[name])] if "__getattr__" in now and _is_ours(place.name) else []
     bases = place.owner.__mro__[1:]
@@ -255,7 +255,7 @@ def _set(owner: Any, name: str, value: Any) -> None:
 def _owners() -> dict[str, list[tuple[str, Any]]]:
     """By the library they are of, modules, each followed by its classes; those of Python together."""
     found: dict[str, list[tuple[str, Any]]] = {}
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():  # a thread may import meanwhile, and only a copy is made at once
         if module is None or not _is_watched(name):
             continue
         known = _known.get(name)

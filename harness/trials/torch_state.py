@@ -62,7 +62,9 @@ def _keeps_tiny_numbers() -> bool:
 def _hooks(torch: Any) -> list[dict[Any, Any]]:
     """What is called at each layer, whatever the network, and at each step of any optimiser."""
     owners = (torch.nn.modules.module, sys.modules["torch.optim.optimizer"])
-    found = [value for owner in owners for name, value in sorted(vars(owner).items()) if name.startswith("_global")]
+    found = [
+        value for owner in owners for name, value in sorted(dict(vars(owner)).items()) if name.startswith("_global")
+    ]
     return [value for value in found if isinstance(value, dict)]
 
 

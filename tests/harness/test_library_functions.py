@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import sys
 import types
@@ -348,3 +349,25 @@ def test_a_module_that_comes_again_as_another_is_looked_at_anew(made: Made) -> N
     look()
     newer = made("harness_made", "class Newer:\n    def fit(self):\n        return 1\n")
     assert replaced_within(lambda: setattr(newer.Newer, "fit", len)) == ["harness_made.Newer.fit"]
+
+
+def test_a_module_that_another_thread_imports_during_a_look_does_no_harm() -> None:
+    """As MLflow's threads do. Collecting garbage stands for the other thread: both come in the midst of a copy of items."""
+    added: list[str] = []
+
+    def imports(phase: str, info: dict[str, int]) -> None:
+        if len(added) < 20:
+            added.append(f"imported_meanwhile_{len(added)}")
+            sys.modules[added[-1]] = types.ModuleType(added[-1])
+
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(imports)
+    gc.set_threshold(1, 10_000, 10_000)
+    try:
+        look()
+    finally:
+        gc.callbacks.remove(imports)
+        gc.set_threshold(*thresholds)
+        for name in added:
+            del sys.modules[name]
+    assert added

@@ -90,7 +90,8 @@ class Played:
 
     def wait(self, references: list[Any], timeout: float) -> tuple[list[Any], list[Any]]:
         flying = [one for one in references if str(one).startswith("task")]
-        return ([*(["news"] if self.news else []), flying[0]], [])
+        told = [one for one in references if one == "last news" or (one == "news" and self.news)]
+        return ([*told, *flying[:1]], [])
 
     def get(self, reference: str, timeout: float | None = None) -> Any:
         if reference in ("news", "last news"):
