@@ -25,6 +25,7 @@ PAGES = dict(MADE_BY.findall((RESULTS / "README.md").read_text(encoding="utf-8")
 
 
 BY_SCRIPTS = (
+    "all_detectors_costs.md",
     "detector_costs.md",
     "patchcore_sides.md",
     "recommended.md",
