@@ -264,7 +264,7 @@ from harness_autoencoders.memory import freed_memory_is_returned
 def pages():
     return int(open("/proc/self/statm").read().split()[1])
 
-np.ones(33 << 20, dtype=np.uint8)  # glibc maps blocks below this size no longer by themselves
+np.ones(31 << 20, dtype=np.uint8)  # once it is freed, glibc takes blocks up to this size from what it keeps
 small = []
 with freed_memory_is_returned():
     before = pages()
