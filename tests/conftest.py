@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that no worker is left with one of them while the others have ended."""
+    """Refuse names that no two processes share. Files with slow tests come first, so that no worker ends on one alone."""
     if unstable := [item.nodeid for item in items if " at 0x" in item.nodeid]:
         # Its name is another in each process, so that two workers of pytest-xdist would not agree on what there is.
         raise pytest.UsageError(f"name its cases by what they are, as ids=spell does: {unstable[0]}")

@@ -97,7 +97,8 @@ def run(jobs: int, some: list[Trial], *, by_memory: bool = False, observer: Any 
     return list(Processes(jobs, by_memory).run(some, worker, observer or Observer()))
 
 
-def test_no_more_trials_are_at_work_than_jobs_and_processes_are_used_again(hired: Any) -> None:
+def counted_at_work(seconds: float, **told: Any) -> tuple[Callable[[Trial, bool], Outcome], list[int]]:
+    """A fit that takes so long, and how many were at work as each began."""
     at_work: list[int] = []
     lock, now = threading.Lock(), [0]
 
@@ -105,11 +106,16 @@ def test_no_more_trials_are_at_work_than_jobs_and_processes_are_used_again(hired
         with lock:
             now[0] += 1
             at_work.append(now[0])
-        time.sleep(0.02)
+        time.sleep(seconds)
         with lock:
             now[0] -= 1
-        return Outcome(trial, "done")
+        return Outcome(trial, "done", **told)
 
+    return busy, at_work
+
+
+def test_no_more_trials_are_at_work_than_jobs_and_processes_are_used_again(hired: Any) -> None:
+    busy, at_work = counted_at_work(0.02)
     every = hired(busy)
     found = run(2, trials(6))
     assert sorted(one.trial.seed for one in found) == list(range(6))
@@ -247,18 +253,7 @@ def test_processes_are_told_to_end_and_killed_where_they_do_not() -> None:
 
 def test_memory_decides_how_many_trials_share_a_gpu_and_the_next_is_ready(hired: Any) -> None:
     memory = {"peak": 10 << 30, "free": 80 << 30}
-    at_work: list[int] = []
-    lock, now = threading.Lock(), [0]
-
-    def busy(trial: Trial, alone: bool) -> Outcome:
-        with lock:
-            now[0] += 1
-            at_work.append(now[0])
-        time.sleep(0.03)
-        with lock:
-            now[0] -= 1
-        return Outcome(trial, "done", record=Record(device_memory=memory))
-
+    busy, at_work = counted_at_work(0.03, record=Record(device_memory=memory))
     hired(busy)
     found = run(3, trials(6), by_memory=True)
     assert sorted(one.trial.seed for one in found) == list(range(6))

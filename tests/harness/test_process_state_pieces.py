@@ -1,4 +1,4 @@
-"""Pieces of global state, each changed and put back by itself; and objects of JSON that are no objects of ours."""
+"""Pieces of global state, each changed and put back by itself."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ import os
 import random
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.plugin.plugin_files import module_of
-from harness.trials import surroundings, typed
+from harness.trials import surroundings
 from harness.trials.process_state import OF_PYTHON, Shared
 from harness.trials.surroundings import no_sudden_end, put_back
 from harness.trials.torch_state import fresh, of_torch
@@ -146,85 +144,3 @@ def test_a_standard_descriptor_is_open_where_it_is_the_same_file() -> None:
     os.close(reading)
     assert not surroundings._is_open(reading, was)
     os.close(writing)
-
-
-# Objects of JSON.
-
-
-@dataclass(frozen=True)
-class Step:
-    loss: float
-    epoch: int = 1
-    unread: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Kept:
-    name: str
-    steps: tuple[Step, ...] = ()
-    losses: tuple[float, ...] = ()
-    versions: Mapping[str, str] = field(default_factory=dict)
-    seconds: float | None = None
-    whole: bool = False
-    best: Step | None = None
-    unread: Mapping[str, Any] = field(default_factory=dict)
-
-
-WHOLE = Kept("a", (Step(0.5), Step(1.0, 2)), (1.0, 2.0), {"torch": "2"}, 3.0, True, Step(0.25), {"later": [1]})
-SAID = {
-    "name": "a", "steps": [{"loss": 0.5}, {"loss": 1.0, "epoch": 2}], "losses": [1.0, 2.0], "versions": {"torch": "2"},
-    "seconds": 3.0, "whole": True, "best": {"loss": 0.25}, "later": [1],
-}  # fmt: skip
-
-
-def test_an_object_is_written_without_defaults_and_read_with_what_is_unknown() -> None:
-    assert typed.read(SAID, Kept) == WHOLE
-    written = typed.written(WHOLE)
-    assert {name: written[name] for name in written if name != "steps"} == {n: SAID[n] for n in SAID if n != "steps"}
-    assert typed.written(Kept("a")) == {"name": "a"}
-    assert typed.read({"name": "a"}, Kept) == Kept("a")
-    assert typed.read({"name": "a", "seconds": 3}, Kept).seconds == 3
-    assert type(typed.read({"name": "a", "seconds": 3}, Kept).seconds) is int, "a whole number stays one"
-
-
-@pytest.mark.parametrize(
-    ("told", "said"),
-    [
-        ([], "it is [], expected fields by name"),
-        ({}, "it lacks 'name'"),
-        ({"name": 3}, "name is 3, expected text"),
-        ({"name": "a", "steps": {}}, "steps is {}, expected a list"),
-        ({"name": "a", "steps": [3]}, "an item of steps is 3, expected fields by name"),
-        ({"name": "a", "steps": [{}]}, "an item of steps lacks 'loss'"),
-        ({"name": "a", "steps": [{"loss": "x"}]}, "loss of an item of steps is 'x', expected a finite number"),
-        ({"name": "a", "losses": [1.0, True]}, "an item of losses is True, expected a finite number"),
-        ({"name": "a", "versions": []}, "versions is [], expected values by name"),
-        ({"name": "a", "versions": {"torch": 2}}, "versions: torch is 2, expected text"),
-        ({"name": "a", "seconds": "3"}, "seconds is '3', expected a finite number"),
-        ({"name": "a", "whole": 1}, "whole is 1, expected true or false"),
-        ({"name": "a", "best": 3}, "best is 3, expected fields by name"),
-        ({"name": "a", "best": {"loss": 1, "epoch": 1.5}}, "epoch of best is 1.5, expected a whole number"),
-        ({"name": "x" * 99}, ""),
-        ({"name": ["x" * 99]}, f"name is {str(['x' * 99])[:60]}, expected text"),
-    ],
-)
-def test_what_is_no_object_of_ours_is_told_with_its_place(told: Any, said: str) -> None:
-    if not said:
-        assert typed.read(told, Kept).name == told["name"]
-        return
-    with pytest.raises(ValueError) as refused:
-        typed.read(told, Kept)
-    assert str(refused.value) == said
-
-
-def test_values_are_read_by_their_kind_and_named_by_whoever_asks() -> None:
-    assert typed.read([1, 2], tuple[int, ...], "sizes") == (1, 2)
-    assert typed.read((1,), tuple[int, ...], "sizes") == (1,)
-    assert typed.read({"a": 1}, Mapping[str, int], "x") == {"a": 1}
-    assert typed.read({"a": None}, Mapping[str, int | None], "x") == {"a": None}
-    assert typed.read(None, int | None, "x") is None
-    assert typed.read({"a": [1]}, Any, "x") == {"a": [1]}
-    with pytest.raises(ValueError, match="^an item of sizes is 1.5, expected a whole number$"):
-        typed.read([1, 1.5], tuple[int, ...], "sizes")
-    with pytest.raises(ValueError, match="^x: a is 1.5, expected a whole number$"):
-        typed.read({"a": 1.5}, Mapping[str, int], "x")
